@@ -1,0 +1,1 @@
+"""Runs the whole system on a developer's machine."""

@@ -1,0 +1,1 @@
+"""A local stand-in for Stripe: its API, hosted pages and signed webhooks."""

@@ -1,0 +1,1 @@
+"""The only door: routing, identity, sessions, limits, one OpenAPI."""

@@ -1,0 +1,1 @@
+"""What every service needs and none owns: app, identity, database, events, media."""

@@ -1,0 +1,1 @@
+"""The pytest plugin: real PostgreSQL and NATS for every package's tests."""

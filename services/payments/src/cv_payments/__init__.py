@@ -1,0 +1,1 @@
+"""Checkouts, subscriptions and Stripe's webhooks."""

@@ -1,0 +1,1 @@
+"""Turns a template and a document into a PDF or a picture."""

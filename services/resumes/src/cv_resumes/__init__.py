@@ -1,0 +1,1 @@
+"""CVs: writing, listing, exporting, and who may do so."""

@@ -1,0 +1,1 @@
+"""The catalog of CV templates and their thumbnails."""
