@@ -1,1 +1,1 @@
-"""What every service needs and none owns: app, identity, database, events, media."""
+"""What every service shares: app, identity, database, events, errors. No business rule lives here."""

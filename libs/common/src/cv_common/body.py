@@ -1,0 +1,121 @@
+"""Request bodies read as Django REST Framework reads them, and its error bodies when they are wrong.
+
+`await read_body(request, Model)` gives a valid `Model` or raises 400/415 in DRF's shapes.
+"""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from starlette.requests import Request
+
+from cv_common.errors import BadRequest, UnsupportedMediaType, ValidationFailed
+
+Body = TypeVar("Body", bound="RequestBody")
+
+
+class RequestBody(BaseModel):
+    """Base of every request body: unknown and read-only fields are ignored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    def sent(self) -> dict[str, Any]:
+        """Only the fields that the request carried, by name."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+@cache
+def patched(model: type[Body]) -> type[Body]:
+    """`model` with every field optional, for a partial update: absent fields are not in `sent()`."""
+    fields: Any = {
+        name: (Annotated[info.annotation, *info.metadata], None)
+        for name, info in model.model_fields.items()
+        if info.is_required()
+    }
+    return create_model(f"Patched{model.__name__}", __base__=model, **fields)
+
+
+async def read_body(request: Request, model: type[Body]) -> Body:
+    """The request's body as `model`. Raises ValidationFailed (400), BadRequest (400), UnsupportedMediaType (415)."""
+    return validate(await read_data(request), model)
+
+
+def validate(data: Any, model: type[Body]) -> Body:
+    """`data`, parsed JSON, as `model`. Raises ValidationFailed."""
+    if not isinstance(data, dict):
+        raise ValidationFailed({"non_field_errors": [_not_a_dictionary(data)]})
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise ValidationFailed(error_tree(error, data)) from None
+
+
+async def read_data(request: Request) -> Any:
+    """The body as plain data: JSON, a form, or multipart (files stay `UploadFile`). An empty body is `{}`."""
+    content_type = request.headers.get("content-type", "")
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type in ("multipart/form-data", "application/x-www-form-urlencoded"):
+        return dict(await request.form())
+    raw = await request.body()
+    if not raw:
+        return {}
+    if media_type != "application/json":
+        raise UnsupportedMediaType(content_type or "application/octet-stream")
+    return parse_json(raw)
+
+
+def parse_json(raw: bytes) -> Any:
+    """Strict JSON. Raises BadRequest with DRF's `JSON parse error - …`."""
+    try:
+        return json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
+    except RecursionError:
+        raise BadRequest("JSON parse error - the document is nested too deeply") from None
+    except ValueError as error:
+        raise BadRequest(f"JSON parse error - {error}") from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"Out of range float values are not JSON compliant: {name!r}")
+
+
+def error_tree(error: ValidationError, data: Any) -> dict[str, Any]:
+    """Pydantic's flat list of errors as DRF's nested body; lists are padded to the length of the input's."""
+    tree: dict[str, Any] = {}
+    for item in error.errors(include_url=False, include_context=True):
+        _place(tree, data, list(item["loc"]), _message(item))
+    return tree
+
+
+def _place(node: dict[str, Any], data: Any, path: list[int | str], message: str) -> None:
+    """Put `message` at `path` below `node`, which mirrors the mapping `data`."""
+    field = str(path[0]) if path else "non_field_errors"
+    below = data.get(field) if isinstance(data, Mapping) else None
+    if len(path) > 1 and isinstance(path[1], int) and isinstance(below, list):
+        entries = node.setdefault(field, [{} for _ in below])
+        _place(entries[path[1]], below[path[1]], path[2:], message)
+    elif len(path) > 1:
+        _place(node.setdefault(field, {}), below, path[1:], message)
+    elif message.startswith("Expected a list"):
+        node[field] = {"non_field_errors": [message]}
+    else:
+        node.setdefault(field, []).append(message)
+
+
+def _message(item: Any) -> str:
+    match item["type"]:
+        case "missing":
+            return "This field is required."
+        case "model_type" | "dict_type" | "model_attributes_type":
+            return _not_a_dictionary(item["input"])
+        case "list_type" if item["input"] is not None:
+            return f'Expected a list of items but got type "{type(item["input"]).__name__}".'
+        case "list_type":
+            return "This field may not be null."
+        case _:
+            return str(item["msg"])
+
+
+def _not_a_dictionary(value: Any) -> str:
+    return f"Invalid data. Expected a dictionary, but got {type(value).__name__}."

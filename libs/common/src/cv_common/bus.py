@@ -1,0 +1,239 @@
+"""NATS JetStream: one connection a process, the streams, and durable consumers with dead letters.
+
+A publisher declares its own stream; a consumer is a durable named after its service and is made again when it
+vanished. Messages are fetched one at a time, acknowledged after the database commit, handed back with a growing
+delay on a passing fault, and parked in the stream `DEAD` (which turns health red) when they can never be taken.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from nats.js.api import AckPolicy, ConsumerConfig, DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
+from pydantic import ValidationError
+
+from cv_common.db import DatabaseDown
+from cv_common.events import Event
+from cv_common.logs import request_id
+
+log = logging.getLogger(__name__)
+
+MESSAGE_ID_HEADER = "Nats-Msg-Id"
+REQUEST_ID_HEADER = "Request-Id"
+DEAD_STREAM = "DEAD"
+_DAY = 24 * 3600
+_MEBIBYTE = 1024 * 1024
+
+Handler = Callable[[Any], Awaitable[None]]
+"""Takes one event; returns when its effect is committed."""
+
+
+class BusDown(Exception):
+    """The broker cannot be reached, or did not confirm in time."""
+
+
+class Bus:
+    """This process's connection to NATS, as `service`. It reconnects for ever."""
+
+    name = "bus"
+
+    def __init__(self, url: str, user: str, password: str, *, service: str, publishes: bool = False) -> None:
+        self._url, self._user, self._password = url, user, password
+        self.service = service
+        self._publishes = publishes
+        self._client = Client()
+        self._connecting: asyncio.Task[None] | None = None
+        self._dead_letters = 0
+
+    async def start(self) -> None:
+        """Connect in the background, so that a service starts while the broker is away."""
+        self._connecting = asyncio.create_task(self._connect(), name="bus connect")
+
+    async def _connect(self) -> None:
+        await self._client.connect(
+            [self._url],
+            user=self._user,
+            password=self._password,
+            name=self.service,
+            inbox_prefix=f"_INBOX_{self.service}".encode(),
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=1,
+            ping_interval=10,
+            error_cb=self._on_error,
+        )
+        while True:
+            try:
+                if self._publishes:
+                    await self._declare(self.service.upper(), f"{self.service}.>")
+                await self._declare(DEAD_STREAM, "dead.>")
+                return
+            except (nats.errors.Error, TimeoutError) as error:
+                log.warning("a stream could not be declared yet", extra={"error": str(error)})
+                await asyncio.sleep(1)
+
+    async def _on_error(self, error: Exception) -> None:
+        """A denied publish, among others, is told nowhere else."""
+        log.warning("bus error", extra={"error": str(error) or type(error).__name__})
+
+    async def _declare(self, stream: str, subjects: str) -> None:
+        config = StreamConfig(
+            name=stream,
+            subjects=[subjects],
+            retention=RetentionPolicy.LIMITS,
+            storage=StorageType.FILE,
+            discard=DiscardPolicy.NEW,
+            max_age=30 * _DAY,
+            max_bytes=512 * _MEBIBYTE,
+            duplicate_window=120,
+        )
+        with suppress(nats.js.errors.BadRequestError):  # it exists with settings an operator chose: those stay
+            await self.jetstream.add_stream(config)
+
+    async def stop(self) -> None:
+        if self._connecting is not None:
+            self._connecting.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await self._connecting
+        with suppress(nats.errors.Error):
+            await self._client.close()
+
+    async def problem(self) -> str | None:
+        if not self._client.is_connected:
+            return "the message bus does not answer"
+        try:
+            info = await self.jetstream.stream_info(DEAD_STREAM, subjects_filter=f"dead.{self.service}.>")
+        except (nats.errors.Error, TimeoutError):
+            return "the message bus does not answer"
+        self._dead_letters = sum((info.state.subjects or {}).values())
+        return f"{self._dead_letters} dead letters" if self._dead_letters else None
+
+    @property
+    def jetstream(self) -> JetStreamContext:
+        return self._client.jetstream(timeout=5)
+
+    async def publish(self, subject: str, payload: bytes, message_id: str, request: str | None = None) -> None:
+        """Publish and wait for the broker's confirmation. Raises BusDown; publishing again is harmless."""
+        if not self._client.is_connected:
+            raise BusDown("not connected")
+        headers = {MESSAGE_ID_HEADER: message_id} | ({REQUEST_ID_HEADER: request} if request else {})
+        try:
+            await self.jetstream.publish(subject, payload, timeout=5, headers=headers)
+        except (nats.errors.Error, TimeoutError) as error:
+            raise BusDown(str(error) or type(error).__name__) from error
+
+
+class Consumer:
+    """Takes the events of one stream, one after the other, each by the handler of its class."""
+
+    TRIES = 10
+    """Deliveries after which an event that fails for no passing reason becomes a dead letter."""
+
+    def __init__(self, bus: Bus, handlers: Mapping[type[Event], Handler]) -> None:
+        streams = {event.stream() for event in handlers}
+        if len(streams) != 1:
+            raise ValueError("a consumer reads exactly one stream")
+        self.stream = streams.pop()
+        self.name = f"consumer of {self.stream}"
+        self._bus = bus
+        self._events = {event.name: event for event in handlers}
+        self._handlers = handlers
+        self._task: asyncio.Task[None] | None = None
+        self._ready = False
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._keep_consuming(), name=self.name)
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def problem(self) -> str | None:
+        return None if self._ready else f"{self.name} is not running"
+
+    async def _keep_consuming(self) -> None:
+        """Consume for ever; whatever the broker says, the consumer is declared anew after a second."""
+        while True:
+            try:
+                await self._consume()
+            except (nats.errors.Error, TimeoutError) as error:
+                log.warning("consumer waits", extra={"stream": self.stream, "error": str(error)})
+            except Exception:
+                log.exception("consumer failed and starts again", extra={"stream": self.stream})
+            self._ready = False
+            await asyncio.sleep(1)
+
+    async def _consume(self) -> None:
+        jetstream = self._bus.jetstream
+        await jetstream.add_consumer(
+            self.stream,
+            ConsumerConfig(
+                durable_name=self._bus.service,
+                filter_subjects=sorted(self._events),
+                ack_policy=AckPolicy.EXPLICIT,
+                ack_wait=30,
+                max_deliver=-1,
+            ),
+        )
+        subscription = await jetstream.pull_subscribe_bind(consumer=self._bus.service, stream=self.stream)
+        self._ready = True
+        try:
+            while True:
+                try:
+                    messages = await subscription.fetch(1, timeout=5)
+                except nats.js.errors.FetchTimeoutError:
+                    continue
+                except nats.errors.TimeoutError:
+                    await jetstream.consumer_info(self.stream, self._bus.service)
+                    continue
+                for message in messages:
+                    await self._take(message)
+        finally:
+            with suppress(nats.errors.Error):
+                await subscription.unsubscribe()
+
+    async def _take(self, message: Msg) -> None:
+        """Handle one message, then say what became of it."""
+        token = request_id.set((message.headers or {}).get(REQUEST_ID_HEADER))
+        try:
+            event = self._events[message.subject].model_validate_json(message.data)
+            await self._handlers[type(event)](event)
+        except (KeyError, ValidationError) as error:
+            await self._bury(message, f"unreadable: {type(error).__name__}")
+        except (*DatabaseDown, OSError, TimeoutError) as error:
+            log.warning("an event is tried again", extra={"event": message.subject, "error": type(error).__name__})
+            await message.nak(delay=self._delay(message))
+        except Exception as error:
+            log.exception("an event could not be taken", extra={"event": message.subject})
+            if message.metadata.num_delivered >= self.TRIES:
+                await self._bury(message, f"failed: {type(error).__name__}")
+            else:
+                await message.nak(delay=self._delay(message))
+        else:
+            await message.ack()
+        finally:
+            request_id.reset(token)
+
+    def _delay(self, message: Msg) -> float:
+        """Seconds until the next try: 0.5, 1, 2, … 30."""
+        return float(min(30, 0.25 * 2 ** min(message.metadata.num_delivered, 10)))
+
+    async def _bury(self, message: Msg, reason: str) -> None:
+        """Park a message that can never be taken, then end it; if parking fails it stays where it is."""
+        place = f"dead.{self._bus.service}.{message.subject}"
+        sequence = message.metadata.sequence.stream
+        log.error("dead letter", extra={"event": message.subject, "reason": reason, "sequence": sequence})
+        try:
+            await self._bus.publish(place, message.data, f"{self.stream}-{self._bus.service}-{sequence}")
+        except BusDown:
+            await message.nak(delay=5)
+        else:
+            await message.term()

@@ -1,0 +1,92 @@
+"""The ASGI frame around every service: request id, identity, one log line and one measurement a request."""
+
+import logging
+import re
+import time
+from collections.abc import Collection
+from secrets import token_hex
+
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cv_common.errors import ApiError, NotAuthenticated, NotFound
+from cv_common.identity import IDENTITY_HEADER, REQUEST_ID_HEADER, InvalidIdentity, Verifier
+from cv_common.logs import request_id
+from cv_common.metrics import observe
+from cv_common.responses import JSONResponse
+
+log = logging.getLogger("cv_common.access")
+
+OPEN_PREFIXES = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/media/", "/.well-known/")
+"""Paths that need no identity: health, figures, descriptions, public keys, and files behind unguessable names."""
+_QUIET = ("/healthz", "/readyz", "/metrics")
+_INTERNAL = "/internal/"
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{8,64}")
+_IDENTITY_KEY = IDENTITY_HEADER.lower().encode()
+_REQUEST_ID_KEY = REQUEST_ID_HEADER.lower().encode()
+
+
+class Frame:
+    """Wraps the web app. Puts the verified `Caller` at `request.state.caller`, before any routing.
+
+    `users_only` are paths that need a logged-in user: without one the answer is 401 whatever the method.
+    """
+
+    def __init__(self, app: ASGIApp, verifier: Verifier, users_only: Collection[str] = ()) -> None:
+        self._app = app
+        self._verifier = verifier
+        self._users_only = frozenset(users_only)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        given = headers.get(_REQUEST_ID_KEY, b"")
+        token = request_id.set(given.decode() if _REQUEST_ID.fullmatch(given) else token_hex(8))
+        started = time.perf_counter()
+        status = 500
+
+        async def watch(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            refusal = self._admit(scope, headers.get(_IDENTITY_KEY))
+            await (refusal or self._app)(scope, receive, watch)
+        finally:
+            self._tell(scope, status, time.perf_counter() - started)
+            request_id.reset(token)
+
+    def _admit(self, scope: Scope, identity: bytes | None) -> Response | None:
+        """Remember who calls, or the answer that refuses them."""
+        path: str = scope["path"]
+        if path.startswith(OPEN_PREFIXES):
+            return None
+        try:
+            caller = self._verifier.verify(identity.decode("latin-1") if identity else None)
+        except InvalidIdentity:
+            return error_response(NotAuthenticated())
+        if caller.is_service != path.startswith(_INTERNAL):
+            return error_response(NotFound())
+        if caller.user_id is None and path in self._users_only:
+            return error_response(NotAuthenticated())
+        scope.setdefault("state", {})["caller"] = caller
+        return None
+
+    def _tell(self, scope: Scope, status: int, seconds: float) -> None:
+        route = scope.get("route")
+        pattern = str(getattr(route, "path_format", None) or getattr(route, "path", "unmatched"))
+        observe(scope["method"], pattern, status, seconds)
+        if not scope["path"].startswith(_QUIET):
+            log.info(
+                "request",
+                extra={"method": scope["method"], "route": pattern, "status": status, "ms": round(seconds * 1000, 1)},
+            )
+
+
+def error_response(error: ApiError) -> Response:
+    """The answer an error asks for."""
+    return JSONResponse(error.body, status_code=error.status, headers=error.headers)

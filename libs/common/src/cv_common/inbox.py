@@ -1,0 +1,26 @@
+"""The inbox: which events this service has already taken. One row per event, in the transaction of its effect."""
+
+from sqlalchemy import Column, DateTime, MetaData, Table, Uuid, bindparam, func
+from sqlalchemy.dialects.postgresql import insert
+
+from cv_common.db import Statement, Transaction
+from cv_common.events import Event
+
+
+def inbox_table(metadata: MetaData) -> Table:
+    """The table `inbox` of a service's own schema."""
+    return Table(
+        "inbox",
+        metadata,
+        Column("event_id", Uuid, primary_key=True),
+        Column("received_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    )
+
+
+_TABLE = inbox_table(MetaData())
+_RECORD = Statement(insert(_TABLE).values(event_id=bindparam("event_id")).on_conflict_do_nothing())
+
+
+async def first_time(tx: Transaction, event: Event) -> bool:
+    """True when `event` was never taken before; from now on it was, if `tx` commits."""
+    return await tx.run(_RECORD, event_id=event.id) == 1

@@ -1,0 +1,24 @@
+"""What every service's `migrations/env.py` calls: run Alembic against `DATABASE_URL`, one migrator at a time."""
+
+import logging
+import os
+
+from alembic import context
+from sqlalchemy import MetaData, create_engine, pool, text
+
+_LOCK = 5_118_401
+"""Advisory lock that makes two replicas migrate one after the other."""
+
+
+def run(metadata: MetaData) -> None:
+    """Apply the migrations that Alembic asked for; a lock on a table is waited for at most five seconds."""
+    logging.getLogger("alembic.runtime.migration").setLevel(logging.INFO)
+    url = os.environ["DATABASE_URL"].replace("postgresql://", "postgresql+psycopg://", 1)
+    engine = create_engine(url, poolclass=pool.NullPool)
+    with engine.connect() as connection:
+        connection.execute(text("select pg_advisory_lock(:key)"), {"key": _LOCK})
+        connection.execute(text("set lock_timeout = '5s'"))
+        connection.commit()
+        context.configure(connection=connection, target_metadata=metadata, compare_server_default=True)
+        with context.begin_transaction():
+            context.run_migrations()

@@ -1,0 +1,57 @@
+"""Settings read once, at start, from the environment or from files in a secrets folder.
+
+A value is looked up in the environment first, then in a file of the same (lower-case) name in `SECRETS_DIR`
+(default `/run/secrets`), so that a container gets its secrets as files and a developer as variables.
+"""
+
+import os
+from pathlib import Path
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _secrets_dir() -> Path | None:
+    folder = Path(os.environ.get("SECRETS_DIR", "/run/secrets"))
+    return folder if folder.is_dir() else None
+
+
+class ServiceSettings(BaseSettings):
+    """What every service needs to know: who it trusts, who it is, and the public address of the system."""
+
+    model_config = SettingsConfigDict(
+        secrets_dir=_secrets_dir(), env_ignore_empty=True, extra="ignore", frozen=True, case_sensitive=False
+    )
+
+    public_base_url: str = "http://localhost:8000"
+    log_level: str = "INFO"
+    identity_private_key: str
+    """Ed25519 seed, base64url: signs this service's calls to other services."""
+    identity_public_keys: dict[str, str]
+    """Issuer -> Ed25519 public key, base64url: whose identity tokens are believed."""
+
+
+class DatabaseSettings(BaseSettings):
+    """The service's own database."""
+
+    database_url: str
+    database_direct_url: str | None = None
+    """A connection without a pooler between, for LISTEN and advisory locks; the same as `database_url` by default."""
+    database_pool_size: int = 16
+
+    @property
+    def direct_url(self) -> str:
+        return self.database_direct_url or self.database_url
+
+
+class BusSettings(BaseSettings):
+    """NATS, with this service's own user and permissions."""
+
+    nats_url: str
+    nats_user: str
+    nats_password: str
+
+
+class MediaSettings(BaseSettings):
+    """Where files are kept: `file:///folder`, `s3://bucket/prefix`, `gs://…` or `az://…`."""
+
+    media_url: str
