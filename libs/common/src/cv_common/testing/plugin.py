@@ -1,1 +1,87 @@
-"""The pytest plugin: real PostgreSQL and NATS for every package's tests."""
+"""The pytest plugin: real PostgreSQL and NATS for every package's tests, one server of each a run, started when used.
+
+`service_database("resumes")` is the URL of an empty, migrated database of that service, a new one at each call.
+"""
+
+import itertools
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cv_common.testing.identity import IdentityKeys
+from cv_common.testing.nats import USERS, Nats, new_password
+from cv_common.testing.ports import free_port
+from cv_common.testing.postgres import Postgres
+from cv_common.testing.processes import Keeper, ProgramFailed
+
+# A test's data need not survive a power cut.
+_HASTY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+ServiceDatabase = Callable[[str], str]
+
+
+def _unheard(name: str, line: str) -> None:
+    """Servers under tests write for nobody; what they wrote last is in a ProgramFailed."""
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A running PostgreSQL server."""
+    folder = tmp_path_factory.mktemp("postgres") / "data"
+    server = Postgres(folder, free_port(), secrets.token_hex(16), _HASTY)
+    server.initialise()
+    keeper = Keeper(server.program(), _unheard)
+    keeper.start()
+    keeper.wait_ready()
+    yield server
+    keeper.stop()
+
+
+@pytest.fixture(scope="session")
+def service_database(postgres: Postgres, pytestconfig: pytest.Config) -> ServiceDatabase:
+    """Makes migrated databases: the migrations run once for a service, each call gets a copy of the result."""
+    originals: dict[str, str] = {}
+    numbers = itertools.count(1)
+
+    def make(service: str) -> str:
+        if service not in originals:
+            originals[service] = password = secrets.token_hex(16)
+            _migrate(pytestconfig.rootpath, service, postgres.ensure_database(service, password))
+        copy = f"{service}_{next(numbers)}"
+        postgres.clone_database(service, copy)
+        return postgres.url(copy, service, originals[service])
+
+    return make
+
+
+def _migrate(root: Path, service: str, database_url: str) -> None:
+    migrated = subprocess.run(
+        [sys.executable, "-m", "alembic", "-c", f"services/{service}/alembic.ini", "upgrade", "head"],
+        cwd=root, env={**os.environ, "DATABASE_URL": database_url}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if migrated.returncode != 0:
+        raise ProgramFailed(f"the migrations of {service} failed:\n{migrated.stderr}")
+
+
+@pytest.fixture(scope="session")
+def nats_server(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Nats]:
+    """A running NATS server with the users and permissions of `deploy/nats/nats-server.conf`."""
+    config = pytestconfig.rootpath / "deploy" / "nats" / "nats-server.conf"
+    passwords = {user: new_password() for user in USERS}
+    server = Nats(config, tmp_path_factory.mktemp("nats"), free_port(), free_port(), passwords)
+    keeper = Keeper(server.program(), _unheard)
+    keeper.start()
+    keeper.wait_ready()
+    yield server
+    keeper.stop()
+
+
+@pytest.fixture(scope="session")
+def identity_keys() -> IdentityKeys:
+    """Keys of every issuer, and headers signed with them."""
+    return IdentityKeys.generate()
