@@ -15,12 +15,16 @@ def _secrets_dir() -> Path | None:
     return folder if folder.is_dir() else None
 
 
-class ServiceSettings(BaseSettings):
-    """What every service needs to know: who it trusts, who it is, and the public address of the system."""
+class _Settings(BaseSettings):
+    """How all settings are read. The groups below share it: with several bases, the last one's configuration wins."""
 
     model_config = SettingsConfigDict(
         secrets_dir=_secrets_dir(), env_ignore_empty=True, extra="ignore", frozen=True, case_sensitive=False
     )
+
+
+class ServiceSettings(_Settings):
+    """What every service needs to know: who it trusts, who it is, and the public address of the system."""
 
     public_base_url: str = "http://localhost:8000"
     log_level: str = "INFO"
@@ -30,7 +34,7 @@ class ServiceSettings(BaseSettings):
     """Issuer -> Ed25519 public key, base64url: whose identity tokens are believed."""
 
 
-class DatabaseSettings(BaseSettings):
+class DatabaseSettings(_Settings):
     """The service's own database."""
 
     database_url: str
@@ -43,7 +47,7 @@ class DatabaseSettings(BaseSettings):
         return self.database_direct_url or self.database_url
 
 
-class BusSettings(BaseSettings):
+class BusSettings(_Settings):
     """NATS, with this service's own user and permissions."""
 
     nats_url: str
@@ -51,7 +55,7 @@ class BusSettings(BaseSettings):
     nats_password: str
 
 
-class MediaSettings(BaseSettings):
+class MediaSettings(_Settings):
     """Where files are kept: `file:///folder`, `s3://bucket/prefix`, `gs://…` or `az://…`."""
 
     media_url: str
