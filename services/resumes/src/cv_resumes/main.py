@@ -1,0 +1,40 @@
+"""The composition root of the resumes service."""
+
+from cv_common.app import create_app
+from cv_common.bus import Bus
+from cv_common.db import Database
+from cv_common.http import ServiceClient
+from cv_common.identity import Signer
+from cv_common.outbox import Relay
+from starlette.types import ASGIApp
+
+from cv_resumes import routes
+from cv_resumes.actions import Context
+from cv_resumes.clients import Renderer, Templates
+from cv_resumes.consumers import consumers
+from cv_resumes.settings import Settings
+
+
+def app() -> ASGIApp:
+    """The service, from its environment."""
+    settings = Settings()
+    signer = Signer("resumes", settings.identity_private_key)
+    database = Database(settings.database_url, settings.database_pool_size)
+    bus = Bus(settings.nats_url, settings.nats_user, settings.nats_password, service="resumes", publishes=True)
+    templates = ServiceClient("templates", settings.templates_url, signer)
+    renderer = ServiceClient("renderer", settings.renderer_url, signer)
+    context = Context(settings, database, Templates(templates), Renderer(renderer))
+    return create_app(
+        "resumes",
+        settings,
+        [routes.router, routes.internal],
+        parts=[
+            database,
+            bus,
+            Relay(settings.direct_url, bus),
+            templates,
+            renderer,
+            *consumers(context, bus),
+        ],
+        context=context,
+    )

@@ -1,0 +1,276 @@
+"""The JSON of the contract for resumes: what comes in, what goes out."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from cv_common.body import RequestBody
+from cv_common.db import Row
+from cv_common.fields import Boolean, Choice, Date, Email, Field, Integer, PrimaryKey, Text, Url, clean_text, invalid
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
+
+from cv_resumes.domain import SECTIONS, Entry, Owner, PaymentType, entitlement
+
+_Required200 = Annotated[str, Text(200)]
+_Optional200 = Annotated[str | None, Text(200, null=True)]
+_Long = Annotated[str | None, Text(10_000, null=True)]
+_Url = Annotated[str | None, Url(200, null=True)]
+_OptionalDate = Annotated[str | None, Date(null=True)]
+
+
+class EntryId(Field):
+    """The id of an entry sent back. What cannot be an id is no error: the entry is new."""
+
+    def parse(self, value: Any) -> int | None:
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "integer"}
+
+
+class _Entry(RequestBody):
+    id: Annotated[int | None, EntryId(null=True)] = None
+
+
+class _Period(_Entry):
+    """What lasts from one date to another."""
+
+    @field_validator("end_date", check_fields=False)
+    @classmethod
+    def _ends_after_it_starts(cls, end: str | None, info: ValidationInfo) -> str | None:
+        start = info.data.get("start_date")
+        if end is not None and start is not None and end < start:
+            raise invalid("The end date may not be before the start date.")
+        return end
+
+
+class Experience(_Period):
+    """A job."""
+
+    company: _Required200
+    position: _Required200
+    location: _Optional200 = None
+    start_date: Annotated[str, Date()]
+    end_date: _OptionalDate = None
+    is_current: Annotated[bool, Boolean()] = False
+    description: _Long = None
+    order: Annotated[int | None, Integer(null=True)] = None
+
+
+class Education(_Period):
+    """A course of study."""
+
+    institution: _Required200
+    degree: _Required200
+    field_of_study: _Optional200 = None
+    location: _Optional200 = None
+    start_date: Annotated[str, Date()]
+    end_date: _OptionalDate = None
+    is_current: Annotated[bool, Boolean()] = False
+    grade: Annotated[str | None, Text(100, null=True)] = None
+    description: _Long = None
+    order: Annotated[int | None, Integer(null=True)] = None
+
+
+class Skill(_Entry):
+    """Something one can do, and how well."""
+
+    name: Annotated[str, Text(100)]
+    level: Annotated[str | None, Choice("beginner", "intermediate", "advanced", "expert", null=True)] = None
+    category: Annotated[str | None, Text(100, null=True)] = None
+    order: Annotated[int | None, Integer(null=True)] = None
+
+
+class _FreeEntry(RequestBody):
+    """An entry whose further keys are kept as they were sent."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keepable(cls, value: Any) -> Any:
+        check_json(value)
+        return value
+
+
+class Language(_FreeEntry):
+    """A language and how well it is spoken."""
+
+    language: Annotated[str, Text(100)]
+    level: Annotated[str | None, Text(100, null=True)] = None
+
+
+class Certification(_FreeEntry):
+    """A certificate."""
+
+    name: _Required200
+    issuer: _Optional200 = None
+    date: _OptionalDate = None
+
+
+class Project(_FreeEntry):
+    """A project."""
+
+    name: _Required200
+    description: _Long = None
+    url: _Url = None
+
+
+class CustomSection(_FreeEntry):
+    """A section under a title of one's own."""
+
+    title: _Required200
+    content: _Long = None
+
+
+def check_json(value: Any) -> None:
+    """Raise when a text anywhere in `value` cannot be kept by the database."""
+    match value:
+        case str():
+            clean_text(value)
+        case dict():
+            for key, item in value.items():
+                clean_text(key)
+                check_json(item)
+        case list():
+            for item in value:
+                check_json(item)
+
+
+class ResumeBody(RequestBody):
+    """What a resume is written with."""
+
+    template: Annotated[int, PrimaryKey()]
+    full_name: _Required200
+    email: Annotated[str, Email(254)]
+    phone: Annotated[str | None, Text(30, null=True)] = None
+    address: Annotated[str | None, Text(300, null=True)] = None
+    website: _Url = None
+    linkedin_url: _Url = None
+    github_url: _Url = None
+    title: _Optional200 = None
+    summary: _Long = None
+    experience_data: list[Experience] = []
+    education_data: list[Education] = []
+    skills_data: list[Skill] = []
+    languages_data: list[Language] = []
+    certifications_data: list[Certification] = []
+    projects_data: list[Project] = []
+    custom_sections: list[CustomSection] = []
+
+
+_SECTION_OF = {"experience_data": "experiences", "education_data": "education", "skills_data": "skills"}
+"""The names of sections in a request that are others in an answer."""
+
+
+def columns_sent(body: ResumeBody) -> dict[str, Any]:
+    """What a request carried, under the names of an answer and as plain JSON; the template apart."""
+    plain = body.model_dump(include=body.model_fields_set - {"template"})
+    return {_SECTION_OF.get(name, name): value for name, value in plain.items()}
+
+
+class Resume(BaseModel):
+    """A resume as it is answered."""
+
+    id: int
+    session_id: str | None
+    user: int | None
+    template: int
+    full_name: str
+    email: str
+    phone: str | None
+    address: str | None
+    website: str | None
+    linkedin_url: str | None
+    github_url: str | None
+    photo: str | None
+    title: str | None
+    summary: str | None
+    experiences: list[Experience]
+    education: list[Education]
+    skills: list[Skill]
+    languages_data: list[Language]
+    certifications_data: list[Certification]
+    projects_data: list[Project]
+    custom_sections: list[CustomSection]
+    is_paid: bool
+    payment_type: PaymentType
+    can_export_without_watermark: bool
+    created_at: datetime
+    updated_at: datetime
+    last_accessed: datetime
+
+
+class ExportBody(RequestBody):
+    """An export asks for nothing."""
+
+
+class Export(BaseModel):
+    """Where the PDF is."""
+
+    pdf_url: str
+    has_watermark: bool
+
+
+class InternalResume(BaseModel):
+    """What other services may know of a resume: that it is there, and whose it is."""
+
+    id: int
+    user: int | None
+    session_id: str | None
+
+
+class ClaimBody(RequestBody):
+    """The account that an anonymous session's resumes go to."""
+
+    user_id: Annotated[int, PrimaryKey()]
+
+
+_PLAIN = ("full_name", "email", "phone", "address", "website", "linkedin_url", "github_url")
+_ENTRY_KEYS = {
+    "experiences": tuple(Experience.model_fields),
+    "education": tuple(Education.model_fields),
+    "skills": tuple(Skill.model_fields),
+}
+
+
+def present_resume(row: Row, now: datetime, public_base_url: str) -> dict[str, Any]:
+    """A stored resume as the contract's JSON, at the moment `now`."""
+    owner = Owner.of_key(row["owner"])
+    paid = entitlement(row["bought"], row["entitled_until"], now)
+    return {
+        "id": row["id"],
+        "session_id": owner.session_id,
+        "user": owner.user_id,
+        "template": row["template_id"],
+        **{name: row[name] for name in _PLAIN},
+        "photo": public_base_url + row["photo"] if row["photo"] else None,
+        "title": row["title"],
+        "summary": row["summary"],
+        **present_sections(row),
+        "is_paid": paid.is_paid,
+        "payment_type": paid.payment_type,
+        "can_export_without_watermark": not paid.needs_watermark(row["template_is_premium"]),
+        "created_at": row["created_at"],
+        "updated_at": row["updated_at"],
+        "last_accessed": row["last_accessed"],
+    }
+
+
+def present_sections(row: Row) -> dict[str, list[Entry]]:
+    """The sections, their entries' keys in the contract's order (the database keeps no order of keys)."""
+    return {
+        section: [{key: entry[key] for key in _ENTRY_KEYS[section]} for entry in row[section]]
+        if section in _ENTRY_KEYS
+        else row[section]
+        for section in SECTIONS
+    }
+
+
+def present_document(row: Row) -> dict[str, Any]:
+    """The content of a resume as the renderer takes it."""
+    return {
+        **{name: row[name] for name in _PLAIN},
+        "title": row["title"],
+        "summary": row["summary"],
+        **present_sections(row),
+    }

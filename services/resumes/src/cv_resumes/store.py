@@ -1,0 +1,204 @@
+"""All SQL of the resumes service. A resume you may not see is a resume not found."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from cv_common.db import Row, Statement, Transaction
+from psycopg.types.json import Jsonb
+from sqlalchemy import BigInteger, bindparam, delete, func, insert, literal, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from cv_resumes.domain import ENTRY_SECTIONS, SECTIONS, Owner
+from cv_resumes.tables import ended_sessions, entry_ids, resume_payments, resumes, subscriptions
+
+_OWNED = resumes.c.owner == bindparam("owner")
+_ONE = resumes.c.id == bindparam("resume_id")
+_WITH_PAYMENT = (
+    select(resumes, resume_payments.c.paid.label("bought"), subscriptions.c.entitled_until)
+    .outerjoin(resume_payments, resume_payments.c.resume_id == resumes.c.id)
+    .outerjoin(subscriptions, subscriptions.c.owner == resumes.c.owner)
+)
+_TOUCHED = (
+    update(resumes)
+    .where(_ONE, _OWNED, func.date_trunc("second", resumes.c.last_accessed) < func.date_trunc("second", func.now()))
+    .values(last_accessed=func.now())
+    .returning(resumes.c.id)
+    .cte("touched")
+)
+
+_VISIBLE = Statement(_WITH_PAYMENT.where(_ONE, _OWNED))
+_OPEN = Statement(_WITH_PAYMENT.add_columns(func.now().label("last_accessed")).where(_ONE, _OWNED).add_cte(_TOUCHED))
+_LOCK = Statement(_WITH_PAYMENT.where(_ONE, _OWNED).with_for_update(of=resumes))
+_OWNED_BY = Statement(_WITH_PAYMENT.where(_OWNED).order_by(resumes.c.created_at.desc(), resumes.c.id.desc()))
+_OWNER_OF = Statement(select(resumes.c.id, resumes.c.owner).where(_ONE))
+_DELETE = Statement(delete(resumes).where(_ONE, _OWNED).returning(resumes.c.id, resumes.c.revision))
+_DELETE_ALL = Statement(delete(resumes).where(_OWNED).returning(resumes.c.id, resumes.c.revision))
+_MOVE = Statement(update(resumes).where(_OWNED).values(owner=bindparam("new_owner")))
+_ENTRY_IDS = Statement(
+    select(
+        *(
+            func.array(
+                select(entry_ids[section].next_value())
+                .select_from(func.generate_series(1, bindparam(section)).alias(section))
+                .scalar_subquery()
+            ).label(section)
+            for section in ENTRY_SECTIONS
+        )
+    )
+)
+
+
+async def visible(tx: Transaction, owner: Owner, resume_id: int) -> Row | None:
+    """The owner's resume with its payment columns `bought` and `entitled_until`, or None."""
+    return await tx.one(_VISIBLE, resume_id=resume_id, owner=owner.key)
+
+
+async def open_visible(tx: Transaction, owner: Owner, resume_id: int) -> Row | None:
+    """As `visible`, and remembers the access, written at most once a second: answers show whole seconds."""
+    return await tx.one(_OPEN, resume_id=resume_id, owner=owner.key)
+
+
+async def lock_visible(tx: Transaction, owner: Owner, resume_id: int) -> Row | None:
+    """As `visible`, and nobody else changes it until `tx` ends."""
+    return await tx.one(_LOCK, resume_id=resume_id, owner=owner.key)
+
+
+async def owned_by(tx: Transaction, owner: Owner) -> list[Row]:
+    """All of the owner's resumes, newest first."""
+    return await tx.all(_OWNED_BY, owner=owner.key)
+
+
+async def owner_of(tx: Transaction, resume_id: int) -> Owner | None:
+    """Whose a resume is, or None when there is none."""
+    row = await tx.one(_OWNER_OF, resume_id=resume_id)
+    return Owner.of_key(row["owner"]) if row else None
+
+
+async def add(tx: Transaction, columns: Mapping[str, Any]) -> Row:
+    """Insert a resume; the row as it is stored."""
+    row = await tx.one(_insert(tuple(sorted(columns))), **_adapted(columns))
+    assert row is not None
+    return row
+
+
+async def change(tx: Transaction, resume_id: int, columns: Mapping[str, Any]) -> Row:
+    """Update some columns of a locked resume; the row as it is stored."""
+    row = await tx.one(_update(tuple(sorted(columns))), resume_id=resume_id, **_adapted(columns))
+    assert row is not None
+    return row
+
+
+@cache
+def _insert(names: tuple[str, ...]) -> Statement:
+    return Statement(insert(resumes).values({name: bindparam(name) for name in names}).returning(resumes))
+
+
+@cache
+def _update(names: tuple[str, ...]) -> Statement:
+    """Which columns an auto-save carries varies little: each combination is compiled once."""
+    values: dict[str, Any] = {name: bindparam(name) for name in names}
+    return Statement(update(resumes).where(_ONE).values(values).returning(resumes))
+
+
+def _adapted(columns: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: Jsonb(value) if name in SECTIONS else value for name, value in columns.items()}
+
+
+async def new_entry_ids(tx: Transaction, wanted: Mapping[str, int]) -> dict[str, list[int]]:
+    """So many new ids for each section: `{"experiences": [5, 6], "education": [], "skills": [9]}`."""
+    row = await tx.one(_ENTRY_IDS, **{section: wanted.get(section, 0) for section in ENTRY_SECTIONS})
+    assert row is not None
+    return row
+
+
+async def remove(tx: Transaction, owner: Owner, resume_id: int) -> Row | None:
+    """Delete the owner's resume; its id and last revision, or None when there is none."""
+    return await tx.one(_DELETE, resume_id=resume_id, owner=owner.key)
+
+
+async def remove_all(tx: Transaction, owner: Owner) -> list[Row]:
+    """Delete all of an owner's resumes; their ids and last revisions."""
+    return await tx.all(_DELETE_ALL, owner=owner.key)
+
+
+async def move(tx: Transaction, old: Owner, new: Owner) -> int:
+    """Give all of one owner's resumes to another; how many there were."""
+    return await tx.run(_MOVE, owner=old.key, new_owner=new.key)
+
+
+_END_SESSION = Statement(
+    upsert(ended_sessions)
+    .values(session_id=bindparam("session_id"), user_id=bindparam("user_id"))
+    .on_conflict_do_update(index_elements=["session_id"], set_={"session_id": bindparam("session_id")})
+    .returning(ended_sessions.c.user_id)
+)
+_IS_ENDED = Statement(select(literal(1).label("ended")).where(ended_sessions.c.session_id == bindparam("session_id")))
+_SHARE_SESSION = Statement(select(func.pg_advisory_xact_lock_shared(func.hashtextextended(bindparam("session_id"), 0))))
+_OWN_SESSION = Statement(select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("session_id"), 0))))
+
+
+async def is_session_live(tx: Transaction, session_id: str) -> bool:
+    """May something be created under this session? If so, it cannot end before `tx` does."""
+    await tx.one(_SHARE_SESSION, session_id=session_id)
+    return await tx.one(_IS_ENDED, session_id=session_id) is None
+
+
+async def end_session(tx: Transaction, session_id: str, user_id: int) -> int:
+    """End a session in favour of a user. The user it ended for: the first claim stands."""
+    await tx.one(_OWN_SESSION, session_id=session_id)
+    row = await tx.one(_END_SESSION, session_id=session_id, user_id=user_id)
+    assert row is not None
+    return int(row["user_id"])
+
+
+def _keep_newer(table: Any, key: str, columns: Sequence[str]) -> Statement:
+    """Insert a state, or replace an older one by its revision."""
+    statement = upsert(table).values({name: bindparam(name) for name in (key, *columns, "revision")})
+    return Statement(
+        statement.on_conflict_do_update(
+            index_elements=[key],
+            set_={name: statement.excluded[name] for name in (*columns, "revision")},
+            where=table.c.revision < statement.excluded.revision,
+        )
+    )
+
+
+_KEEP_PAYMENT = _keep_newer(resume_payments, "resume_id", ["paid"])
+_KEEP_SUBSCRIPTION = _keep_newer(subscriptions, "owner", ["entitled_until"])
+_SUBSCRIPTION = Statement(
+    select(subscriptions.c.entitled_until, subscriptions.c.revision).where(subscriptions.c.owner == bindparam("owner"))
+)
+_FORGET_SUBSCRIPTION = Statement(delete(subscriptions).where(subscriptions.c.owner == bindparam("owner")))
+_FORGET_PAYMENTS = Statement(
+    delete(resume_payments).where(
+        resume_payments.c.resume_id == func.any(bindparam("resume_ids", type_=ARRAY(BigInteger)))
+    )
+)
+
+
+async def keep_payment(tx: Transaction, resume_id: int, paid: bool, revision: int) -> None:
+    """Remember whether a resume is bought, unless something newer is known."""
+    await tx.run(_KEEP_PAYMENT, resume_id=resume_id, paid=paid, revision=revision)
+
+
+async def keep_subscription(tx: Transaction, owner: Owner, entitled_until: datetime | None, revision: int) -> None:
+    """Remember until when an owner is entitled, unless something newer is known."""
+    await tx.run(_KEEP_SUBSCRIPTION, owner=owner.key, entitled_until=entitled_until, revision=revision)
+
+
+async def subscription(tx: Transaction, owner: Owner) -> Row | None:
+    """`entitled_until` and `revision` of what is known of an owner's subscription."""
+    return await tx.one(_SUBSCRIPTION, owner=owner.key)
+
+
+async def forget_subscription(tx: Transaction, owner: Owner) -> None:
+    """Forget what an owner was entitled to."""
+    await tx.run(_FORGET_SUBSCRIPTION, owner=owner.key)
+
+
+async def forget_payments(tx: Transaction, resume_ids: Sequence[int]) -> None:
+    """Forget what was paid for resumes that are gone."""
+    await tx.run(_FORGET_PAYMENTS, resume_ids=list(resume_ids))

@@ -1,0 +1,80 @@
+"""The tables of the resumes database."""
+
+from cv_common.inbox import inbox_table
+from cv_common.outbox import outbox_table
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Sequence,
+    String,
+    Table,
+    Text,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from cv_resumes.domain import ENTRY_SECTIONS, SECTIONS
+
+metadata = MetaData()
+
+resumes = Table(
+    "resumes",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("owner", String(80), nullable=False),
+    Column("template_id", Integer, nullable=False),
+    Column("template_is_premium", Boolean, nullable=False),
+    Column("full_name", String(200), nullable=False),
+    Column("email", String(254), nullable=False),
+    Column("phone", String(30)),
+    Column("address", String(300)),
+    Column("website", String(200)),
+    Column("linkedin_url", String(200)),
+    Column("github_url", String(200)),
+    Column("photo", String(200)),
+    Column("title", String(200)),
+    Column("summary", Text),
+    *(Column(section, JSONB, nullable=False, server_default=text("'[]'::jsonb")) for section in SECTIONS),
+    Column("revision", BigInteger, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("last_accessed", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+Index("resumes_by_owner", resumes.c.owner, resumes.c.created_at.desc(), resumes.c.id.desc())
+
+entry_ids = {section: Sequence(f"{section}_entry_id", metadata=metadata) for section in ENTRY_SECTIONS}
+"""Where the ids of a section's entries come from."""
+
+resume_payments = Table(
+    "resume_payments",
+    metadata,
+    Column("resume_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("paid", Boolean, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+)
+
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("owner", String(80), primary_key=True),
+    Column("entitled_until", DateTime(timezone=True)),
+    Column("revision", BigInteger, nullable=False),
+)
+
+ended_sessions = Table(
+    "ended_sessions",
+    metadata,
+    Column("session_id", String(64), primary_key=True),
+    Column("user_id", BigInteger, nullable=False),
+    Column("ended_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
+inbox = inbox_table(metadata)
+outbox = outbox_table(metadata)
