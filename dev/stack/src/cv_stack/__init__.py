@@ -1,1 +1,1 @@
-"""Runs the whole system on a developer's machine."""
+"""The whole system on one machine: for `make run`, and for tests that look at it from outside."""

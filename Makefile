@@ -1,0 +1,49 @@
+# Needs Python >= 3.11 and make. Everything else is installed into .venv; data is kept in .data.
+
+PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11 python3.14; do \
+	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
+BIN := .venv/bin
+OWN := $(notdir $(wildcard services/*)) common gateway stack stripe-sandbox
+LOCK = $(BIN)/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header \
+	--no-emit-index-url $(foreach name,$(OWN),--no-emit-package cv-$(name)) $(if $(UPGRADE),--upgrade)
+
+.DEFAULT_GOAL := help
+.PHONY: help prepare run test lint logs reset requirements licences
+
+help: ## list what make can do
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+prepare:
+	@test -n "$(PYTHON)" || { echo '! Python 3.11 or newer is needed (PYTHON=/path/to/it)' >&2; exit 1; }
+	@$(PYTHON) dev/prepare.py
+
+run: prepare ## start the whole system (PORT=8000, SANDBOX_PORT=8010); Ctrl-C stops it
+	@exec $(BIN)/python -m cv_stack run
+
+test: lint ## check and test everything
+	@exec $(BIN)/pytest
+
+lint: prepare ## style, types, import rules, licences
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary .
+	@$(BIN)/lint-imports --no-timing 2>&1 || exit 1
+	@$(BIN)/pip-licenses >/dev/null
+
+logs: ## follow what the running system writes
+	@tail -n 50 -F .data/logs/*.log
+
+reset: prepare ## forget all data of `make run`
+	@exec $(BIN)/python -m cv_stack reset
+
+requirements: prepare ## lock the packages again (UPGRADE=1: to their newest versions)
+	@$(LOCK) libs/*/pyproject.toml services/*/pyproject.toml gateway/pyproject.toml dev/*/pyproject.toml \
+		--all-extras --group pyproject.toml:dev --output-file requirements/dev.txt
+	@echo uv | $(LOCK) - --constraints requirements/dev.txt --output-file requirements/uv.txt
+	@for part in services/* gateway; do \
+		$(LOCK) $$part/pyproject.toml --constraints requirements/dev.txt --output-file requirements/$${part##*/}.txt || exit 1; \
+	done
+
+licences: prepare ## list the licences of all packages in docs/licences.md
+	@{ echo '# Licences of the packages used'; echo; \
+	echo 'Written by `make licences`; `make lint` refuses a licence that is neither permissive nor weak copyleft.'; echo; \
+	$(BIN)/pip-licenses; } > docs/licences.md

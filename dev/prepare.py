@@ -1,0 +1,181 @@
+"""Makes `.venv` and says what the machine lacks, so that `make run` and `make test` need only Python and make.
+
+Runs with the machine's own Python and the standard library alone. Nothing is done when nothing has changed.
+Packages come from wherever pip is configured to get them; which ones they may be, `requirements/` says with hashes.
+"""
+
+import ast
+import ctypes
+import fcntl
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+BIN = VENV / "bin"
+STAMP = VENV / ".prepared"
+LOCKED = [ROOT / "requirements" / name for name in ("uv.txt", "dev.txt")]
+PACKAGES = sorted(
+    project.parent
+    for folder in ("libs/*", "services/*", "gateway", "dev/*")
+    for project in ROOT.glob(f"{folder}/pyproject.toml")
+)
+
+LIBRARIES = {
+    "linux": (
+        "libgobject-2.0.so.0", "libpango-1.0.so.0", "libpangoft2-1.0.so.0", "libharfbuzz.so.0",
+        "libharfbuzz-subset.so.0", "libfontconfig.so.1",
+    ),
+    "darwin": ("libpango-1.0.0.dylib", "libharfbuzz-subset.0.dylib"),
+}
+HOMEBREW_FOLDERS = ("/opt/homebrew/lib", "/usr/local/lib", "/opt/local/lib")
+APT_INSTALL = "apt-get install -y --no-install-recommends"
+LIBRARY_COMMANDS = {
+    "apt-get": f"{APT_INSTALL} libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0",
+    "dnf": "dnf install -y pango harfbuzz",
+    "brew": "brew install pango harfbuzz",
+}
+
+PIP_TO_UV = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "no-index": "UV_NO_INDEX",
+    "trusted-host": "UV_INSECURE_HOST",
+    "timeout": "UV_HTTP_TIMEOUT",
+    "cert": "SSL_CERT_FILE",
+}
+"""pip's name of a setting -> the environment variable that tells uv the same."""
+
+
+class Missing(Exception):
+    """The machine lacks something; the message says what to type."""
+
+
+def ensure_libraries() -> None:
+    """The native libraries that draw the PDFs: installed by root on Debian and Ubuntu, else asked for."""
+    missing = [name for name in LIBRARIES.get(sys.platform, ()) if not _is_loadable(name)]
+    if not missing:
+        return
+    if _may_use_apt():
+        _say("installing Pango and HarfBuzz, which draw the PDFs")
+        _apt(LIBRARY_COMMANDS["apt-get"])
+        return
+    for tool, command in LIBRARY_COMMANDS.items():
+        if shutil.which(tool):
+            raise Missing(f"{missing[0]} is missing. Type: {'' if tool == 'brew' else 'sudo '}{command}")
+    raise Missing(f"{missing[0]} is missing. Install Pango and HarfBuzz with its subset library.")
+
+
+def ensure_venv() -> None:
+    """A virtual environment with pip in it."""
+    if _succeeds(BIN / "python", "-m", "pip", "--version"):
+        return
+    if importlib.util.find_spec("ensurepip") is None:
+        command = f"{APT_INSTALL} python3.{sys.version_info.minor}-venv"
+        if not _may_use_apt():
+            raise Missing(f"This Python cannot make virtual environments. Type: sudo {command}")
+        _say("installing Python's venv module")
+        _apt(command)
+    venv.create(VENV, with_pip=True, clear=True)
+
+
+def install() -> None:
+    """The locked packages, and the workspace's own in editable form."""
+    _say("installing the packages (only when they change)")
+    _run(BIN / "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", LOCKED[0])
+    uv, quietly = BIN / "uv", ("--quiet", "--python", BIN / "python")
+    environment = _environment_for_uv()
+    _run(uv, "pip", "sync", *quietly, "--compile-bytecode", "--require-hashes", LOCKED[1], env=environment)
+    editable = [word for package in PACKAGES for word in ("--editable", package)]
+    _run(uv, "pip", "install", *quietly, "--no-deps", "--no-build-isolation", *editable, env=environment)
+
+
+def fingerprint() -> str:
+    """What the environment is made from: when it changes, the environment is made again."""
+    files = [*LOCKED, *(package / "pyproject.toml" for package in PACKAGES)]
+    parts = [str(ROOT), sys.version, *(file.read_text() for file in files)]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def prepare() -> None:
+    """All of it, once at a time, and only what is needed."""
+    with Path(__file__).open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        ensure_libraries()
+        current = fingerprint()
+        if STAMP.exists() and STAMP.read_text() == current:
+            return
+        ensure_venv()
+        install()
+        STAMP.write_text(current)
+
+
+def _environment_for_uv() -> dict[str, str]:
+    """The environment, with what pip's configuration says of indexes and certificates in uv's words."""
+    listed = subprocess.run([BIN / "pip", "config", "list"], capture_output=True, text=True, check=True).stdout
+    settings = {}
+    for line in reversed(listed.splitlines()):  # environment variables are listed first, and win
+        key, _, value = line.partition("=")
+        settings[key.rpartition(".")[2]] = " ".join(str(ast.literal_eval(value)).split())
+    as_pip = {variable: settings[name] for name, variable in PIP_TO_UV.items() if name in settings}
+    # As with pip any index may serve any package: the hashes decide what is accepted.
+    return {"UV_INDEX_STRATEGY": "unsafe-best-match", **as_pip, **os.environ}
+
+
+def _is_loadable(library: str) -> bool:
+    folders = HOMEBREW_FOLDERS if sys.platform == "darwin" else ()
+    for name in (library, *(f"{folder}/{library}" for folder in folders)):
+        try:
+            ctypes.CDLL(name)
+        except OSError:
+            continue
+        return True
+    return False
+
+
+def _may_use_apt() -> bool:
+    return os.geteuid() == 0 and shutil.which("apt-get") is not None
+
+
+def _apt(command: str) -> None:
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for words in (["apt-get", "update"], command.split()):
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            reason = done.stderr.strip().splitlines()[-1:]
+            raise Missing(f"`{' '.join(words)}` failed: {' '.join(reason)}")
+
+
+def _run(*words: str | Path, env: dict[str, str] | None = None) -> None:
+    if subprocess.run(words, cwd=ROOT, env=env, check=False).returncode != 0:
+        raise Missing(f"`{Path(words[0]).name} {words[1]}` failed, see above; is the package index reachable?")
+
+
+def _succeeds(*words: str | Path) -> bool:
+    try:
+        return subprocess.run(words, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"· {text}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    try:
+        prepare()
+    except Missing as problem:
+        sys.exit(f"! {problem}")
+    except PermissionError as problem:
+        sys.exit(f"! {problem.filename} belongs to another user; run this as its owner")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,179 @@
+"""What the system consists of: each service's settings and command line, as they would stand in any deployment."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from cv_common.testing.nats import Nats
+from cv_common.testing.postgres import Postgres
+from cv_common.testing.processes import Program, answers
+
+from cv_stack.secrets import Secrets
+
+ROOT = Path(__file__).resolve().parents[4]
+SERVICES = ("renderer", "templates", "resumes", "payments", "auth")
+"""In the order of who needs whom."""
+
+CALLERS = {
+    "auth": ("gateway",),
+    "payments": ("gateway", "auth"),
+    "resumes": ("gateway", "auth", "payments"),
+    "templates": ("gateway", "resumes"),
+    "renderer": ("gateway", "resumes", "templates"),
+}
+"""Whose identity tokens each service believes."""
+
+_CALLS = {
+    "auth": ("resumes", "payments"),
+    "payments": ("resumes",),
+    "resumes": ("templates", "renderer"),
+    "templates": ("renderer",),
+    "renderer": (),
+}
+_ON_THE_BUS = ("auth", "payments", "resumes", "renderer")
+_WITH_MEDIA = ("templates", "resumes", "renderer")
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where everything listens, on 127.0.0.1."""
+
+    gateway: int
+    gateway_ops: int
+    stripe_sandbox: int
+    services: Mapping[str, int]
+
+    @property
+    def public_url(self) -> str:
+        """What a browser opens."""
+        return f"http://localhost:{self.gateway}"
+
+    def url(self, service: str) -> str:
+        """Where the others reach a service."""
+        return f"http://127.0.0.1:{self.services[service]}"
+
+
+class Blueprint:
+    """Turns ports, secrets and servers into the programs to run and their settings."""
+
+    def __init__(
+        self, data: Path, ports: Ports, secrets: Secrets, postgres: Postgres, nats: Nats,
+        settings: dict[str, str],
+    ) -> None:
+        self._data = data
+        self._ports = ports
+        self._secrets = secrets
+        self._keys = secrets.identity_keys()
+        self._postgres = postgres
+        self._nats = nats
+        self._settings = settings
+
+    def environment(self, service: str) -> dict[str, str]:
+        """The environment of one service: its own database, its own user on the bus, the addresses it calls."""
+        database = self._postgres.url(service, service, self._secrets.password(f"database {service}"))
+        return (
+            {**os.environ, "DATABASE_URL": database, "PUBLIC_BASE_URL": self._ports.public_url}
+            | self._keys.environment(service, CALLERS[service])
+            | {f"{name.upper()}_URL": self._ports.url(name) for name in _CALLS[service]}
+            | (self._nats.environment(service) if service in _ON_THE_BUS else {})
+            | ({"MEDIA_URL": f"file://{quote(str(self._data / 'media' / service))}"} if service in _WITH_MEDIA else {})
+            | self._own_settings(service)
+            | self._settings
+        )  # fmt: skip
+
+    def _own_settings(self, service: str) -> dict[str, str]:
+        if service == "auth":
+            key = {"kid": "first", "key": self._secrets.signing_key("access token")}
+            return {"ACCESS_TOKEN_KEYS": json.dumps([key])}
+        if service == "payments":
+            origins = ["http://localhost:3000", self._ports.public_url]
+            return {
+                "STRIPE_API_KEY": self._stripe_api_key,
+                "STRIPE_API_BASE": f"http://127.0.0.1:{self._ports.stripe_sandbox}",
+                "STRIPE_WEBHOOK_SECRETS": json.dumps([self._stripe_webhook_secret]),
+                "CHECKOUT_ALLOWED_ORIGINS": json.dumps(origins),
+            }
+        return {}
+
+    def service(self, name: str) -> Program:
+        """A service, never reached from outside."""
+        port = self._ports.services[name]
+        return Program(name, _uvicorn(f"cv_{name}.main:app", port), self.environment(name), _ready(port))
+
+    def gateway(self) -> Program:
+        """The only door, and the only one with a published port."""
+        environment = (
+            {**os.environ, "PUBLIC_BASE_URL": self._ports.public_url, "OPS_PORT": str(self._ports.gateway_ops)}
+            | self._keys.environment("gateway", ())
+            | {f"{name.upper()}_URL": self._ports.url(name) for name in SERVICES}
+            | {
+                "SESSION_KEYS": json.dumps([self._secrets.token("session key")]),
+                "CORS_ALLOWED_ORIGINS": json.dumps(["http://localhost:3000"]),
+            }
+            | self._settings
+        )
+        command = [
+            sys.executable, "-m", "granian", "--interface", "asgi", "--factory", "cv_gateway.main:app",
+            "--host", "127.0.0.1", "--port", str(self._ports.gateway), "--workers", "1", "--loop", "uvloop",
+            "--respawn-failed-workers", "--workers-kill-timeout", "15", "--no-ws",
+        ]  # fmt: skip
+        return Program("gateway", command, environment, _ready(self._ports.gateway_ops))
+
+    def stripe_sandbox(self) -> Program:
+        """The stand-in for Stripe; its pages are opened by the browser."""
+        port = self._ports.stripe_sandbox
+        environment = {
+            **os.environ,
+            "SANDBOX_PORT": str(port),
+            "SANDBOX_PUBLIC_URL": f"http://localhost:{port}",
+            "SANDBOX_API_KEY": self._stripe_api_key,
+            "SANDBOX_WEBHOOK_URL": f"http://127.0.0.1:{self._ports.gateway}/api/payments/webhook/",
+            "SANDBOX_WEBHOOK_SECRET": self._stripe_webhook_secret,
+            "SANDBOX_DATA": str(self._data / "stripe_sandbox"),
+            **self._settings,
+        }
+        return Program("stripe", [sys.executable, "-m", "cv_stripe_sandbox"], environment, _ready(port))
+
+    def migration(self, service: str) -> Program:
+        """Brings a service's database to its newest shape; ends by itself."""
+        command = [sys.executable, "-m", "alembic", "-c", f"services/{service}/alembic.ini", "upgrade", "head"]
+        return Program(f"{service} migrations", command, self.environment(service), lambda: False)
+
+    def template_load(self) -> Program:
+        """Puts the catalog into the templates service; ends by itself."""
+        command = [sys.executable, "-m", "cv_templates.cli", "load", "services/templates/catalog"]
+        return Program("templates load", command, self.environment("templates"), lambda: False)
+
+    @property
+    def _stripe_api_key(self) -> str:
+        return self._secrets.token("stripe api key", "sk_test_")
+
+    @property
+    def _stripe_webhook_secret(self) -> str:
+        return self._secrets.token("stripe webhook secret", "whsec_")
+
+
+def _uvicorn(factory: str, port: int) -> list[str]:
+    return [
+        sys.executable, "-m", "uvicorn", "--factory", factory, "--host", "127.0.0.1", "--port", str(port),
+        "--loop", "uvloop", "--http", "httptools", "--timeout-keep-alive", "75",
+        "--timeout-graceful-shutdown", "10", "--no-access-log", "--no-server-header",
+    ]  # fmt: skip
+
+
+def _ready(port: int) -> "ReadyCheck":
+    return ReadyCheck(f"http://127.0.0.1:{port}/readyz")
+
+
+@dataclass(frozen=True)
+class ReadyCheck:
+    """Asks a program whether it can take requests."""
+
+    url: str
+
+    def __call__(self) -> bool:
+        return answers(self.url)

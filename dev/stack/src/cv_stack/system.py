@@ -1,0 +1,172 @@
+"""The running system: PostgreSQL, NATS, five services, the Stripe stand-in and the gateway, each kept alive.
+
+`make run` starts one on its own data; tests start private ones in temporary folders, on free ports, and may crash
+any part of it by name.
+"""
+
+import fcntl
+import subprocess
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from cv_common.testing.nats import USERS, Nats
+from cv_common.testing.ports import free_port, is_free
+from cv_common.testing.postgres import Postgres
+from cv_common.testing.processes import Keeper, Program, ProgramFailed, Say
+
+from cv_stack.secrets import Secrets
+from cv_stack.services import ROOT, SERVICES, Blueprint, Ports
+
+STACK = "stack"
+"""The name under which the system speaks of itself."""
+
+
+class CannotStart(Exception):
+    """Why the system does not start, in one line."""
+
+
+class System:
+    """One system on its own data folder. `settings` are environment variables for all of its services."""
+
+    def __init__(
+        self,
+        data: Path,
+        say: Say,
+        gateway_port: int | None = None,
+        sandbox_port: int | None = None,
+        settings: dict[str, str] | None = None,
+    ) -> None:
+        self.data = data.resolve()
+        self._say = say
+        self.ports = Ports(
+            gateway=gateway_port or free_port(),
+            gateway_ops=free_port(),
+            stripe_sandbox=sandbox_port or free_port(),
+            services={name: free_port() for name in SERVICES},
+        )
+        self._settings = settings or {}
+        self._lock = DataLock(self.data)
+        self._keepers: dict[str, Keeper] = {}
+
+    def start(self) -> None:
+        """Start everything; returns when everything answers. Raises CannotStart and ProgramFailed, having stopped."""
+        self._lock.take()
+        try:
+            self._check_ports()
+            blueprint = self._start_servers()
+            self._tell("migrating the databases")
+            self._run_all(blueprint.migration(name) for name in SERVICES)
+            self._tell("starting the services")
+            self._keep(blueprint.service(name) for name in SERVICES)
+            self._keep([blueprint.stripe_sandbox()])
+            self._keep([blueprint.gateway()])
+            self._wait_ready(SERVICES)
+            self._tell("loading the templates")
+            self._run_all([blueprint.template_load()])
+            self._wait_ready(self._keepers)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop everything, the doors first and the databases last."""
+        for names in (("gateway",), (*SERVICES, "stripe"), ("nats",), ("postgres",)):
+            running = [self._keepers.pop(name) for name in names if name in self._keepers]
+            with ThreadPoolExecutor(len(names)) as pool:
+                list(pool.map(Keeper.stop, running))
+        self._lock.release()
+
+    def kill(self, name: str) -> None:
+        """Crash one program, as kill -9 does. It is started again by itself."""
+        self._keepers[name].kill()
+
+    def take_down(self, name: str) -> None:
+        """Stop one program, until `bring_up`."""
+        self._keepers[name].stop()
+
+    def bring_up(self, name: str) -> None:
+        """Start one program that was taken down; returns when it answers."""
+        self._keepers[name].start()
+        self.wait_ready(name)
+
+    def wait_ready(self, name: str) -> None:
+        """Wait until one program answers."""
+        self._wait_ready([name])
+
+    @property
+    def names(self) -> list[str]:
+        """The running programs."""
+        return list(self._keepers)
+
+    def _check_ports(self) -> None:
+        for port, variable in ((self.ports.gateway, "PORT"), (self.ports.stripe_sandbox, "SANDBOX_PORT")):
+            if not is_free(port):
+                raise CannotStart(
+                    f"port {port} is taken by another program; choose another: make run {variable}={port + 1}"
+                )
+
+    def _start_servers(self) -> Blueprint:
+        secrets = Secrets(self.data / "secrets.json")
+        postgres = Postgres(self.data / "postgres", free_port(), secrets.password("postgres"))
+        nats = Nats(
+            ROOT / "deploy" / "nats" / "nats-server.conf", self.data / "nats", free_port(), free_port(),
+            {user: secrets.password(f"nats {user}") for user in USERS},
+        )  # fmt: skip
+        self._tell("starting PostgreSQL and NATS")
+        postgres.initialise()
+        postgres.forget_last_run()
+        self._keep([postgres.program(pass_fds=[self._lock.fd]), nats.program(pass_fds=[self._lock.fd])])
+        self._wait_ready(["postgres", "nats"])
+        for name in SERVICES:
+            postgres.ensure_database(name, secrets.password(f"database {name}"))
+        return Blueprint(self.data, self.ports, secrets, postgres, nats, self._settings)
+
+    def _keep(self, programs: Iterable[Program]) -> None:
+        for program in programs:
+            keeper = self._keepers[program.name] = Keeper(program, self._say)
+            keeper.start()
+
+    def _wait_ready(self, names: Iterable[str]) -> None:
+        for name in list(names):
+            self._keepers[name].wait_ready()
+
+    def _run_all(self, programs: Iterable[Program]) -> None:
+        """Run programs that end by themselves, at the same time. Raises ProgramFailed."""
+        with ThreadPoolExecutor(len(SERVICES)) as pool:
+            list(pool.map(self._run, programs))
+
+    def _run(self, program: Program) -> None:
+        done = subprocess.run(
+            program.command, env=dict(program.environment), cwd=ROOT, text=True, check=False,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        if done.returncode != 0:
+            raise ProgramFailed(f"{program.name} failed", done.stdout.splitlines()[-30:])
+
+    def _tell(self, line: str) -> None:
+        self._say(STACK, line)
+
+
+class DataLock:
+    """Belongs to one system at a time. Its servers inherit it, so that it outlives a system that was killed."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self.fd = -1
+
+    def take(self) -> None:
+        """Raises CannotStart when a system, or a server that one left behind, uses the data."""
+        self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (self._data / "lock").open("a+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            raise CannotStart(f"the system is running already on {self._data}") from None
+        self._file = lock
+        self.fd = lock.fileno()
+
+    def release(self) -> None:
+        """Let another system have the data."""
+        self._file.close()
