@@ -1,0 +1,45 @@
+"""A service under test: its real app on a real port, in the test's own event loop."""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from unittest import mock
+
+import httpx
+import uvicorn
+from starlette.types import ASGIApp
+
+
+@asynccontextmanager
+async def serving(factory: Callable[[], ASGIApp], environment: Mapping[str, str]) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the app that `factory` makes from `environment`; its parts run until the block ends."""
+    with mock.patch.dict(os.environ, environment):
+        app = factory()
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False, lifespan="on")
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        if task.done():
+            task.result()
+            raise RuntimeError("the app did not start")
+        await asyncio.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        await task
+
+
+async def eventually(condition: Callable[[], object], within: float = 10) -> None:
+    """Wait until the (sync or async) `condition` holds. Raises TimeoutError after `within` seconds."""
+    async with asyncio.timeout(within):
+        while True:
+            outcome = condition()
+            if await outcome if asyncio.iscoroutine(outcome) else outcome:
+                return
+            await asyncio.sleep(0.02)

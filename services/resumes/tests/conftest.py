@@ -1,0 +1,102 @@
+"""The real resumes service, with its neighbours' answers given by small HTTP servers of the tests' own."""
+
+import itertools
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+from cv_common.testing.identity import IdentityKeys
+from cv_common.testing.nats import Nats
+from cv_common.testing.serving import serving
+from cv_resumes.main import app
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+FREE, PREMIUM, INACTIVE = 1, 2, 4
+
+_user_ids = itertools.count(1)
+
+
+@dataclass
+class Neighbours:
+    """Templates 1 (free), 2 (premium) and 4 (inactive), and a renderer that remembers what it was asked."""
+
+    rendered: list[dict[str, Any]] = field(default_factory=list)
+
+    async def template(self, request: Request) -> Response:
+        template_id = request.path_params["template_id"]
+        if template_id not in (FREE, PREMIUM, INACTIVE):
+            return JSONResponse({"detail": "Not found."}, status_code=404)
+        return JSONResponse(
+            {
+                "id": template_id,
+                "name": "One of three",
+                "is_premium": template_id == PREMIUM,
+                "is_active": template_id != INACTIVE,
+                "version": "1",
+                "template_html": "<p>{{ resume.full_name }}</p>",
+                "template_css": "p { color: black }",
+            }
+        )
+
+    async def render(self, request: Request) -> Response:
+        asked = await request.json()
+        self.rendered.append(asked)
+        return JSONResponse({"path": f"/media/resumes/pdfs/token/{asked['file_name']}", "expires_at": "2026-01-01"})
+
+    def app(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/internal/templates/{template_id:int}/", self.template),
+                Route("/internal/pdfs/", self.render, methods=["POST"]),
+            ]
+        )
+
+
+@pytest.fixture(scope="session")
+async def neighbours() -> AsyncIterator[tuple[Neighbours, str]]:
+    them = Neighbours()
+    async with serving(them.app, {}) as client:
+        yield them, str(client.base_url)
+
+
+@pytest.fixture(scope="session")
+async def resumes(
+    service_database: Callable[[str], str],
+    nats_server: Nats,
+    identity_keys: IdentityKeys,
+    neighbours: tuple[Neighbours, str],
+) -> AsyncIterator[httpx.AsyncClient]:
+    environment = {
+        **identity_keys.environment("resumes"),
+        **nats_server.environment("resumes"),
+        "DATABASE_URL": service_database("resumes"),
+        "MEDIA_URL": "file:///nowhere",
+        "TEMPLATES_URL": neighbours[1],
+        "RENDERER_URL": neighbours[1],
+        "PUBLIC_BASE_URL": "http://localhost:8000",
+    }
+    async with serving(app, environment) as client:
+        yield client
+
+
+@pytest.fixture
+def user_id() -> int:
+    """A user whom no other test knows."""
+    return next(_user_ids)
+
+
+@pytest.fixture
+def user(identity_keys: IdentityKeys, user_id: int) -> dict[str, str]:
+    """What the gateway says of that user."""
+    return identity_keys.user("resumes", user_id)
+
+
+@pytest.fixture
+def stranger(identity_keys: IdentityKeys) -> dict[str, str]:
+    """What the gateway says of a visitor without a session."""
+    return identity_keys.stranger("resumes")

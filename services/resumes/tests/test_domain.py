@@ -1,0 +1,122 @@
+"""The pure rules: ids of entries, entitlement, file names, languages."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from cv_resumes.domain import (
+    Entitlement,
+    Owner,
+    choose_language,
+    entitlement,
+    missing_ids,
+    number_entries,
+    pdf_name,
+    reconcile_section,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+NOW = datetime(2025, 10, 29, 10, 30, tzinfo=UTC)
+names = st.sampled_from("abc")
+stored_sections = st.lists(names, max_size=6).map(
+    lambda texts: [{"id": 10 + place, "name": text, "order": place} for place, text in enumerate(texts)]
+)
+sent_sections = st.lists(
+    st.builds(
+        lambda name, entry_id, order: {"name": name, "id": entry_id, "order": order},
+        names, st.none() | st.integers(8, 18), st.none() | st.integers(0, 3),
+    ),
+    max_size=8,
+)  # fmt: skip
+
+
+@given(stored_sections, sent_sections)
+def test_reconciled_section_is_what_was_sent_under_ids_of_its_own(
+    stored: list[dict[str, Any]], sent: list[dict[str, Any]]
+) -> None:
+    result = reconcile_section(stored, sent)
+    assert sorted(entry["name"] for entry in result) == sorted(entry["name"] for entry in sent)
+    kept = [entry["id"] for entry in result if entry["id"] is not None]
+    assert len(kept) == len(set(kept))
+    assert set(kept) <= {entry["id"] for entry in stored}
+    assert [entry["order"] for entry in result] == sorted(entry["order"] for entry in result)
+
+
+@given(stored_sections)
+def test_section_sent_back_without_ids_keeps_them(stored: list[dict[str, Any]]) -> None:
+    sent = [{"name": entry["name"], "id": None, "order": None} for entry in stored]
+    assert reconcile_section(stored, sent) == stored
+
+
+def test_id_sent_twice_counts_once() -> None:
+    stored = [{"id": 1, "name": "a", "order": 0}]
+    sent = [{"id": 1, "name": "b", "order": None}, {"id": 1, "name": "c", "order": None}]
+    result = reconcile_section(stored, sent)
+    assert [entry["id"] for entry in result] == [1, None]
+    assert missing_ids(result) == 1
+    assert [entry["id"] for entry in number_entries(result, [7])] == [1, 7]
+
+
+@pytest.mark.parametrize(
+    ("premium", "bought", "subscribed", "watermarked"),
+    [
+        (False, False, False, False),
+        (False, True, False, False),
+        (False, False, True, False),
+        (False, True, True, False),
+        (True, False, False, True),
+        (True, True, False, False),
+        (True, False, True, False),
+        (True, True, True, False),
+    ],
+)
+def test_watermark_truth_table(premium: bool, bought: bool, subscribed: bool, watermarked: bool) -> None:
+    assert Entitlement(bought, subscribed).needs_watermark(premium) is watermarked
+
+
+@pytest.mark.parametrize(
+    ("bought", "until", "paid", "payment_type"),
+    [
+        (None, None, False, "free"),
+        (False, NOW, False, "free"),
+        (False, NOW + timedelta(microseconds=1), True, "subscription"),
+        (True, None, True, "single"),
+        (True, NOW + timedelta(days=1), True, "single"),
+    ],
+)
+def test_entitlement_at_one_moment(bought: bool | None, until: datetime | None, paid: bool, payment_type: str) -> None:
+    found = entitlement(bought, until, NOW)
+    assert (found.is_paid, found.payment_type) == (paid, payment_type)
+
+
+@pytest.mark.parametrize(
+    ("full_name", "watermarked", "name"),
+    [
+        ("John Doe", False, "john_doe_cv_20251029.pdf"),
+        ("Jane Smith", True, "jane_smith_cv_20251029_watermarked.pdf"),
+        ("  Éloïse  D'Aubigné-Müller ", False, "eloise_d_aubigne_muller_cv_20251029.pdf"),
+        ("王小明", False, "cv_cv_20251029.pdf"),
+        ("../../etc/passwd\r\n", False, "etc_passwd_cv_20251029.pdf"),
+    ],
+)
+def test_file_name(full_name: str, watermarked: bool, name: str) -> None:
+    assert pdf_name(full_name, date(2025, 10, 29), watermarked) == name
+
+
+@given(st.text())
+def test_file_name_is_always_plain(full_name: str) -> None:
+    assert set(pdf_name(full_name, date(2025, 10, 29), False)) <= set("abcdefghijklmnopqrstuvwxyz0123456789_.")
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [("", "fr"), ("en-GB,en;q=0.9", "en"), ("de, en;q=0.5", "en"), ("fr-FR", "fr"), ("tlh", "fr"), (";;,", "fr")],
+)
+def test_language(header: str, language: str) -> None:
+    assert choose_language(header, "fr") == language
+
+
+@given(st.builds(Owner, user_id=st.integers(1)) | st.builds(Owner, session_id=st.text("abc-_", min_size=1)))
+def test_owner_survives_the_database(owner: Owner) -> None:
+    assert Owner.of_key(owner.key) == owner

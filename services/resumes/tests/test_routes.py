@@ -1,0 +1,344 @@
+"""The HTTP door, with the contract's own examples."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+from cv_common.testing.identity import IdentityKeys
+
+MINIMUM = {"template": 1, "full_name": "Marie Dubois", "email": "marie.dubois@example.com"}
+
+COMPLETE: dict[str, Any] = {
+    "template": 2,
+    "full_name": "Marie Dubois",
+    "email": "marie.dubois@example.com",
+    "phone": "+33699887766",
+    "address": "45 Avenue des Champs-Élysées, 75008 Paris",
+    "website": "https://mariedubois.fr",
+    "linkedin_url": "https://linkedin.com/in/mariedubois",
+    "github_url": "https://github.com/mariedubois",
+    "title": "Chef de Projet Digital",
+    "summary": "Chef de projet avec 7 ans d'expérience dans la transformation digitale",
+    "experience_data": [
+        {
+            "company": "Digital Agency",
+            "position": "Chef de Projet Senior",
+            "location": "Paris, France",
+            "start_date": "2020-03-01",
+            "end_date": None,
+            "is_current": True,
+            "description": "Gestion de projets web complexes pour grands comptes",
+            "order": 0,
+        }
+    ],
+    "education_data": [
+        {
+            "institution": "ESSEC Business School",
+            "degree": "MBA",
+            "field_of_study": "Marketing Digital",
+            "location": "Cergy, France",
+            "start_date": "2015-09-01",
+            "end_date": "2017-06-30",
+            "is_current": False,
+            "grade": "Distinction",
+            "description": None,
+            "order": 0,
+        }
+    ],
+    "skills_data": [
+        {"name": "Gestion de projet", "level": "expert", "category": "Management", "order": 0},
+        {"name": "Agile/Scrum", "level": "advanced", "category": "Méthodologie", "order": 1},
+    ],
+    "languages_data": [{"language": "Français", "level": "Natif"}, {"language": "Anglais", "level": "Bilingue"}],
+    "certifications_data": [{"name": "PMP Certification", "issuer": "PMI", "date": "2019-11-20"}],
+    "projects_data": [
+        {
+            "name": "Refonte site e-commerce",
+            "description": "Direction de la refonte complète d'un site e-commerce (2M€ de budget)",
+            "url": None,
+        }
+    ],
+    "custom_sections": [],
+}
+
+TECH_CORP = {
+    "company": "Tech Corp",
+    "position": "Senior Developer",
+    "location": "Paris, France",
+    "start_date": "2020-01-15",
+    "end_date": None,
+    "is_current": True,
+    "description": "Développement d'applications web modernes",
+    "order": 0,
+}
+STARTUP = {
+    "company": "StartupXYZ",
+    "position": "Junior Developer",
+    "location": "Lyon, France",
+    "start_date": "2018-06-01",
+    "end_date": "2019-12-31",
+    "is_current": False,
+    "description": "Développement frontend avec React",
+    "order": 1,
+}
+FREELANCE = {
+    "company": "FreelanceWork",
+    "position": "Consultant Freelance",
+    "location": "Remote",
+    "start_date": "2017-01-01",
+    "end_date": "2018-05-31",
+    "is_current": False,
+    "description": "Missions en développement web pour divers clients",
+    "order": 2,
+}
+
+
+async def create(resumes: httpx.AsyncClient, headers: dict[str, str], **changes: Any) -> dict[str, Any]:
+    answer = await resumes.post("/api/resumes/", json={**MINIMUM, **changes}, headers=headers)
+    assert answer.status_code == 201, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+async def test_minimum_resume_is_completed_with_defaults(
+    resumes: httpx.AsyncClient, user: dict[str, str], user_id: int
+) -> None:
+    created = await create(resumes, user)
+    moments = {name: created.pop(name) for name in ("created_at", "updated_at", "last_accessed")}
+    assert created == {
+        "id": created["id"], "session_id": None, "user": user_id, "template": 1,
+        "full_name": "Marie Dubois", "email": "marie.dubois@example.com",
+        "phone": None, "address": None, "website": None, "linkedin_url": None, "github_url": None,
+        "photo": None, "title": None, "summary": None,
+        "experiences": [], "education": [], "skills": [],
+        "languages_data": [], "certifications_data": [], "projects_data": [], "custom_sections": [],
+        "is_paid": False, "payment_type": "free", "can_export_without_watermark": True,
+    }  # fmt: skip
+    assert len(set(moments.values())) == 1
+    assert all(len(moment) == len("2025-10-29T17:00:00Z") and moment.endswith("Z") for moment in moments.values())
+
+
+async def test_complete_resume_comes_back_as_documented(resumes: httpx.AsyncClient, stranger: dict[str, str]) -> None:
+    answer = await resumes.post("/api/resumes/", json=COMPLETE, headers=stranger)
+    created = answer.json()
+    assert answer.status_code == 201
+    assert created["session_id"] == answer.headers["X-Session-Start"]
+    assert created["user"] is None
+    scalars = ("template", "full_name", "email", "phone", "address", "website", "title", "summary")
+    lists = ("languages_data", "certifications_data", "projects_data", "custom_sections")
+    assert {name: created[name] for name in scalars + lists} == {name: COMPLETE[name] for name in scalars + lists}
+    for section, sent in (
+        ("experiences", "experience_data"),
+        ("education", "education_data"),
+        ("skills", "skills_data"),
+    ):
+        entries = created[section]
+        assert [{key: value for key, value in entry.items() if key != "id"} for entry in entries] == COMPLETE[sent]
+        assert all(isinstance(entry["id"], int) for entry in entries)
+    assert list(created["experiences"][0]) == [
+        "id", "company", "position", "location", "start_date", "end_date", "is_current", "description", "order",
+    ]  # fmt: skip
+    assert created["can_export_without_watermark"] is False
+
+
+async def test_anonymous_visitor_keeps_one_session(
+    resumes: httpx.AsyncClient, stranger: dict[str, str], identity_keys: IdentityKeys
+) -> None:
+    first = await resumes.post("/api/resumes/", json=MINIMUM, headers=stranger)
+    session = identity_keys.session("resumes", first.headers["X-Session-Start"])
+    second = await resumes.post("/api/resumes/", json=MINIMUM, headers=session)
+    assert "X-Session-Start" not in second.headers
+    listed = (await resumes.get("/api/resumes/", headers=session)).json()
+    assert [resume["id"] for resume in listed] == [second.json()["id"], first.json()["id"]]
+    assert (await resumes.get("/api/resumes/", headers=stranger)).json() == []
+
+
+async def test_adding_an_experience_keeps_the_ids_of_the_others(
+    resumes: httpx.AsyncClient, user: dict[str, str]
+) -> None:
+    created = await create(resumes, user, experience_data=[TECH_CORP, STARTUP])
+    path = f"/api/resumes/{created['id']}/"
+    patched = await resumes.patch(path, json={"experience_data": [TECH_CORP, STARTUP, FREELANCE]}, headers=user)
+    assert patched.status_code == 200
+    ids = [entry["id"] for entry in patched.json()["experiences"]]
+    assert ids[:2] == [entry["id"] for entry in created["experiences"]]
+    assert ids[2] not in ids[:2]
+    assert patched.json()["experiences"] == (await resumes.get(path, headers=user)).json()["experiences"]
+
+
+async def test_autosave_changes_only_what_was_sent(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+    created = await create(resumes, user, title="Développeur", phone="+33612345678")
+    path = f"/api/resumes/{created['id']}/"
+    changes = {"title": "Lead Developer Full Stack", "is_paid": True, "user": 7, "id": 9, "unknown": 1}
+    patched = (await resumes.patch(path, json=changes, headers=user)).json()
+    moving = ("title", "updated_at", "last_accessed")
+    assert patched["title"] == "Lead Developer Full Stack"
+    assert {k: v for k, v in patched.items() if k not in moving} == {
+        k: v for k, v in created.items() if k not in moving
+    }
+
+
+async def test_two_edits_at_once_are_both_kept(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+    created = await create(resumes, user)
+    path = f"/api/resumes/{created['id']}/"
+    edits = [{"title": "Designer"}, {"summary": "Dix ans"}, {"phone": "+331"}, {"address": "Paris"}] * 5
+    answers = await asyncio.gather(*(resumes.patch(path, json=edit, headers=user) for edit in edits))
+    assert {answer.status_code for answer in answers} == {200}
+    after = (await resumes.get(path, headers=user)).json()
+    assert (after["title"], after["summary"], after["phone"], after["address"]) == (
+        "Designer", "Dix ans", "+331", "Paris",
+    )  # fmt: skip
+
+
+async def test_somebody_elses_resume_does_not_exist(
+    resumes: httpx.AsyncClient, user: dict[str, str], user_id: int, identity_keys: IdentityKeys
+) -> None:
+    created = await create(resumes, user)
+    others = (
+        identity_keys.user("resumes", user_id + 1_000_000),
+        identity_keys.session("resumes", f"user:{user_id}"),
+        identity_keys.stranger("resumes"),
+    )
+    for other in others:
+        for method, path in (("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "export_pdf/")):
+            url = f"/api/resumes/{created['id']}/{path}"
+            answer = await resumes.request(method, url, headers=other, json={})
+            assert (answer.status_code, answer.json()) == (404, {"detail": "Not found."}), (method, path)
+
+
+async def test_deleted_resume_is_gone(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+    path = f"/api/resumes/{(await create(resumes, user))['id']}/"
+    deleted = await resumes.delete(path, headers=user)
+    assert (deleted.status_code, deleted.content) == (204, b"")
+    assert (await resumes.get(path, headers=user)).status_code == 404
+    assert (await resumes.delete(path, headers=user)).json() == {"detail": "Not found."}
+
+
+@pytest.mark.parametrize("resume_id", ["0", "-1", "9223372036854775808", "1;drop", "x", "99999999999999999999999"])
+async def test_impossible_ids_are_not_found(resumes: httpx.AsyncClient, user: dict[str, str], resume_id: str) -> None:
+    answer = await resumes.get(f"/api/resumes/{resume_id}/", headers=user)
+    assert (answer.status_code, answer.json()) == (404, {"detail": "Not found."})
+
+
+@pytest.mark.parametrize(
+    ("body", "errors"),
+    [
+        (
+            {},
+            {
+                "template": ["This field is required."],
+                "full_name": ["This field is required."],
+                "email": ["This field is required."],
+            },
+        ),
+        ({**MINIMUM, "template": 999}, {"template": ['Invalid pk "999" - object does not exist.']}),
+        ({**MINIMUM, "template": 4}, {"template": ['Invalid pk "4" - object does not exist.']}),
+        ({**MINIMUM, "template": "one"}, {"template": ["Incorrect type. Expected pk value, received str."]}),
+        ({**MINIMUM, "full_name": " "}, {"full_name": ["This field may not be blank."]}),
+        (
+            {"template": 999, "full_name": None, "email": "nobody"},
+            {
+                "template": ['Invalid pk "999" - object does not exist.'],
+                "full_name": ["This field may not be null."],
+                "email": ["Enter a valid email address."],
+            },
+        ),
+        (
+            {**MINIMUM, "experience_data": [TECH_CORP, {**STARTUP, "start_date": "2024-02-30"}, TECH_CORP]},
+            {
+                "experience_data": [
+                    {},
+                    {"start_date": ["Date has wrong format. Use one of these formats instead: YYYY-MM-DD."]},
+                    {},
+                ]
+            },
+        ),
+        (
+            {**MINIMUM, "skills_data": "React"},
+            {"skills_data": {"non_field_errors": ['Expected a list of items but got type "str".']}},
+        ),
+        (
+            {**MINIMUM, "skills_data": [{"name": "React", "level": "guru"}]},
+            {"skills_data": [{"level": ['"guru" is not a valid choice.']}]},
+        ),
+        (
+            {**MINIMUM, "education_data": [{**COMPLETE["education_data"][0], "end_date": "2001-01-01"}]},
+            {"education_data": [{"end_date": ["The end date may not be before the start date."]}]},
+        ),
+        ([], {"non_field_errors": ["Invalid data. Expected a dictionary, but got list."]}),
+    ],
+)
+async def test_bad_bodies_name_every_field(
+    resumes: httpx.AsyncClient, user: dict[str, str], body: Any, errors: Any
+) -> None:
+    answer = await resumes.post("/api/resumes/", json=body, headers=user)
+    assert (answer.status_code, answer.json()) == (400, errors)
+    assert (await resumes.get("/api/resumes/", headers=user)).json() == []
+
+
+async def test_a_section_has_at_most_200_entries(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+    skills = [{"name": f"Skill {number}"} for number in range(201)]
+    answer = await resumes.post("/api/resumes/", json={**MINIMUM, "skills_data": skills}, headers=user)
+    assert (answer.status_code, answer.json()) == (400, {"detail": "A section may have at most 200 entries."})
+    assert len((await create(resumes, user, skills_data=skills[:200]))["skills"]) == 200
+
+
+async def test_a_resume_has_at_most_256_kilobytes(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+    path = f"/api/resumes/{(await create(resumes, user))['id']}/"
+    sections = [{"title": "Long", "content": "é" * 10_000}] * 12
+    assert (await resumes.patch(path, json={"custom_sections": sections}, headers=user)).status_code == 200
+    jobs = [{**TECH_CORP, "description": "é" * 10_000}] * 2
+    answer = await resumes.patch(path, json={"experience_data": jobs}, headers=user)
+    assert (answer.status_code, answer.json()) == (400, {"detail": "A CV may have at most 256 KB."})
+
+
+@pytest.mark.parametrize(("template", "watermark"), [(1, False), (2, True)])
+async def test_export_asks_the_renderer_for_the_whole_document(
+    resumes: httpx.AsyncClient, user: dict[str, str], neighbours: Any, template: int, watermark: bool
+) -> None:
+    created = await create(resumes, user, template=template, experience_data=[TECH_CORP])
+    answer = await resumes.post(f"/api/resumes/{created['id']}/export_pdf/", json={}, headers=user)
+    assert answer.status_code == 200
+    assert answer.json()["has_watermark"] is watermark
+    asked = neighbours[0].rendered[-1]
+    assert answer.json()["pdf_url"] == f"http://localhost:8000/media/resumes/pdfs/token/{asked['file_name']}"
+    assert asked["file_name"].startswith("marie_dubois_cv_20")
+    assert asked["file_name"].endswith("_watermarked.pdf") is watermark
+    assert (asked["watermark"], asked["resume_id"], asked["language"]) == (watermark, created["id"], "fr")
+    assert asked["document"]["experiences"] == created["experiences"]
+
+
+async def test_without_identity_nobody_gets_in(resumes: httpx.AsyncClient, identity_keys: IdentityKeys) -> None:
+    assert (await resumes.get("/api/resumes/")).status_code == 401
+    as_user, as_service = identity_keys.user("resumes", 1), identity_keys.service("resumes", "payments")
+    assert (await resumes.get("/internal/resumes/1/", headers=as_user)).status_code == 404
+    assert (await resumes.get("/api/resumes/", headers=as_service)).status_code == 404
+
+
+async def test_payments_may_ask_whether_a_resume_exists(
+    resumes: httpx.AsyncClient, user: dict[str, str], user_id: int, identity_keys: IdentityKeys
+) -> None:
+    created = await create(resumes, user)
+    as_payments = identity_keys.service("resumes", "payments")
+    answer = await resumes.get(f"/internal/resumes/{created['id']}/", headers=as_payments)
+    assert answer.json() == {"id": created["id"], "user": user_id, "session_id": None}
+    assert (await resumes.get("/internal/resumes/999999/", headers=as_payments)).status_code == 404
+
+
+async def test_claimed_session_moves_and_ends(
+    resumes: httpx.AsyncClient, stranger: dict[str, str], user_id: int, identity_keys: IdentityKeys
+) -> None:
+    first = await resumes.post("/api/resumes/", json=MINIMUM, headers=stranger)
+    session_id = first.headers["X-Session-Start"]
+    session, as_auth = identity_keys.session("resumes", session_id), identity_keys.service("resumes", "auth")
+    for claimer in (user_id, user_id, user_id + 1_000_000):  # told twice; and the first claim stands
+        path = f"/internal/sessions/{session_id}/claim/"
+        assert (await resumes.post(path, json={"user_id": claimer}, headers=as_auth)).status_code == 204
+    listed = (await resumes.get("/api/resumes/", headers=identity_keys.user("resumes", user_id))).json()
+    assert [(resume["id"], resume["user"], resume["session_id"]) for resume in listed] == [
+        (first.json()["id"], user_id, None)
+    ]
+    assert (await resumes.get("/api/resumes/", headers=session)).json() == []
+    later = await resumes.post("/api/resumes/", json=MINIMUM, headers=session)
+    assert later.headers["X-Session-Start"] != session_id
