@@ -1,0 +1,134 @@
+"""What a person does, through the gateway of a running system, with every part real but Stripe, which stands in."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from cv_stack.system import System
+from pypdf import PdfReader
+
+from tests.integration.visitor import Visitor, eventually
+
+WATERMARK = "CV Builder aperçu"
+THREE_PAGES = [
+    {
+        "company": f"Agence {number}",
+        "position": "Cheffe de projet",
+        "start_date": f"{2000 + number}-01-01",
+        "end_date": f"{2000 + number}-12-31",
+        "description": "Gestion de projets web complexes pour grands comptes. " * 12,
+    }
+    for number in range(12)
+]
+
+
+@pytest.fixture
+async def marie(system: System) -> AsyncIterator[Visitor]:
+    async with Visitor(system.ports.public_url) as visitor:
+        yield visitor
+
+
+def pages_with_watermark(pdf: PdfReader) -> list[bool]:
+    return [WATERMARK in page.extract_text() for page in pdf.pages]
+
+
+async def test_from_the_first_look_to_a_paid_resume_in_an_account(marie: Visitor) -> None:
+    templates = await marie.get("/api/templates/")
+    assert [template["name"] for template in templates] == [
+        "Modern Professional", "Creative Designer", "Executive Elite",
+    ]  # fmt: skip
+    premium = next(template["id"] for template in templates if template["is_premium"])
+
+    resume = await marie.write_resume(template=premium)
+    assert resume["user"] is None
+    assert resume["session_id"] is not None
+    path = f"/api/resumes/{resume['id']}/"
+    saved = await marie.request("PATCH", path, json={"title": "Cheffe de projet", "experience_data": THREE_PAGES})
+    assert saved.status_code == 200
+    assert (await marie.get(path))["title"] == "Cheffe de projet"
+
+    has_watermark, pdf = await marie.export(resume["id"])
+    assert has_watermark
+    assert len(pdf.pages) >= 3
+    assert all(pages_with_watermark(pdf))
+
+    await marie.pay(await marie.checkout(resume["id"]))
+
+    async def paid() -> bool:
+        return bool((await marie.get(path))["is_paid"])
+
+    await eventually(paid)
+    has_watermark, pdf = await marie.export(resume["id"])
+    assert not has_watermark
+    assert not any(pages_with_watermark(pdf))
+    assert "Marie Dubois" in pdf.pages[0].extract_text()
+
+    user = await marie.register()
+    assert "sessionid" not in marie.cookies
+    await marie.login(user["email"])
+    mine = await marie.get("/api/resumes/")
+    assert [(found["id"], found["user"], found["session_id"]) for found in mine] == [(resume["id"], user["id"], None)]
+    assert (mine[0]["is_paid"], mine[0]["payment_type"]) == (True, "single")
+
+
+async def test_payment_reaches_the_resume_although_the_bus_was_killed(marie: Visitor, system: System) -> None:
+    resume = await marie.write_resume()
+    url = await marie.checkout(resume["id"])
+    system.take_down("nats")
+    try:
+        await marie.pay(url)
+    finally:
+        system.bring_up("nats")
+    await eventually_paid_once(marie, resume)
+
+
+@pytest.mark.parametrize("name", ["nats", "payments", "resumes", "auth", "templates", "renderer", "gateway"])
+async def test_whoever_is_killed_while_paying_nothing_is_lost_or_doubled(
+    marie: Visitor, system: System, name: str
+) -> None:
+    resume = await marie.write_resume()
+    url = await marie.checkout(resume["id"])
+    await marie.pay(url)
+    system.kill(name)
+    await eventually_paid_once(marie, resume)
+
+
+@pytest.mark.parametrize("name", ["payments", "gateway", "postgres"])
+async def test_whoever_is_down_when_the_webhook_comes_hears_of_it_later(
+    marie: Visitor, system: System, name: str
+) -> None:
+    resume = await marie.write_resume()
+    url = await marie.checkout(resume["id"])
+    system.kill(name)
+    await marie.pay(url)
+    await eventually_paid_once(marie, resume)
+
+
+async def test_what_was_saved_survives_a_crash_of_the_database(marie: Visitor, system: System) -> None:
+    resume = await marie.write_resume(title="Avant")
+    path = f"/api/resumes/{resume['id']}/"
+    saved = await marie.request("PATCH", path, json={"title": "Après"})
+    assert saved.status_code == 200
+    system.kill("postgres")
+
+    async def found() -> bool:
+        return bool((await marie.get(path))["title"] == "Après")
+
+    await eventually(found)
+
+
+async def eventually_paid_once(marie: Visitor, resume: dict[str, Any]) -> None:
+    """The resume ends up bought, exports clean, is still one, and a second purchase is refused."""
+
+    async def exports_clean() -> bool:
+        return not (await marie.export(resume["id"]))[0]
+
+    await eventually(exports_clean)
+    mine = await marie.get("/api/resumes/")
+    assert [(found["id"], found["payment_type"]) for found in mine] == [(resume["id"], "single")]
+    body = {
+        "payment_type": "single", "resume_id": resume["id"],
+        "success_url": "http://localhost:3000/success", "cancel_url": "http://localhost:3000/cancel",
+    }  # fmt: skip
+    again = await marie.request("POST", "/api/payments/create-checkout/", json=body)
+    assert (again.status_code, list(again.json())) == (400, ["resume_id"])

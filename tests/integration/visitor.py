@@ -1,0 +1,102 @@
+"""A person at a browser: keeps cookies and a token, and does what the README's curl lines do."""
+
+import asyncio
+import io
+import itertools
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+from pypdf import PdfReader
+
+_numbers = itertools.count(1)
+PASSWORD = "SecurePass123!"
+
+
+class Visitor:
+    """Somebody who reaches the system through its gateway, and pays at the Stripe stand-in."""
+
+    def __init__(self, public_url: str) -> None:
+        self._url = public_url
+        self._client = httpx.AsyncClient(base_url=public_url, timeout=60)
+        self.token: str | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.aclose()
+
+    @property
+    def cookies(self) -> httpx.Cookies:
+        return self._client.cookies
+
+    async def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        return await self._client.request(method, path, headers=headers, **options)
+
+    async def get(self, path: str) -> Any:
+        return expect(await self.request("GET", path), 200)
+
+    async def write_resume(self, **fields: Any) -> dict[str, Any]:
+        """Create a resume with a premium template unless told otherwise."""
+        body = {"template": 2, "full_name": "Marie Dubois", "email": "marie.dubois@example.com", **fields}
+        created: dict[str, Any] = expect(await self.request("POST", "/api/resumes/", json=body), 201)
+        return created
+
+    async def export(self, resume_id: int) -> tuple[bool, PdfReader]:
+        """Whether the PDF is said to be watermarked, and the PDF itself, fetched by its link."""
+        answer = expect(await self.request("POST", f"/api/resumes/{resume_id}/export_pdf/", json={}), 200)
+        file = await self._client.get(answer["pdf_url"])
+        assert file.headers["content-type"] == "application/pdf"
+        return answer["has_watermark"], PdfReader(io.BytesIO(file.content))
+
+    async def checkout(self, resume_id: int) -> str:
+        """The address of the hosted payment page for one resume."""
+        body = {
+            "payment_type": "single",
+            "resume_id": resume_id,
+            "success_url": f"{self._url}/?paid=yes",
+            "cancel_url": f"{self._url}/?paid=no",
+        }
+        return str(expect(await self.request("POST", "/api/payments/create-checkout/", json=body), 200)["url"])
+
+    async def pay(self, checkout_url: str) -> None:
+        """Press Pay on the hosted page."""
+        answer = await self._client.post(f"{checkout_url}/pay")
+        assert answer.status_code == 303, answer.text
+
+    async def register(self) -> dict[str, Any]:
+        """Open an account, with whatever session the visitor has."""
+        name = f"marie_{next(_numbers)}"
+        body = {
+            "username": name, "email": f"{name}@example.com", "password": PASSWORD, "password2": PASSWORD,
+            "first_name": "Marie", "last_name": "Dubois", "phone": "+33612345678",
+        }  # fmt: skip
+        user: dict[str, Any] = expect(await self.request("POST", "/api/auth/register/", json=body), 201)["user"]
+        return user
+
+    async def login(self, email: str) -> None:
+        body = {"email": email, "password": PASSWORD}
+        self.token = expect(await self.request("POST", "/api/auth/login/", json=body), 200)["access"]
+
+
+def expect(answer: httpx.Response, status: int) -> Any:
+    """The JSON of an answer with this status."""
+    assert answer.status_code == status, f"{answer.request.method} {answer.request.url}: {answer.text}"
+    return answer.json()
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]], within: float = 60) -> None:
+    """Wait until `condition` holds; a part that is down meanwhile is not the end. Raises TimeoutError."""
+    async with asyncio.timeout(within):
+        while True:
+            try:
+                if await condition():
+                    return
+            except (AssertionError, httpx.HTTPError):
+                pass
+            await asyncio.sleep(0.1)
