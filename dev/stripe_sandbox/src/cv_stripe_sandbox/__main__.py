@@ -1,0 +1,31 @@
+"""`python -m cv_stripe_sandbox`: the stand-in on SANDBOX_HOST:SANDBOX_PORT."""
+
+import logging
+import sys
+
+import uvicorn
+
+from cv_stripe_sandbox.main import create_app
+from cv_stripe_sandbox.settings import Settings
+
+
+def main() -> None:
+    """Run until interrupted; a setting that makes no sense is one line on standard error."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
+    try:
+        settings = Settings.from_environment()
+    except ValueError as problem:
+        sys.exit(f"stripe sandbox: {problem}")
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+        log_level="warning",
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""Checkout sessions as the API makes, shows and expires them."""
+
+from urllib.parse import urlsplit
+
+from cv_stripe_sandbox.actions import catalog
+from cv_stripe_sandbox.context import Context
+from cv_stripe_sandbox.errors import StripeError
+from cv_stripe_sandbox.objects import checkout
+from cv_stripe_sandbox.params.check import missing
+from cv_stripe_sandbox.shapes import Json
+
+_SHORTEST, _LONGEST = 30 * 60, 24 * 3600
+_LONGEST_REFERENCE = 200
+_SMALLEST_TOTAL = 50
+_MOST_LINES = 100
+
+
+def create(context: Context, params: Json) -> Json:
+    """An open hosted session for one payment or one subscription."""
+    _check_mode(params)
+    _check_buyer(context, params)
+    _check_addresses(params)
+    _check_bounds(context, params)
+    items = [_line(context, line, params["mode"], index) for index, line in enumerate(_lines(params))]
+    _check_items(items, params["mode"])
+    session = checkout.session(params, items, "", context.now)
+    session["url"] = f"{context.settings.public_url}/c/pay/{session['id']}"
+    later = {
+        "line_items": items,
+        "payment_intent_data": params.get("payment_intent_data", {}),
+        "subscription_data": params.get("subscription_data", {}),
+    }
+    return context.create(session, private=later)
+
+
+def expire(context: Context, session_id: str) -> Json:
+    """Close an open session; its URL is gone and nobody can pay it any more."""
+    session = context.objects.get(session_id, "checkout.session")
+    if session["status"] != "open":
+        raise StripeError(
+            f"Only Checkout Sessions with a status in [\"open\"] can be expired. This Checkout Session has a "
+            f"status of `{session['status']}`."
+        )
+    return context.update(session, {"status": "expired", "url": None}, event="checkout.session.expired")
+
+
+def expire_due(context: Context) -> None:
+    """Expire every open session whose time is over."""
+    for session in context.objects.select("checkout.session", {"status": "open"}):
+        if session["expires_at"] <= context.now:
+            expire(context, session["id"])
+
+
+def line_items(context: Context, session_id: str) -> list[Json]:
+    """What is bought, line by line."""
+    lines: list[Json] = context.objects.private(session_id)["line_items"]
+    return lines
+
+
+def _check_mode(params: Json) -> None:
+    mode = params.get("mode")
+    if mode is None:
+        raise missing("mode")
+    if mode == "setup":
+        raise StripeError("This stand-in has no `setup` mode.", param="mode")
+    if params.get("ui_mode", "hosted_page") != "hosted_page":
+        raise StripeError("This stand-in has only `hosted_page` sessions.", param="ui_mode")
+    for name, only in (("payment_intent_data", "payment"), ("subscription_data", "subscription")):
+        if name in params and mode != only:
+            raise StripeError(f"You can not pass `{name}` in `{mode}` mode.", param=name)
+    if "customer_creation" in params and mode != "payment":
+        raise StripeError(
+            "`customer_creation` can only be used in `payment` and `setup` mode.", param="customer_creation"
+        )
+
+
+def _check_buyer(context: Context, params: Json) -> None:
+    for other in ("customer_email", "customer_creation"):
+        if "customer" in params and other in params:
+            raise StripeError(f"You may only specify one of these parameters: customer, {other}.")
+    if "customer_update" in params and "customer" not in params:
+        raise StripeError("`customer_update` can only be used with `customer`.", param="customer_update")
+    if "customer" in params:
+        context.objects.get(params["customer"], "customer", param="customer")
+    email = params.get("customer_email", "a@b")
+    if "@" not in email.strip("@"):
+        raise StripeError(f"Invalid email address: {email}", code="email_invalid", param="customer_email")
+
+
+def _check_addresses(params: Json) -> None:
+    if "success_url" not in params:
+        raise missing("success_url")
+    for name in ("success_url", "cancel_url"):
+        parts = urlsplit(params.get(name, "https://example.com"))
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise StripeError("Not a valid URL", code="url_invalid", param=name)
+
+
+def _check_bounds(context: Context, params: Json) -> None:
+    lifetime = params.get("expires_at", context.now + _SHORTEST) - context.now
+    if lifetime < _SHORTEST:
+        raise StripeError(
+            "The `expires_at` timestamp must be at least 30 minutes from Checkout Session creation.",
+            param="expires_at",
+        )
+    if lifetime > _LONGEST:
+        raise StripeError(
+            "The `expires_at` timestamp must be less than 24 hours from Checkout Session creation.",
+            param="expires_at",
+        )
+    if len(params.get("client_reference_id", "")) > _LONGEST_REFERENCE:
+        raise StripeError(
+            f"Invalid string: must be at most {_LONGEST_REFERENCE} characters", param="client_reference_id"
+        )
+
+
+def _lines(params: Json) -> list[Json]:
+    lines: list[Json] = params.get("line_items") or []
+    if not lines:
+        raise missing("line_items")
+    if len(lines) > _MOST_LINES:
+        raise StripeError(f"Up to {_MOST_LINES} line items are allowed.", param="line_items")
+    return lines
+
+
+def _line(context: Context, line: Json, mode: str, index: int) -> Json:
+    path = f"line_items[{index}]"
+    if ("price" in line) == ("price_data" in line):
+        message = "You must specify exactly one of these parameters: price, price_data."
+        raise StripeError(message, param=path)
+    if "price" in line:
+        price = context.objects.get(line["price"], "price", param=f"{path}[price]")
+        if not price["active"]:
+            raise StripeError(
+                "The price specified is inactive. This field only accepts active prices.",
+                param=f"{path}[price]",
+            )
+    else:
+        price = catalog.create_price(context, line["price_data"], path=f"{path}[price_data]")
+    if mode == "payment" and price["recurring"]:
+        raise StripeError(
+            "You specified `payment` mode but passed a recurring price. Either switch to `subscription` mode "
+            "or use only one-time prices.",
+            param=path,
+        )
+    quantity = line.get("quantity")
+    if quantity is None:
+        raise missing(f"{path}[quantity]")
+    if quantity < 1:
+        raise StripeError("Invalid positive integer", param=f"{path}[quantity]")
+    product = context.objects.get(price["product"], "product")
+    return checkout.line_item(price, quantity, product["name"])
+
+
+def _check_items(items: list[Json], mode: str) -> None:
+    if mode == "subscription" and not any(item["price"]["recurring"] for item in items):
+        raise StripeError(
+            "You must provide at least one recurring price in `subscription` mode when using prices.",
+            param="line_items",
+        )
+    if len({item["currency"] for item in items}) > 1:
+        raise StripeError("All line items must have the same currency.", param="line_items")
+    total = sum(item["amount_total"] for item in items)
+    if 0 < total < _SMALLEST_TOTAL:
+        raise StripeError(
+            "The Checkout Session's total amount due must add up to at least 50 cents.",
+            code="amount_too_small",
+            param="line_items",
+        )

@@ -1,0 +1,248 @@
+"""The life of a subscription: begun by a checkout, renewed, in arrears, cancelled, paused, ended."""
+
+from dataclasses import dataclass
+
+from cv_stripe_sandbox.actions import customers, invoices
+from cv_stripe_sandbox.clock import after_interval
+from cv_stripe_sandbox.context import Context
+from cv_stripe_sandbox.errors import StripeError
+from cv_stripe_sandbox.objects import billing
+from cv_stripe_sandbox.shapes import Json
+
+UPDATED = "customer.subscription.updated"
+ENDED = ("canceled", "incomplete_expired")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What somebody subscribes to: the session's line items, and the metadata for the subscription."""
+
+    lines: list[Json]
+    metadata: Json
+
+
+def begin(context: Context, session: Json, plan: Plan, method: Json) -> Json:
+    """A paid subscription with its first invoice; returns the session's links to them.
+
+    Since `basil` it is made after the payment, so it is born active.
+    """
+    customer = context.objects.get(method["customer"], "customer")
+    subscription = billing.subscription(customer, dict(plan.metadata), method["id"], context.now)
+    subscription["currency"] = session["currency"]
+    recurring = [line for line in plan.lines if line["price"]["recurring"]]
+    for line in recurring:
+        end = after_interval(context.now, **_interval(line["price"]))
+        subscription["items"]["data"].append(
+            billing.subscription_item(
+                subscription["id"], line["price"], line["quantity"], context.now, end
+            )
+        )
+    invoice = billing.invoice(
+        subscription, customer, _period_lines(context, subscription), "subscription_create", context.now
+    )
+    subscription["latest_invoice"] = invoice["id"]
+    context.create(subscription, event="customer.subscription.created")
+    invoices.collect(context, invoices.issue(context, invoice), method)
+    return {"subscription": subscription["id"], "invoice": invoice["id"]}
+
+
+def renew(context: Context, subscription: Json) -> None:
+    """A new period begins, then its invoice is tried: a failure leaves the period advanced and past_due."""
+    ended = period_end(subscription)
+    items = [_advanced(item, subscription["billing_cycle_anchor"]) for item in subscription["items"]["data"]]
+    changes: Json = {"items": subscription["items"] | {"data": items}}
+    if subscription["status"] == "unpaid":
+        context.update(subscription, changes, event=UPDATED)
+        return
+    after = subscription | changes
+    lines = _period_lines(context, after) + _take_pending(context, subscription["id"])
+    customer = context.objects.get(subscription["customer"], "customer")
+    invoice = billing.invoice(after, customer, lines, "subscription_cycle", context.now)
+    invoice |= {"period_end": ended}
+    context.update(subscription, changes | {"latest_invoice": invoice["id"]}, event=UPDATED)
+    collect(context, subscription, invoices.issue(context, invoice))
+
+
+def collect(context: Context, subscription: Json, invoice: Json) -> bool:
+    """Try to pay an invoice with the subscription's card, and let the status follow."""
+    paid = invoices.collect(context, invoice, card_of(context, subscription))
+    if paid and subscription["status"] in {"past_due", "unpaid", "incomplete"}:
+        context.update(subscription, {"status": "active"}, event=UPDATED)
+    elif not paid:
+        _in_arrears(context, subscription, invoice)
+    return paid
+
+
+def end(context: Context, subscription: Json, reason: str, *, details: Json | None = None) -> Json:
+    """The subscription is over, for good."""
+    told = {name: value or None for name, value in (details or {}).items()}
+    changes = {
+        "cancel_at_period_end": False,
+        "canceled_at": subscription["canceled_at"] or context.now,
+        "cancellation_details": subscription["cancellation_details"] | told | {"reason": reason},
+        "ended_at": context.now,
+        "status": "canceled",
+    }
+    context.update(subscription, changes)
+    context.emit("customer.subscription.deleted", subscription)
+    invoices.stop_collecting(context, subscription["id"])
+    return subscription
+
+
+def cancel(context: Context, subscription_id: str, details: Json | None = None) -> Json:
+    """End it now, because somebody asked for it."""
+    return end(context, living(context, subscription_id), "cancellation_requested", details=details)
+
+
+def schedule_cancel(context: Context, subscription_id: str, details: Json | None = None) -> Json:
+    """Cancel at the end of the period the way the portal does in flexible billing mode: with `cancel_at`."""
+    subscription = living(context, subscription_id)
+    told = subscription["cancellation_details"] | (details or {}) | {"reason": "cancellation_requested"}
+    changes = {
+        "cancel_at": period_end(subscription),
+        "canceled_at": context.now,
+        "cancellation_details": told,
+    }
+    return context.update(subscription, changes, event=UPDATED)
+
+
+def keep(context: Context, subscription_id: str) -> Json:
+    """Take a scheduled cancellation back."""
+    return context.update(living(context, subscription_id), dict(NOT_CANCELLED), event=UPDATED)
+
+
+def pause(context: Context, subscription_id: str) -> Json:
+    """Pause an active subscription: no invoices until it is resumed."""
+    subscription = living(context, subscription_id)
+    if subscription["status"] not in {"active", "past_due"}:
+        raise StripeError(f"A subscription with status {subscription['status']} cannot be paused.")
+    paused = {
+        "subscription": {"type": "pause_requested"},
+        "transitioned_at": context.now,
+        "type": "subscription",
+    }
+    changes = {"status": "paused", "status_details": {"paused": paused}}
+    context.update(subscription, changes)
+    context.emit("customer.subscription.paused", subscription)
+    return subscription
+
+
+def resume(context: Context, subscription_id: str) -> Json:
+    """Resume a paused subscription: a new period begins now, and is paid for."""
+    subscription = living(context, subscription_id)
+    if subscription["status"] != "paused":
+        raise StripeError("Only paused subscriptions can be resumed.")
+    context.update(subscription, {"status": "active", "status_details": None})
+    context.emit("customer.subscription.resumed", subscription)
+    restart_period(context, subscription, subscription["items"]["data"], credited=[])
+    return subscription
+
+
+def restart_period(
+    context: Context, subscription: Json, items: list[Json], credited: list[Json]
+) -> bool:
+    """Begin a new period now with these items, and invoice it together with what is credited; paid or not."""
+    started = [
+        item
+        | {
+            "current_period_start": context.now,
+            "current_period_end": after_interval(context.now, **_interval(item["price"])),
+        }
+        for item in items
+    ]
+    changes: Json = {
+        "billing_cycle_anchor": context.now,
+        "items": subscription["items"] | {"data": started},
+    }
+    lines = credited + _period_lines(context, subscription | changes)
+    return invoice_now(context, subscription, changes, lines)
+
+
+def invoice_now(context: Context, subscription: Json, changes: Json, lines: list[Json]) -> bool:
+    """Apply changes to a subscription and invoice lines for them at once; tells whether that was paid."""
+    customer = context.objects.get(subscription["customer"], "customer")
+    invoice = billing.invoice(
+        subscription | changes, customer, lines, "subscription_update", context.now
+    )
+    context.update(subscription, changes | {"latest_invoice": invoice["id"]}, event=UPDATED)
+    return collect(context, subscription, invoices.issue(context, invoice))
+
+
+def remember_pending(context: Context, subscription_id: str, lines: list[Json]) -> None:
+    """Keep proration lines for the next invoice."""
+    private = context.objects.private(subscription_id)
+    context.objects.remember(
+        subscription_id, private | {"pending": [*private.get("pending", []), *lines]}
+    )
+
+
+def living(context: Context, subscription_id: str) -> Json:
+    """A subscription that has not ended, or Stripe's 404: an ended one can no longer be changed."""
+    subscription = context.objects.get(subscription_id, "subscription")
+    if subscription["status"] in ENDED:
+        raise StripeError(
+            f"No such subscription: '{subscription_id}'", status=404, code="resource_missing", param="id"
+        )
+    return subscription
+
+
+def period_end(subscription: Json) -> int:
+    """When the running period ends: the latest end of its items."""
+    return max(int(item["current_period_end"]) for item in subscription["items"]["data"])
+
+
+def card_of(context: Context, subscription: Json) -> Json | None:
+    """The card its invoices are paid with: its own, else the customer's."""
+    if subscription["default_payment_method"]:
+        return context.objects.find(subscription["default_payment_method"])
+    return customers.card_of(context, context.objects.get(subscription["customer"], "customer"))
+
+
+NOT_CANCELLED: Json = {
+    "cancel_at": None,
+    "cancel_at_period_end": False,
+    "canceled_at": None,
+    "cancellation_details": {"comment": None, "feedback": None, "reason": None},
+}
+
+
+def _in_arrears(context: Context, subscription: Json, invoice: Json) -> None:
+    if invoice["next_payment_attempt"] is not None:
+        if subscription["status"] == "active":
+            context.update(subscription, {"status": "past_due"}, event=UPDATED)
+        return
+    outcome = context.knobs.dunning()
+    if outcome == "cancel":
+        end(context, subscription, "payment_failed")
+    elif outcome != subscription["status"]:
+        context.update(subscription, {"status": outcome}, event=UPDATED)
+
+
+def _advanced(item: Json, anchor: int) -> Json:
+    start = item["current_period_end"]
+    end_of_period = after_interval(start, **_interval(item["price"]), anchor=anchor)
+    return item | {"current_period_start": start, "current_period_end": end_of_period}
+
+
+def _period_lines(context: Context, subscription: Json) -> list[Json]:
+    return [_period_line(context, item) for item in subscription["items"]["data"]]
+
+
+def _period_line(context: Context, item: Json) -> Json:
+    price = item["price"]
+    product = context.objects.get(price["product"], "product")
+    period = {"start": item["current_period_start"], "end": item["current_period_end"]}
+    text = f"{item['quantity']} x {product['name']} (at {price['unit_amount'] / 100:.2f} {price['currency']})"
+    return billing.invoice_line(item, price["unit_amount"] * item["quantity"], period, text)
+
+
+def _take_pending(context: Context, subscription_id: str) -> list[Json]:
+    private = context.objects.private(subscription_id)
+    lines: list[Json] = private.pop("pending", [])
+    context.objects.remember(subscription_id, private)
+    return lines
+
+
+def _interval(price: Json) -> Json:
+    recurring = price["recurring"]
+    return {"interval": recurring["interval"], "count": recurring["interval_count"]}

@@ -1,0 +1,125 @@
+"""The hosted checkout page: one session, and the ways it can go."""
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from cv_stripe_sandbox.actions import checkout, sessions
+from cv_stripe_sandbox.actions.checkout import Buyer, Completed
+from cv_stripe_sandbox.context import Context
+from cv_stripe_sandbox.delivery import Courier
+from cv_stripe_sandbox.errors import StripeError
+from cv_stripe_sandbox.pages.form import posted
+from cv_stripe_sandbox.pages.render import page
+from cv_stripe_sandbox.sandbox import Sandbox
+from cv_stripe_sandbox.shapes import Json
+
+PATH = "/c/pay/{session_id}"
+
+
+class CheckoutPage:
+    """Shows a session and does what the buyer chooses."""
+
+    def __init__(self, sandbox: Sandbox, courier: Courier) -> None:
+        self._sandbox = sandbox
+        self._courier = courier
+
+    def routes(self) -> list[Route]:
+        """The page and its buttons."""
+        return [
+            Route(PATH, self.show),
+            Route(f"{PATH}/pay", self.pay, methods=["POST"]),
+            Route(f"{PATH}/pay-later", self.pay_later, methods=["POST"]),
+            Route(f"{PATH}/decline", self.decline, methods=["POST"]),
+            Route(f"{PATH}/fail-authentication", self.fail_authentication, methods=["POST"]),
+            Route(f"{PATH}/cancel", self.cancel, methods=["POST"]),
+        ]
+
+    async def show(self, request: Request) -> Response:
+        """The page of an open session; what to say of any other."""
+        with self._sandbox.change() as context:
+            sessions.expire_due(context)
+            return _page(context, request.path_params["session_id"])
+
+    async def pay(self, request: Request) -> Response:
+        """The card works: back to the shop, as soon as it knows."""
+        buyer = await _buyer(request)
+        with self._sandbox.change() as context:
+            completed = checkout.pay(context, request.path_params["session_id"], buyer)
+        return await self._return(completed)
+
+    async def pay_later(self, request: Request) -> Response:
+        """A delayed payment: back to the shop, unpaid."""
+        buyer = await _buyer(request)
+        with self._sandbox.change() as context:
+            completed = checkout.pay_later(context, request.path_params["session_id"], buyer)
+        return await self._return(completed)
+
+    async def decline(self, request: Request) -> Response:
+        """The card is declined: the page again, with the reason."""
+        buyer, session_id = await _buyer(request), request.path_params["session_id"]
+        with self._sandbox.change() as context:
+            return _page(context, session_id, checkout.decline(context, session_id, buyer))
+
+    async def fail_authentication(self, request: Request) -> Response:
+        """3-D Secure fails: the page again, with the reason."""
+        buyer, session_id = await _buyer(request), request.path_params["session_id"]
+        with self._sandbox.change() as context:
+            return _page(context, session_id, checkout.fail_authentication(context, session_id, buyer))
+
+    async def cancel(self, request: Request) -> Response:
+        """Back to the shop without paying; the session stays open."""
+        await posted(request)
+        with self._sandbox.view() as context:
+            session = context.objects.get(request.path_params["session_id"], "checkout.session")
+        if session["cancel_url"] is None:
+            raise StripeError("This session has no cancel_url.")
+        return RedirectResponse(session["cancel_url"], 303)
+
+    async def _return(self, completed: Completed) -> Response:
+        """To the success URL, once the shop's webhook has answered or ten seconds have passed."""
+        await self._courier.answered(completed.event, self._sandbox.settings.checkout_wait)
+        session = completed.session
+        return RedirectResponse(session["success_url"].replace("{CHECKOUT_SESSION_ID}", session["id"]), 303)
+
+
+async def _buyer(request: Request) -> Buyer:
+    form = await posted(request)
+    return Buyer(email=form.get("email"), name=form.get("name"))
+
+
+def _page(context: Context, session_id: str, problem: str | None = None) -> Response:
+    session = context.objects.get(session_id, "checkout.session")
+    if session["status"] != "open":
+        return _closed(session)
+    lines = sessions.line_items(context, session_id)
+    recurring = lines[0]["price"]["recurring"]
+    customer = context.objects.find(session["customer"]) if session["customer"] else None
+    email = session["customer_email"] or (customer and customer["email"])
+    return page(
+        "checkout.html",
+        402 if problem else 200,
+        session=session,
+        lines=lines,
+        interval=recurring and recurring["interval"],
+        email=email,
+        known_email=bool(email),
+        problem=problem,
+        action=f"/c/pay/{session_id}",
+    )
+
+
+def _closed(session: Json) -> Response:
+    titles = {"complete": "All done here", "expired": "This checkout has expired"}
+    texts = {
+        "complete": "This payment has been made. You can close this page.",
+        "expired": "Nothing was charged. Go back to the shop and start again.",
+    }
+    return page(
+        "message.html",
+        410 if session["status"] == "expired" else 200,
+        title=titles[session["status"]],
+        text=texts[session["status"]],
+        link=session["cancel_url"],
+        link_text="Back to the shop",
+    )
