@@ -118,6 +118,7 @@ class System:
         postgres.forget_last_run()
         self._keep([postgres.program(pass_fds=[self._lock.fd]), nats.program(pass_fds=[self._lock.fd])])
         self._wait_ready(["postgres", "nats"])
+        nats.require_durability()
         for name in SERVICES:
             postgres.ensure_database(name, secrets.password(f"database {name}"))
         return Blueprint(self.data, self.ports, secrets, postgres, nats, self._settings)

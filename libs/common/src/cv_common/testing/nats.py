@@ -29,6 +29,10 @@ class Nats:
         """Where clients connect."""
         return f"nats://127.0.0.1:{self._port}"
 
+    @property
+    def _monitor(self) -> str:
+        return f"http://127.0.0.1:{self._http_port}"
+
     def environment(self, user: str) -> dict[str, str]:
         """The settings with which a service reaches the bus as `user`."""
         return {"NATS_URL": self.url, "NATS_USER": user, "NATS_PASSWORD": self.passwords[user]}
@@ -52,14 +56,15 @@ class Nats:
         )
 
     def is_ready(self) -> bool:
-        """Whether the server answers. Raises ProgramFailed when it would acknowledge what is not on the disk."""
-        if not answers(f"http://127.0.0.1:{self._http_port}/healthz"):
-            return False
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._http_port}/varz", timeout=2) as answer:
+        """Whether the server answers."""
+        return answers(f"{self._monitor}/healthz")
+
+    def require_durability(self) -> None:
+        """Raises ProgramFailed when the running server would confirm what is not on the disk yet."""
+        with urllib.request.urlopen(f"{self._monitor}/varz", timeout=5) as answer:
             jetstream = json.load(answer)["jetstream"]["config"]
         if not jetstream.get("sync_always"):
             raise ProgramFailed(f"NATS does not sync every write; see sync_interval in {self._config}")
-        return True
 
 
 def new_password() -> str:

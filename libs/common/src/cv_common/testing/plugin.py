@@ -17,16 +17,12 @@ from cv_common.testing.identity import IdentityKeys
 from cv_common.testing.nats import USERS, Nats, new_password
 from cv_common.testing.ports import free_port
 from cv_common.testing.postgres import Postgres
-from cv_common.testing.processes import Keeper, ProgramFailed
+from cv_common.testing.processes import ProgramFailed, running
 
 # A test's data need not survive a power cut.
 _HASTY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 ServiceDatabase = Callable[[str], str]
-
-
-def _unheard(name: str, line: str) -> None:
-    """Servers under tests write for nobody; what they wrote last is in a ProgramFailed."""
 
 
 @pytest.fixture(scope="session")
@@ -35,11 +31,8 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     folder = tmp_path_factory.mktemp("postgres") / "data"
     server = Postgres(folder, free_port(), secrets.token_hex(16), _HASTY)
     server.initialise()
-    keeper = Keeper(server.program(), _unheard)
-    keeper.start()
-    keeper.wait_ready()
-    yield server
-    keeper.stop()
+    with running(server.program()):
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -74,11 +67,9 @@ def nats_server(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.C
     config = pytestconfig.rootpath / "deploy" / "nats" / "nats-server.conf"
     passwords = {user: new_password() for user in USERS}
     server = Nats(config, tmp_path_factory.mktemp("nats"), free_port(), free_port(), passwords)
-    keeper = Keeper(server.program(), _unheard)
-    keeper.start()
-    keeper.wait_ready()
-    yield server
-    keeper.stop()
+    with running(server.program()):
+        server.require_durability()
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,8 @@ import time
 import urllib.error
 import urllib.request
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 _STEADY = 10.0
@@ -22,6 +22,10 @@ _GRACE = 15.0
 
 Say = Callable[[str, str], None]
 """Takes a program's name and one line that it wrote, or that is said about it."""
+
+
+def unheard(name: str, line: str) -> None:
+    """A `Say` for programs whose words nobody needs; the last of them are kept for a ProgramFailed."""
 
 
 class ProgramFailed(Exception):
@@ -46,7 +50,7 @@ class Program:
 class Keeper:
     """Keeps one program running in a process group of its own, from `start` until `stop`."""
 
-    def __init__(self, program: Program, say: Say) -> None:
+    def __init__(self, program: Program, say: Say = unheard) -> None:
         self.program = program
         self._say = say
         self._process: subprocess.Popen[str] | None = None
@@ -152,6 +156,18 @@ class Keeper:
             for line in lines:
                 self._recent.append(line.rstrip("\n"))
                 self._say(self.program.name, line.rstrip("\n"))
+
+
+@contextmanager
+def running(program: Program) -> Iterator[Keeper]:
+    """The program, ready, for the length of the block."""
+    keeper = Keeper(program)
+    keeper.start()
+    try:
+        keeper.wait_ready()
+        yield keeper
+    finally:
+        keeper.stop()
 
 
 def answers(url: str) -> bool:

@@ -1,0 +1,19 @@
+"""Ports for servers under test."""
+
+import socket
+
+from cv_common.testing.ports import free_port, is_free
+
+
+def test_ports_are_handed_out_once() -> None:
+    ports = [free_port() for _ in range(50)]
+
+    assert len(set(ports)) == 50
+
+
+def test_a_port_that_is_listened_on_is_not_free() -> None:
+    port = free_port()
+    assert is_free(port)
+
+    with socket.create_server(("127.0.0.1", port)):
+        assert not is_free(port)

@@ -1,0 +1,130 @@
+"""A kept program comes back after a crash, is named when it does, and leaves nothing behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from cv_common.testing import processes
+from cv_common.testing.processes import Keeper, Program, ProgramFailed
+
+Keep = Callable[..., Keeper]
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def keep(tmp_path: Path, said: list[str]) -> Iterator[Keep]:
+    """Keeps a Python script running that is ready once it has made the file `ready`."""
+    with ExitStack() as running:
+
+        def make(script: str) -> Keeper:
+            ready = tmp_path / "ready"
+            command = [sys.executable, "-u", "-c", script, str(ready)]
+            keeper = Keeper(
+                Program("worker", command, os.environ, ready.exists), lambda name, line: said.append(f"{name}: {line}")
+            )
+            keeper.start()
+            running.callback(keeper.stop)
+            return keeper
+
+        yield make
+
+
+READY = "import sys, time, pathlib; print('hello'); pathlib.Path(sys.argv[1]).touch()\n"
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    state = subprocess.run(["ps", "-o", "state=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    return state.strip()[:1] not in ("", "Z")
+
+
+def test_its_output_is_passed_on(keep: Keep, said: list[str]) -> None:
+    keep(READY + "time.sleep(1000)").wait_ready()
+
+    eventually(lambda: "worker: hello" in said)
+
+
+def test_a_crash_is_named_and_mended(keep: Keep, said: list[str]) -> None:
+    worker = keep(READY + "time.sleep(1000)")
+    worker.wait_ready()
+    first = worker.pid
+
+    worker.kill()
+    worker.wait_ready()
+
+    assert worker.pid not in (None, first)
+    assert any("worker: !! died (killed by SIGKILL) and starts again" in line for line in said)
+    assert "worker: is back" in said
+
+
+def test_one_that_cannot_start_is_told_with_its_last_words(keep: Keep) -> None:
+    with pytest.raises(ProgramFailed, match=r"(?s)worker does not start.*no such luck"):
+        keep("raise SystemExit('no such luck')").wait_ready()
+
+
+def test_one_that_does_not_stop_is_killed(
+    keep: Keep, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "_GRACE", 0.3)
+    worker = keep("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + READY + "time.sleep(1000)")
+    worker.wait_ready()
+    pid = worker.pid
+
+    worker.stop()
+
+    assert pid is not None
+    assert not is_alive(pid)
+    assert any("is killed" in line for line in said)
+
+
+def test_its_children_do_not_outlive_it(keep: Keep, tmp_path: Path) -> None:
+    child = tmp_path / "child"
+    worker = keep(
+        "import subprocess, pathlib\n"
+        "sleeper = subprocess.Popen(['sleep', '1000'])\n"
+        f"pathlib.Path({str(child)!r}).write_text(str(sleeper.pid))\n" + READY + "time.sleep(1000)"
+    )
+    worker.wait_ready()
+    pid = int(child.read_text())
+
+    worker.stop()
+
+    eventually(lambda: not is_alive(pid))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its starter's death")
+def test_it_ends_with_the_one_who_started_it(tmp_path: Path) -> None:
+    starter = subprocess.Popen(
+        [
+            sys.executable, "-u", "-c",
+            ("import os, time\n"
+            "from cv_common.testing.processes import Keeper, Program\n"
+            "keeper = Keeper(Program('sleeper', ['sleep', '1000'], os.environ, lambda: True), print)\n"
+            "keeper.start(); keeper.wait_ready(); print(keeper.pid); time.sleep(1000)\n"),
+        ],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with starter:
+        assert starter.stdout is not None
+        pid = int(starter.stdout.readline())
+        assert is_alive(pid)
+
+        starter.send_signal(signal.SIGKILL)
+
+    eventually(lambda: not is_alive(pid))
