@@ -65,11 +65,23 @@ class Service:
         self._denials.put_nowait(str(error))
 
 
+def make_server(config: Path, folder: Path) -> Nats:
+    return Nats(config, folder, free_port(), free_port(), {user: new_password() for user in USERS})
+
+
+@pytest.fixture(scope="module")
+def bus(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Nats]:
+    """A server of these tests' own: what they send is no event of ours."""
+    server = make_server(pytestconfig.rootpath / "deploy/nats/nats-server.conf", tmp_path_factory.mktemp("bus"))
+    with running(server.program()):
+        yield server
+
+
 @pytest.fixture(params=USERS)
-async def service(request: pytest.FixtureRequest, nats_server: Nats) -> AsyncIterator[Service]:
+async def service(request: pytest.FixtureRequest, bus: Nats) -> AsyncIterator[Service]:
     """Each service in turn."""
     connected = Service(request.param)
-    await connected.connect(nats_server)
+    await connected.connect(bus)
     yield connected
     await connected.client.close()
 
@@ -104,20 +116,16 @@ async def test_it_does_not_listen_in_on_others(service: Service) -> None:
         assert not await service.may_listen(f"{other}.>")
 
 
-async def test_without_a_password_there_is_no_bus(nats_server: Nats) -> None:
+async def test_without_a_password_there_is_no_bus(bus: Nats) -> None:
     async def ignore(error: Exception) -> None:
         """Connecting fails with the same error."""
 
     client = Client()
     try:
         with pytest.raises(nats.errors.Error, match=r"(?i)authorization"):
-            await client.connect(nats_server.url, allow_reconnect=False, error_cb=ignore)
+            await client.connect(bus.url, allow_reconnect=False, error_cb=ignore)
     finally:
         await client.close()
-
-
-def make_server(config: Path, folder: Path) -> Nats:
-    return Nats(config, folder, free_port(), free_port(), {user: new_password() for user in USERS})
 
 
 @pytest.fixture
