@@ -6,13 +6,14 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 from cv_common.testing.processes import ProgramFailed
 
 from cv_stack.console import Console
 from cv_stack.services import ROOT
-from cv_stack.system import CannotStart, DataLock, System
+from cv_stack.system import STACK, CannotStart, DataLock, System
 
 DATA = ROOT / ".data"
 
@@ -34,17 +35,17 @@ def run() -> None:
     """Run the system until Ctrl-C, a TERM signal, or the end of the terminal."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
-    console = Console(DATA / "logs")
-    system = System(DATA, console, _port("PORT", 8000), _port("SANDBOX_PORT", 8010))
-    system.start()
-    try:
-        _welcome(system)
-        threading.Event().wait()
-    except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        sys.stdout.write("\nstopping …\n")
-    finally:
-        system.stop()
+    with closing(Console(DATA / "logs")) as console:
+        system = System(DATA, console, _port("PORT", 8000), _port("SANDBOX_PORT", 8010))
+        system.start()
+        try:
+            _welcome(system)
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            console(STACK, "stopping")
+        finally:
+            system.stop()
 
 
 def reset() -> None:

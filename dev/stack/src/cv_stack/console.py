@@ -34,6 +34,11 @@ class Console:
             if name not in _SERVERS or _TROUBLE.search(line):
                 self._print(name, readable(line))
 
+    def close(self) -> None:
+        """Nothing more is to be said."""
+        for file in self._files.values():
+            file.close()
+
     def _open(self, name: str) -> logging.Handler:
         self._logs.mkdir(parents=True, exist_ok=True)
         handler = RotatingFileHandler(self._logs / f"{name}.log", maxBytes=5 * _MEGABYTE, backupCount=1)

@@ -5,6 +5,7 @@ any part of it by name.
 """
 
 import fcntl
+import os
 import subprocess
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -159,15 +160,14 @@ class DataLock:
     def take(self) -> None:
         """Raises CannotStart when a system, or a server that one left behind, uses the data."""
         self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = (self._data / "lock").open("a+")
+        fd = os.open(self._data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.close()
-            raise CannotStart(f"the system is running already on {self._data}") from None
-        self._file = lock
-        self.fd = lock.fileno()
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            raise CannotStart(f"a system is running already on {self._data}") from None
+        self.fd = fd
 
     def release(self) -> None:
         """Let another system have the data."""
-        self._file.close()
+        os.close(self.fd)

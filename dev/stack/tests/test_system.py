@@ -1,0 +1,41 @@
+"""What keeps a system from starting is told in one line. (That it runs is proved by tests/integration.)"""
+
+import socket
+from pathlib import Path
+
+import pytest
+from cv_common.testing.ports import free_port
+from cv_common.testing.processes import unheard
+from cv_stack.system import CannotStart, DataLock, System
+
+
+def test_data_in_use_is_left_alone(tmp_path: Path) -> None:
+    lock = DataLock(tmp_path)
+    lock.take()
+
+    with pytest.raises(CannotStart, match="running already"):
+        System(tmp_path, unheard).start()
+
+    lock.release()
+
+
+def test_a_taken_port_is_named_with_a_way_out(tmp_path: Path) -> None:
+    port = free_port()
+    with (
+        socket.create_server(("127.0.0.1", port)),
+        pytest.raises(CannotStart, match=f"port {port} is taken .* make run PORT={port + 1}"),
+    ):
+        System(tmp_path, unheard, gateway_port=port).start()
+
+    again = DataLock(tmp_path)
+    again.take()  # what failed to start holds nothing
+    again.release()
+
+
+def test_the_data_is_free_again_after_a_system_is_gone(tmp_path: Path) -> None:
+    first, second = DataLock(tmp_path), DataLock(tmp_path)
+    first.take()
+    first.release()
+
+    second.take()
+    second.release()
