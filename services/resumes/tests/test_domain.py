@@ -4,16 +4,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from cv_resumes.domain import (
-    Entitlement,
-    Owner,
-    choose_language,
-    entitlement,
-    missing_ids,
-    number_entries,
-    pdf_name,
-    reconcile_section,
-)
+from cv_resumes.domain.entitlement import Entitlement, entitlement
+from cv_resumes.domain.owners import Owner
+from cv_resumes.domain.pdfs import choose_language, pdf_name
+from cv_resumes.domain.sections import missing_ids, number_entries, reconcile_section
 from hypothesis import given
 from hypothesis import strategies as st
 

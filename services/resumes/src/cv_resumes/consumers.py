@@ -5,8 +5,8 @@ from functools import partial
 from cv_common.bus import Bus, Consumer
 from cv_common.events import ResumePaymentChanged, SessionClaimed, SubscriptionChanged, UserDeleted
 
-from cv_resumes import actions
-from cv_resumes.actions import Context
+from cv_resumes.actions import owners, payments
+from cv_resumes.actions.context import Context
 
 
 def consumers(context: Context, bus: Bus) -> list[Consumer]:
@@ -15,15 +15,15 @@ def consumers(context: Context, bus: Bus) -> list[Consumer]:
         Consumer(
             bus,
             {
-                SessionClaimed: partial(actions.on_session_claimed, context),
-                UserDeleted: partial(actions.on_user_deleted, context),
+                SessionClaimed: partial(owners.on_session_claimed, context),
+                UserDeleted: partial(owners.on_user_deleted, context),
             },
         ),
         Consumer(
             bus,
             {
-                ResumePaymentChanged: partial(actions.on_resume_payment_changed, context),
-                SubscriptionChanged: partial(actions.on_subscription_changed, context),
+                ResumePaymentChanged: partial(payments.on_resume_payment_changed, context),
+                SubscriptionChanged: partial(payments.on_subscription_changed, context),
             },
         ),
     ]

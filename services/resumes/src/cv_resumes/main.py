@@ -9,7 +9,7 @@ from cv_common.outbox import Relay
 from starlette.types import ASGIApp
 
 from cv_resumes import routes
-from cv_resumes.actions import Context
+from cv_resumes.actions.context import Context
 from cv_resumes.clients import Renderer, Templates
 from cv_resumes.consumers import consumers
 from cv_resumes.settings import Settings

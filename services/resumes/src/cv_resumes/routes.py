@@ -13,8 +13,8 @@ from fastapi import APIRouter, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cv_resumes import actions
-from cv_resumes.actions import Context
+from cv_resumes.actions import exports, owners, resumes
+from cv_resumes.actions.context import Context
 from cv_resumes.schemas import ClaimBody, Export, ExportBody, InternalResume, Resume, ResumeBody, present_resume
 
 router = APIRouter(prefix="/api/resumes", tags=["resumes"])
@@ -37,7 +37,7 @@ def _resume(request: Request, row: Row, status: int = 200, headers: dict[str, st
 @router.get("/", response_model=list[Resume], summary="My resumes, newest first")
 async def list_resumes(request: Request) -> Response:
     context = context_of(request)
-    rows = await actions.list_resumes(context, caller(request))
+    rows = await resumes.list_resumes(context, caller(request))
     now = datetime.now(UTC)
     return JSONResponse([present_resume(row, now, context.settings.public_base_url) for row in rows])
 
@@ -50,13 +50,13 @@ async def list_resumes(request: Request) -> Response:
     summary="Write a resume, with or without an account",
 )
 async def create_resume(request: Request) -> Response:
-    row, started = await actions.create_resume(context_of(request), caller(request), await read_data(request))
+    row, started = await resumes.create_resume(context_of(request), caller(request), await read_data(request))
     return _resume(request, row, 201, {SESSION_START_HEADER: started} if started else None)
 
 
 @router.get("/{resume_id:int}/", response_model=Resume, summary="One resume")
 async def get_resume(request: Request, resume_id: ResumeId) -> Response:
-    return _resume(request, await actions.open_resume(context_of(request), caller(request), resume_id))
+    return _resume(request, await resumes.open_resume(context_of(request), caller(request), resume_id))
 
 
 @router.patch(
@@ -67,12 +67,12 @@ async def get_resume(request: Request, resume_id: ResumeId) -> Response:
 )
 async def change_resume(request: Request, resume_id: ResumeId) -> Response:
     data = await read_data(request)
-    return _resume(request, await actions.change_resume(context_of(request), caller(request), resume_id, data))
+    return _resume(request, await resumes.change_resume(context_of(request), caller(request), resume_id, data))
 
 
 @router.delete("/{resume_id:int}/", status_code=204, summary="Delete a resume and its files")
 async def delete_resume(request: Request, resume_id: ResumeId) -> Response:
-    await actions.delete_resume(context_of(request), caller(request), resume_id)
+    await resumes.delete_resume(context_of(request), caller(request), resume_id)
     return no_content()
 
 
@@ -86,18 +86,18 @@ async def export_pdf(request: Request, resume_id: ResumeId) -> Response:
     await read_body(request, ExportBody)
     context = context_of(request)
     languages = request.headers.get("accept-language", "")
-    path, watermarked = await actions.export_pdf(context, caller(request), resume_id, languages)
+    path, watermarked = await exports.export_pdf(context, caller(request), resume_id, languages)
     return JSONResponse({"pdf_url": context.settings.public_base_url + path, "has_watermark": watermarked})
 
 
 @internal.get("/resumes/{resume_id:int}/", response_model=InternalResume)
 async def find_resume(request: Request, resume_id: ResumeId) -> Response:
-    owner = await actions.find_owner(context_of(request), resume_id)
+    owner = await resumes.find_owner(context_of(request), resume_id)
     return JSONResponse({"id": resume_id, "user": owner.user_id, "session_id": owner.session_id})
 
 
 @internal.post("/sessions/{session_id}/claim/", status_code=204)
 async def claim_session(request: Request, session_id: Annotated[str, Path(max_length=64)]) -> Response:
     body = await read_body(request, ClaimBody)
-    await actions.claim_session(context_of(request), session_id, body.user_id)
+    await owners.claim_session(context_of(request), session_id, body.user_id)
     return no_content()

@@ -8,7 +8,9 @@ from cv_common.db import Row
 from cv_common.fields import Boolean, Choice, Date, Email, Field, Integer, PrimaryKey, Text, Url, clean_text, invalid
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
 
-from cv_resumes.domain import SECTIONS, Entry, Owner, PaymentType, entitlement
+from cv_resumes.domain.entitlement import PaymentType, entitlement
+from cv_resumes.domain.owners import Owner
+from cv_resumes.domain.sections import SECTIONS, Entry
 
 _Required200 = Annotated[str, Text(200)]
 _Optional200 = Annotated[str | None, Text(200, null=True)]

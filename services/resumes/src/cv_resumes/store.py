@@ -11,7 +11,8 @@ from sqlalchemy import BigInteger, bindparam, delete, func, insert, literal, sel
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from cv_resumes.domain import ENTRY_SECTIONS, SECTIONS, Owner
+from cv_resumes.domain.owners import Owner
+from cv_resumes.domain.sections import ENTRY_SECTIONS, SECTIONS
 from cv_resumes.tables import ended_sessions, entry_ids, resume_payments, resumes, subscriptions
 
 _OWNED = resumes.c.owner == bindparam("owner")

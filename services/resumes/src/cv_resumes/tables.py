@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from cv_resumes.domain import ENTRY_SECTIONS, SECTIONS
+from cv_resumes.domain.sections import ENTRY_SECTIONS, SECTIONS
 
 metadata = MetaData()
 

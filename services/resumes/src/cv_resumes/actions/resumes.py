@@ -1,53 +1,32 @@
-"""What can happen to a resume: one function each, which opens and commits its own transaction."""
+"""Resumes written, read, saved and deleted."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from secrets import token_urlsafe
 from typing import Any
 
-from cv_common import inbox, outbox
+from cv_common import outbox
 from cv_common.body import patched, validate
-from cv_common.db import Database, Row, Transaction
+from cv_common.db import Row, Transaction
 from cv_common.errors import BadRequest, NotFound, ValidationFailed
-from cv_common.events import ResumeDeleted, ResumePaymentChanged, SessionClaimed, SubscriptionChanged, UserDeleted
+from cv_common.events import ResumeDeleted
 from cv_common.identity import Caller
 from cv_common.responses import dump_json
 from cv_common.revision import next_revision
 
 from cv_resumes import store
-from cv_resumes.clients import Renderer, Template, Templates
-from cv_resumes.domain import (
+from cv_resumes.actions.context import Context, found, known_owner, owner_of
+from cv_resumes.clients import Template
+from cv_resumes.domain.owners import Owner
+from cv_resumes.domain.sections import (
     ENTRY_SECTIONS,
     MAX_DOCUMENT_BYTES,
     MAX_ENTRIES,
     SECTIONS,
-    Owner,
-    choose_language,
-    entitlement,
     missing_ids,
     number_entries,
-    pdf_name,
     reconcile_section,
 )
-from cv_resumes.schemas import ResumeBody, columns_sent, present_document
-from cv_resumes.settings import Settings
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What the actions act with."""
-
-    settings: Settings
-    database: Database
-    templates: Templates
-    renderer: Renderer
-
-
-def owner_of(caller: Caller) -> Owner | None:
-    """The owner a caller speaks for; None for a visitor who has not created anything yet."""
-    if caller.user_id is not None:
-        return Owner(user_id=caller.user_id)
-    return Owner(session_id=caller.session_id) if caller.session_id else None
+from cv_resumes.schemas import ResumeBody, columns_sent
 
 
 async def list_resumes(context: Context, caller: Caller) -> list[Row]:
@@ -62,7 +41,7 @@ async def list_resumes(context: Context, caller: Caller) -> list[Row]:
 async def open_resume(context: Context, caller: Caller, resume_id: int) -> Row:
     """One resume, whose `last_accessed` moves. Raises NotFound."""
     async with context.database.connection() as tx:
-        return _found(await store.open_visible(tx, _known(caller), resume_id))
+        return found(await store.open_visible(tx, known_owner(caller), resume_id))
 
 
 async def create_resume(context: Context, caller: Caller, data: Any) -> tuple[Row, str | None]:
@@ -87,7 +66,7 @@ async def create_resume(context: Context, caller: Caller, data: Any) -> tuple[Ro
         }
         _check_size(columns)
         added = await store.add(tx, columns)
-        row = _found(await store.visible(tx, owner, added["id"]))
+        row = found(await store.visible(tx, owner, added["id"]))
     return row, started
 
 
@@ -102,11 +81,11 @@ async def _owner_for_new(tx: Transaction, caller: Caller) -> tuple[Owner, str | 
 
 async def change_resume(context: Context, caller: Caller, resume_id: int, data: Any) -> Row:
     """Save the fields that were sent, and only those. Raises NotFound, ValidationFailed, BadRequest."""
-    owner = _known(caller)
+    owner = known_owner(caller)
     body, template = await _checked(context, data, patched(ResumeBody))
     sent = columns_sent(body)
     async with context.database.transaction() as tx:
-        stored = _found(await store.lock_visible(tx, owner, resume_id))
+        stored = found(await store.lock_visible(tx, owner, resume_id))
         if template is not None:
             if not template.is_active and template.id != stored["template_id"]:
                 raise _no_such_template(template.id)
@@ -124,35 +103,13 @@ async def change_resume(context: Context, caller: Caller, resume_id: int, data: 
 async def delete_resume(context: Context, caller: Caller, resume_id: int) -> None:
     """Delete a resume; its files go when the renderer hears of it. Raises NotFound."""
     async with context.database.transaction() as tx:
-        removed = _found(await store.remove(tx, _known(caller), resume_id))
-        await _tell_deleted(tx, removed)
+        removed = found(await store.remove(tx, known_owner(caller), resume_id))
+        await tell_deleted(tx, removed)
 
 
-async def _tell_deleted(tx: Transaction, removed: Row) -> None:
+async def tell_deleted(tx: Transaction, removed: Row) -> None:
+    """Tell of a resume that `tx` removes."""
     await outbox.record(tx, ResumeDeleted(resume_id=removed["id"], revision=next_revision(removed["revision"])))
-
-
-async def export_pdf(context: Context, caller: Caller, resume_id: int, accept_language: str) -> tuple[str, bool]:
-    """The path of a PDF of the resume as it is now, and whether it is watermarked.
-
-    Raises NotFound, BadRequest (it has too many pages) and Unavailable.
-    """
-    async with context.database.connection() as tx:
-        row = _found(await store.visible(tx, _known(caller), resume_id))
-    template = await context.templates.get(row["template_id"])
-    if template is None:
-        raise NotFound
-    now = datetime.now(UTC)
-    watermark = entitlement(row["bought"], row["entitled_until"], now).needs_watermark(template.is_premium)
-    path = await context.renderer.render(
-        resume_id=resume_id,
-        file_name=pdf_name(row["full_name"], now.date(), watermark),
-        template=template,
-        document=present_document(row),
-        language=choose_language(accept_language, context.settings.pdf_language),
-        watermark=watermark,
-    )
-    return path, watermark
 
 
 async def find_owner(context: Context, resume_id: int) -> Owner:
@@ -162,58 +119,6 @@ async def find_owner(context: Context, resume_id: int) -> Owner:
     if owner is None:
         raise NotFound
     return owner
-
-
-async def claim_session(context: Context, session_id: str, user_id: int) -> None:
-    """Give an anonymous session's resumes and entitlement to an account and end it. The first claim stands."""
-    async with context.database.transaction() as tx:
-        await _claim(tx, session_id, user_id)
-
-
-async def on_session_claimed(context: Context, event: SessionClaimed) -> None:
-    """The safety net of `claim_session`: the same, told by event."""
-    async with context.database.transaction() as tx:
-        if await inbox.first_time(tx, event):
-            await _claim(tx, event.session_id, event.user_id)
-
-
-async def _claim(tx: Transaction, session_id: str, user_id: int) -> None:
-    session, user = Owner(session_id=session_id), Owner(user_id=user_id)
-    if await store.end_session(tx, session_id, user_id) != user_id:
-        return
-    await store.move(tx, session, user)
-    bought = await store.subscription(tx, session)
-    if bought is not None and bought["entitled_until"] is not None:
-        await store.keep_subscription(tx, user, bought["entitled_until"], bought["revision"])
-    await store.forget_subscription(tx, session)
-
-
-async def on_user_deleted(context: Context, event: UserDeleted) -> None:
-    """Erase what an erased account wrote."""
-    async with context.database.transaction() as tx:
-        if not await inbox.first_time(tx, event):
-            return
-        owner = Owner(user_id=event.user_id)
-        removed = await store.remove_all(tx, owner)
-        for resume in removed:
-            await _tell_deleted(tx, resume)
-        await store.forget_subscription(tx, owner)
-        await store.forget_payments(tx, [resume["id"] for resume in removed])
-
-
-async def on_resume_payment_changed(context: Context, event: ResumePaymentChanged) -> None:
-    """A resume was bought, or its payment was taken back."""
-    async with context.database.transaction() as tx:
-        if await inbox.first_time(tx, event):
-            await store.keep_payment(tx, event.resume_id, event.paid, event.revision)
-
-
-async def on_subscription_changed(context: Context, event: SubscriptionChanged) -> None:
-    """An owner's subscription began, went on, or ended."""
-    async with context.database.transaction() as tx:
-        if await inbox.first_time(tx, event):
-            owner = Owner(user_id=event.user_id, session_id=event.session_id)
-            await store.keep_subscription(tx, owner, event.entitled_until, event.revision)
 
 
 async def _checked(context: Context, data: Any, model: type[ResumeBody]) -> tuple[ResumeBody, Template | None]:
@@ -264,17 +169,3 @@ def _check_size(columns: Row) -> None:
         raise BadRequest(f"A section may have at most {MAX_ENTRIES} entries.")
     if len(dump_json({**sections, "summary": columns.get("summary")})) > MAX_DOCUMENT_BYTES:
         raise BadRequest(f"A CV may have at most {MAX_DOCUMENT_BYTES // 1024} KB.")
-
-
-def _known(caller: Caller) -> Owner:
-    """The owner a caller speaks for. Raises NotFound: who owns nothing finds nothing."""
-    owner = owner_of(caller)
-    if owner is None:
-        raise NotFound
-    return owner
-
-
-def _found(row: Row | None) -> Row:
-    if row is None:
-        raise NotFound
-    return row

@@ -1,0 +1,47 @@
+"""Owners come and go: a session is claimed by an account, an account is erased."""
+
+from cv_common import inbox
+from cv_common.db import Transaction
+from cv_common.events import SessionClaimed, UserDeleted
+
+from cv_resumes import store
+from cv_resumes.actions.context import Context
+from cv_resumes.actions.resumes import tell_deleted
+from cv_resumes.domain.owners import Owner
+
+
+async def claim_session(context: Context, session_id: str, user_id: int) -> None:
+    """Give an anonymous session's resumes and entitlement to an account and end it. The first claim stands."""
+    async with context.database.transaction() as tx:
+        await _claim(tx, session_id, user_id)
+
+
+async def on_session_claimed(context: Context, event: SessionClaimed) -> None:
+    """The safety net of `claim_session`: the same, told by event."""
+    async with context.database.transaction() as tx:
+        if await inbox.first_time(tx, event):
+            await _claim(tx, event.session_id, event.user_id)
+
+
+async def _claim(tx: Transaction, session_id: str, user_id: int) -> None:
+    session, user = Owner(session_id=session_id), Owner(user_id=user_id)
+    if await store.end_session(tx, session_id, user_id) != user_id:
+        return
+    await store.move(tx, session, user)
+    bought = await store.subscription(tx, session)
+    if bought is not None and bought["entitled_until"] is not None:
+        await store.keep_subscription(tx, user, bought["entitled_until"], bought["revision"])
+    await store.forget_subscription(tx, session)
+
+
+async def on_user_deleted(context: Context, event: UserDeleted) -> None:
+    """Erase what an erased account wrote."""
+    async with context.database.transaction() as tx:
+        if not await inbox.first_time(tx, event):
+            return
+        owner = Owner(user_id=event.user_id)
+        removed = await store.remove_all(tx, owner)
+        for resume in removed:
+            await tell_deleted(tx, resume)
+        await store.forget_subscription(tx, owner)
+        await store.forget_payments(tx, [resume["id"] for resume in removed])

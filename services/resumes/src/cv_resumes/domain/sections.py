@@ -1,0 +1,51 @@
+"""The sections of a resume, and what an edit keeps of them."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+Entry = dict[str, Any]
+"""One experience, education or skill, as JSON."""
+
+ENTRY_SECTIONS = ("experiences", "education", "skills")
+"""Sections whose entries have ids of ours."""
+FREE_SECTIONS = ("languages_data", "certifications_data", "projects_data", "custom_sections")
+"""Sections whose entries are kept as they were sent."""
+SECTIONS = ENTRY_SECTIONS + FREE_SECTIONS
+MAX_ENTRIES = 200
+MAX_DOCUMENT_BYTES = 256 * 1024
+
+
+def reconcile_section(stored: Sequence[Entry], sent: Sequence[Entry]) -> list[Entry]:
+    """The section as it is after `sent` replaced `stored`, sorted by `order`.
+
+    An entry keeps its stored id when it was sent back with that id, or when it says the same as a stored entry
+    (whatever its place). Every other entry has `id` None and waits for a new one: ids of others, and an id sent
+    twice, count for nothing.
+    """
+    free = {entry["id"]: entry for entry in stored}
+    result = [{**entry, "id": free.pop(entry["id"])["id"] if entry.get("id") in free else None} for entry in sent]
+    for entry in result:
+        if entry["id"] is None:
+            entry["id"] = next((known for known, other in free.items() if _same(entry, other)), None)
+            free.pop(entry["id"], None)
+    for place, entry in enumerate(result):
+        if entry.get("order") is None:
+            entry["order"] = place
+    return sorted(result, key=lambda entry: entry["order"])
+
+
+def _same(one: Entry, other: Entry) -> bool:
+    """Do two entries say the same, apart from where they stand?"""
+    apart = {"id", "order"}
+    return {k: v for k, v in one.items() if k not in apart} == {k: v for k, v in other.items() if k not in apart}
+
+
+def number_entries(entries: Iterable[Entry], new_ids: Iterable[int]) -> list[Entry]:
+    """`entries` with the next of `new_ids` where an id is missing, ids first."""
+    ids = iter(new_ids)
+    return [{**entry, "id": next(ids) if entry["id"] is None else entry["id"]} for entry in entries]
+
+
+def missing_ids(entries: Iterable[Entry]) -> int:
+    """How many entries wait for an id."""
+    return sum(entry["id"] is None for entry in entries)
