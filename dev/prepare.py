@@ -89,7 +89,7 @@ def ensure_venv() -> None:
 def install() -> None:
     """The locked packages, and the workspace's own in editable form."""
     _say("installing the packages (only when they change)")
-    _run(BIN / "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", LOCKED[0])
+    _run(BIN / "pip", "install", "-qq", "--disable-pip-version-check", "--require-hashes", "-r", LOCKED[0])
     uv, quietly = BIN / "uv", ("--quiet", "--python", BIN / "python")
     environment = _environment_for_uv()
     _run(uv, "pip", "sync", *quietly, "--compile-bytecode", "--require-hashes", LOCKED[1], env=environment)

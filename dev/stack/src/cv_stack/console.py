@@ -13,7 +13,7 @@ _WIDTH = 9
 _MEGABYTE = 1024 * 1024
 # PostgreSQL and NATS tell their whole life; on the terminal only their troubles matter.
 _SERVERS = ("postgres", "nats")
-_TROUBLE = re.compile(r"\b(WARNING|ERROR|FATAL|PANIC)\b|\[(WRN|ERR|FTL)\]|^!!|^is back")
+_TROUBLE = re.compile(r"\b(WARNING|ERROR|FATAL|PANIC)\b|\[(WRN|ERR|FTL)\](?! Plaintext passwords)|^!!|^is back")
 _USUAL = ("time", "level", "service", "message", "request_id", "exception")
 
 

@@ -145,7 +145,7 @@ class Blueprint:
 
     def template_load(self) -> Program:
         """Puts the catalog into the templates service; ends by itself."""
-        command = [sys.executable, "-m", "cv_templates.cli", "load", "services/templates/catalog"]
+        command = [str(Path(sys.executable).with_name("cv-templates")), "load", "services/templates/catalog"]
         return Program("templates load", command, self.environment("templates"), lambda: False)
 
     @property
