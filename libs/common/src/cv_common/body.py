@@ -1,6 +1,7 @@
 """Request bodies read as Django REST Framework reads them, and its error bodies when they are wrong.
 
-`await read_body(request, Model)` gives a valid `Model` or raises 400/415 in DRF's shapes.
+`await read_body(request, Model)` gives a valid `Model` or raises 400/415 in DRF's shapes;
+`sift(await read_data(request), Model)` gives what is valid, and the errors, for an action to add its own.
 """
 
 import json
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from starlette.requests import Request
 
 from cv_common.errors import BadRequest, UnsupportedMediaType, ValidationFailed
+from cv_common.forms import FormText, form_data
 
 Body = TypeVar("Body", bound="RequestBody")
 
@@ -52,18 +54,43 @@ def validate(data: Any, model: type[Body]) -> Body:
         raise ValidationFailed(error_tree(error, data)) from None
 
 
+def sift(data: Any, model: type[Body]) -> tuple[Body, dict[str, Any]]:
+    """The valid fields of `data`, with the others left out of `sent()`, and the errors of the others.
+
+    For actions that find errors of their own, such as a name that is taken, and answer with all of them at once.
+    Raises ValidationFailed when `data` has no fields at all.
+    """
+    try:
+        return validate(data, model), {}
+    except ValidationFailed as error:
+        if not isinstance(data, dict):
+            raise
+        errors: dict[str, Any] = error.body
+    return patched(model).model_validate({name: value for name, value in data.items() if name not in errors}), errors
+
+
 async def read_data(request: Request) -> Any:
     """The body as plain data: JSON, a form, or multipart (files stay `UploadFile`). An empty body is `{}`."""
     content_type = request.headers.get("content-type", "")
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type in ("multipart/form-data", "application/x-www-form-urlencoded"):
-        return dict(await request.form())
+        return form_data(await request.form())
     raw = await request.body()
     if not raw:
         return {}
     if media_type != "application/json":
         raise UnsupportedMediaType(content_type or "application/octet-stream")
     return parse_json(raw)
+
+
+def list_from_form(value: Any) -> Any:
+    """For list fields, as a BeforeValidator: a form carries a list as JSON text."""
+    if isinstance(value, FormText):
+        try:
+            return parse_json(value.encode())
+        except BadRequest:
+            return value
+    return value
 
 
 def parse_json(raw: bytes) -> Any:

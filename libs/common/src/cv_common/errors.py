@@ -67,11 +67,28 @@ class TokenInvalid(ApiError):
         )
 
 
+class UserNotFound(ApiError):
+    """401 for an access token that is still valid while its account was erased."""
+
+    status = 401
+
+    def __init__(self) -> None:
+        super().__init__(
+            {"detail": "User not found", "code": "user_not_found"}, {"WWW-Authenticate": 'Bearer realm="api"'}
+        )
+
+
 class NotFound(Detailed):
     """404: it does not exist, or not for this caller."""
 
     status = 404
     default_detail = "Not found."
+
+
+class PreconditionFailed(ApiError):
+    """412: it changed since the version that the request was made against."""
+
+    status = 412
 
 
 class TooLarge(Detailed):

@@ -15,6 +15,8 @@ from email_validator import EmailNotValidError, validate_email
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from cv_common.forms import FormText
+
 NULL = "This field may not be null."
 BLANK = "This field may not be blank."
 MAX_INTEGER = 2_147_483_647
@@ -51,7 +53,7 @@ class Field(ABC):
         """JSON Schema of the non-null values."""
 
     def validate(self, value: Any) -> Any:
-        if value is None:
+        if value is None or (value == "" and isinstance(value, FormText) and not isinstance(self, Text)):
             if self.null:
                 return None
             raise invalid(NULL)
