@@ -32,7 +32,10 @@ class Service:
 
     async def connect(self, server: Nats) -> None:
         await self.client.connect(
-            server.url, user=self.name, password=server.passwords[self.name], error_cb=self._on_error,
+            server.url,
+            user=self.name,
+            password=server.passwords[self.name],
+            error_cb=self._on_error,
             inbox_prefix=f"_INBOX_{self.name}".encode(),
         )
 

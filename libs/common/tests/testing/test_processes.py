@@ -50,8 +50,13 @@ def eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    state = subprocess.run(["ps", "-o", "state=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
-    return state.strip()[:1] not in ("", "Z")
+    """Whether the process runs; one that has ended and was not waited for yet does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{pid}/stat")
+    return not (status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z")
 
 
 def test_its_output_is_passed_on(keep: Keep, said: list[str]) -> None:
@@ -78,9 +83,7 @@ def test_one_that_cannot_start_is_told_with_its_last_words(keep: Keep) -> None:
         keep("raise SystemExit('no such luck')").wait_ready()
 
 
-def test_one_that_does_not_stop_is_killed(
-    keep: Keep, said: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_that_does_not_stop_is_killed(keep: Keep, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "_GRACE", 0.3)
     worker = keep("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + READY + "time.sleep(1000)")
     worker.wait_ready()
