@@ -53,10 +53,12 @@ def is_alive(pid: int) -> bool:
     """Whether the process runs; one that has ended and was not waited for yet does not."""
     try:
         os.kill(pid, 0)
+        status = Path(f"/proc/{pid}/stat").read_text()
     except ProcessLookupError:
         return False
-    status = Path(f"/proc/{pid}/stat")
-    return not (status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z")
+    except FileNotFoundError:  # gone since, or a system without /proc, where the first line has told it all
+        return not Path("/proc").exists()
+    return status.rpartition(")")[2].split()[0] != "Z"
 
 
 def test_its_output_is_passed_on(keep: Keep, said: list[str]) -> None:
