@@ -12,12 +12,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from cv_stripe_sandbox.actions import billing_cycle
+from cv_stripe_sandbox.control import Control
 from cv_stripe_sandbox.delivery import Courier
 from cv_stripe_sandbox.errors import StripeError
 from cv_stripe_sandbox.objects.ids import new_id
 from cv_stripe_sandbox.pages.checkout import CheckoutPage
+from cv_stripe_sandbox.pages.dashboard import Dashboard
+from cv_stripe_sandbox.pages.documents import Documents
+from cv_stripe_sandbox.pages.portal import PortalPage
 from cv_stripe_sandbox.pages.render import page
-from cv_stripe_sandbox.routes import catalog, checkout, customers, events, payments
+from cv_stripe_sandbox.routes import billing, catalog, checkout, customers, events, payments, portal
 from cv_stripe_sandbox.routes.door import Answer, Door, respond
 from cv_stripe_sandbox.sandbox import Sandbox
 from cv_stripe_sandbox.settings import Settings
@@ -29,6 +33,8 @@ OPERATIONS = [
     *catalog.OPERATIONS,
     *customers.OPERATIONS,
     *payments.OPERATIONS,
+    *billing.OPERATIONS,
+    *portal.OPERATIONS,
     *events.OPERATIONS,
 ]
 
@@ -57,7 +63,11 @@ def create_app(settings: Settings) -> Starlette:
     web = Starlette(
         routes=[
             Route("/healthz", _healthy),
+            *Dashboard(sandbox).routes(),
             *CheckoutPage(sandbox, courier).routes(),
+            *PortalPage(sandbox).routes(),
+            *Documents(sandbox).routes(),
+            *Control(sandbox, courier).routes(),
             *(door.route(operation) for operation in OPERATIONS),
         ],
         exception_handlers={StripeError: _refuse, HTTPException: _unknown},

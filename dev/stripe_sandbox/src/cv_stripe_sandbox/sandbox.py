@@ -38,6 +38,12 @@ class Sandbox:
         with self._database.transaction() as connection:
             yield Context(connection, self.settings)
 
+    def reset(self) -> None:
+        """Forget everything; the endpoint of the environment is made anew."""
+        self._database.empty()
+        with self.change() as context:
+            _register_environment_endpoint(context)
+
     def close(self) -> None:
         """Close the file."""
         self._database.close()

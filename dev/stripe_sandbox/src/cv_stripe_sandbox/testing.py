@@ -102,6 +102,15 @@ class Shop:
         """Press Pay."""
         return self.browser.post(f"{session.url}/pay")
 
+    def subscribe(self, **changes: Any) -> stripe.Subscription:
+        """Buy a monthly subscription, or what the changes make of it."""
+        session = self.client.v1.checkout.sessions.create(monthly(**changes))
+        self.pay(session)
+        paid = self.client.v1.checkout.sessions.retrieve(session.id, {"expand": ["subscription"]})
+        if not isinstance(paid.subscription, stripe.Subscription):
+            raise TypeError(f"session {session.id} was not paid")
+        return paid.subscription
+
     def control(self, path: str, **body: Any) -> Any:
         """Turn a knob: POST /sandbox/<path>."""
         answer = self.browser.post(f"/sandbox/{path}", json=body)
@@ -126,6 +135,20 @@ def single(**changes: Any) -> SessionCreateParams:
         **changes,
     }
     return cast("SessionCreateParams", {name: value for name, value in params.items() if value is not None})
+
+
+def monthly(**changes: Any) -> SessionCreateParams:
+    """Parameters of a session for a subscription of 9.99 EUR a month, with these changes."""
+    price = {**ONE_CV, "unit_amount": 999, "recurring": {"interval": "month"}, "product_data": {"name": "Premium"}}
+    subscription: dict[str, Any] = {
+        "mode": "subscription",
+        "line_items": [{"price_data": price, "quantity": 1}],
+        "payment_intent_data": None,
+        "customer_creation": None,
+        "subscription_data": {"metadata": {"user_id": "7"}},
+        **changes,
+    }
+    return single(**subscription)
 
 
 ONE_CV = {

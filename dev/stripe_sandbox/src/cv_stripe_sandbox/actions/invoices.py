@@ -2,6 +2,7 @@
 
 from cv_stripe_sandbox.actions import payments
 from cv_stripe_sandbox.context import Context
+from cv_stripe_sandbox.errors import StripeError
 from cv_stripe_sandbox.objects import billing
 from cv_stripe_sandbox.shapes import Json
 
@@ -74,6 +75,22 @@ def open_invoices(context: Context, subscription: str) -> list[Json]:
     return context.objects.select(
         "invoice", {"parent.subscription_details.subscription": subscription, "status": "open"}
     )
+
+
+def payable(context: Context, invoice_id: str) -> Json:
+    """An invoice that can still be paid, or Stripe's refusal."""
+    invoice = context.objects.get(invoice_id, "invoice")
+    if invoice["status"] == "paid":
+        raise StripeError("Invoice is already paid", code="invoice_already_paid")
+    if invoice["status"] != "open":
+        message = f"This invoice is {invoice['status']} and can no longer be paid."
+        raise StripeError(message, code="invoice_not_editable")
+    return invoice
+
+
+def subscription_of(invoice: Json) -> str:
+    """The id of the subscription it bills."""
+    return str(invoice["parent"]["subscription_details"]["subscription"])
 
 
 def payments_of(context: Context, invoice: str) -> list[Json]:

@@ -1,5 +1,6 @@
 """Money that does not move: attempts to pay, and money given back."""
 
+from cv_stripe_sandbox.actions import disputes
 from cv_stripe_sandbox.cards import CARDS, Card
 from cv_stripe_sandbox.context import Context
 from cv_stripe_sandbox.errors import StripeError
@@ -127,7 +128,7 @@ def _refunded_charge(context: Context, params: Json) -> Json:
         raise missing("payment_intent")
     if not charged["paid"]:
         raise StripeError(f"Charge {charged['id']} has not been paid.", code="charge_not_refundable")
-    if charged["disputed"]:
+    if disputes.holds_back(context, charged["id"]):
         raise StripeError(f"Charge {charged['id']} has been charged back.", code="charge_disputed")
     return charged
 

@@ -95,7 +95,7 @@ def _page(context: Context, session_id: str, problem: str | None = None) -> Resp
     lines = sessions.line_items(context, session_id)
     recurring = lines[0]["price"]["recurring"]
     customer = context.objects.find(session["customer"]) if session["customer"] else None
-    email = session["customer_email"] or (customer and customer["email"])
+    email = session["customer_email"] or (customer or {}).get("email")
     return page(
         "checkout.html",
         402 if problem else 200,

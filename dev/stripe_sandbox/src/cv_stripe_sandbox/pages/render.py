@@ -1,10 +1,11 @@
 """HTML pages from templates; none of them loads anything from elsewhere."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
+
+from cv_stripe_sandbox import clock
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -21,16 +22,6 @@ def money(amount: int, currency: str) -> str:
     return ("-" if amount < 0 else "") + (f"{sign}{text}" if sign else f"{text} {currency.upper()}")
 
 
-def day(moment: int | None) -> str:
-    """A Unix time as `22 Nov 2026`."""
-    return "" if moment is None else datetime.fromtimestamp(moment, UTC).strftime("%-d %b %Y")
-
-
-def minute(moment: int | None) -> str:
-    """A Unix time as `22 Nov 2026, 14:51 UTC`."""
-    return "" if moment is None else datetime.fromtimestamp(moment, UTC).strftime("%-d %b %Y, %H:%M UTC")
-
-
 _templates = Environment(
     loader=PackageLoader("cv_stripe_sandbox", "pages/templates"),
     autoescape=True,
@@ -38,10 +29,10 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.filters.update(money=money, day=day, minute=minute)
+_templates.filters.update(money=money, day=clock.day, minute=clock.minute)
 
 
-def page(template: str, status: int = 200, **values: Any) -> HTMLResponse:
-    """A finished page."""
+def page(template: str, http_status: int = 200, **values: Any) -> HTMLResponse:
+    """A finished page; the values are the template's."""
     html = _templates.get_template(template).render(**values)
-    return HTMLResponse(html, status, dict(_HEADERS))
+    return HTMLResponse(html, http_status, dict(_HEADERS))

@@ -4,7 +4,7 @@ from stripe import params as sdk
 
 from cv_stripe_sandbox.actions import catalog
 from cv_stripe_sandbox.context import Context
-from cv_stripe_sandbox.routes.operation import Operation, listing, modelled, retrieval
+from cv_stripe_sandbox.routes.operation import Operation, listing, modelled, paged, retrieval
 from cv_stripe_sandbox.shapes import Json
 
 
@@ -37,11 +37,12 @@ _PRICE_UPDATE = modelled("active lookup_key metadata nickname tax_behavior trans
 
 OPERATIONS = [
     Operation("POST", "/v1/products", sdk.ProductCreateParams, catalog.create_product, _PRODUCT),
-    Operation("GET", "/v1/products", sdk.ProductListParams, _list_products),
+    Operation("GET", "/v1/products", sdk.ProductListParams, _list_products, paged("active ids url")),
     Operation("GET", "/v1/products/{id}", sdk.ProductRetrieveParams, retrieval("product")),
     Operation("POST", "/v1/products/{id}", sdk.ProductUpdateParams, _update_product, _PRODUCT),
     Operation("POST", "/v1/prices", sdk.PriceCreateParams, catalog.create_price, _PRICE),
-    Operation("GET", "/v1/prices", sdk.PriceListParams, _list_prices),
+    Operation("GET", "/v1/prices", sdk.PriceListParams, _list_prices,
+              paged("active currency lookup_keys product type")),
     Operation("GET", "/v1/prices/{id}", sdk.PriceRetrieveParams, retrieval("price")),
     Operation("POST", "/v1/prices/{id}", sdk.PriceUpdateParams, _update_price, _PRICE_UPDATE),
-]
+]  # fmt: skip

@@ -5,7 +5,7 @@ from stripe.params import checkout as sdk
 from cv_stripe_sandbox.actions import sessions
 from cv_stripe_sandbox.actions.customers import merged_metadata
 from cv_stripe_sandbox.context import Context
-from cv_stripe_sandbox.routes.operation import Operation, listing, modelled, retrieval
+from cv_stripe_sandbox.routes.operation import Operation, listing, modelled, paged, retrieval
 from cv_stripe_sandbox.shapes import Json, envelope
 
 _PATH = "/v1/checkout/sessions"
@@ -49,9 +49,10 @@ _CREATE = modelled(
 
 OPERATIONS = [
     Operation("POST", _PATH, sdk.SessionCreateParams, _create, _CREATE),
-    Operation("GET", _PATH, sdk.SessionListParams, _list),
+    Operation("GET", _PATH, sdk.SessionListParams, _list,
+              paged("customer customer_details payment_intent status subscription")),
     Operation("GET", f"{_PATH}/{{id}}", sdk.SessionRetrieveParams, retrieval("checkout.session")),
     Operation("POST", f"{_PATH}/{{id}}", sdk.SessionUpdateParams, _update, modelled("metadata")),
     Operation("POST", f"{_PATH}/{{id}}/expire", sdk.SessionExpireParams, _expire),
-    Operation("GET", f"{_PATH}/{{id}}/line_items", sdk.SessionListLineItemsParams, _line_items),
-]
+    Operation("GET", f"{_PATH}/{{id}}/line_items", sdk.SessionListLineItemsParams, _line_items, modelled("limit")),
+]  # fmt: skip

@@ -2,9 +2,9 @@
 
 from stripe import params as sdk
 
-from cv_stripe_sandbox.actions import customers
+from cv_stripe_sandbox.actions import customers, deletion
 from cv_stripe_sandbox.context import Context
-from cv_stripe_sandbox.routes.operation import Operation, listing, modelled, retrieval
+from cv_stripe_sandbox.routes.operation import Operation, listing, modelled, paged
 from cv_stripe_sandbox.shapes import Json
 
 
@@ -12,17 +12,26 @@ def _list(context: Context, params: Json) -> Json:
     return listing(context, "customer", "/v1/customers", params, "email")
 
 
+def _retrieve(context: Context, _params: Json, customer_id: str) -> Json:
+    return context.objects.find(customer_id, deletion.KIND) or context.objects.get(customer_id, "customer")
+
+
 def _update(context: Context, params: Json, customer_id: str) -> Json:
     return customers.update(context, customer_id, params)
+
+
+def _delete(context: Context, _params: Json, customer_id: str) -> Json:
+    return deletion.delete_customer(context, customer_id)
 
 
 _CUSTOMER = modelled("address balance description email metadata name phone preferred_locales shipping tax_exempt")
 
 OPERATIONS = [
     Operation("POST", "/v1/customers", sdk.CustomerCreateParams, customers.create, _CUSTOMER),
-    Operation("GET", "/v1/customers", sdk.CustomerListParams, _list),
-    Operation("GET", "/v1/customers/{id}", sdk.CustomerRetrieveParams, retrieval("customer")),
+    Operation("GET", "/v1/customers", sdk.CustomerListParams, _list, paged("email")),
+    Operation("GET", "/v1/customers/{id}", sdk.CustomerRetrieveParams, _retrieve),
     Operation(
         "POST", "/v1/customers/{id}", sdk.CustomerUpdateParams, _update, _CUSTOMER | {"invoice_settings"}
     ),
+    Operation("DELETE", "/v1/customers/{id}", sdk.CustomerDeleteParams, _delete),
 ]

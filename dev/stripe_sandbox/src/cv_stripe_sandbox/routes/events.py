@@ -8,7 +8,7 @@ from cv_stripe_sandbox.context import Context, public_event
 from cv_stripe_sandbox.errors import StripeError
 from cv_stripe_sandbox.objects.events import webhook_endpoint
 from cv_stripe_sandbox.objects.ids import new_id
-from cv_stripe_sandbox.routes.operation import Operation, listing, modelled, retrieval
+from cv_stripe_sandbox.routes.operation import Operation, listing, modelled, paged, retrieval
 from cv_stripe_sandbox.shapes import Json, envelope
 
 
@@ -58,10 +58,10 @@ _CREATE = modelled("api_version description enabled_events metadata url")
 _UPDATE = modelled("description disabled enabled_events metadata url")
 
 OPERATIONS = [
-    Operation("GET", "/v1/events", sdk.EventListParams, _list_events),
+    Operation("GET", "/v1/events", sdk.EventListParams, _list_events, paged("delivery_success type types")),
     Operation("GET", "/v1/events/{id}", sdk.EventRetrieveParams, _retrieve_event),
     Operation("POST", "/v1/webhook_endpoints", sdk.WebhookEndpointCreateParams, _create_endpoint, _CREATE),
-    Operation("GET", "/v1/webhook_endpoints", sdk.WebhookEndpointListParams, _list_endpoints),
+    Operation("GET", "/v1/webhook_endpoints", sdk.WebhookEndpointListParams, _list_endpoints, paged("")),
     Operation("GET", _ENDPOINT, sdk.WebhookEndpointRetrieveParams, retrieval("webhook_endpoint")),
     Operation("POST", _ENDPOINT, sdk.WebhookEndpointUpdateParams, _update_endpoint, _UPDATE),
     Operation("DELETE", _ENDPOINT, sdk.WebhookEndpointDeleteParams, _delete_endpoint),

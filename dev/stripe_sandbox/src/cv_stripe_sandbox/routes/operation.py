@@ -38,6 +38,11 @@ def modelled(names: str) -> frozenset[str]:
     return frozenset(names.split())
 
 
+def paged(filters: str) -> frozenset[str]:
+    """The parameters of a list: these filters, and what pages it."""
+    return modelled(f"{filters} created ending_before limit starting_after")
+
+
 def listing(context: Context, kind: str, url: str, params: Json, *filters: str) -> Json:
     """A page of objects of a kind, filtered by those of the named parameters that were sent."""
     where: dict[str, Any] = {name: params[name] for name in filters if name in params}

@@ -4,7 +4,7 @@ from stripe import params as sdk
 
 from cv_stripe_sandbox.actions import payments
 from cv_stripe_sandbox.context import Context
-from cv_stripe_sandbox.routes.operation import Operation, listing, modelled, retrieval
+from cv_stripe_sandbox.routes.operation import Operation, listing, modelled, paged, retrieval
 from cv_stripe_sandbox.shapes import Json
 
 
@@ -27,14 +27,14 @@ def _list_disputes(context: Context, params: Json) -> Json:
 _REFUND = modelled("amount charge metadata payment_intent reason")
 
 OPERATIONS = [
-    Operation("GET", "/v1/payment_intents", sdk.PaymentIntentListParams, _list_intents),
+    Operation("GET", "/v1/payment_intents", sdk.PaymentIntentListParams, _list_intents, paged("customer")),
     Operation("GET", "/v1/payment_intents/{id}", sdk.PaymentIntentRetrieveParams, retrieval("payment_intent")),
-    Operation("GET", "/v1/charges", sdk.ChargeListParams, _list_charges),
+    Operation("GET", "/v1/charges", sdk.ChargeListParams, _list_charges, paged("customer payment_intent")),
     Operation("GET", "/v1/charges/{id}", sdk.ChargeRetrieveParams, retrieval("charge")),
     Operation("POST", "/v1/refunds", sdk.RefundCreateParams, payments.refund, _REFUND),
-    Operation("GET", "/v1/refunds", sdk.RefundListParams, _list_refunds),
+    Operation("GET", "/v1/refunds", sdk.RefundListParams, _list_refunds, paged("charge payment_intent")),
     Operation("GET", "/v1/refunds/{id}", sdk.RefundRetrieveParams, retrieval("refund")),
-    Operation("GET", "/v1/disputes", sdk.DisputeListParams, _list_disputes),
+    Operation("GET", "/v1/disputes", sdk.DisputeListParams, _list_disputes, paged("charge payment_intent")),
     Operation("GET", "/v1/disputes/{id}", sdk.DisputeRetrieveParams, retrieval("dispute")),
     Operation("GET", "/v1/payment_methods/{id}", sdk.PaymentMethodRetrieveParams, retrieval("payment_method")),
 ]

@@ -66,6 +66,12 @@ class Database:
             raise
         self.connection.execute("COMMIT")
 
+    def empty(self) -> None:
+        """Delete every row."""
+        with self.transaction() as connection:
+            for table in ("objects", "deliveries", "replays", "knobs"):
+                connection.execute(f"DELETE FROM {table}")  # noqa: S608 - the four names above
+
     def close(self) -> None:
         """Close the file; afterwards the store is unusable."""
         self.connection.close()

@@ -58,9 +58,9 @@ class Deliveries:
         """Every delivery of one event."""
         return self._read("event = ? ORDER BY id", [event])
 
-    def in_state(self, state: str) -> list[Delivery]:
-        """Every delivery in one state, oldest first."""
-        return self._read("state = ? ORDER BY id", [state])
+    def listed(self, state: str | None = None) -> list[Delivery]:
+        """Every delivery, or those in one state, oldest first."""
+        return self._read("? IS NULL OR state = ? ORDER BY id", [state, state])
 
     def events(self, *, delivered: bool) -> list[str]:
         """Ids of the events that every endpoint has acknowledged, or that some endpoint has not."""
@@ -79,12 +79,11 @@ class Deliveries:
             (state, status, error, next_attempt, delivery),
         )
 
-    def release(self, event: str, now: float) -> None:
-        """Make every unfinished delivery of an event due at once."""
+    def release(self, delivery: int, next_attempt: float) -> None:
+        """Let one delivery be tried, as if for the first time."""
         self._connection.execute(
-            "UPDATE deliveries SET state = 'pending', attempts = 0, next_attempt = ? "
-            "WHERE event = ? AND state <> 'delivered'",
-            (now, event),
+            "UPDATE deliveries SET state = 'pending', attempts = 0, next_attempt = ? WHERE id = ?",
+            (next_attempt, delivery),
         )
 
     def _read(self, condition: str, values: Sequence[object]) -> list[Delivery]:

@@ -38,6 +38,12 @@ class Objects:
         )
         return body
 
+    def retire(self, body: Json, kind: str) -> Json:
+        """Replace a known object by what is left of it; lists of its former kind no longer show it."""
+        self.save(body)
+        self._connection.execute("UPDATE objects SET kind = ? WHERE id = ?", (kind, body["id"]))
+        return body
+
     def find(self, object_id: str, kind: str | None = None) -> Json | None:
         """The object of that id (and kind), or None."""
         row = self._connection.execute("SELECT kind, body FROM objects WHERE id = ?", (object_id,)).fetchone()
