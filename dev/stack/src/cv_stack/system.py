@@ -170,4 +170,6 @@ class DataLock:
 
     def release(self) -> None:
         """Let another system have the data."""
-        os.close(self.fd)
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
