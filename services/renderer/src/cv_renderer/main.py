@@ -1,0 +1,31 @@
+"""The composition root of the renderer."""
+
+from cv_common.app import create_app
+from cv_common.bus import Bus
+from cv_common.db import Database
+from cv_common.media import Media
+from starlette.types import ASGIApp
+
+from cv_renderer import routes
+from cv_renderer.actions.context import Context
+from cv_renderer.consumers import Housekeeping, consumers
+from cv_renderer.engine.pool import Pool
+from cv_renderer.settings import Settings
+from cv_renderer.store.locks import KeyLocks
+
+
+def app() -> ASGIApp:
+    """The service, from its environment."""
+    settings = Settings()
+    database = Database(settings.database_url, settings.database_pool_size)
+    bus = Bus(settings.nats_url, settings.nats_user, settings.nats_password, service="renderer")
+    pool = Pool(workers=settings.render_workers, queue=settings.render_queue)
+    locks = KeyLocks(settings.direct_url)
+    context = Context(settings, database, Media(settings.media_url), pool, locks)
+    return create_app(
+        "renderer",
+        settings,
+        [routes.internal, routes.media],
+        parts=[database, pool, locks, bus, *consumers(context, bus), Housekeeping(context)],
+        context=context,
+    )

@@ -1,0 +1,61 @@
+"""The HTTP door of the renderer: services order files, anybody with a link fetches a PDF."""
+
+from typing import TypeVar
+
+from cv_common.errors import BadRequest
+from cv_common.openapi import documented_body
+from cv_common.responses import JSONResponse
+from fastapi import APIRouter
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from cv_renderer.actions import pdfs, thumbnails
+from cv_renderer.actions.context import Context
+from cv_renderer.schemas import PdfLink, PdfOrder, ThumbnailOrder, present_link
+
+internal = APIRouter(prefix="/internal", include_in_schema=False)
+media = APIRouter(prefix="/media/resumes/pdfs", tags=["media"])
+
+Order = TypeVar("Order", bound=BaseModel)
+
+
+def context_of(request: Request) -> Context:
+    """What the actions act with."""
+    context: Context = request.app.state.context
+    return context
+
+
+async def _read(request: Request, model: type[Order]) -> Order:
+    """The request's body. Services are asked for exact JSON, so one sentence about what is wrong will do."""
+    try:
+        return model.model_validate_json(await request.body())
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise BadRequest(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+@internal.post("/pdfs/", response_model=PdfLink, openapi_extra=documented_body(PdfOrder))
+async def order_pdf(request: Request) -> Response:
+    """A link to a PDF, which is rendered only if the same was never asked for."""
+    link = await pdfs.order_pdf(context_of(request), await _read(request, PdfOrder))
+    return JSONResponse(present_link(link["token"], link["file_name"], link["expires_at"]))
+
+
+@internal.post("/thumbnails/", openapi_extra=documented_body(ThumbnailOrder))
+async def make_thumbnail(request: Request) -> Response:
+    """A PNG of a document's first page."""
+    picture = await thumbnails.make_thumbnail(context_of(request), await _read(request, ThumbnailOrder))
+    return Response(picture, media_type="image/png")
+
+
+@media.get("/{token}/{file_name}", response_class=Response, summary="A PDF, while its link is valid")
+async def fetch_pdf(request: Request, token: str, file_name: str) -> Response:
+    content = await pdfs.fetch_pdf(context_of(request), token, file_name)
+    headers = {
+        "Content-Disposition": f'inline; filename="{file_name}"',
+        "Cache-Control": "private, no-store",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Response(content, media_type="application/pdf", headers=headers)

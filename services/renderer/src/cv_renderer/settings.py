@@ -1,0 +1,15 @@
+"""Every environment variable of the renderer, read once."""
+
+import os
+
+from cv_common.settings import BusSettings, DatabaseSettings, MediaSettings, ServiceSettings
+from pydantic import Field
+
+
+class Settings(ServiceSettings, DatabaseSettings, BusSettings, MediaSettings):
+    """How many documents are rendered at a time, how many may wait, and how long a PDF can be fetched."""
+
+    pdf_link_lifetime: int = Field(default=24 * 3600, ge=1)
+    """Seconds until the link to a PDF expires."""
+    render_workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
+    render_queue: int = Field(default=20, ge=0)

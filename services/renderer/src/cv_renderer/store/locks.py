@@ -1,0 +1,66 @@
+"""Locks on keys that all replicas respect, longer than a transaction and never longer than the process."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from cv_common.db import Connection, DatabaseDown, connect_directly
+
+_TRY = b"select pg_try_advisory_lock(hashtextextended(%s, 0)) as done"
+_RELEASE = b"select pg_advisory_unlock(hashtextextended(%s, 0)) as done"
+_BETWEEN_TRIES = 0.05
+
+
+class LockHeld(Exception):
+    """Another process holds the lock and does not let go of it in time."""
+
+
+class KeyLocks:
+    """Session locks of one connection. Within this process a key must be asked for by one task at a time."""
+
+    name = "locks"
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: Connection | None = None
+        self._connecting = asyncio.Lock()
+
+    async def start(self) -> None:
+        """The connection is made when it is first needed, and again when it was lost."""
+
+    async def stop(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def problem(self) -> str | None:
+        """A database that is away is the database's problem."""
+        return None
+
+    @asynccontextmanager
+    async def held(self, key: str, patience: float) -> AsyncIterator[None]:
+        """Hold the lock of `key` in the block. Raises LockHeld when others hold it for `patience` seconds."""
+        await self._acquire(key, patience)
+        try:
+            yield
+        finally:
+            with suppress(*DatabaseDown):  # a lost connection has released it
+                await self._run(_RELEASE, key)
+
+    async def _acquire(self, key: str, patience: float) -> None:
+        """Try until it is ours. A try is never cancelled half-way: we would not know whether we hold the lock."""
+        deadline = time.monotonic() + patience
+        while True:
+            if await self._run(_TRY, key):
+                return
+            if time.monotonic() > deadline:
+                raise LockHeld(key)
+            await asyncio.sleep(_BETWEEN_TRIES)
+
+    async def _run(self, sql: bytes, key: str) -> bool:
+        async with self._connecting:
+            if self._connection is None or self._connection.closed:
+                self._connection = await connect_directly(self._url)
+        cursor = await self._connection.execute(sql, (key,))
+        row = await cursor.fetchone()
+        return row is not None and bool(row["done"])
