@@ -70,12 +70,13 @@ async def resumes(
     nats_server: Nats,
     identity_keys: IdentityKeys,
     neighbours: tuple[Neighbours, str],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[httpx.AsyncClient]:
     environment = {
         **identity_keys.environment("resumes"),
         **nats_server.environment("resumes"),
         "DATABASE_URL": service_database("resumes"),
-        "MEDIA_URL": "file:///nowhere",
+        "MEDIA_URL": tmp_path_factory.mktemp("media").as_uri(),
         "TEMPLATES_URL": neighbours[1],
         "RENDERER_URL": neighbours[1],
         "PUBLIC_BASE_URL": "http://localhost:8000",

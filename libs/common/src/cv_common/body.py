@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from starlette.requests import Request
 
 from cv_common.errors import BadRequest, UnsupportedMediaType, ValidationFailed
-from cv_common.forms import FormText, form_data
+from cv_common.forms import FormText, read_form
 
 Body = TypeVar("Body", bound="RequestBody")
 
@@ -70,11 +70,11 @@ def sift(data: Any, model: type[Body]) -> tuple[Body, dict[str, Any]]:
 
 
 async def read_data(request: Request) -> Any:
-    """The body as plain data: JSON, a form, or multipart (files stay `UploadFile`). An empty body is `{}`."""
+    """The body as plain data: JSON, a form, or multipart (files are `UploadedFile`s). An empty body is `{}`."""
     content_type = request.headers.get("content-type", "")
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type in ("multipart/form-data", "application/x-www-form-urlencoded"):
-        return form_data(await request.form())
+        return await read_form(request)
     raw = await request.body()
     if not raw:
         return {}

@@ -1,9 +1,11 @@
 """Forms, urlencoded or multipart, as the plain data that JSON would have been."""
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
-from starlette.datastructures import FormData
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
 
 
 class FormText(str):
@@ -15,15 +17,30 @@ class FormText(str):
 _ENTRY = re.compile(r"(?P<section>\w+)\[(?P<place>\d{1,3})\]\.?\[?(?P<field>\w+)\]?")
 
 
-def form_data(form: FormData) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class UploadedFile:
+    """A file of a multipart body, whole; the gateway limits how large bodies are."""
+
+    name: str
+    content: bytes
+
+
+async def read_form(request: Request) -> dict[str, Any]:
     """A form as plain data; `section[0]field` (or `section[0].field`) makes lists of objects, as in DRF."""
     data: dict[str, Any] = {}
     entries: dict[str, dict[int, dict[str, Any]]] = {}
-    for name, value in form.multi_items():
-        plain = FormText(value) if isinstance(value, str) else value
-        if found := _ENTRY.fullmatch(name):
-            places = entries.setdefault(found["section"], {})
-            places.setdefault(int(found["place"]), {})[found["field"]] = plain
-        else:
-            data[name] = plain
+    async with request.form() as form:
+        for name, value in form.multi_items():
+            plain = await _plain(value)
+            if found := _ENTRY.fullmatch(name):
+                places = entries.setdefault(found["section"], {})
+                places.setdefault(int(found["place"]), {})[found["field"]] = plain
+            else:
+                data[name] = plain
     return data | {section: [places[place] for place in sorted(places)] for section, places in entries.items()}
+
+
+async def _plain(value: UploadFile | str) -> UploadedFile | FormText:
+    if isinstance(value, str):
+        return FormText(value)
+    return UploadedFile(value.filename or "", await value.read())

@@ -4,17 +4,35 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-_BODY = "x-body-model"
-_MEDIA_TYPES = ("application/json", "multipart/form-data", "application/x-www-form-urlencoded")
+BODY_MEDIA_TYPES = ("application/json", "multipart/form-data", "application/x-www-form-urlencoded")
 
 
-def documented_body(model: type[BaseModel], *, media_types: tuple[str, ...] = _MEDIA_TYPES[:1]) -> dict[str, Any]:
-    """`openapi_extra` for a route that reads `model` from the request itself."""
-    reference = {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}
-    return {"requestBody": {"content": dict.fromkeys(media_types, reference), "required": True}, _BODY: model}
+class DocumentedBody(dict[str, Any]):
+    """The `openapi_extra` of a route, which remembers the model that its body is read as."""
+
+    def __init__(self, model: type[BaseModel], media_types: tuple[str, ...], headers: tuple[str, ...]) -> None:
+        reference = {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}
+        super().__init__(requestBody={"content": dict.fromkeys(media_types, reference), "required": True})
+        self.update(documented_parameters(headers=headers))
+        self.model = model
+
+
+def documented_body(
+    model: type[BaseModel], *, media_types: tuple[str, ...] = BODY_MEDIA_TYPES[:1], headers: tuple[str, ...] = ()
+) -> DocumentedBody:
+    """`openapi_extra` for a route that reads `model`, and perhaps some optional headers, from the request itself."""
+    return DocumentedBody(model, media_types, headers)
+
+
+def documented_parameters(query: tuple[str, ...] = (), headers: tuple[str, ...] = ()) -> dict[str, Any]:
+    """`openapi_extra` for a route that reads optional numbers of the query, or optional headers, itself."""
+    numbers = [{"name": name, "in": "query", "schema": {"type": "integer", "minimum": 0}} for name in query]
+    texts = [{"name": name, "in": "header", "schema": {"type": "string"}} for name in headers]
+    return {"parameters": numbers + texts} if numbers or texts else {}
 
 
 def install(app: FastAPI) -> None:
@@ -33,16 +51,19 @@ def _document(app: FastAPI) -> dict[str, Any]:
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    models: list[type[BaseModel]] = []
     for operation in _operations(document):
         operation.get("responses", {}).pop("422", None)
-        if (model := operation.pop(_BODY, None)) is not None:
-            models.append(model)
     _, definitions = models_json_schema(
-        [(model, "validation") for model in dict.fromkeys(models)], ref_template="#/components/schemas/{model}"
+        [(model, "validation") for model in dict.fromkeys(_body_models(app))],
+        ref_template="#/components/schemas/{model}",
     )
     schemas.update(definitions.get("$defs", {}))
     return document
+
+
+def _body_models(app: FastAPI) -> list[type[BaseModel]]:
+    extras = [route.openapi_extra for route in app.routes if isinstance(route, APIRoute) and route.include_in_schema]
+    return [extra.model for extra in extras if isinstance(extra, DocumentedBody)]
 
 
 def _operations(document: dict[str, Any]) -> list[dict[str, Any]]:

@@ -6,6 +6,13 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
+PRIVATE_FILE = {
+    "Cache-Control": "private, no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+"""Headers of a file that only its unguessable name protects: kept by nobody, told to nobody."""
+
 _FORMAT = orjson.OPT_OMIT_MICROSECONDS | orjson.OPT_UTC_Z
 
 

@@ -1,6 +1,7 @@
 """What resumes asks of others: a template of templates, a PDF of the renderer."""
 
 import time
+from base64 import b64encode
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,6 +78,7 @@ class Renderer:
         document: dict[str, Any],
         language: str,
         watermark: bool,
+        photo: bytes | None,
     ) -> str:
         """The path of the PDF's expiring link. Raises BadRequest (it cannot be rendered) and Unavailable."""
         reply = await self._client.post(
@@ -93,7 +95,7 @@ class Renderer:
                 "document": document,
                 "language": language,
                 "watermark": watermark,
-                "photo": None,
+                "photo": b64encode(photo).decode() if photo else None,
             },
             within=45,
         )

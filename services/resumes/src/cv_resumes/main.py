@@ -1,18 +1,25 @@
 """The composition root of the resumes service."""
 
+from functools import partial
+
 from cv_common.app import create_app
 from cv_common.bus import Bus
 from cv_common.db import Database
 from cv_common.http import ServiceClient
 from cv_common.identity import Signer
+from cv_common.media import Media
 from cv_common.outbox import Relay
+from cv_common.periodic import Periodic
 from starlette.types import ASGIApp
 
 from cv_resumes import routes
+from cv_resumes.actions.abandoned import erase_abandoned
 from cv_resumes.actions.context import Context
 from cv_resumes.clients import Renderer, Templates
 from cv_resumes.consumers import consumers
 from cv_resumes.settings import Settings
+
+_DAY = 24 * 3600
 
 
 def app() -> ASGIApp:
@@ -23,11 +30,11 @@ def app() -> ASGIApp:
     bus = Bus(settings.nats_url, settings.nats_user, settings.nats_password, service="resumes", publishes=True)
     templates = ServiceClient("templates", settings.templates_url, signer)
     renderer = ServiceClient("renderer", settings.renderer_url, signer)
-    context = Context(settings, database, Templates(templates), Renderer(renderer))
+    context = Context(settings, database, Templates(templates), Renderer(renderer), Media(settings.media_url))
     return create_app(
         "resumes",
         settings,
-        [routes.router, routes.internal],
+        [routes.router, routes.media, routes.internal],
         parts=[
             database,
             bus,
@@ -35,6 +42,7 @@ def app() -> ASGIApp:
             templates,
             renderer,
             *consumers(context, bus),
+            Periodic("erasure of abandoned resumes", _DAY, partial(erase_abandoned, context)),
         ],
         context=context,
     )

@@ -1,23 +1,29 @@
 """The HTTP door of resumes: read the request, call one action, shape the answer."""
 
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Annotated
 
 from cv_common.app import caller
 from cv_common.body import patched, read_body, read_data
 from cv_common.db import Row
+from cv_common.errors import BadRequest
 from cv_common.identity import SESSION_START_HEADER
-from cv_common.openapi import documented_body
-from cv_common.responses import JSONResponse, no_content
+from cv_common.openapi import BODY_MEDIA_TYPES, documented_body, documented_parameters
+from cv_common.responses import PRIVATE_FILE, JSONResponse, no_content
 from fastapi import APIRouter, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cv_resumes.actions import exports, owners, resumes
+from cv_resumes.actions import exports, owners, photos, resumes
 from cv_resumes.actions.context import Context
+from cv_resumes.actions.once import MAX_KEY_LENGTH, IdempotencyKey
+from cv_resumes.domain.pages import page_of
+from cv_resumes.domain.versions import etag
 from cv_resumes.schemas import ClaimBody, Export, ExportBody, InternalResume, Resume, ResumeBody, present_resume
 
 router = APIRouter(prefix="/api/resumes", tags=["resumes"])
+media = APIRouter(include_in_schema=False)
 internal = APIRouter(prefix="/internal", include_in_schema=False)
 
 ResumeId = Annotated[int, Path(le=2**63 - 1)]
@@ -29,29 +35,51 @@ def context_of(request: Request) -> Context:
     return context
 
 
-def _resume(request: Request, row: Row, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def _resume(request: Request, row: Row, status: int = 200, started: str | None = None) -> Response:
     body = present_resume(row, datetime.now(UTC), context_of(request).settings.public_base_url)
+    headers = {"ETag": etag(row["revision"])} | ({SESSION_START_HEADER: started} if started else {})
     return JSONResponse(body, status_code=status, headers=headers)
 
 
-@router.get("/", response_model=list[Resume], summary="My resumes, newest first")
+@router.get(
+    "/",
+    response_model=list[Resume],
+    openapi_extra=documented_parameters(query=("limit", "offset")),
+    summary="My resumes, newest first; with limit, a page of them",
+)
 async def list_resumes(request: Request) -> Response:
     context = context_of(request)
-    rows = await resumes.list_resumes(context, caller(request))
-    now = datetime.now(UTC)
-    return JSONResponse([present_resume(row, now, context.settings.public_base_url) for row in rows])
+    page = page_of(request.query_params.get("limit"), request.query_params.get("offset"))
+    rows, total = await resumes.list_resumes(context, caller(request), page)
+    base_url, now = context.settings.public_base_url, datetime.now(UTC)
+    headers = {"X-Total-Count": str(total)}
+    if page is not None and (link := page.link(f"{base_url}/api/resumes/", total)):
+        headers["Link"] = link
+    return JSONResponse([present_resume(row, now, base_url) for row in rows], headers=headers)
 
 
 @router.post(
     "/",
     status_code=201,
     response_model=Resume,
-    openapi_extra=documented_body(ResumeBody),
+    openapi_extra=documented_body(ResumeBody, media_types=BODY_MEDIA_TYPES, headers=("Idempotency-Key",)),
     summary="Write a resume, with or without an account",
 )
 async def create_resume(request: Request) -> Response:
-    row, started = await resumes.create_resume(context_of(request), caller(request), await read_data(request))
-    return _resume(request, row, 201, {SESSION_START_HEADER: started} if started else None)
+    once = await idempotency_key(request)
+    data = await read_data(request)
+    row, started = await resumes.create_resume(context_of(request), caller(request), data, once)
+    return _resume(request, row, 201, started)
+
+
+async def idempotency_key(request: Request) -> IdempotencyKey | None:
+    """The request's `Idempotency-Key`, if it has one, with a digest of what the request says."""
+    key = request.headers.get("idempotency-key")
+    if not key:
+        return None
+    if len(key) > MAX_KEY_LENGTH:
+        raise BadRequest(f"An Idempotency-Key has at most {MAX_KEY_LENGTH} characters.")
+    return IdempotencyKey(key, sha256(await request.body()).hexdigest())
 
 
 @router.get("/{resume_id:int}/", response_model=Resume, summary="One resume")
@@ -62,17 +90,23 @@ async def get_resume(request: Request, resume_id: ResumeId) -> Response:
 @router.patch(
     "/{resume_id:int}/",
     response_model=Resume,
-    openapi_extra=documented_body(patched(ResumeBody)),
+    openapi_extra=documented_body(patched(ResumeBody), media_types=BODY_MEDIA_TYPES, headers=("If-Match",)),
     summary="Save the fields that are sent (auto-save)",
 )
 async def change_resume(request: Request, resume_id: ResumeId) -> Response:
-    data = await read_data(request)
-    return _resume(request, await resumes.change_resume(context_of(request), caller(request), resume_id, data))
+    data, if_match = await read_data(request), request.headers.get("if-match")
+    row = await resumes.change_resume(context_of(request), caller(request), resume_id, data, if_match)
+    return _resume(request, row)
 
 
-@router.delete("/{resume_id:int}/", status_code=204, summary="Delete a resume and its files")
+@router.delete(
+    "/{resume_id:int}/",
+    status_code=204,
+    openapi_extra=documented_parameters(headers=("If-Match",)),
+    summary="Delete a resume and its files",
+)
 async def delete_resume(request: Request, resume_id: ResumeId) -> Response:
-    await resumes.delete_resume(context_of(request), caller(request), resume_id)
+    await resumes.delete_resume(context_of(request), caller(request), resume_id, request.headers.get("if-match"))
     return no_content()
 
 
@@ -88,6 +122,12 @@ async def export_pdf(request: Request, resume_id: ResumeId) -> Response:
     languages = request.headers.get("accept-language", "")
     path, watermarked = await exports.export_pdf(context, caller(request), resume_id, languages)
     return JSONResponse({"pdf_url": context.settings.public_base_url + path, "has_watermark": watermarked})
+
+
+@media.get("/media/resumes/photos/{name}")
+async def show_photo(request: Request, name: str) -> Response:
+    content, media_type = await photos.show_photo(context_of(request), name)
+    return Response(content, media_type=media_type, headers=PRIVATE_FILE)
 
 
 @internal.get("/resumes/{resume_id:int}/", response_model=InternalResume)

@@ -3,19 +3,35 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from cv_common.body import RequestBody
+from cv_common.body import RequestBody, list_from_form
 from cv_common.db import Row
 from cv_common.fields import Boolean, Choice, Date, Email, Field, Integer, PrimaryKey, Text, Url, clean_text, invalid
-from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
+from cv_common.forms import UploadedFile
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, field_validator, model_validator
 
 from cv_resumes.domain.entitlement import PaymentType, entitlement
 from cv_resumes.domain.owners import Owner
+from cv_resumes.domain.photos import NOT_A_FILE
 from cv_resumes.domain.sections import SECTIONS, Entry
+
+
+class Upload(Field):
+    """A file of a multipart body. A text may be the address of the file that is there already; the action decides."""
+
+    def parse(self, value: Any) -> UploadedFile | str:
+        if isinstance(value, UploadedFile | str):
+            return value
+        raise invalid(NOT_A_FILE)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "format": "binary"}
+
 
 _Required200 = Annotated[str, Text(200)]
 _Optional200 = Annotated[str | None, Text(200, null=True)]
 _Long = Annotated[str | None, Text(10_000, null=True)]
 _Url = Annotated[str | None, Url(200, null=True)]
+_FromForm = BeforeValidator(list_from_form)
 _OptionalDate = Annotated[str | None, Date(null=True)]
 
 
@@ -149,15 +165,16 @@ class ResumeBody(RequestBody):
     website: _Url = None
     linkedin_url: _Url = None
     github_url: _Url = None
+    photo: Annotated[Any, Upload(null=True)] = None
     title: _Optional200 = None
     summary: _Long = None
-    experience_data: list[Experience] = []
-    education_data: list[Education] = []
-    skills_data: list[Skill] = []
-    languages_data: list[Language] = []
-    certifications_data: list[Certification] = []
-    projects_data: list[Project] = []
-    custom_sections: list[CustomSection] = []
+    experience_data: Annotated[list[Experience], _FromForm] = []
+    education_data: Annotated[list[Education], _FromForm] = []
+    skills_data: Annotated[list[Skill], _FromForm] = []
+    languages_data: Annotated[list[Language], _FromForm] = []
+    certifications_data: Annotated[list[Certification], _FromForm] = []
+    projects_data: Annotated[list[Project], _FromForm] = []
+    custom_sections: Annotated[list[CustomSection], _FromForm] = []
 
 
 _SECTION_OF = {"experience_data": "experiences", "education_data": "education", "skills_data": "skills"}
@@ -165,8 +182,8 @@ _SECTION_OF = {"experience_data": "experiences", "education_data": "education", 
 
 
 def columns_sent(body: ResumeBody) -> dict[str, Any]:
-    """What a request carried, under the names of an answer and as plain JSON; the template apart."""
-    plain = body.model_dump(include=body.model_fields_set - {"template"})
+    """What a request carried, under the names of an answer and as plain JSON; template and photo apart."""
+    plain = body.model_dump(include=body.model_fields_set - {"template", "photo"})
     return {_SECTION_OF.get(name, name): value for name, value in plain.items()}
 
 

@@ -7,13 +7,20 @@ from typing import Any
 
 from cv_common.db import Row, Statement, Transaction
 from psycopg.types.json import Jsonb
-from sqlalchemy import BigInteger, bindparam, delete, func, insert, literal, select, update
+from sqlalchemy import BigInteger, bindparam, delete, func, insert, literal, or_, select, true, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from cv_resumes.domain.owners import Owner
 from cv_resumes.domain.sections import ENTRY_SECTIONS, SECTIONS
-from cv_resumes.tables import ended_sessions, entry_ids, resume_payments, resumes, subscriptions
+from cv_resumes.tables import (
+    ended_sessions,
+    entry_ids,
+    idempotency_keys,
+    resume_payments,
+    resumes,
+    subscriptions,
+)
 
 _OWNED = resumes.c.owner == bindparam("owner")
 _ONE = resumes.c.id == bindparam("resume_id")
@@ -33,10 +40,32 @@ _TOUCHED = (
 _VISIBLE = Statement(_WITH_PAYMENT.where(_ONE, _OWNED))
 _OPEN = Statement(_WITH_PAYMENT.add_columns(func.now().label("last_accessed")).where(_ONE, _OWNED).add_cte(_TOUCHED))
 _LOCK = Statement(_WITH_PAYMENT.where(_ONE, _OWNED).with_for_update(of=resumes))
-_OWNED_BY = Statement(_WITH_PAYMENT.where(_OWNED).order_by(resumes.c.created_at.desc(), resumes.c.id.desc()))
+_OWNED_BY = Statement(
+    _WITH_PAYMENT.where(_OWNED)
+    .order_by(resumes.c.created_at.desc(), resumes.c.id.desc())
+    .limit(bindparam("limit", type_=BigInteger))
+    .offset(bindparam("offset", type_=BigInteger))
+)
+_COUNT = Statement(select(func.count().label("total")).select_from(resumes).where(_OWNED))
+_PHOTO = Statement(select(resumes.c.id).where(resumes.c.photo == bindparam("photo")))
 _OWNER_OF = Statement(select(resumes.c.id, resumes.c.owner).where(_ONE))
-_DELETE = Statement(delete(resumes).where(_ONE, _OWNED).returning(resumes.c.id, resumes.c.revision))
-_DELETE_ALL = Statement(delete(resumes).where(_OWNED).returning(resumes.c.id, resumes.c.revision))
+_REMOVED = (resumes.c.id, resumes.c.revision, resumes.c.photo)
+_DELETE = Statement(delete(resumes).where(_ONE).returning(*_REMOVED))
+_DELETE_ALL = Statement(delete(resumes).where(_OWNED).returning(*_REMOVED))
+_ABANDONED = (
+    select(resumes.c.id)
+    .outerjoin(resume_payments, resume_payments.c.resume_id == resumes.c.id)
+    .outerjoin(subscriptions, subscriptions.c.owner == resumes.c.owner)
+    .where(
+        resumes.c.owner.startswith("session:"),
+        resumes.c.last_accessed < bindparam("before"),
+        resume_payments.c.paid.is_not(true()),
+        or_(subscriptions.c.entitled_until.is_(None), subscriptions.c.entitled_until < func.now()),
+    )
+    .limit(bindparam("at_most"))
+    .with_for_update(of=resumes, skip_locked=True)
+)
+_DELETE_ABANDONED = Statement(delete(resumes).where(resumes.c.id.in_(_ABANDONED)).returning(*_REMOVED))
 _MOVE = Statement(update(resumes).where(_OWNED).values(owner=bindparam("new_owner")))
 _ENTRY_IDS = Statement(
     select(
@@ -67,9 +96,20 @@ async def lock_visible(tx: Transaction, owner: Owner, resume_id: int) -> Row | N
     return await tx.one(_LOCK, resume_id=resume_id, owner=owner.key)
 
 
-async def owned_by(tx: Transaction, owner: Owner) -> list[Row]:
-    """All of the owner's resumes, newest first."""
-    return await tx.all(_OWNED_BY, owner=owner.key)
+async def owned_by(tx: Transaction, owner: Owner, limit: int | None = None, offset: int = 0) -> list[Row]:
+    """The owner's resumes, newest first: all, or `limit` of them from `offset` on."""
+    return await tx.all(_OWNED_BY, owner=owner.key, limit=limit, offset=offset)
+
+
+async def count(tx: Transaction, owner: Owner) -> int:
+    """How many resumes the owner has."""
+    row = await tx.one(_COUNT, owner=owner.key)
+    return int(row["total"]) if row else 0
+
+
+async def has_photo(tx: Transaction, photo: str) -> bool:
+    """Whether some resume shows this photo."""
+    return await tx.one(_PHOTO, photo=photo) is not None
 
 
 async def owner_of(tx: Transaction, resume_id: int) -> Owner | None:
@@ -115,19 +155,64 @@ async def new_entry_ids(tx: Transaction, wanted: Mapping[str, int]) -> dict[str,
     return row
 
 
-async def remove(tx: Transaction, owner: Owner, resume_id: int) -> Row | None:
-    """Delete the owner's resume; its id and last revision, or None when there is none."""
-    return await tx.one(_DELETE, resume_id=resume_id, owner=owner.key)
+async def remove(tx: Transaction, resume_id: int) -> Row | None:
+    """Delete a locked resume; its `id`, last `revision` and `photo`."""
+    return await tx.one(_DELETE, resume_id=resume_id)
 
 
 async def remove_all(tx: Transaction, owner: Owner) -> list[Row]:
-    """Delete all of an owner's resumes; their ids and last revisions."""
+    """Delete all of an owner's resumes; `id`, last `revision` and `photo` of each."""
     return await tx.all(_DELETE_ALL, owner=owner.key)
+
+
+async def remove_abandoned(tx: Transaction, before: datetime, at_most: int) -> list[Row]:
+    """Delete resumes of sessions that nobody has opened since `before` and for which nothing is paid."""
+    return await tx.all(_DELETE_ABANDONED, before=before, at_most=at_most)
 
 
 async def move(tx: Transaction, old: Owner, new: Owner) -> int:
     """Give all of one owner's resumes to another; how many there were."""
     return await tx.run(_MOVE, owner=old.key, new_owner=new.key)
+
+
+_TAKE_KEY = Statement(
+    upsert(idempotency_keys)
+    .values({name: bindparam(name) for name in ("scope", "key", "fingerprint")})
+    .on_conflict_do_nothing()
+)
+_TAKEN_KEY = Statement(
+    select(idempotency_keys.c.fingerprint, idempotency_keys.c.owner, idempotency_keys.c.resume_id).where(
+        idempotency_keys.c.scope == bindparam("scope"), idempotency_keys.c.key == bindparam("key")
+    )
+)
+_KEEP_KEY = Statement(
+    upsert(idempotency_keys)
+    .values({name: bindparam(name) for name in ("scope", "key", "fingerprint", "owner", "resume_id")})
+    .on_conflict_do_update(
+        index_elements=["scope", "key"], set_={"owner": bindparam("owner"), "resume_id": bindparam("resume_id")}
+    )
+)
+_FORGET_KEYS = Statement(delete(idempotency_keys).where(idempotency_keys.c.created_at < bindparam("before")))
+
+
+async def take_key(tx: Transaction, scope: str, key: str, fingerprint: str) -> Row | None:
+    """None when the key is new and now taken; else `fingerprint`, `owner`, `resume_id` of the request that took it.
+
+    Waits while another request with the same key is under way.
+    """
+    if await tx.run(_TAKE_KEY, scope=scope, key=key, fingerprint=fingerprint):
+        return None
+    return await tx.one(_TAKEN_KEY, scope=scope, key=key)
+
+
+async def keep_key(tx: Transaction, scope: str, key: str, fingerprint: str, owner: Owner, resume_id: int) -> None:
+    """Remember what the request with this key created."""
+    await tx.run(_KEEP_KEY, scope=scope, key=key, fingerprint=fingerprint, owner=owner.key, resume_id=resume_id)
+
+
+async def forget_keys(tx: Transaction, before: datetime) -> None:
+    """Forget the keys taken before a moment."""
+    await tx.run(_FORGET_KEYS, before=before)
 
 
 _END_SESSION = Statement(

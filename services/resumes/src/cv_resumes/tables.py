@@ -49,6 +49,9 @@ resumes = Table(
 )
 Index("resumes_by_owner", resumes.c.owner, resumes.c.created_at.desc(), resumes.c.id.desc())
 
+Index("resumes_by_photo", resumes.c.photo, unique=True, postgresql_where=resumes.c.photo.is_not(None))
+Index("resumes_of_sessions", resumes.c.last_accessed, postgresql_where=text("owner LIKE 'session:%'"))
+
 entry_ids = {section: Sequence(f"{section}_entry_id", metadata=metadata) for section in ENTRY_SECTIONS}
 """Where the ids of a section's entries come from."""
 
@@ -74,6 +77,17 @@ ended_sessions = Table(
     Column("session_id", String(64), primary_key=True),
     Column("user_id", BigInteger, nullable=False),
     Column("ended_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("scope", String(100), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("owner", String(80)),
+    Column("resume_id", BigInteger),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )
 
 inbox = inbox_table(metadata)

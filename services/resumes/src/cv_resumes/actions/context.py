@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from cv_common.db import Database, Row
 from cv_common.errors import NotFound
 from cv_common.identity import Caller
+from cv_common.media import Media
 
 from cv_resumes.clients import Renderer, Templates
 from cv_resumes.domain.owners import Owner
@@ -19,6 +20,7 @@ class Context:
     database: Database
     templates: Templates
     renderer: Renderer
+    media: Media
 
 
 def owner_of(caller: Caller) -> Owner | None:

@@ -7,6 +7,7 @@ from cv_common.identity import Caller
 
 from cv_resumes import store
 from cv_resumes.actions.context import Context, found, known_owner
+from cv_resumes.actions.photos import read_photo
 from cv_resumes.domain.entitlement import entitlement
 from cv_resumes.domain.pdfs import choose_language, pdf_name
 from cv_resumes.schemas import present_document
@@ -31,5 +32,6 @@ async def export_pdf(context: Context, caller: Caller, resume_id: int, accept_la
         document=present_document(row),
         language=choose_language(accept_language, context.settings.pdf_language),
         watermark=watermark,
+        photo=await read_photo(context, row["photo"]),
     )
     return path, watermark

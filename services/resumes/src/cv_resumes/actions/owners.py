@@ -6,6 +6,7 @@ from cv_common.events import SessionClaimed, UserDeleted
 
 from cv_resumes import store
 from cv_resumes.actions.context import Context
+from cv_resumes.actions.photos import drop_photo
 from cv_resumes.actions.resumes import tell_deleted
 from cv_resumes.domain.owners import Owner
 
@@ -45,3 +46,5 @@ async def on_user_deleted(context: Context, event: UserDeleted) -> None:
             await tell_deleted(tx, resume)
         await store.forget_subscription(tx, owner)
         await store.forget_payments(tx, [resume["id"] for resume in removed])
+    for resume in removed:
+        await drop_photo(context, resume["photo"])

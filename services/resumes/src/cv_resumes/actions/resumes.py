@@ -1,22 +1,28 @@
 """Resumes written, read, saved and deleted."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from secrets import token_urlsafe
 from typing import Any
 
 from cv_common import outbox
-from cv_common.body import patched, validate
+from cv_common.body import patched, sift
 from cv_common.db import Row, Transaction
-from cv_common.errors import BadRequest, NotFound, ValidationFailed
+from cv_common.errors import BadRequest, NotFound, PreconditionFailed, ValidationFailed
 from cv_common.events import ResumeDeleted
+from cv_common.forms import UploadedFile
 from cv_common.identity import Caller
 from cv_common.responses import dump_json
 from cv_common.revision import next_revision
 
 from cv_resumes import store
 from cv_resumes.actions.context import Context, found, known_owner, owner_of
+from cv_resumes.actions.once import IdempotencyKey, already_created, remember_created
+from cv_resumes.actions.photos import drop_photo, keep_photo, photo_url
 from cv_resumes.clients import Template
 from cv_resumes.domain.owners import Owner
+from cv_resumes.domain.pages import Page
+from cv_resumes.domain.photos import NOT_A_FILE
 from cv_resumes.domain.sections import (
     ENTRY_SECTIONS,
     MAX_DOCUMENT_BYTES,
@@ -26,16 +32,20 @@ from cv_resumes.domain.sections import (
     number_entries,
     reconcile_section,
 )
-from cv_resumes.schemas import ResumeBody, columns_sent
+from cv_resumes.domain.versions import etag, may_change
+from cv_resumes.schemas import ResumeBody, columns_sent, present_resume
 
 
-async def list_resumes(context: Context, caller: Caller) -> list[Row]:
-    """The caller's resumes, newest first."""
+async def list_resumes(context: Context, caller: Caller, page: Page | None) -> tuple[list[Row], int]:
+    """The caller's resumes, newest first: all or one page of them, and how many there are in all."""
     owner = owner_of(caller)
     if owner is None:
-        return []
+        return [], 0
     async with context.database.connection() as tx:
-        return await store.owned_by(tx, owner)
+        if page is None:
+            rows = await store.owned_by(tx, owner)
+            return rows, len(rows)
+        return await store.owned_by(tx, owner, page.limit, page.offset), await store.count(tx, owner)
 
 
 async def open_resume(context: Context, caller: Caller, resume_id: int) -> Row:
@@ -44,67 +54,147 @@ async def open_resume(context: Context, caller: Caller, resume_id: int) -> Row:
         return found(await store.open_visible(tx, known_owner(caller), resume_id))
 
 
-async def create_resume(context: Context, caller: Caller, data: Any) -> tuple[Row, str | None]:
+async def create_resume(
+    context: Context, caller: Caller, data: Any, once: IdempotencyKey | None = None
+) -> tuple[Row, str | None]:
     """A new resume from request data; and the id of the session that was started for it, if one was.
 
-    Raises ValidationFailed, BadRequest (too large) and Unavailable (the template cannot be looked up).
+    Raises ValidationFailed, BadRequest (too large, or `once` was used otherwise) and Unavailable (the template
+    cannot be looked up).
     """
     body, template = await _checked(context, data, ResumeBody)
     assert template is not None, "a new resume's body names its template"
     if not template.is_active:
         raise _no_such_template(template.id)
-    sent = columns_sent(body)
+    columns = {
+        **columns_sent(body),
+        "template_id": template.id,
+        "template_is_premium": template.is_premium,
+        "photo": await _photo_sent(context, body.photo),
+    }
+    try:
+        return await _create(context, owner_of(caller), columns, once)
+    except BaseException:
+        await drop_photo(context, columns["photo"])
+        raise
+
+
+async def _create(
+    context: Context, caller: Owner | None, columns: Row, once: IdempotencyKey | None
+) -> tuple[Row, str | None]:
     async with context.database.transaction() as tx:
+        if once is not None and (earlier := await already_created(tx, once, caller)) is not None:
+            await drop_photo(context, columns["photo"])
+            owner = Owner.of_key(earlier["owner"])
+            row = found(await store.visible(tx, owner, earlier["resume_id"]))
+            return row, owner.session_id if owner != caller else None
         owner, started = await _owner_for_new(tx, caller)
-        columns = {
-            **sent,
-            **await _reconciled(tx, {section: [] for section in SECTIONS}, sent),
-            "owner": owner.key,
-            "template_id": template.id,
-            "template_is_premium": template.is_premium,
-            "revision": next_revision(0),
-        }
+        columns |= await _reconciled(tx, {section: [] for section in SECTIONS}, columns)
+        columns |= {"owner": owner.key, "revision": next_revision(0)}
         _check_size(columns)
         added = await store.add(tx, columns)
-        row = found(await store.visible(tx, owner, added["id"]))
-    return row, started
+        if once is not None:
+            await remember_created(tx, once, caller, owner, added["id"])
+        return found(await store.visible(tx, owner, added["id"])), started
 
 
-async def _owner_for_new(tx: Transaction, caller: Caller) -> tuple[Owner, str | None]:
+async def _owner_for_new(tx: Transaction, owner: Owner | None) -> tuple[Owner, str | None]:
     """Whose a new thing is. A visitor without a live session gets a new one, whose id comes second."""
-    owner = owner_of(caller)
     if owner is not None and (owner.session_id is None or await store.is_session_live(tx, owner.session_id)):
         return owner, None
     started = token_urlsafe(24)
     return Owner(session_id=started), started
 
 
-async def change_resume(context: Context, caller: Caller, resume_id: int, data: Any) -> Row:
-    """Save the fields that were sent, and only those. Raises NotFound, ValidationFailed, BadRequest."""
+async def _photo_sent(context: Context, photo: UploadedFile | str | None) -> str | None:
+    """The path of a new resume's photo, if it has one."""
+    if photo is None:
+        return None
+    if isinstance(photo, str):
+        raise ValidationFailed.on("photo", NOT_A_FILE)
+    return await keep_photo(context, photo)
+
+
+async def change_resume(
+    context: Context, caller: Caller, resume_id: int, data: Any, if_match: str | None = None
+) -> Row:
+    """Save the fields that were sent, and only those.
+
+    Raises NotFound, ValidationFailed, BadRequest (too large) and PreconditionFailed (changed since `if_match`).
+    """
     owner = known_owner(caller)
     body, template = await _checked(context, data, patched(ResumeBody))
-    sent = columns_sent(body)
+    edit = _Edit(columns_sent(body), template, if_match)
+    uploaded = None
+    if isinstance(body.photo, str):
+        edit.photo_url = body.photo
+    elif "photo" in body.model_fields_set:
+        uploaded = await keep_photo(context, body.photo) if body.photo is not None else None
+        edit.columns["photo"] = uploaded
+    try:
+        before, after = await _change(context, owner, resume_id, edit)
+    except BaseException:
+        await drop_photo(context, uploaded)
+        raise
+    if before["photo"] != after["photo"]:
+        await drop_photo(context, before["photo"])
+    return after
+
+
+@dataclass
+class _Edit:
+    """What a partial update brings: columns, perhaps another template, perhaps the photo's own address sent back."""
+
+    columns: Row
+    template: Template | None
+    if_match: str | None
+    photo_url: str | None = None
+
+
+async def _change(context: Context, owner: Owner, resume_id: int, edit: _Edit) -> tuple[Row, Row]:
+    """The resume before and after."""
+    columns, template = edit.columns, edit.template
     async with context.database.transaction() as tx:
-        stored = found(await store.lock_visible(tx, owner, resume_id))
+        stored = await _lock(context, tx, owner, resume_id, edit.if_match)
         if template is not None:
             if not template.is_active and template.id != stored["template_id"]:
                 raise _no_such_template(template.id)
-            sent |= {"template_id": template.id, "template_is_premium": template.is_premium}
-        sent |= await _reconciled(tx, stored, sent)
-        changes = {name: value for name, value in sent.items() if stored[name] != value}
+            columns |= {"template_id": template.id, "template_is_premium": template.is_premium}
+        if edit.photo_url is not None and edit.photo_url != photo_url(context, stored):
+            raise ValidationFailed.on("photo", NOT_A_FILE)
+        columns |= await _reconciled(tx, stored, columns)
+        changes = {name: value for name, value in columns.items() if stored[name] != value}
         _check_size({**stored, **changes})
         now = datetime.now(UTC)
         if changes:
             changes |= {"updated_at": now, "revision": next_revision(stored["revision"])}
         changed = await store.change(tx, resume_id, {**changes, "last_accessed": now})
-    return {**stored, **changed}
+    return stored, {**stored, **changed}
 
 
-async def delete_resume(context: Context, caller: Caller, resume_id: int) -> None:
-    """Delete a resume; its files go when the renderer hears of it. Raises NotFound."""
+async def delete_resume(context: Context, caller: Caller, resume_id: int, if_match: str | None = None) -> None:
+    """Delete a resume with its photo; its PDFs go when the renderer hears of it.
+
+    Raises NotFound and PreconditionFailed (changed since `if_match`).
+    """
+    owner = known_owner(caller)
     async with context.database.transaction() as tx:
-        removed = found(await store.remove(tx, known_owner(caller), resume_id))
+        await _lock(context, tx, owner, resume_id, if_match)
+        removed = found(await store.remove(tx, resume_id))
         await tell_deleted(tx, removed)
+    await drop_photo(context, removed["photo"])
+
+
+async def _lock(context: Context, tx: Transaction, owner: Owner, resume_id: int, if_match: str | None) -> Row:
+    """The resume, which nobody else changes until `tx` ends. Raises NotFound and PreconditionFailed."""
+    stored = found(await store.lock_visible(tx, owner, resume_id))
+    if not may_change(if_match, stored["revision"]):
+        current = present_resume(stored, datetime.now(UTC), context.settings.public_base_url)
+        raise PreconditionFailed(
+            {"detail": "This CV has changed since the version you are working on.", "current": current},
+            {"ETag": etag(stored["revision"])},
+        )
+    return stored
 
 
 async def tell_deleted(tx: Transaction, removed: Row) -> None:
@@ -123,17 +213,13 @@ async def find_owner(context: Context, resume_id: int) -> Owner:
 
 async def _checked(context: Context, data: Any, model: type[ResumeBody]) -> tuple[ResumeBody, Template | None]:
     """The valid body and the template it names, if it names one; every field error at once."""
-    errors: dict[str, Any] = {}
-    body = template = None
-    try:
-        body = validate(data, model)
-    except ValidationFailed as failed:
-        errors = failed.body
+    body, errors = sift(data, model)
+    template = None
     if (template_id := _template_id(data)) is not None:
         template = await context.templates.get(template_id)
         if template is None:
             errors |= _no_such_template(template_id).body
-    if body is None or errors:
+    if errors:
         raise ValidationFailed(errors)
     return body, template
 

@@ -1,0 +1,28 @@
+"""What nobody will come back for is erased."""
+
+from datetime import UTC, datetime, timedelta
+
+from cv_resumes import store
+from cv_resumes.actions.context import Context
+from cv_resumes.actions.photos import drop_photo
+from cv_resumes.actions.resumes import tell_deleted
+
+_BATCH = 200
+_KEYS_LAST = timedelta(days=2)
+
+
+async def erase_abandoned(context: Context) -> None:
+    """Erase the unpaid resumes of sessions that nobody has opened for as long as a session lasts."""
+    now = datetime.now(UTC)
+    before = now - timedelta(seconds=context.settings.session_lifetime)
+    while True:
+        async with context.database.transaction() as tx:
+            removed = await store.remove_abandoned(tx, before, _BATCH)
+            for resume in removed:
+                await tell_deleted(tx, resume)
+        for resume in removed:
+            await drop_photo(context, resume["photo"])
+        if len(removed) < _BATCH:
+            break
+    async with context.database.connection() as tx:
+        await store.forget_keys(tx, now - _KEYS_LAST)

@@ -1,0 +1,63 @@
+"""What nobody comes back for is erased; what is paid, owned or opened stays."""
+
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+from cv_common.db import Database
+from cv_common.media import Media
+from cv_resumes.actions.abandoned import erase_abandoned
+from cv_resumes.actions.context import Context
+from cv_resumes.clients import Renderer, Templates
+from cv_resumes.settings import Settings
+
+OLD = datetime.now(UTC) - timedelta(days=91)
+RECENT = datetime.now(UTC) - timedelta(days=89)
+
+
+@pytest.fixture
+async def url(service_database: Callable[[str], str]) -> str:
+    return service_database("resumes")
+
+
+@pytest.fixture
+async def context(url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Context]:
+    database = Database(url)
+    await database.start()
+    settings = Settings.model_construct(session_lifetime=90 * 24 * 3600)
+    media = Media(tmp_path_factory.mktemp("media").as_uri())
+    # Erasing asks neither templates nor the renderer anything.
+    yield Context(settings, database, Templates.__new__(Templates), Renderer.__new__(Renderer), media)
+    await database.stop()
+
+
+async def test_only_unpaid_resumes_of_sessions_that_nobody_opened_are_erased(context: Context, url: str) -> None:
+    owners = {
+        "abandoned": ("session:a", OLD),
+        "opened": ("session:b", RECENT),
+        "owned": ("user:1", OLD),
+        "bought": ("session:c", OLD),
+        "subscribed": ("session:d", OLD),
+        "expired": ("session:e", OLD),
+    }
+    with psycopg.connect(url, autocommit=True) as connection:
+        for number, (name, (owner, opened)) in enumerate(owners.items(), start=1):
+            connection.execute(
+                "insert into resumes (owner, template_id, template_is_premium, full_name, email, revision,"
+                " last_accessed) values (%s, 1, false, %s, '', %s, %s)",
+                (owner, name, number, opened),
+            )
+        connection.execute("insert into resume_payments select id, true, 1 from resumes where full_name = 'bought'")
+        connection.execute("insert into subscriptions values ('session:d', now() + interval '1 day', 1)")
+        connection.execute("insert into subscriptions values ('session:e', now() - interval '1 day', 1)")
+        connection.execute(
+            "insert into idempotency_keys values ('s', 'old', 'f', null, null, now() - interval '3 days')"
+        )
+        connection.execute("insert into idempotency_keys values ('s', 'new', 'f', null, null, now())")
+        await erase_abandoned(context)
+        left = {name for (name,) in connection.execute("select full_name from resumes")}
+        assert left == {"opened", "owned", "bought", "subscribed"}
+        told = connection.execute("select name, (payload->>'resume_id')::int from outbox order by 2").fetchall()
+        assert told == [("resumes.resume_deleted.v1", 1), ("resumes.resume_deleted.v1", 6)]
+        assert connection.execute("select key from idempotency_keys").fetchall() == [("new",)]

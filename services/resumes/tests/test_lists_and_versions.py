@@ -1,0 +1,126 @@
+"""Optional manners of the HTTP door: pages, versions, requests sent twice, forms."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+from cv_common.testing.identity import IdentityKeys
+
+MINIMUM = {"template": 1, "full_name": "Marie Dubois", "email": "marie.dubois@example.com"}
+
+
+async def write(resumes: httpx.AsyncClient, headers: dict[str, str], **changes: Any) -> httpx.Response:
+    answer = await resumes.post("/api/resumes/", json={**MINIMUM, **changes}, headers=headers)
+    assert answer.status_code == 201, answer.text
+    return answer
+
+
+async def test_pages_lead_through_the_whole_list(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+    written = [(await write(resumes, user)).json()["id"] for _ in range(5)]
+    whole = await resumes.get("/api/resumes/", headers=user)
+    assert whole.headers["X-Total-Count"] == "5"
+    assert "Link" not in whole.headers
+    seen, url = [], "/api/resumes/?limit=2"
+    while url:
+        page = await resumes.get(url, headers=user)
+        assert page.headers["X-Total-Count"] == "5"
+        seen += [resume["id"] for resume in page.json()]
+        url = page.links.get("next", {}).get("url", "").removeprefix("http://localhost:8000")
+    assert seen == written[::-1] == [resume["id"] for resume in whole.json()]
+    assert page.links["prev"]["url"] == "http://localhost:8000/api/resumes/?limit=2&offset=2"
+
+
+@pytest.mark.parametrize("query", ["limit=x", "limit=-1", "limit=0", "offset=3", "limit=1e9", "limit=99999999999"])
+async def test_a_limit_that_is_none_asks_for_nothing(
+    resumes: httpx.AsyncClient, user: dict[str, str], query: str
+) -> None:
+    await write(resumes, user)
+    assert len((await resumes.get(f"/api/resumes/?{query}", headers=user)).json()) == 1
+
+
+async def test_change_against_an_old_version_is_refused_with_the_current_one(
+    resumes: httpx.AsyncClient, user: dict[str, str]
+) -> None:
+    written = await write(resumes, user)
+    path, first = f"/api/resumes/{written.json()['id']}/", written.headers["ETag"]
+    assert (await resumes.get(path, headers=user)).headers["ETag"] == first
+    changed = await resumes.patch(path, json={"title": "Un"}, headers={**user, "If-Match": first})
+    assert changed.status_code == 200
+    assert changed.headers["ETag"] != first
+    for method in ("PATCH", "DELETE"):
+        refused = await resumes.request(method, path, json={"title": "Deux"}, headers={**user, "If-Match": first})
+        assert refused.status_code == 412
+        assert refused.headers["ETag"] == changed.headers["ETag"]
+        assert refused.json()["current"]["title"] == "Un"
+    for tags in ("*", f'"other", {changed.headers["ETag"]}'):
+        assert (await resumes.patch(path, json={}, headers={**user, "If-Match": tags})).status_code == 200
+    weak = {**user, "If-Match": f"W/{changed.headers['ETag']}"}
+    assert (await resumes.patch(path, json={}, headers=weak)).status_code == 412
+    last = {**user, "If-Match": changed.headers["ETag"]}
+    assert (await resumes.delete(path, headers=last)).status_code == 204
+
+
+async def test_saving_what_is_there_already_is_no_new_version(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+    written = await write(resumes, user, title="Un")
+    path = f"/api/resumes/{written.json()['id']}/"
+    again = await resumes.patch(path, json={"title": " Un "}, headers=user)
+    assert again.headers["ETag"] == written.headers["ETag"]
+    assert again.json()["updated_at"] == written.json()["updated_at"]
+
+
+async def test_creation_sent_again_with_its_key_creates_once(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+    headers = {**user, "Idempotency-Key": "3e9a6b0c"}
+    answers = await asyncio.gather(*(resumes.post("/api/resumes/", json=MINIMUM, headers=headers) for _ in range(8)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert len((await resumes.get("/api/resumes/", headers=user)).json()) == 1
+    other = await resumes.post("/api/resumes/", json={**MINIMUM, "title": "Autre"}, headers=headers)
+    assert (other.status_code, other.json()) == (
+        400, {"detail": "This Idempotency-Key was used for another request."},
+    )  # fmt: skip
+
+
+async def test_visitor_who_missed_the_answer_gets_the_same_session(
+    resumes: httpx.AsyncClient, stranger: dict[str, str], identity_keys: IdentityKeys
+) -> None:
+    body = {**MINIMUM, "title": "Perdue en route"}
+    headers = {"Idempotency-Key": "a-visitor's-first"}
+    first = await resumes.post("/api/resumes/", json=body, headers=stranger | headers)
+    again = await resumes.post("/api/resumes/", json=body, headers=stranger | headers)
+    assert again.json()["id"] == first.json()["id"]
+    assert again.headers["X-Session-Start"] == first.headers["X-Session-Start"]
+    session = identity_keys.session("resumes", first.headers["X-Session-Start"])
+    third = await resumes.post("/api/resumes/", json=body, headers=session | headers)
+    assert third.json()["id"] == first.json()["id"]
+    assert "X-Session-Start" not in third.headers
+    stolen = await resumes.post("/api/resumes/", json=MINIMUM, headers=stranger | headers)
+    assert stolen.json()["id"] != first.json()["id"]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {
+            "experience_data[0]company": "Tech Corp",
+            "experience_data[0]position": "Dev",
+            "experience_data[0]start_date": "2020-01-15",
+            "experience_data[0]end_date": "",
+            "experience_data[0]is_current": "on",
+        },
+        {
+            "experience_data": '[{"company": "Tech Corp", "position": "Dev", "start_date": "2020-01-15", '
+            '"is_current": true}]'
+        },
+    ],
+    ids=["brackets", "json"],
+)
+async def test_forms_are_read_like_json(resumes: httpx.AsyncClient, user: dict[str, str], form: dict[str, str]) -> None:
+    answer = await resumes.post("/api/resumes/", data={**MINIMUM, "title": "", **form}, headers=user)
+    assert answer.status_code == 201, answer.text
+    (experience,) = answer.json()["experiences"]
+    assert (experience["company"], experience["end_date"], experience["is_current"]) == ("Tech Corp", None, True)
+    assert answer.json()["title"] == ""
+    refused = await resumes.post("/api/resumes/", data={**MINIMUM, "skills_data": "React"}, headers=user)
+    assert refused.status_code == 400
+    assert list(refused.json()) == ["skills_data"]
