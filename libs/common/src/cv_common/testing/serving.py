@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from unittest import mock
 
 import httpx
@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 @asynccontextmanager
 async def serving(factory: Callable[[], ASGIApp], environment: Mapping[str, str]) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the app that `factory` makes from `environment`; its parts run until the block ends."""
-    with mock.patch.dict(os.environ, environment):
+    with mock.patch.dict(os.environ, environment), _own_logging():
         app = factory()
     logging.getLogger("httpx").setLevel(logging.WARNING)
     config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False, lifespan="on")
@@ -33,6 +33,15 @@ async def serving(factory: Callable[[], ASGIApp], environment: Mapping[str, str]
     finally:
         server.should_exit = True
         await task
+
+
+@contextmanager
+def _own_logging() -> Iterator[None]:
+    """Log records go on going to the test's own handlers: the app's would write to a stream that ends with a test."""
+    root = logging.getLogger()
+    handlers = root.handlers[:]
+    yield
+    root.handlers[:] = handlers
 
 
 async def eventually(condition: Callable[[], object], within: float = 10) -> None:
