@@ -1,0 +1,32 @@
+"""What templates asks of others: pictures of the renderer."""
+
+from typing import Any
+
+from cv_common.errors import Unavailable
+from cv_common.http import ServiceClient
+
+from cv_templates.domain import HTML, SAMPLE_LANGUAGE, Template, UnsoundCatalog
+
+
+class Renderer:
+    """Makes thumbnails."""
+
+    def __init__(self, client: ServiceClient) -> None:
+        self._client = client
+
+    async def thumbnail(self, template: Template, document: dict[str, Any]) -> bytes:
+        """A PNG of the first page of a document. Raises UnsoundCatalog (the template fails) and Unavailable."""
+        reply = await self._client.post(
+            "/internal/thumbnails/",
+            {
+                "template": {"html": template.html, "css": template.css},
+                "document": document,
+                "language": SAMPLE_LANGUAGE,
+            },
+            within=60,
+        )
+        if reply.status == 400:
+            raise UnsoundCatalog([f"{template.slug}/{HTML}: {reply.json()['detail']}"])
+        if reply.status != 200:
+            raise Unavailable(f"The renderer service answered {reply.status} for {template.slug}.")
+        return reply.content

@@ -1,0 +1,62 @@
+"""The composition root of the templates service and of its command."""
+
+import asyncio
+import sys
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+
+from cv_common import logs
+from cv_common.app import Part, create_app
+from cv_common.db import Database
+from cv_common.http import ServiceClient
+from cv_common.identity import Signer
+from cv_common.media import Media
+from cv_common.periodic import Periodic
+from pydantic import ValidationError
+from starlette.types import ASGIApp
+
+from cv_templates import actions, commands, routes
+from cv_templates.actions import Context
+from cv_templates.clients import Renderer
+from cv_templates.settings import Settings
+
+
+def app() -> ASGIApp:
+    """The service, from its environment."""
+    settings = Settings()
+    context, parts = compose(settings)
+    return create_app(
+        "templates",
+        settings,
+        [routes.router, routes.media, routes.internal],
+        parts=[*parts, Periodic("catalog", actions.REFRESH_EVERY, partial(actions.refresh, context))],
+        context=context,
+    )
+
+
+def command() -> None:
+    """`cv-templates`, from its arguments and its environment."""
+    arguments = commands.parse(sys.argv[1:])
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        sys.exit("\n".join(f"{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors()))
+    logs.configure("templates", settings.log_level)
+    sys.exit(asyncio.run(_load(settings, arguments.folder)))
+
+
+async def _load(settings: Settings, folder: Path) -> int:
+    context, parts = compose(settings)
+    async with AsyncExitStack() as stack:
+        for part in parts:
+            await part.start()
+            stack.push_async_callback(part.stop)
+        return await commands.run(context, folder, sys.stdout, sys.stderr)
+
+
+def compose(settings: Settings) -> tuple[Context, list[Part]]:
+    """What the actions act with, and what of it has to be started."""
+    database = Database(settings.database_url, settings.database_pool_size)
+    client = ServiceClient("renderer", settings.renderer_url, Signer("templates", settings.identity_private_key))
+    return Context(settings, database, Media(settings.media_url), Renderer(client)), [database, client]

@@ -1,0 +1,73 @@
+"""The HTTP door of templates: read the request, call one action, shape the answer."""
+
+from typing import Any
+
+from cv_common.etag import etag_of, has_current
+from cv_common.paths import Id
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from cv_templates import actions
+from cv_templates.actions import Context
+from cv_templates.schemas import Answer, ListedTemplate, Template
+
+_NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "It is as `If-None-Match` says."}}
+
+router = APIRouter(prefix="/api/templates", tags=["templates"], responses=_NOT_MODIFIED)
+media = APIRouter(prefix="/media/templates", include_in_schema=False)
+internal = APIRouter(prefix="/internal/templates", include_in_schema=False)
+
+
+def context_of(request: Request) -> Context:
+    """What the actions act with."""
+    context: Context = request.app.state.context
+    return context
+
+
+def _send(request: Request, answer: Answer) -> Response:
+    """The answer, to be kept by any cache and shown only after asking whether it still holds."""
+    headers = {"ETag": answer.etag, "Cache-Control": "public, no-cache"}
+    if has_current(request, answer.etag):
+        return Response(status_code=304, headers=headers)
+    return Response(answer.content, media_type="application/json", headers=headers)
+
+
+@router.get("/", response_model=list[ListedTemplate], summary="All templates")
+async def list_templates(request: Request) -> Response:
+    return _send(request, (await actions.answers(context_of(request))).everything)
+
+
+@router.get("/free/", response_model=list[ListedTemplate], summary="The templates that are free")
+async def list_free_templates(request: Request) -> Response:
+    return _send(request, (await actions.answers(context_of(request))).free)
+
+
+@router.get("/premium/", response_model=list[ListedTemplate], summary="The templates to be paid for")
+async def list_premium_templates(request: Request) -> Response:
+    return _send(request, (await actions.answers(context_of(request))).premium)
+
+
+@router.get("/{template_id:int}/", response_model=Template, summary="One template, with its sources")
+async def get_template(request: Request, template_id: Id) -> Response:
+    return _send(request, await actions.find(context_of(request), template_id))
+
+
+@media.get("/{slug}.png")
+async def get_thumbnail(request: Request, slug: str) -> Response:
+    content = await actions.open_thumbnail(context_of(request), slug)
+    # A picture of an older version does no harm for an hour.
+    headers = {"ETag": etag_of(content), "Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}
+    if has_current(request, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    return Response(content, media_type="image/png", headers=headers)
+
+
+@internal.get("/default/")
+async def get_default_template(request: Request) -> Response:
+    return _send(request, await actions.find_default(context_of(request)))
+
+
+@internal.get("/{template_id:int}/")
+async def get_template_for_service(request: Request, template_id: Id) -> Response:
+    return _send(request, await actions.find_for_service(context_of(request), template_id))

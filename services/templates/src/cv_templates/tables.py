@@ -1,0 +1,21 @@
+"""The table of the templates database."""
+
+from sqlalchemy import Boolean, Column, DateTime, Identity, Integer, MetaData, String, Table, Text, func
+
+metadata = MetaData()
+
+templates = Table(
+    "templates",
+    metadata,
+    Column("id", Integer, Identity(), primary_key=True),
+    Column("slug", String(100), nullable=False, unique=True),
+    Column("name", String(100), nullable=False),
+    Column("description", Text, nullable=False),
+    Column("is_premium", Boolean, nullable=False),
+    Column("is_active", Boolean, nullable=False),
+    Column("template_html", Text, nullable=False),
+    Column("template_css", Text, nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("pictured", String(64), nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)

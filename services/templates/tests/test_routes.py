@@ -1,0 +1,320 @@
+"""The HTTP door, with the contract's own examples."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from cv_common.testing.identity import IdentityKeys
+from cv_common.testing.postgres import Postgres
+from cv_common.testing.serving import eventually, serving
+from cv_templates.main import app
+
+from services.templates.tests.conftest import CatalogFolder, Load
+
+# Section 2.1 of the contract; when a template was created is the database's to say.
+MODERN, CREATIVE, EXECUTIVE = EXAMPLES = [
+    {
+        "id": 1,
+        "name": "Modern Professional",
+        "description": "Un template moderne et épuré pour professionnels",
+        "thumbnail": "http://localhost:8000/media/templates/modern_professional.png",
+        "is_premium": False,
+        "is_active": True,
+    },
+    {
+        "id": 2,
+        "name": "Creative Designer",
+        "description": "Template coloré idéal pour les créatifs",
+        "thumbnail": "http://localhost:8000/media/templates/creative_designer.png",
+        "is_premium": True,
+        "is_active": True,
+    },
+    {
+        "id": 3,
+        "name": "Executive Elite",
+        "description": "Template premium pour cadres supérieurs",
+        "thumbnail": "http://localhost:8000/media/templates/executive_elite.png",
+        "is_premium": True,
+        "is_active": True,
+    },
+]
+SHIPPED = Path(__file__).parents[1] / "catalog"
+
+
+def without_creation(template: dict[str, Any]) -> dict[str, Any]:
+    """A template less its `created_at`, which is seen to be a timestamp of the contract's format."""
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", template["created_at"])
+    return {name: value for name, value in template.items() if name != "created_at"}
+
+
+class Reader:
+    """Reads as one visitor."""
+
+    def __init__(self, client: httpx.AsyncClient, headers: dict[str, str]) -> None:
+        self.client = client
+        self.headers = headers
+
+    async def get(self, path: str, **headers: str) -> httpx.Response:
+        return await self.client.get(path, headers={**self.headers, **headers})
+
+    async def names(self, path: str = "/api/templates/") -> list[str]:
+        return [template["name"] for template in (await self.get(path)).json()]
+
+    async def expect(self, *names: str) -> None:
+        """Wait until exactly these templates are listed."""
+
+        async def listed() -> bool:
+            answer = await self.get("/api/templates/")
+            return answer.is_success and [template["name"] for template in answer.json()] == list(names)
+
+        await eventually(listed)
+
+
+@pytest.fixture
+def reader(templates: httpx.AsyncClient, visitor: dict[str, str]) -> Reader:
+    return Reader(templates, visitor)
+
+
+async def test_the_shipped_catalog_answers_the_contracts_examples(load: Load, reader: Reader) -> None:
+    assert await reader.names() == []
+    assert (await load(SHIPPED)).code == 0
+    await reader.expect("Modern Professional", "Creative Designer", "Executive Elite")
+
+    for path, expected in [
+        ("/api/templates/", EXAMPLES),
+        ("/api/templates/free/", [MODERN]),
+        ("/api/templates/premium/", [CREATIVE, EXECUTIVE]),
+    ]:
+        answer = await reader.get(path)
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "application/json"
+        assert [without_creation(template) for template in answer.json()] == expected
+
+    one = without_creation((await reader.get("/api/templates/1/")).json())
+    assert one == {
+        **MODERN,
+        "template_html": (SHIPPED / "modern_professional" / "template.html").read_text(),
+        "template_css": (SHIPPED / "modern_professional" / "template.css").read_text(),
+    }
+
+
+async def test_a_template_that_left_the_catalog_still_renders_the_cvs_that_use_it(
+    catalog: CatalogFolder, load: Load, reader: Reader, resumes: dict[str, str]
+) -> None:
+    catalog.write("early")
+    catalog.write("late", is_premium=True)
+    await load(catalog.path)
+    await reader.expect("Early", "Late")
+
+    (catalog.path / "early").rename(catalog.path / ".early")
+    await load(catalog.path)
+    await reader.expect("Late")
+    assert await reader.names("/api/templates/free/") == []
+    assert (await reader.get("/api/templates/1/")).status_code == 404
+    internal = (await reader.client.get("/internal/templates/1/", headers=resumes)).json()
+    assert internal["is_active"] is False
+    assert internal["template_html"] == "<h1>early</h1>"
+
+    (catalog.path / ".early").rename(catalog.path / "early")
+    await load(catalog.path)
+    await reader.expect("Early", "Late")
+    assert (await reader.get("/api/templates/1/")).json()["name"] == "Early"
+
+
+async def test_services_get_what_rendering_needs(
+    catalog: CatalogFolder, load: Load, reader: Reader, resumes: dict[str, str]
+) -> None:
+    catalog.write("paid", is_premium=True)
+    await load(catalog.path)
+    await reader.expect("Paid")
+    assert (await reader.client.get("/internal/templates/default/", headers=resumes)).status_code == 404
+
+    catalog.write("first", html="<p>{{ resume.full_name }}</p>")
+    catalog.write("second")
+    await load(catalog.path)
+    await reader.expect("Paid", "First", "Second")
+    first = (await reader.client.get("/internal/templates/2/", headers=resumes)).json()
+    assert re.fullmatch("[0-9a-f]{64}", first.pop("version"))
+    assert first == {
+        "id": 2,
+        "name": "First",
+        "is_premium": False,
+        "is_active": True,
+        "template_html": "<p>{{ resume.full_name }}</p>",
+        "template_css": ".first { color: black }",
+    }
+    default = await reader.client.get("/internal/templates/default/", headers=resumes)
+    assert default.json()["id"] == 2
+    assert (await reader.client.get("/internal/templates/4/", headers=resumes)).status_code == 404
+
+
+async def test_the_internal_door_is_for_services_and_the_public_one_for_the_gateway(
+    reader: Reader, resumes: dict[str, str]
+) -> None:
+    for path in ("/internal/templates/1/", "/internal/templates/default/"):
+        assert (await reader.get(path)).status_code == 404
+        assert (await reader.client.get(path)).status_code == 401
+    assert (await reader.client.get("/api/templates/", headers=resumes)).status_code == 404
+    anonymous = await reader.client.get("/api/templates/")
+    assert anonymous.status_code == 401
+    assert anonymous.json() == {"detail": "Authentication credentials were not provided."}
+
+
+async def test_what_a_client_holds_already_is_not_sent_again(
+    catalog: CatalogFolder, load: Load, reader: Reader
+) -> None:
+    catalog.write("plain")
+    await load(catalog.path)
+    await reader.expect("Plain")
+    paths = ("/api/templates/", "/api/templates/free/", "/api/templates/1/")
+    before = {path: await reader.get(path) for path in paths}
+    for path, first in before.items():
+        etag = first.headers["etag"]
+        assert first.headers["cache-control"] == "public, no-cache"
+        for held in (etag, f"W/{etag}", f'"other", {etag}', "*"):
+            again = await reader.get(path, **{"If-None-Match": held})
+            assert (again.status_code, again.content) == (304, b"")
+            assert again.headers["etag"] == etag
+            assert again.headers["cache-control"] == "public, no-cache"
+        assert (await reader.get(path, **{"If-None-Match": '"other"'})).content == first.content
+
+    catalog.write("plain", name="Renamed", position=1)
+    await load(catalog.path)
+    await reader.expect("Renamed")
+    for path, first in before.items():
+        changed = await reader.get(path, **{"If-None-Match": first.headers["etag"]})
+        assert changed.status_code == 200
+        assert changed.headers["etag"] != first.headers["etag"]
+
+
+async def test_a_thumbnail_is_for_everybody_and_for_caches(
+    catalog: CatalogFolder, load: Load, templates: httpx.AsyncClient
+) -> None:
+    catalog.write("plain_one")
+    await load(catalog.path)
+    picture = await templates.get("/media/templates/plain_one.png")
+    assert picture.status_code == 200
+    assert picture.content.startswith(b"\x89PNG")
+    assert picture.headers["content-type"] == "image/png"
+    assert picture.headers["cache-control"] == "public, max-age=3600"
+    assert picture.headers["x-content-type-options"] == "nosniff"
+    held = {"If-None-Match": picture.headers["etag"]}
+    assert (await templates.get("/media/templates/plain_one.png", headers=held)).status_code == 304
+
+
+async def test_nothing_else_is_found_among_the_thumbnails(
+    catalog: CatalogFolder, load: Load, templates: httpx.AsyncClient
+) -> None:
+    catalog.write("plain")
+    await load(catalog.path)
+    names = ("plain", "plain.jpg", "other.png", ".png", "..png", "..%2Fplain.png", "%00.png", "Plain.png")
+    for name in (*names, f"{'a' * 5000}.png"):
+        missing = await templates.get(f"/media/templates/{name}")
+        assert (missing.status_code, missing.json()) == (404, {"detail": "Not found."}), name
+
+
+async def test_an_id_that_is_none_is_not_found(catalog: CatalogFolder, load: Load, reader: Reader) -> None:
+    catalog.write("plain")
+    await load(catalog.path)
+    await reader.expect("Plain")
+    for template_id in ("0", "-1", "99", str(2**63), "9" * 5000, "1;drop", "abc", "%D9%A1", "1.0"):
+        missing = await reader.get(f"/api/templates/{template_id}/")
+        assert (missing.status_code, missing.json()) == (404, {"detail": "Not found."}), template_id
+
+
+async def test_templates_are_read_only(reader: Reader) -> None:
+    refused = await reader.client.post("/api/templates/", headers=reader.headers, json={})
+    assert (refused.status_code, refused.json()) == (405, {"detail": 'Method "POST" not allowed.'})
+    assert refused.headers["allow"] == "GET"
+
+
+async def test_every_replica_follows_the_catalog(
+    catalog: CatalogFolder,
+    load: Load,
+    environment: dict[str, str],
+    identity_keys: IdentityKeys,
+) -> None:
+    visitor = identity_keys.stranger("templates")
+    async with serving(app, environment) as one, serving(app, environment) as other:
+        replicas = [Reader(one, visitor), Reader(other, visitor)]
+        for names in (["one"], ["one", "two"], ["one", "two", "three"]):
+            catalog.write(names[-1])
+            await load(catalog.path)
+            for replica in replicas:
+                await replica.expect(*(name.title() for name in names))
+
+
+async def test_a_change_made_by_hand_is_seen_too(
+    catalog: CatalogFolder, load: Load, reader: Reader, environment: dict[str, str]
+) -> None:
+    catalog.write("one")
+    catalog.write("two")
+    await load(catalog.path)
+    await reader.expect("One", "Two")
+    with psycopg.connect(environment["DATABASE_URL"], autocommit=True) as operator:
+        operator.execute("update templates set is_active = false where slug = 'one'")
+    await reader.expect("Two")
+
+
+class Outage:
+    """Takes a database away and gives it back."""
+
+    def __init__(self, postgres: Postgres, database_url: str) -> None:
+        self._server = postgres.url("postgres")
+        self._name = database_url.rpartition("/")[2]
+
+    def begin(self) -> None:
+        with psycopg.connect(self._server, autocommit=True) as connection:
+            connection.execute(f'alter database "{self._name}" allow_connections false'.encode())
+            connection.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [self._name]
+            )
+
+    def end(self) -> None:
+        with psycopg.connect(self._server, autocommit=True) as connection:
+            connection.execute(f'alter database "{self._name}" allow_connections true'.encode())
+
+
+@pytest.fixture
+def outage(postgres: Postgres, environment: dict[str, str]) -> Outage:
+    return Outage(postgres, environment["DATABASE_URL"])
+
+
+async def test_the_catalog_outlives_its_database(
+    catalog: CatalogFolder, load: Load, reader: Reader, outage: Outage
+) -> None:
+    catalog.write("one")
+    await load(catalog.path)
+    await reader.expect("One")
+
+    outage.begin()
+
+    async def unwell() -> bool:
+        return (await reader.client.get("/healthz")).status_code == 503
+
+    await eventually(unwell, within=20)
+    assert await reader.names() == ["One"]
+    assert "The database does not answer" in (await load(catalog.path)).err
+
+    outage.end()
+    catalog.write("two")
+    assert (await load(catalog.path)).code == 0
+    await reader.expect("One", "Two")
+    assert (await reader.client.get("/healthz")).status_code == 200
+
+
+async def test_a_service_that_never_read_its_catalog_says_so(
+    catalog: CatalogFolder, load: Load, environment: dict[str, str], visitor: dict[str, str], outage: Outage
+) -> None:
+    catalog.write("one")
+    await load(catalog.path)
+    outage.begin()
+    async with serving(app, environment) as client:
+        refused = await client.get("/api/templates/", headers=visitor)
+        assert refused.status_code == 503
+        assert int(refused.headers["retry-after"]) > 0
+        outage.end()
+        await Reader(client, visitor).expect("One")
