@@ -12,6 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import ASGIApp
 
 from cv_common import logs, openapi
@@ -69,9 +70,8 @@ def create_app(
         },
     )
     app.state.context = context
-    app.include_router(_operations_router(parts))
-    for router in routers:
-        app.include_router(router)
+    for router in (_operations_router(parts), *routers):
+        app.router.routes.extend(router.routes)  # include_router() would match every request twice
     openapi.install(app)
     return Frame(app, Verifier(service, settings.identity_public_keys), users_only)
 
@@ -143,9 +143,16 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     """Starlette's own 404 and 405, in DRF's words."""
     assert isinstance(error, HTTPException)
     details = {404: "Not found.", 405: f'Method "{request.method}" not allowed.'}
-    refused = Detailed(details.get(error.status_code, error.detail), error.headers)
+    headers = {"Allow": _allowed_methods(request)} if error.status_code == 405 else error.headers
+    refused = Detailed(details.get(error.status_code, error.detail), headers)
     refused.status = error.status_code
     return error_response(refused)
+
+
+def _allowed_methods(request: Request) -> str:
+    """What may be done at this path; Starlette itself names the methods of one of its routes only."""
+    routes = [route for route in request.app.routes if route.matches(request.scope)[0] is Match.PARTIAL]
+    return ", ".join(sorted({method for route in routes for method in route.methods}))
 
 
 async def _on_bad_parameter(request: Request, error: Exception) -> Response:

@@ -1,0 +1,55 @@
+"""The frame of every service: what it answers where no route does."""
+
+import httpx
+import pytest
+from cv_common.app import create_app
+from cv_common.body import RequestBody
+from cv_common.openapi import documented_body
+from cv_common.settings import ServiceSettings
+from cv_common.testing.identity import IdentityKeys
+from fastapi import APIRouter
+from starlette.responses import Response
+
+
+class NoteBody(RequestBody):
+    text: str
+
+
+@pytest.fixture
+def client(identity_keys: IdentityKeys, monkeypatch: pytest.MonkeyPatch) -> httpx.AsyncClient:
+    router = APIRouter(prefix="/api/notes", tags=["notes"])
+
+    @router.get("/{note_id:int}/")
+    async def read(note_id: int) -> Response:
+        return Response(b"")
+
+    @router.patch("/{note_id:int}/", openapi_extra=documented_body(NoteBody))
+    async def change(note_id: int) -> Response:
+        return Response(b"")
+
+    for name, value in identity_keys.environment("resumes").items():
+        monkeypatch.setenv(name, value)
+    app = create_app("resumes", ServiceSettings(), [router])
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://resumes")
+
+
+async def test_405_names_every_method_of_the_path(client: httpx.AsyncClient, identity_keys: IdentityKeys) -> None:
+    answer = await client.put("/api/notes/1/", headers=identity_keys.stranger("resumes"))
+    assert (answer.status_code, answer.json()) == (405, {"detail": 'Method "PUT" not allowed.'})
+    assert answer.headers["Allow"] == "GET, PATCH"
+
+
+async def test_404_in_the_contracts_shape(client: httpx.AsyncClient, identity_keys: IdentityKeys) -> None:
+    for path in ("/api/notes/x/", "/api/nowhere/"):
+        answer = await client.get(path, headers=identity_keys.stranger("resumes"))
+        assert (answer.status_code, answer.json()) == (404, {"detail": "Not found."})
+
+
+async def test_openapi_shows_bodies_that_are_read_by_hand(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    operation = document["paths"]["/api/notes/{note_id}/"]["patch"]
+    reference = {"$ref": "#/components/schemas/NoteBody"}
+    assert operation["requestBody"]["content"] == {"application/json": {"schema": reference}}
+    assert operation["tags"] == ["notes"]
+    assert "422" not in operation["responses"]
+    assert list(document["components"]["schemas"]["NoteBody"]["properties"]) == ["text"]
