@@ -1,0 +1,64 @@
+"""What tokens say: EdDSA JWTs with the claims of SimpleJWT's, and the public keys that verify them."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import jwt
+from cv_common.identity import private_key, public_of
+
+from cv_auth.settings import SigningKey
+
+ISSUER = "auth"
+_ALGORITHM = "EdDSA"
+_ACCESS, _REFRESH = "access", "refresh"
+_REQUIRED = ["exp", "iat", "iss", "jti", "token_type", "user_id"]
+
+
+class TokenKeys:
+    """Signs with the first key, and believes what any of them has signed."""
+
+    def __init__(self, keys: Sequence[SigningKey]) -> None:
+        self._signing_kid = keys[0].kid
+        self._private = {key.kid: private_key(key.key) for key in keys}
+        self._published = {key.kid: public_of(key.key) for key in keys}
+
+    def access_token(self, user_id: int, now: datetime, lifetime: int) -> str:
+        """A token that authenticates requests for `lifetime` seconds."""
+        return self._sign(_ACCESS, user_id, uuid4(), now, now + timedelta(seconds=lifetime))
+
+    def refresh_token(self, user_id: int, token_id: UUID, now: datetime, expires_at: datetime) -> str:
+        """A token that is exchanged for access tokens, as long as the database knows its id."""
+        return self._sign(_REFRESH, user_id, token_id, now, expires_at)
+
+    def _sign(self, token_type: str, user_id: int, token_id: UUID, now: datetime, expires_at: datetime) -> str:
+        claims = {
+            "token_type": token_type,
+            "user_id": str(user_id),
+            "sub": str(user_id),
+            "iss": ISSUER,
+            "iat": int(now.timestamp()),
+            "exp": int(expires_at.timestamp()),
+            "jti": token_id.hex,
+        }
+        kid = self._signing_kid
+        return jwt.encode(claims, self._private[kid], algorithm=_ALGORITHM, headers={"kid": kid})
+
+    def refresh_token_id(self, token: str) -> UUID | None:
+        """The id of a refresh token of ours that has not expired; None for anything else."""
+        try:
+            key = self._private[jwt.get_unverified_header(token)["kid"]].public_key()
+            claims = jwt.decode(token, key, [_ALGORITHM], issuer=ISSUER, options={"require": _REQUIRED})
+            return UUID(claims["jti"]) if claims["token_type"] == _REFRESH else None
+        except (jwt.PyJWTError, AttributeError, KeyError, TypeError, ValueError):
+            return None
+
+    def key_set(self) -> dict[str, Any]:
+        """The public keys, as a JSON Web Key Set."""
+        return {
+            "keys": [
+                {"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": _ALGORITHM, "kid": kid, "x": public}
+                for kid, public in self._published.items()
+            ]
+        }

@@ -1,0 +1,51 @@
+"""The composition root of the auth service."""
+
+from functools import partial
+
+from cv_common.app import create_app
+from cv_common.bus import Bus
+from cv_common.db import Database
+from cv_common.http import ServiceClient
+from cv_common.identity import Signer
+from cv_common.outbox import Relay
+from cv_common.periodic import Periodic
+from starlette.types import ASGIApp
+
+from cv_auth import routes
+from cv_auth.actions import tokens
+from cv_auth.actions.context import Context
+from cv_auth.actions.hashing import PasswordHasher
+from cv_auth.clients import SessionKeepers
+from cv_auth.consumers import consumers
+from cv_auth.domain.tokens import TokenKeys
+from cv_auth.settings import Settings
+
+
+def app() -> ASGIApp:
+    """The service, from its environment."""
+    settings = Settings()
+    signer = Signer("auth", settings.identity_private_key)
+    database = Database(settings.database_url, settings.database_pool_size)
+    bus = Bus(settings.nats_url, settings.nats_user, settings.nats_password, service="auth", publishes=True)
+    resumes = ServiceClient("resumes", settings.resumes_url, signer)
+    payments = ServiceClient("payments", settings.payments_url, signer)
+    hasher = PasswordHasher(settings.password_hash_workers, settings.password_hash_queue)
+    keys = TokenKeys(settings.access_token_keys)
+    context = Context(settings, database, hasher, keys, SessionKeepers([resumes, payments]))
+    return create_app(
+        "auth",
+        settings,
+        [routes.router, routes.published],
+        parts=[
+            database,
+            hasher,
+            bus,
+            Relay(settings.direct_url, bus),
+            resumes,
+            payments,
+            *consumers(context, bus),
+            Periodic("purge of refresh tokens", 3600, partial(tokens.purge_tokens, context)),
+        ],
+        context=context,
+        users_only=routes.USERS_ONLY,
+    )

@@ -1,0 +1,141 @@
+"""The JSON of the contract for accounts: what comes in, what goes out."""
+
+import re
+from datetime import datetime
+from typing import Annotated, Any
+
+from cv_common.body import RequestBody
+from cv_common.db import Row
+from cv_common.fields import Email, Text, invalid
+from pydantic import BaseModel
+
+from cv_auth.domain.passwords import MAX_LENGTH
+from cv_auth.domain.subscriptions import current_subscription
+
+
+class Username(Text):
+    """Django's username: letters and digits of any script, and four signs."""
+
+    _ALLOWED = re.compile(r"[\w.@+-]+")
+
+    def parse(self, value: Any) -> str:
+        text = super().parse(value)
+        if not self._ALLOWED.fullmatch(text):
+            raise invalid(
+                "Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters."
+            )
+        return text
+
+
+_Name = Annotated[str, Text(150, blank=True)]
+_Password = Annotated[str, Text(MAX_LENGTH)]
+# Long enough for any token of ours; what is no token is said by 401, not by its length.
+_Token = Annotated[str, Text(10_000)]
+
+
+class ProfileBody(RequestBody):
+    """What people say of themselves."""
+
+    username: Annotated[str, Username(150)]
+    email: Annotated[str, Email(254)]
+    first_name: _Name = ""
+    last_name: _Name = ""
+    phone: Annotated[str | None, Text(20, null=True)] = None
+
+
+class RegisterBody(ProfileBody):
+    """An account, with its password typed twice."""
+
+    password: _Password
+    password2: _Password
+
+
+class LoginBody(RequestBody):
+    """Who somebody says they are. An address that is none is a login that fails, not a field error."""
+
+    email: Annotated[str, Text(254)]
+    password: _Password
+
+
+class RefreshBody(RequestBody):
+    """A refresh token."""
+
+    refresh: _Token
+
+
+class ChangePasswordBody(RequestBody):
+    """The password, and a new one typed twice."""
+
+    old_password: _Password
+    new_password: _Password
+    new_password2: _Password
+
+
+class EraseBody(RequestBody):
+    """The password: nobody erases an account with a stolen access token alone."""
+
+    password: _Password
+
+
+class Profile(BaseModel):
+    """An account as it is answered."""
+
+    id: int
+    username: str
+    email: str
+    first_name: str
+    last_name: str
+    phone: str | None
+    is_premium: bool
+    subscription_type: str | None
+    subscription_end_date: datetime | None
+    created_at: datetime
+
+
+class Registered(BaseModel):
+    """A new account."""
+
+    user: Profile
+    message: str
+
+
+class Tokens(BaseModel):
+    """What a login gives."""
+
+    access: str
+    refresh: str
+
+
+class AccessToken(BaseModel):
+    """What a refresh gives."""
+
+    access: str
+
+
+class Message(BaseModel):
+    """One sentence."""
+
+    message: str
+
+
+class Nothing(BaseModel):
+    """An empty object."""
+
+
+def present_profile(row: Row, now: datetime) -> dict[str, Any]:
+    """A stored account with its subscription as the contract's JSON, at the moment `now`."""
+    subscription = current_subscription(
+        row["subscription_type"], row["subscription_end_date"], row["entitled_until"], now
+    )
+    return {
+        "id": row["id"],
+        "username": row["username"],
+        "email": row["email"],
+        "first_name": row["first_name"],
+        "last_name": row["last_name"],
+        "phone": row["phone"],
+        "is_premium": subscription.is_premium,
+        "subscription_type": subscription.subscription_type,
+        "subscription_end_date": subscription.subscription_end_date,
+        "created_at": row["created_at"],
+    }

@@ -1,0 +1,194 @@
+"""All SQL of the auth service."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from cv_common.db import Row, Statement, Transaction
+from sqlalchemy import BigInteger, Column, ColumnElement, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from cv_auth.tables import claimed_sessions, refresh_tokens, subscriptions, users
+
+
+def _given(column: Column[Any]) -> ColumnElement[Any]:
+    """A parameter of the column's name and type."""
+    return bindparam(column.name, type_=column.type)
+
+
+_USER_ID = bindparam("user_id", type_=BigInteger)
+_ME = users.c.id == _USER_ID
+_SAME_PASSWORD = users.c.password_hash == _given(users.c.password_hash)
+_SAME_EMAIL = func.lower(users.c.email) == func.lower(_given(users.c.email))
+_SAME_USERNAME = func.lower(users.c.username) == func.lower(_given(users.c.username))
+_PERSON = (users.c.username, users.c.email, users.c.first_name, users.c.last_name, users.c.phone)
+
+_PROFILE = Statement(
+    select(
+        users.c.id,
+        *_PERSON,
+        users.c.created_at,
+        subscriptions.c.subscription_type,
+        subscriptions.c.subscription_end_date,
+        subscriptions.c.entitled_until,
+    )
+    .outerjoin(subscriptions, subscriptions.c.user_id == users.c.id)
+    .where(_ME)
+)
+_CREDENTIALS = Statement(select(users.c.id, *_PERSON, users.c.password_hash).where(_ME))
+_CREDENTIALS_BY_EMAIL = Statement(select(users.c.id, users.c.password_hash).where(_SAME_EMAIL))
+_LOCK_PERSON = Statement(select(*_PERSON).where(_ME).with_for_update())
+_OTHERS = users.c.id.is_distinct_from(_USER_ID)
+_TAKEN = Statement(
+    select(
+        exists().where(_SAME_USERNAME, _OTHERS).label("username"),
+        exists().where(_SAME_EMAIL, _OTHERS).label("email"),
+    )
+)
+_ADD = Statement(
+    insert(users)
+    .values({column.name: _given(column) for column in (*_PERSON, users.c.password_hash)})
+    .returning(users.c.id)
+)
+_CHANGE_PERSON = Statement(update(users).where(_ME).values({column.name: _given(column) for column in _PERSON}))
+_CHANGE_PASSWORD = Statement(
+    update(users).where(_ME, _SAME_PASSWORD).values(password_hash=bindparam("new_password_hash"))
+)
+_REMOVE = Statement(delete(users).where(_ME, _SAME_PASSWORD))
+
+
+async def profile(tx: Transaction, user_id: int) -> Row | None:
+    """The account with what is known of its subscription, or None."""
+    return await tx.one(_PROFILE, user_id=user_id)
+
+
+async def credentials(tx: Transaction, user_id: int) -> Row | None:
+    """What an account's password is checked by, the old one and a new one, or None."""
+    return await tx.one(_CREDENTIALS, user_id=user_id)
+
+
+async def credentials_by_email(tx: Transaction, email: str) -> Row | None:
+    """The `id` and `password_hash` of the account with this address, in whatever case, or None."""
+    return await tx.one(_CREDENTIALS_BY_EMAIL, email=email)
+
+
+async def lock_person(tx: Transaction, user_id: int) -> Row | None:
+    """What people say of themselves; nobody else changes it until `tx` ends."""
+    return await tx.one(_LOCK_PERSON, user_id=user_id)
+
+
+async def taken(tx: Transaction, username: str | None, email: str | None, user_id: int | None = None) -> Row:
+    """Which of the two belong to somebody other than `user_id`: `{"username": True, "email": False}`."""
+    row = await tx.one(_TAKEN, username=username, email=email, user_id=user_id)
+    assert row is not None
+    return row
+
+
+async def add(tx: Transaction, person: Mapping[str, Any], password_hash: str) -> int:
+    """Insert an account; its id. Raises UniqueViolation of `users_username` or `users_email`."""
+    row = await tx.one(_ADD, **person, password_hash=password_hash)
+    assert row is not None
+    return int(row["id"])
+
+
+async def change_person(tx: Transaction, user_id: int, person: Mapping[str, Any]) -> None:
+    """Write what people say of themselves. Raises UniqueViolation as `add` does."""
+    await tx.run(_CHANGE_PERSON, user_id=user_id, **person)
+
+
+async def change_password(tx: Transaction, user_id: int, password_hash: str, new_password_hash: str) -> bool:
+    """Replace the password hash, unless it is another one by now."""
+    return (
+        await tx.run(
+            _CHANGE_PASSWORD, user_id=user_id, password_hash=password_hash, new_password_hash=new_password_hash
+        )
+        == 1
+    )
+
+
+async def remove(tx: Transaction, user_id: int, password_hash: str) -> bool:
+    """Delete the account and all that hangs on it, unless its password is another one by now."""
+    return await tx.run(_REMOVE, user_id=user_id, password_hash=password_hash) == 1
+
+
+# The share lock makes a change of password wait for the new token, and end it too.
+_ADD_TOKEN = Statement(
+    insert(refresh_tokens).from_select(
+        ["id", "user_id", "expires_at"],
+        select(bindparam("token_id", type_=refresh_tokens.c.id.type), users.c.id, _given(refresh_tokens.c.expires_at))
+        .where(_ME, _SAME_PASSWORD)
+        .with_for_update(read=True),
+    )
+)
+_TOKEN = refresh_tokens.c.id == bindparam("token_id", type_=refresh_tokens.c.id.type)
+_LIVE = refresh_tokens.c.expires_at > func.now()
+_TOKEN_OWNER = Statement(select(refresh_tokens.c.user_id).where(_TOKEN, _LIVE))
+_END_TOKEN = Statement(delete(refresh_tokens).where(_TOKEN, _LIVE))
+_END_TOKENS = Statement(delete(refresh_tokens).where(refresh_tokens.c.user_id == _USER_ID))
+_PURGE_TOKENS = Statement(delete(refresh_tokens).where(refresh_tokens.c.expires_at <= func.now()))
+
+
+async def add_token(tx: Transaction, token_id: UUID, user_id: int, password_hash: str, expires_at: datetime) -> bool:
+    """Record a refresh token, unless the account is gone or its password is another one by now."""
+    return (
+        await tx.run(_ADD_TOKEN, token_id=token_id, user_id=user_id, password_hash=password_hash, expires_at=expires_at)
+        == 1
+    )
+
+
+async def token_owner(tx: Transaction, token_id: UUID) -> int | None:
+    """Whose refresh token this is, if it has neither ended nor expired."""
+    row = await tx.one(_TOKEN_OWNER, token_id=token_id)
+    return row["user_id"] if row else None
+
+
+async def end_token(tx: Transaction, token_id: UUID) -> bool:
+    """End a refresh token; False when it had ended already."""
+    return await tx.run(_END_TOKEN, token_id=token_id) == 1
+
+
+async def end_tokens(tx: Transaction, user_id: int) -> None:
+    """End all refresh tokens of an account."""
+    await tx.run(_END_TOKENS, user_id=user_id)
+
+
+async def purge_tokens(tx: Transaction) -> int:
+    """Forget expired refresh tokens; how many there were."""
+    return await tx.run(_PURGE_TOKENS)
+
+
+_CLAIM = Statement(
+    upsert(claimed_sessions)
+    .values(session_id=bindparam("session_id"), user_id=bindparam("user_id"))
+    .on_conflict_do_nothing()
+)
+
+
+async def claim_session(tx: Transaction, session_id: str, user_id: int) -> bool:
+    """Note that a session belongs to an account; False when it was claimed before, by whomever."""
+    return await tx.run(_CLAIM, session_id=session_id, user_id=user_id) == 1
+
+
+def _keep_newer_subscription() -> Statement:
+    """Insert a state, or replace an older one; an account that is being erased is waited for and left alone."""
+    state = [column for column in subscriptions.c if column.name != "user_id"]
+    statement = upsert(subscriptions).from_select(
+        ["user_id", *(column.name for column in state)],
+        select(users.c.id, *(_given(column) for column in state)).where(_ME).with_for_update(read=True, key_share=True),
+    )
+    return Statement(
+        statement.on_conflict_do_update(
+            index_elements=["user_id"],
+            set_={column.name: statement.excluded[column.name] for column in state},
+            where=subscriptions.c.revision < statement.excluded.revision,
+        )
+    )
+
+
+_KEEP_SUBSCRIPTION = _keep_newer_subscription()
+
+
+async def keep_subscription(tx: Transaction, user_id: int, state: Mapping[str, Any]) -> None:
+    """Remember an account's subscription, unless something newer is known or the account is gone."""
+    await tx.run(_KEEP_SUBSCRIPTION, user_id=user_id, **state)

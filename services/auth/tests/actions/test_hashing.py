@@ -1,0 +1,39 @@
+"""Hashing: which parameters, how many at once, and nothing told of who exists."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from cv_auth.actions.hashing import PasswordHasher
+from cv_common.errors import Unavailable
+
+
+@pytest.fixture
+async def hasher() -> AsyncIterator[PasswordHasher]:
+    hasher = PasswordHasher(workers=1, queue=0)
+    await hasher.start()
+    yield hasher
+    await hasher.stop()
+
+
+async def test_hash_is_argon2id_as_owasp_asks(hasher: PasswordHasher) -> None:
+    made = await hasher.hash("SecurePass123!")
+    assert made.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert made != await hasher.hash("SecurePass123!")
+    assert await hasher.verify(made, "SecurePass123!")
+    assert not await hasher.verify(made, "securepass123!")
+    assert await hasher.improved(made, "SecurePass123!") is None
+
+
+async def test_unknown_people_cost_as_much_as_known_ones(hasher: PasswordHasher) -> None:
+    checking = asyncio.create_task(hasher.verify(None, "SecurePass123!"))
+    await asyncio.sleep(0)
+    with pytest.raises(Unavailable):  # the one thread is busy with a hash, made for nobody
+        await hasher.hash("SecurePass123!")
+    assert await checking is False
+
+
+async def test_place_in_the_queue_is_given_back(hasher: PasswordHasher) -> None:
+    for _ in range(3):
+        outcomes = await asyncio.gather(*(hasher.hash("x") for _ in range(2)), return_exceptions=True)
+        assert [isinstance(outcome, Unavailable) for outcome in outcomes] == [False, True]

@@ -1,0 +1,72 @@
+"""Who appears in the tests: people with accounts, and the services that auth talks to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cv_common.identity import IDENTITY_HEADER, Verifier, generate_keys
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+PASSWORD = "SecurePass123!"
+KEY, OLDER_KEY = generate_keys()[0], generate_keys()[0]
+KEYS = [{"kid": "new", "key": KEY}, {"kid": "old", "key": OLDER_KEY}]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a neighbour was told, and by whom."""
+
+    service: str
+    session_id: str
+    user_id: int
+    issuer: str
+
+
+@dataclass
+class Neighbours:
+    """Resumes and payments on one port, each below a path of its name; those in `silent` never answer."""
+
+    public_keys: Mapping[str, str]
+    claims: list[Claim] = field(default_factory=list)
+    statuses: dict[str, int] = field(default_factory=dict)
+    silent: set[str] = field(default_factory=set)
+
+    async def claim(self, request: Request) -> Response:
+        service, session_id = request.path_params["service"], request.path_params["session_id"]
+        user_id = (await request.json())["user_id"]
+        caller = Verifier(service, self.public_keys).verify(request.headers[IDENTITY_HEADER])
+        if service in self.silent:
+            await request.receive()  # the caller gives up
+            return Response(status_code=504)
+        status = self.statuses.get(service, 204)
+        if status == 204:
+            self.claims.append(Claim(service, session_id, user_id, caller.issuer))
+        return Response(status_code=status)
+
+    def app(self) -> Starlette:
+        return Starlette(
+            routes=[Route("/{service}/internal/sessions/{session_id}/claim/", self.claim, methods=["POST"])]
+        )
+
+    def told_of(self, session_id: str) -> dict[str, Claim]:
+        """Each service's claim of one session."""
+        return {claim.service: claim for claim in self.claims if claim.session_id == session_id}
+
+
+@dataclass(frozen=True)
+class Account:
+    """A registered account, and what the gateway says of its requests."""
+
+    profile: dict[str, Any]
+    headers: dict[str, str]
+
+    @property
+    def id(self) -> int:
+        return int(self.profile["id"])
+
+    @property
+    def email(self) -> str:
+        return str(self.profile["email"])

@@ -1,0 +1,153 @@
+"""The real auth service, with neighbours that note which sessions they are told of."""
+
+import itertools
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from cv_auth.main import app
+from cv_common.bus import Bus, Consumer
+from cv_common.events import Event, SessionClaimed, UserDeleted
+from cv_common.testing.identity import IdentityKeys
+from cv_common.testing.nats import USERS, Nats, new_password
+from cv_common.testing.ports import free_port
+from cv_common.testing.processes import running
+from cv_common.testing.serving import serving
+from psycopg.rows import DictRow, dict_row
+
+from services.auth.tests.cast import KEYS, PASSWORD, Account, Neighbours
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+async def neighbours_server(identity_keys: IdentityKeys) -> AsyncIterator[tuple[Neighbours, str]]:
+    them = Neighbours(json.loads(identity_keys.environment("resumes")["IDENTITY_PUBLIC_KEYS"]))
+    async with serving(them.app, {}) as client:
+        yield them, str(client.base_url)
+
+
+@pytest.fixture
+def neighbours(neighbours_server: tuple[Neighbours, str]) -> Iterator[Neighbours]:
+    """Both neighbours, well again after the test."""
+    them = neighbours_server[0]
+    yield them
+    them.statuses.clear()
+    them.silent.clear()
+
+
+@pytest.fixture(scope="session")
+def nats_server(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Nats]:
+    """A bus of auth's own: on a shared one, other packages' tests would speak of users with the same ids."""
+    config = pytestconfig.rootpath / "deploy" / "nats" / "nats-server.conf"
+    passwords = {user: new_password() for user in USERS}
+    server = Nats(config, tmp_path_factory.mktemp("auth_nats"), free_port(), free_port(), passwords)
+    with running(server.program()):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def environment(
+    service_database: Callable[[str], str],
+    nats_server: Nats,
+    identity_keys: IdentityKeys,
+    neighbours_server: tuple[Neighbours, str],
+) -> dict[str, str]:
+    """The settings of the service under test."""
+    return {
+        **identity_keys.environment("auth"),
+        **nats_server.environment("auth"),
+        "DATABASE_URL": service_database("auth"),
+        "RESUMES_URL": f"{neighbours_server[1]}/resumes",
+        "PAYMENTS_URL": f"{neighbours_server[1]}/payments",
+        "ACCESS_TOKEN_KEYS": json.dumps(KEYS),
+    }
+
+
+@pytest.fixture(scope="session")
+async def auth(environment: dict[str, str]) -> AsyncIterator[httpx.AsyncClient]:
+    async with serving(app, environment) as client:
+        yield client
+
+
+@pytest.fixture
+async def database(environment: dict[str, str]) -> AsyncIterator[psycopg.AsyncConnection[DictRow]]:
+    """The service's own database, to see and to make what no request can."""
+    async with await psycopg.AsyncConnection[DictRow].connect(
+        environment["DATABASE_URL"], autocommit=True, row_factory=dict_row
+    ) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+async def heard(nats_server: Nats, auth: httpx.AsyncClient) -> AsyncIterator[list[Event]]:
+    """What auth has told the others, as resumes hears it."""
+    login = nats_server.environment("resumes")
+    bus = Bus(login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service="resumes")
+    events: list[Event] = []
+
+    async def hear(event: Event) -> None:
+        events.append(event)
+
+    consumer = Consumer(bus, {SessionClaimed: hear, UserDeleted: hear})
+    await bus.start()
+    await consumer.start()
+    yield events
+    await consumer.stop()
+    await bus.stop()
+
+
+@pytest.fixture
+def stranger(identity_keys: IdentityKeys) -> dict[str, str]:
+    """What the gateway says of a visitor without a session."""
+    return identity_keys.stranger("auth")
+
+
+@pytest.fixture
+def session_id() -> str:
+    """An anonymous session that no other test knows."""
+    return f"session_{next(_numbers)}"
+
+
+@pytest.fixture
+def session(identity_keys: IdentityKeys, session_id: str) -> dict[str, str]:
+    """What the gateway says of a visitor with that session."""
+    return identity_keys.session("auth", session_id)
+
+
+@pytest.fixture
+def person() -> dict[str, Any]:
+    """What somebody whom no other test knows registers with."""
+    number = next(_numbers)
+    return {
+        "username": f"john_doe{number}",
+        "email": f"John.Doe{number}@example.com",
+        "password": PASSWORD,
+        "password2": PASSWORD,
+        "first_name": "John",
+        "last_name": "Doe",
+        "phone": "+33612345678",
+    }
+
+
+@pytest.fixture
+async def account(
+    auth: httpx.AsyncClient, stranger: dict[str, str], person: dict[str, Any], identity_keys: IdentityKeys
+) -> Account:
+    """Somebody with an account."""
+    answer = await auth.post("/api/auth/register/", json=person, headers=stranger)
+    assert answer.status_code == 201, answer.text
+    profile = answer.json()["user"]
+    return Account(profile, identity_keys.user("auth", profile["id"]))
+
+
+@pytest.fixture
+async def tokens(auth: httpx.AsyncClient, stranger: dict[str, str], account: Account) -> dict[str, str]:
+    """What the account's owner got by logging in."""
+    answer = await auth.post("/api/auth/login/", json={"email": account.email, "password": PASSWORD}, headers=stranger)
+    assert answer.status_code == 200, answer.text
+    pair: dict[str, str] = answer.json()
+    return pair
