@@ -3,8 +3,9 @@
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -136,7 +137,7 @@ class Blueprint:
             "SANDBOX_DATA": str(self._data / "stripe_sandbox"),
             **self._settings,
         }
-        return Program("stripe", [sys.executable, "-m", "cv_stripe_sandbox"], environment, _ready(port))
+        return Program("stripe", [sys.executable, "-m", "cv_stripe_sandbox"], environment, _ready(port, "/healthz"))
 
     def migration(self, service: str) -> Program:
         """Brings a service's database to its newest shape; ends by itself."""
@@ -165,15 +166,5 @@ def _uvicorn(factory: str, port: int) -> list[str]:
     ]  # fmt: skip
 
 
-def _ready(port: int) -> "ReadyCheck":
-    return ReadyCheck(f"http://127.0.0.1:{port}/readyz")
-
-
-@dataclass(frozen=True)
-class ReadyCheck:
-    """Asks a program whether it can take requests."""
-
-    url: str
-
-    def __call__(self) -> bool:
-        return answers(self.url)
+def _ready(port: int, path: str = "/readyz") -> Callable[[], bool]:
+    return partial(answers, f"http://127.0.0.1:{port}{path}")
