@@ -1,8 +1,6 @@
-"""The HTTP door, with the contract's own examples."""
+"""The HTTP door."""
 
 import re
-from pathlib import Path
-from typing import Any
 
 import httpx
 import psycopg
@@ -13,41 +11,6 @@ from cv_common.testing.serving import eventually, serving
 from cv_templates.main import app
 
 from services.templates.tests.conftest import CatalogFolder, Load
-
-# Section 2.1 of the contract; when a template was created is the database's to say.
-MODERN, CREATIVE, EXECUTIVE = EXAMPLES = [
-    {
-        "id": 1,
-        "name": "Modern Professional",
-        "description": "Un template moderne et épuré pour professionnels",
-        "thumbnail": "http://localhost:8000/media/templates/modern_professional.png",
-        "is_premium": False,
-        "is_active": True,
-    },
-    {
-        "id": 2,
-        "name": "Creative Designer",
-        "description": "Template coloré idéal pour les créatifs",
-        "thumbnail": "http://localhost:8000/media/templates/creative_designer.png",
-        "is_premium": True,
-        "is_active": True,
-    },
-    {
-        "id": 3,
-        "name": "Executive Elite",
-        "description": "Template premium pour cadres supérieurs",
-        "thumbnail": "http://localhost:8000/media/templates/executive_elite.png",
-        "is_premium": True,
-        "is_active": True,
-    },
-]
-SHIPPED = Path(__file__).parents[1] / "catalog"
-
-
-def without_creation(template: dict[str, Any]) -> dict[str, Any]:
-    """A template less its `created_at`, which is seen to be a timestamp of the contract's format."""
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", template["created_at"])
-    return {name: value for name, value in template.items() if name != "created_at"}
 
 
 class Reader:
@@ -76,29 +39,6 @@ class Reader:
 @pytest.fixture
 def reader(templates: httpx.AsyncClient, visitor: dict[str, str]) -> Reader:
     return Reader(templates, visitor)
-
-
-async def test_the_shipped_catalog_answers_the_contracts_examples(load: Load, reader: Reader) -> None:
-    assert await reader.names() == []
-    assert (await load(SHIPPED)).code == 0
-    await reader.expect("Modern Professional", "Creative Designer", "Executive Elite")
-
-    for path, expected in [
-        ("/api/templates/", EXAMPLES),
-        ("/api/templates/free/", [MODERN]),
-        ("/api/templates/premium/", [CREATIVE, EXECUTIVE]),
-    ]:
-        answer = await reader.get(path)
-        assert answer.status_code == 200
-        assert answer.headers["content-type"] == "application/json"
-        assert [without_creation(template) for template in answer.json()] == expected
-
-    one = without_creation((await reader.get("/api/templates/1/")).json())
-    assert one == {
-        **MODERN,
-        "template_html": (SHIPPED / "modern_professional" / "template.html").read_text(),
-        "template_css": (SHIPPED / "modern_professional" / "template.css").read_text(),
-    }
 
 
 async def test_a_template_that_left_the_catalog_still_renders_the_cvs_that_use_it(
