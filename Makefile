@@ -26,7 +26,7 @@ test: lint ## check and test everything
 lint: prepare ## style, types, import rules, licences
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary .
-	@$(BIN)/lint-imports --no-timing 2>&1 || exit 1
+	@report=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$report"; exit 1; }
 	@$(BIN)/pip-licenses >/dev/null
 
 logs: ## follow what the running system writes
