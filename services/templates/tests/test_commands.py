@@ -160,6 +160,10 @@ async def test_every_fault_is_told_at_once(catalog: CatalogFolder, load: Load, s
     ]
     assert stored() == {}
 
+    catalog.write_sample({})
+    assert (await load(catalog.path)).code == 1
+    assert stored() == {}
+
 
 async def test_an_order_that_is_none_is_refused(catalog: CatalogFolder, load: Load, stored: Stored) -> None:
     catalog.write("one", position=7)
