@@ -155,6 +155,7 @@ def test_a_form_of_another_site_is_refused(shop: Shop) -> None:
         ({"line_items": [{"quantity": 1}]}, "line_items[0]"),
         ({"subscription_data": {"metadata": {"a": "b"}}}, "subscription_data"),
         ({"automatic_tax": {"enabled": True}}, "automatic_tax"),
+        ({"payment_intent_data": {"capture_method": "manual"}}, "payment_intent_data[capture_method]"),
         ({"customer": "cus_unknown", "customer_creation": None}, "customer"),
     ],
 )

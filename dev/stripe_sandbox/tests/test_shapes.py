@@ -8,6 +8,7 @@ from cv_stripe_sandbox.shapes import API_VERSION
 from cv_stripe_sandbox.testing import Shop
 from stripe._object_classes import get_object_class
 
+
 def test_the_version_is_the_one_the_sdk_pins() -> None:
     assert stripe.api_version == API_VERSION
 

@@ -46,14 +46,3 @@ def shifted(value: Any, seconds: int) -> Any:
         key: entry + seconds if key in MOMENTS and isinstance(entry, int) else shifted(entry, seconds)
         for key, entry in value.items()
     }
-
-
-def day(moment: int) -> str:
-    """A Unix time as `22 Nov 2026`."""
-    when = datetime.fromtimestamp(moment, UTC)
-    return f"{when.day} {when:%b %Y}"
-
-
-def minute(moment: int) -> str:
-    """A Unix time as `22 Nov 2026, 14:51 UTC`."""
-    return f"{day(moment)}, {datetime.fromtimestamp(moment, UTC):%H:%M} UTC"

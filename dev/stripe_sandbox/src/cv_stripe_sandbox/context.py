@@ -42,12 +42,12 @@ class Context:
         return body
 
     def update(self, body: Json, changes: Json, *, event: str | None = None) -> Json:
-        """Apply changes to a stored object; the event, when named, carries the previous attributes."""
+        """Apply changes to a stored object, and emit the event that tells of them, when named."""
         before = copy.deepcopy(body)
         body.update(changes)
         self.objects.save(body)
         if event is not None:
-            self.emit(event, body, before=before)
+            self.emit(event, body, before=before if _tells_what_changed(event) else None)
         return body
 
     def emit(self, kind: str, about: Json, *, before: Json | None = None) -> Json:
@@ -69,6 +69,11 @@ class Context:
             # Disorder for tests, not a secret.
             spread = random.uniform(0, knobs.shuffle)  # noqa: S311
             self.deliveries.add(event["id"], endpoint, state, time.time() + knobs.delay + spread)
+
+
+def _tells_what_changed(event: str) -> bool:
+    """Whether Stripe sends `previous_attributes` with it."""
+    return event.endswith(".updated") or event == "charge.refunded"
 
 
 def _matches(kind: str, pattern: str) -> bool:

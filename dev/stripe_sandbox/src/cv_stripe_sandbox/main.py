@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import logging
 from collections.abc import AsyncIterator
 
 from starlette.applications import Starlette
@@ -27,6 +28,8 @@ from cv_stripe_sandbox.sandbox import Sandbox
 from cv_stripe_sandbox.settings import Settings
 
 _CYCLE_SECONDS = 1.0
+
+log = logging.getLogger(__name__)
 
 OPERATIONS = [
     *checkout.OPERATIONS,
@@ -54,6 +57,8 @@ def create_app(settings: Settings) -> Starlette:
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         sandbox.after_change = courier.wake
         tasks = [asyncio.create_task(courier.run()), asyncio.create_task(_keep_time(sandbox))]
+        for task in tasks:
+            task.add_done_callback(_report)
         yield
         for task in tasks:
             task.cancel()
@@ -81,9 +86,18 @@ def create_app(settings: Settings) -> Starlette:
 async def _keep_time(sandbox: Sandbox) -> None:
     """Renewals, retries, endings and expiries, as their time comes."""
     while True:
-        with sandbox.change() as context:
-            billing_cycle.run_due(context)
+        try:
+            with sandbox.change() as context:
+                billing_cycle.run_due(context)
+        except StripeError as refusal:
+            log.error("what was due could not be done: %s", refusal.message)
         await asyncio.sleep(_CYCLE_SECONDS)
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    """A background task that ends by itself has failed: say so, or nobody would know."""
+    if not task.cancelled() and (problem := task.exception()):
+        log.critical("a background task has died", exc_info=problem)
 
 
 async def _healthy(_request: Request) -> Response:

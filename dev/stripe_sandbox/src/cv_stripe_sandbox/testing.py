@@ -111,9 +111,9 @@ class Shop:
             raise TypeError(f"session {session.id} was not paid")
         return paid.subscription
 
-    def control(self, path: str, **body: Any) -> Any:
-        """Turn a knob: POST /sandbox/<path>."""
-        answer = self.browser.post(f"/sandbox/{path}", json=body)
+    def control(self, knob: str, /, **body: Any) -> Any:
+        """Turn a knob: POST /sandbox/<knob>."""
+        answer = self.browser.post(f"/sandbox/{knob}", json=body)
         assert answer.status_code == 200, answer.text
         return answer.json()
 

@@ -147,6 +147,8 @@ def _intent(context: Context, session: Json, customer: str | None) -> Json:
         customer=customer,
         metadata=wanted.get("metadata"),
     )
+    intent["description"] = wanted.get("description")
+    context.objects.save(intent)
     if session["mode"] == "payment":
         context.update(session, {"payment_intent": intent["id"]})
     return intent
@@ -154,4 +156,5 @@ def _intent(context: Context, session: Json, customer: str | None) -> Json:
 
 def _plan(context: Context, session: Json) -> subscriptions.Plan:
     remembered = context.objects.private(session["id"])
-    return subscriptions.Plan(remembered["line_items"], remembered["subscription_data"].get("metadata", {}))
+    wanted = remembered["subscription_data"]
+    return subscriptions.Plan(remembered["line_items"], wanted.get("metadata", {}), wanted.get("description"))

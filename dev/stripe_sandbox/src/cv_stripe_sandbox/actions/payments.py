@@ -95,7 +95,9 @@ def refund(context: Context, params: Json) -> Json:
     total = charged["amount_refunded"] + amount
     changes = {"amount_refunded": total, "refunded": total == charged["amount"]}
     context.update(charged, changes, event="charge.refunded")
-    return refunded
+    known = {**refunded["destination_details"]["card"], "reference": "sandbox", "reference_status": "available"}
+    details = refunded["destination_details"] | {"card": known}
+    return context.update(refunded, {"destination_details": details}, event="refund.updated")
 
 
 def fail_refund(context: Context, refund_id: str) -> Json:

@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 from cv_stripe_sandbox.actions import catalog
 from cv_stripe_sandbox.context import Context
-from cv_stripe_sandbox.errors import StripeError
+from cv_stripe_sandbox.errors import ParameterError, StripeError
 from cv_stripe_sandbox.objects import checkout
 from cv_stripe_sandbox.params.check import missing
 from cv_stripe_sandbox.shapes import Json
@@ -13,6 +13,10 @@ _SHORTEST, _LONGEST = 30 * 60, 24 * 3600
 _LONGEST_REFERENCE = 200
 _SMALLEST_TOTAL = 50
 _MOST_LINES = 100
+
+_DATA = frozenset({"description", "metadata"})
+_LINE = frozenset({"price", "price_data", "quantity"})
+_PRICE_DATA = frozenset({"currency", "product", "product_data", "recurring", "tax_behavior", "unit_amount"})
 
 
 def create(context: Context, params: Json) -> Json:
@@ -66,11 +70,21 @@ def _check_mode(params: Json) -> None:
     if params.get("ui_mode", "hosted_page") != "hosted_page":
         raise StripeError("This stand-in has only `hosted_page` sessions.", param="ui_mode")
     for name, only in (("payment_intent_data", "payment"), ("subscription_data", "subscription")):
+        _refuse_unmodelled(params.get(name, {}), name, _DATA)
         if name in params and mode != only:
             raise StripeError(f"You can not pass `{name}` in `{mode}` mode.", param=name)
     if "customer_creation" in params and mode != "payment":
         raise StripeError(
             "`customer_creation` can only be used in `payment` and `setup` mode.", param="customer_creation"
+        )
+
+
+def _refuse_unmodelled(params: Json, path: str, known: frozenset[str]) -> None:
+    for name in params.keys() - known:
+        raise ParameterError(
+            f"The local stand-in does not model the parameter `{path}[{name}]`.",
+            code="parameter_not_modelled",
+            param=f"{path}[{name}]",
         )
 
 
@@ -125,6 +139,8 @@ def _lines(params: Json) -> list[Json]:
 
 def _line(context: Context, line: Json, mode: str, index: int) -> Json:
     path = f"line_items[{index}]"
+    _refuse_unmodelled(line, path, _LINE)
+    _refuse_unmodelled(line.get("price_data", {}), f"{path}[price_data]", _PRICE_DATA)
     if ("price" in line) == ("price_data" in line):
         message = "You must specify exactly one of these parameters: price, price_data."
         raise StripeError(message, param=path)

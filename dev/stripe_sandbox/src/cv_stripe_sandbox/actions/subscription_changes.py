@@ -2,11 +2,11 @@
 
 from cv_stripe_sandbox.actions import catalog, subscriptions
 from cv_stripe_sandbox.actions.customers import merged_metadata
-from cv_stripe_sandbox.clock import day
 from cv_stripe_sandbox.context import Context
 from cv_stripe_sandbox.errors import StripeError
 from cv_stripe_sandbox.objects import billing
 from cv_stripe_sandbox.shapes import Json
+from cv_stripe_sandbox.wording import day
 
 
 def update(context: Context, subscription_id: str, params: Json) -> Json:

@@ -8,6 +8,7 @@ from cv_stripe_sandbox.context import Context
 from cv_stripe_sandbox.errors import StripeError
 from cv_stripe_sandbox.objects import billing
 from cv_stripe_sandbox.shapes import Json
+from cv_stripe_sandbox.wording import money
 
 UPDATED = "customer.subscription.updated"
 ENDED = ("canceled", "incomplete_expired")
@@ -15,10 +16,11 @@ ENDED = ("canceled", "incomplete_expired")
 
 @dataclass(frozen=True)
 class Plan:
-    """What somebody subscribes to: the session's line items, and the metadata for the subscription."""
+    """What somebody subscribes to: the session's line items, and what the subscription is to carry."""
 
     lines: list[Json]
     metadata: Json
+    description: str | None = None
 
 
 def begin(context: Context, session: Json, plan: Plan, method: Json) -> Json:
@@ -28,7 +30,7 @@ def begin(context: Context, session: Json, plan: Plan, method: Json) -> Json:
     """
     customer = context.objects.get(method["customer"], "customer")
     subscription = billing.subscription(customer, dict(plan.metadata), method["id"], context.now)
-    subscription["currency"] = session["currency"]
+    subscription |= {"currency": session["currency"], "description": plan.description}
     recurring = [line for line in plan.lines if line["price"]["recurring"]]
     for line in recurring:
         end = after_interval(context.now, **_interval(line["price"]))
@@ -48,7 +50,7 @@ def begin(context: Context, session: Json, plan: Plan, method: Json) -> Json:
 
 def renew(context: Context, subscription: Json) -> None:
     """A new period begins, then its invoice is tried: a failure leaves the period advanced and past_due."""
-    ended = period_end(subscription)
+    before = subscription["items"]["data"][0]
     items = [_advanced(item, subscription["billing_cycle_anchor"]) for item in subscription["items"]["data"]]
     changes: Json = {"items": subscription["items"] | {"data": items}}
     if subscription["status"] == "unpaid":
@@ -58,7 +60,8 @@ def renew(context: Context, subscription: Json) -> None:
     lines = _period_lines(context, after) + _take_pending(context, subscription["id"])
     customer = context.objects.get(subscription["customer"], "customer")
     invoice = billing.invoice(after, customer, lines, "subscription_cycle", context.now)
-    invoice |= {"period_end": ended}
+    # A renewal's own period is the one that has ended, not the one that its lines pay for.
+    invoice |= {"period_start": before["current_period_start"], "period_end": before["current_period_end"]}
     context.update(subscription, changes | {"latest_invoice": invoice["id"]}, event=UPDATED)
     collect(context, subscription, invoices.issue(context, invoice))
 
@@ -232,7 +235,8 @@ def _period_line(context: Context, item: Json) -> Json:
     price = item["price"]
     product = context.objects.get(price["product"], "product")
     period = {"start": item["current_period_start"], "end": item["current_period_end"]}
-    text = f"{item['quantity']} x {product['name']} (at {price['unit_amount'] / 100:.2f} {price['currency']})"
+    each = f"{money(price['unit_amount'], price['currency'])} / {price['recurring']['interval']}"
+    text = f"{item['quantity']} \N{MULTIPLICATION SIGN} {product['name']} (at {each})"
     return billing.invoice_line(item, price["unit_amount"] * item["quantity"], period, text)
 
 

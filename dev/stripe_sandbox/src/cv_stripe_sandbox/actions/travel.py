@@ -17,7 +17,7 @@ def shift(context: Context, object_id: str, seconds: int) -> Json:
     if target is None:
         raise missing_object("object", object_id)
     for body in _belongings(context, target):
-        context.objects.save(shifted(body, seconds))
+        context.objects.save(_anchored(shifted(body, seconds)))
         context.objects.remember(body["id"], shifted(context.objects.private(body["id"]), seconds))
     billing_cycle.run_due(context)
     return context.objects.get(object_id, target["object"])
@@ -56,6 +56,13 @@ def to_expiry(context: Context, session_id: str) -> Json:
     context.objects.save(shifted(session, context.now - session["expires_at"]))
     billing_cycle.run_due(context)
     return context.objects.get(session_id, "checkout.session")
+
+
+def _anchored(body: Json) -> Json:
+    """Months differ in length, so a shifted anchor would be a day off: the period's end serves as well."""
+    if body["object"] == "subscription":
+        body["billing_cycle_anchor"] = subscriptions.period_end(body)
+    return body
 
 
 def _until(context: Context, subscription: Json, moment: int) -> Json:

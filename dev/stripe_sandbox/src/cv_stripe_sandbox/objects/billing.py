@@ -101,7 +101,6 @@ def invoice(subscribed: Json, customer: Json, lines: list[Json], reason: str, no
     total = sum(line["amount"] for line in lines)
     balance = customer["balance"]
     due = max(0, total + balance)
-    starts = [line["period"]["start"] for line in lines]
     return {
         "id": invoice_id,
         "object": "invoice",
@@ -169,9 +168,8 @@ def invoice(subscribed: Json, customer: Json, lines: list[Json], reason: str, no
             "payment_method_options": None,
             "payment_method_types": None,
         },
-        # Of the first invoice both are its creation; of a renewal they are the period BEFORE the one it pays for.
-        "period_end": min(starts) if reason == "subscription_cycle" else now,
-        "period_start": subscribed["created"] if reason == "subscription_cycle" else now,
+        "period_end": now,
+        "period_start": now,
         "post_payment_credit_notes_amount": 0,
         "pre_payment_credit_notes_amount": 0,
         "receipt_number": None,

@@ -50,6 +50,7 @@ def _newest(context: Context, kind: str) -> list[Json]:
 def _charge(context: Context, charged: Json) -> Json:
     return {
         **charged,
+        "refundable": charged["paid"] and not charged["refunded"] and not disputes.holds_back(context, charged["id"]),
         "refunds": context.objects.select("refund", {"charge": charged["id"]}),
         "disputes": context.objects.select("dispute", {"charge": charged["id"]}),
     }

@@ -1,6 +1,7 @@
 """The billing portal's page: what a customer sees and does after a portal session's URL."""
 
 from collections.abc import Callable
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -35,7 +36,8 @@ class PortalPage:
         """The home page of the session, or the one step its flow is about; `?home` leaves the flow."""
         token = request.path_params["token"]
         with self._sandbox.view() as context:
-            return _page(context, token, deep="home" not in request.query_params)
+            deep = "home" not in request.query_params
+            return _page(context, token, deep=deep, done=request.query_params.get("done"))
 
     def _perform(self, act: Callable[[Context, Json, Form], str]) -> Callable[..., object]:
         async def endpoint(request: Request) -> Response:
@@ -50,8 +52,7 @@ class PortalPage:
             after = session["flow"]["after_completion"] if session["flow"] and "deep" in form else None
             if after and after["type"] == "redirect":
                 return RedirectResponse(after["redirect"]["return_url"], 303)
-            with self._sandbox.view() as context:
-                return _page(context, token, deep=False, done=done)
+            return RedirectResponse(f"/p/session/{token}?{urlencode({'home': 1, 'done': done})}", 303)
 
         return endpoint
 

@@ -5,21 +5,13 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
-from cv_stripe_sandbox import clock
+from cv_stripe_sandbox import wording
 
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
 }
-
-
-def money(amount: int, currency: str) -> str:
-    """`499, "eur"` as `€4.99`."""
-    signs = {"eur": "€", "usd": "$", "gbp": "£"}
-    text = f"{abs(amount) / 100:,.2f}"
-    sign = signs.get(currency)
-    return ("-" if amount < 0 else "") + (f"{sign}{text}" if sign else f"{text} {currency.upper()}")
 
 
 _templates = Environment(
@@ -29,7 +21,7 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.filters.update(money=money, day=clock.day, minute=clock.minute)
+_templates.filters.update(money=wording.money, day=wording.day, minute=wording.minute)
 
 
 def page(template: str, http_status: int = 200, **values: Any) -> HTMLResponse:

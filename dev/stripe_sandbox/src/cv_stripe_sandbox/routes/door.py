@@ -98,11 +98,8 @@ class Door:
             raise StripeError(f"This stand-in speaks {API_VERSION} only, not {version}.", param="Stripe-Version")
 
     async def _answer(self, call: Call, path: str) -> Answer:
-        with self._sandbox.view() as context:
-            fault = context.knobs.take_fault(call.operation.method, path)
-            known = context.replays.find(call.key) if call.key else None
         if call.key is None:
-            return await self._perform(call, fault)
+            return await self._perform(call, path)
         if len(call.key) > _LONGEST_KEY:
             raise ParameterError(f"Idempotency keys can be at most {_LONGEST_KEY} characters long.")
         if call.key in self._in_flight:
@@ -114,24 +111,26 @@ class Door:
                 kind="idempotency_error",
                 code="idempotency_key_in_use",
             )
+        with self._sandbox.view() as context:
+            known = context.replays.find(call.key)
         if known is not None:
             return _replayed(known, call)
         self._in_flight.add(call.key)
         try:
-            return await self._perform(call, fault)
+            return await self._perform(call, path)
         finally:
             self._in_flight.discard(call.key)
 
-    async def _perform(self, call: Call, fault: Fault | None) -> Answer:
-        if fault is not None:
-            await asyncio.sleep(fault.delay)
-        if fault is not None and fault.status is not None:
+    async def _perform(self, call: Call, path: str) -> Answer:
+        with self._sandbox.change() as context:
+            fault = context.knobs.take_fault(call.operation.method, path) or Fault()
+        await asyncio.sleep(fault.delay)
+        if fault.status is None:
+            answer = self._do(call)
+        else:
             answer = planned_refusal(fault.status)
             self._remember(call, answer)
-        else:
-            answer = self._do(call)
-        if fault is not None:
-            await asyncio.sleep(fault.delay_after)
+        await asyncio.sleep(fault.delay_after)
         return answer
 
     def _do(self, call: Call) -> Answer:
