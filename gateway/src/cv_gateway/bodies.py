@@ -1,0 +1,100 @@
+"""The body of a request on its way in: gathered when it is small, streamed when it is not, bounded in size and time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+from cv_common.errors import ApiError, BadRequest, TooLarge
+
+from cv_gateway.errors import BodyTooSlow, ClientGone
+from cv_gateway.request import Request
+from cv_gateway.routing import Route
+from cv_gateway.services import Payload
+from cv_gateway.settings import Settings
+
+_GATHERED = 64 * 1024
+"""Bytes up to which a body is read before the service is called: then a slow client costs the service nothing."""
+_DRAINED_FOR = 2
+"""Seconds."""
+
+
+class IncomingBody:
+    """Reads one request's body within its limits.
+
+    `failure` holds what went wrong while a service was reading the stream: the HTTP client reports only that the
+    sending stopped.
+    """
+
+    def __init__(self, request: Request, route: Route, settings: Settings) -> None:
+        self._request = request
+        self._grace, self._rate = settings.body_grace, settings.body_rate
+        self._limit = _limit(request, route)
+        self._received = 0
+        self.declared = _declared(request)
+        self.failure: ApiError | ClientGone | None = None
+        if self.declared is not None and self.declared > self._limit:
+            raise TooLarge
+
+    async def payload(self) -> Payload:
+        """What to send on: nothing, bytes, or a stream. Raises TooLarge, BodyTooSlow or ClientGone."""
+        if not self._request.unread:
+            return None
+        self._started = asyncio.get_running_loop().time()
+        chunks: list[bytes] = []
+        while self._request.unread and self._received < _GATHERED:
+            chunks.append(await self._next())
+        gathered = b"".join(chunks)
+        return self._stream(gathered) if self._request.unread else gathered
+
+    async def _stream(self, gathered: bytes) -> AsyncIterator[bytes]:
+        yield gathered
+        try:
+            while self._request.unread:
+                yield await self._next()
+        except (ApiError, ClientGone) as failure:
+            self.failure = failure
+            raise
+
+    async def _next(self) -> bytes:
+        deadline = self._started + self._grace + self._received / self._rate
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await self._request.receive()
+        except TimeoutError:
+            raise BodyTooSlow from None
+        if message["type"] != "http.request":
+            raise ClientGone
+        chunk: bytes = message.get("body", b"")
+        self._received += len(chunk)
+        if self._received > self._limit:
+            raise TooLarge
+        self._request.unread = self._received != self.declared and message.get("more_body", False)
+        return chunk
+
+
+async def drain(request: Request) -> None:
+    """Take, for a moment, what is still coming of a body that was answered before its end.
+
+    Closing on a client that is still sending resets the connection, and it might never see the answer.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_DRAINED_FOR):
+            while request.unread:
+                message = await request.receive()
+                request.unread = message.get("more_body", False)
+
+
+def _limit(request: Request, route: Route) -> int:
+    content_type = request.headers.get(b"content-type", b"")
+    multipart = content_type[:20].lower().startswith(b"multipart/form-data")
+    return route.multipart_limit if multipart else route.body_limit
+
+
+def _declared(request: Request) -> int | None:
+    """The body's length as the client says it, None when it does not say. Raises BadRequest."""
+    length = request.headers.get(b"content-length")
+    if length is None:
+        return None
+    if not length.isdigit():
+        raise BadRequest("The Content-Length header is not a number.")
+    return int(length)

@@ -1,0 +1,71 @@
+"""The refusals that only an edge has to speak; the rest are `cv_common.errors`."""
+
+from cv_common.errors import ApiError, Detailed
+
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="api"'}
+
+
+class BadToken(ApiError):
+    """401 for an access token that is forged, expired, or no access token; SimpleJWT's body."""
+
+    status = 401
+
+    def __init__(self, reason: str = "Token is invalid") -> None:
+        message = {"token_class": "AccessToken", "token_type": "access", "message": reason}
+        body = {
+            "detail": "Given token not valid for any token type",
+            "code": "token_not_valid",
+            "messages": [message],
+        }
+        super().__init__(body, _CHALLENGE)
+
+
+class BadAuthorization(ApiError):
+    """401 for an `Authorization: Bearer` header that is not one word and one token; SimpleJWT's body."""
+
+    status = 401
+
+    def __init__(self) -> None:
+        body = {
+            "detail": "Authorization header must contain two space-delimited values",
+            "code": "bad_authorization_header",
+        }
+        super().__init__(body, _CHALLENGE)
+
+
+class RefusedOrigin(Detailed):
+    """403 for a write with a session cookie from a page that is none of ours; Django's sentence."""
+
+    status = 403
+
+    def __init__(self, origin: str) -> None:
+        super().__init__(f"CSRF Failed: Origin checking failed - {origin} does not match any trusted origins.")
+
+
+class MethodNotAllowed(Detailed):
+    """405."""
+
+    status = 405
+
+    def __init__(self, method: str, allowed: str) -> None:
+        super().__init__(f'Method "{method}" not allowed.', {"Allow": allowed})
+
+
+class BodyTooSlow(Detailed):
+    """408 for a body that drips in so slowly that it holds a place for nothing."""
+
+    status = 408
+    default_detail = "The request body arrived too slowly."
+
+
+class TimedOut(Detailed):
+    """504: the service is there and did not answer in time."""
+
+    status = 504
+
+    def __init__(self) -> None:
+        super().__init__("The service did not answer in time, try again later.", {"Retry-After": "5"})
+
+
+class ClientGone(Exception):
+    """The client went away before its request was complete: nobody is left to answer."""

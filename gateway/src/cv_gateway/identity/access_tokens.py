@@ -1,0 +1,80 @@
+"""Access tokens: EdDSA JWTs that auth signs and the gateway verifies with auth's published keys."""
+
+import time
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from cv_gateway.errors import BadAuthorization, BadToken
+from cv_gateway.identity.keys import PublishedKeys
+
+_ISSUER = "auth"
+_KIND = "access"
+_LEEWAY = 30
+"""Seconds that the clocks of auth and gateway may differ."""
+_REQUIRED = ["exp", "iat", "iss", "jti", "token_type", "user_id"]
+_LONGEST = 4096
+_REMEMBERED = 10_000
+
+
+def bearer_token(authorization: bytes | None) -> str | None:
+    """The token of an `Authorization: Bearer` header; None without one. Raises BadAuthorization."""
+    parts = (authorization or b"").split()
+    if not parts or parts[0] != b"Bearer":
+        return None
+    if len(parts) != 2:
+        raise BadAuthorization
+    return parts[1].decode("latin-1")
+
+
+class AccessTokens:
+    """Verifies access tokens, and remembers the verified ones until they expire."""
+
+    def __init__(self, keys: PublishedKeys) -> None:
+        self._keys = keys
+        self._generation = keys.generation
+        self._remembered: dict[str, tuple[int, float]] = {}
+
+    async def user_id(self, token: str) -> int:
+        """The user a token speaks for. Raises BadToken, or Unavailable while auth's keys cannot be had."""
+        if self._generation != self._keys.generation:
+            self._remembered.clear()
+            self._generation = self._keys.generation
+        user_id, expires = self._remembered.get(token, (0, 0.0))
+        if expires > time.time():
+            return user_id
+        return await self._verified(token)
+
+    async def _verified(self, token: str) -> int:
+        key = await self._keys.find(_key_id(token))
+        if key is None:
+            raise BadToken
+        user_id, expires = _decoded(token, key)
+        if len(self._remembered) >= _REMEMBERED:
+            del self._remembered[next(iter(self._remembered))]
+        self._remembered[token] = (user_id, expires)
+        return user_id
+
+
+def _key_id(token: str) -> str:
+    """The id of the key that a token says it was signed with. Raises BadToken."""
+    if len(token) > _LONGEST:
+        raise BadToken
+    try:
+        return str(jwt.get_unverified_header(token)["kid"])
+    except (jwt.PyJWTError, KeyError):
+        raise BadToken from None
+
+
+def _decoded(token: str, key: Ed25519PublicKey) -> tuple[int, float]:
+    """The user of a token signed by `key`, and when it expires. Raises BadToken."""
+    try:
+        claims = jwt.decode(token, key, ["EdDSA"], issuer=_ISSUER, leeway=_LEEWAY, options={"require": _REQUIRED})
+        user_id = int(claims["user_id"])
+    except jwt.ExpiredSignatureError:
+        raise BadToken("Token is expired") from None
+    except (jwt.PyJWTError, TypeError, ValueError):
+        raise BadToken from None
+    if claims["token_type"] != _KIND:
+        raise BadToken("Token has wrong type")
+    return user_id, float(claims["exp"])

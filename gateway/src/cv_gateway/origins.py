@@ -1,0 +1,58 @@
+"""Which pages in a browser may do what: CORS answers, and the origin check on writes with a session cookie."""
+
+from cv_gateway.errors import RefusedOrigin
+from cv_gateway.request import Headers, Request
+from cv_gateway.settings import Settings
+
+_READ_ONLY = frozenset({"GET", "HEAD", "OPTIONS"})
+_VARY: Headers = [(b"vary", b"Origin")]
+_EXPOSED = b"ETag, Link, Location, Retry-After, X-Request-Id, X-Total-Count"
+_TAKEN = (
+    b"Accept, Accept-Language, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-CSRFToken,"
+    b" X-Requested-With"
+)
+_PREFLIGHT: Headers = [
+    (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+    (b"access-control-allow-headers", _TAKEN),
+    (b"access-control-max-age", b"86400"),
+]
+
+
+class Origins:
+    """The allow list of origins, and what follows from it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._allowed = {origin.encode(): _allowed_headers(origin.encode()) for origin in settings.origins}
+
+    def headers(self, request: Request) -> Headers:
+        """CORS headers of any answer, refusals too. Ends with `Vary`, so that no cache mixes origins up."""
+        return self._allowed.get(request.headers.get(b"origin", b""), _VARY)
+
+    def preflight(self, request: Request) -> Headers | None:
+        """The headers that answer a preflight; None if the request is none. A strange origin is told nothing."""
+        if request.method != "OPTIONS" or b"access-control-request-method" not in request.headers:
+            return None
+        return _PREFLIGHT if request.headers.get(b"origin", b"") in self._allowed else []
+
+    def check_write(self, request: Request) -> None:
+        """Raise RefusedOrigin for a write that a browser sends from a page that is none of ours.
+
+        For requests that count because of their cookie: a browser adds it whatever page asks. A client that is no
+        browser sends no origin, and is nobody's victim.
+        """
+        if request.method in _READ_ONLY:
+            return
+        origin = request.headers.get(b"origin")
+        if origin is not None and origin not in self._allowed:
+            raise RefusedOrigin(origin.decode("latin-1"))
+        if origin is None and request.headers.get(b"sec-fetch-site") == b"cross-site":
+            raise RefusedOrigin("null")
+
+
+def _allowed_headers(origin: bytes) -> Headers:
+    return [
+        (b"access-control-allow-origin", origin),
+        (b"access-control-allow-credentials", b"true"),
+        (b"access-control-expose-headers", _EXPOSED),
+        *_VARY,
+    ]

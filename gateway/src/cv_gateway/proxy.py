@@ -1,0 +1,181 @@
+"""Passing a request on to its service, and the service's answer back."""
+
+import asyncio
+import logging
+
+import aiohttp
+from aiohttp import ClientResponse
+from cv_common.errors import Unavailable
+from cv_common.identity import IDENTITY_HEADER, REQUEST_ID_HEADER, SESSION_END_HEADER, SESSION_START_HEADER
+from multidict import CIMultiDict, istr
+
+from cv_gateway.answers import Answers
+from cv_gateway.bodies import IncomingBody
+from cv_gateway.errors import TimedOut
+from cv_gateway.identity import Identities, Sessions, Visitor
+from cv_gateway.request import Headers, Request, Send
+from cv_gateway.routing import Route
+from cv_gateway.services import Services
+from cv_gateway.settings import Settings
+
+# What a service may hear of an outside request. A list of what passes, not of what is dropped: no header that
+# could pose as an identity needs to be thought of.
+_PASSED_ON = {
+    name.lower().encode(): istr(name)
+    for name in (
+        "Accept",
+        "Accept-Language",
+        "Content-Type",
+        "Idempotency-Key",
+        "If-Match",
+        "If-Modified-Since",
+        "If-None-Match",
+        "If-Range",
+        "If-Unmodified-Since",
+        "Range",
+        "Stripe-Signature",
+    )
+}
+_IDENTITY, _REQUEST_ID, _CONTENT_LENGTH = istr(IDENTITY_HEADER), istr(REQUEST_ID_HEADER), istr("Content-Length")
+
+_SESSION_START, _SESSION_END = SESSION_START_HEADER.lower().encode(), SESSION_END_HEADER.lower().encode()
+_KEPT_BACK = frozenset(
+    {b"connection", b"keep-alive", b"proxy-authenticate", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
+    | {b"date", b"server", b"set-cookie", b"x-identity", b"x-request-id", _SESSION_START, _SESSION_END}
+)
+"""Headers of a service's answer that are the connection's, or the gateway's to say."""
+
+_AT_ONCE = 64 * 1024
+"""Bytes up to which an answer is read before it is begun: a service that breaks off is then a clean 503."""
+_CHUNK_TAKEN_WITHIN = 60
+"""Seconds that a client may take for one chunk of a long answer."""
+
+log = logging.getLogger(__name__)
+
+
+class Proxy:
+    """Passes requests on: one at a time, whole or streamed, both ways."""
+
+    def __init__(
+        self, settings: Settings, services: Services, identities: Identities, sessions: Sessions, answers: Answers
+    ) -> None:
+        self._settings = settings
+        self._services = services
+        self._identities = identities
+        self._sessions = sessions
+        self._answers = answers
+        self._under_way = dict.fromkeys(services.origins, 0)
+
+    async def pass_on(self, request: Request, route: Route, visitor: Visitor, send: Send) -> int:
+        """Answer a request with its service's answer; returns the status.
+
+        Raises an ApiError, or ClientGone, as long as nothing has been answered.
+        """
+        if self._under_way[route.service] >= self._settings.requests_per_service:
+            raise Unavailable
+        self._under_way[route.service] += 1
+        try:
+            body = IncomingBody(request, route, self._settings)
+            response = await self._ask(request, route, visitor, body)
+            try:
+                return await self._relay(request, route, visitor, response, send)
+            finally:
+                response.release()
+        finally:
+            self._under_way[route.service] -= 1
+
+    async def _ask(self, request: Request, route: Route, visitor: Visitor, body: IncomingBody) -> ClientResponse:
+        """The service's answer. Raises an ApiError or ClientGone."""
+        headers = self._request_headers(request, route, visitor)
+        payload = await body.payload()
+        if body.declared is not None and not isinstance(payload, bytes | None):
+            headers[_CONTENT_LENGTH] = str(body.declared)
+        method = "GET" if request.method == "HEAD" else request.method
+        target = f"{request.path}?{request.query.decode('latin-1')}" if request.query else request.path
+        try:
+            return await self._services.send(route.service, method, target, headers, payload, route.read_timeout)
+        except Unavailable:
+            raise (body.failure or Unavailable()) from None
+
+    def _request_headers(self, request: Request, route: Route, visitor: Visitor) -> CIMultiDict[str]:
+        sent = request.headers
+        headers = CIMultiDict((name, sent[key].decode("latin-1")) for key, name in _PASSED_ON.items() if key in sent)
+        headers[_REQUEST_ID] = request.id
+        if route.identified:
+            headers[_IDENTITY] = self._identities.token(visitor, route.service)
+        return headers
+
+    async def _relay(
+        self, request: Request, route: Route, visitor: Visitor, response: ClientResponse, send: Send
+    ) -> int:
+        headers = _response_headers(response)
+        cookie = self._cookie(route, visitor, response)
+        if cookie is not None:
+            headers.append((b"set-cookie", cookie))
+        headers = self._answers.complete(request, headers, media=not route.identified)
+        start = {"type": "http.response.start", "status": response.status, "headers": headers}
+        length = response.content_length
+        if request.method == "HEAD":
+            await send(start)
+            await send({"type": "http.response.body", "body": b""})
+        elif length is not None and length <= _AT_ONCE:
+            body = await _whole(response)
+            await send(start)
+            await send({"type": "http.response.body", "body": body})
+        else:
+            await send(start)
+            await _stream(request, response, send)
+        return response.status
+
+    def _cookie(self, route: Route, visitor: Visitor, response: ClientResponse) -> bytes | None:
+        """What the service's answer does to the session's cookie: starts it, ends it, prolongs it."""
+        started = response.headers.get(SESSION_START_HEADER)
+        if started is not None:
+            return self._sessions.cookie(started)
+        if SESSION_END_HEADER in response.headers:
+            return self._sessions.end()
+        if route.sessions and visitor.session_id is not None:
+            return self._sessions.cookie(visitor.session_id)
+        return None
+
+
+def _response_headers(response: ClientResponse) -> Headers:
+    lower = ((name.lower(), value) for name, value in response.raw_headers)
+    return [
+        (name, value) for name, value in lower if name not in _KEPT_BACK and not name.startswith(b"access-control-")
+    ]
+
+
+async def _whole(response: ClientResponse) -> bytes:
+    """A short body. Raises Unavailable or TimedOut if the service breaks off."""
+    try:
+        return await response.read()
+    except aiohttp.ServerTimeoutError:
+        raise TimedOut from None
+    except (aiohttp.ClientError, OSError):
+        raise Unavailable from None
+
+
+async def _stream(request: Request, response: ClientResponse, send: Send) -> None:
+    """Send a long body on, chunk by chunk, at the client's pace.
+
+    It has begun, so that what goes wrong can only be said by not ending it: the connection is closed short of the
+    announced length, and no client takes the part for the whole.
+    """
+    gone = asyncio.ensure_future(_disconnected(request))
+    try:
+        async for chunk in response.content.iter_any():
+            if gone.done():
+                return
+            async with asyncio.timeout(_CHUNK_TAKEN_WITHIN):
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    except (TimeoutError, aiohttp.ClientError, OSError) as error:
+        log.warning("an answer was broken off", extra={"reason": repr(error)})
+    finally:
+        gone.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,58 @@
+"""A request as the gateway needs it: read once from the ASGI scope, in one pass over its headers."""
+
+import os
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from cv_common.errors import BadRequest
+
+from cv_gateway.routing import Route
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+
+class Request:
+    """Method, path and headers of one request, and the id it is followed by through every hop."""
+
+    __slots__ = ("headers", "id", "method", "path", "peer", "query", "receive", "route", "unread")
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.id = os.urandom(16).hex()
+        self.method: str = scope["method"]
+        # As sent, not decoded: what is routed here must be what the service routes, byte for byte.
+        self.path: str = scope["raw_path"].decode("latin-1")
+        self.query: bytes = scope["query_string"]
+        self.peer: str = (scope.get("client") or ("",))[0]
+        self.headers = _joined(scope["headers"])
+        self.receive = receive
+        self.unread = self.headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in self.headers
+        """Whether some of its body has not arrived yet, as far as anybody looked."""
+        self.route: Route | None = None
+        """Where it goes, once that is known."""
+
+    def check_host(self) -> None:
+        """Raise BadRequest unless exactly one Host came: two mean that somebody on the way was to be fooled."""
+        host = self.headers.get(b"host", b"")
+        if not host or b"," in host:
+            raise BadRequest("Exactly one Host header is required.")
+
+    def text(self, name: bytes) -> str | None:
+        """A header's value as text, or None."""
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+
+def _joined(pairs: Headers) -> dict[bytes, bytes]:
+    """Headers by lower-case name; a name that comes twice has its values joined, as HTTP reads it."""
+    headers: dict[bytes, bytes] = {}
+    for name, value in pairs:
+        if name in headers:
+            separator = b"; " if name == b"cookie" else b", "
+            headers[name] += separator + value
+        else:
+            headers[name] = value
+    return headers

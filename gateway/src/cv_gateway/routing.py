@@ -1,0 +1,86 @@
+"""What is public: a prefix, the service behind it, and the figures of the endpoints that differ.
+
+This is the only list. A path that is not under one of these prefixes does not exist, so `/internal/` cannot be
+reached, and neither can a service's health, metrics or schema.
+"""
+
+import re
+from dataclasses import dataclass, replace
+
+from cv_common.errors import NotFound
+
+from cv_gateway.settings import Settings
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+# No percent sign, no empty, `.` or `..` segment: what two parsers could read in two ways is not found at all.
+_PLAIN = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[\w.~:@!$&'()*+,;=-]+)*/?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a request goes, and what it may cost."""
+
+    service: str
+    prefix: str
+    read_timeout: float
+    body_limit: int
+    multipart_limit: int
+    private: bool = False
+    """Whether a path names somebody's file, so that it is never written to a log."""
+    identified: bool = True
+    """Whether the service is told who is asking; public media are nobody's."""
+    reads_token: bool = True
+    """Whether an access token counts; login, register, refresh and the webhook ignore it."""
+    sessions: bool = False
+    """Whether a visit prolongs the anonymous session's cookie."""
+
+
+class Router:
+    """Finds the route of a path: the endpoints with figures of their own, then the longest public prefix."""
+
+    def __init__(self, settings: Settings) -> None:
+        limits = (settings.read_timeout, settings.body_limit, settings.body_limit)
+        auth = Route("auth", "/api/auth/", *limits)
+        templates = Route("templates", "/api/templates/", *limits)
+        resumes = replace(
+            Route("resumes", "/api/resumes/", *limits),
+            sessions=True,
+            multipart_limit=settings.photo_body_limit,
+        )
+        payments = Route("payments", "/api/payments/", *limits, sessions=True)
+        media = (
+            Route("templates", "/media/templates/", *limits, identified=False),
+            Route("resumes", "/media/resumes/photos/", *limits, identified=False, private=True),
+            Route("renderer", "/media/resumes/pdfs/", *limits, identified=False, private=True),
+        )
+        linkedin = replace(resumes, read_timeout=settings.import_timeout, multipart_limit=settings.import_body_limit)
+        endpoints = {
+            r"/api/auth/(login|register|refresh)/": replace(auth, reads_token=False),
+            r"/api/resumes/import_linkedin/": linkedin,
+            r"/api/resumes/\d+/export_pdf/": replace(resumes, read_timeout=settings.export_timeout),
+            r"/api/payments/create-checkout/": replace(payments, read_timeout=settings.checkout_timeout),
+            r"/api/payments/webhook/": replace(payments, reads_token=False),
+        }
+        self._endpoints = [(re.compile(pattern), route) for pattern, route in endpoints.items()]
+        public = (auth, templates, resumes, payments, *media)
+        self._longest_first = sorted(public, key=lambda route: -len(route.prefix))
+
+    def find(self, path: str) -> Route:
+        """The route of a path in the form that `normalised` gives. Raises NotFound."""
+        for pattern, route in self._endpoints:
+            if pattern.fullmatch(path):
+                return route
+        for route in self._longest_first:
+            if path.startswith(route.prefix):
+                return route
+        raise NotFound
+
+
+def normalised(path: str) -> str:
+    """A request's path as it is routed and passed on: `/api/` paths end in a slash. Raises NotFound."""
+    if not _PLAIN.fullmatch(path):
+        raise NotFound
+    if path.startswith("/api/") and not path.endswith("/"):
+        return path + "/"
+    return path

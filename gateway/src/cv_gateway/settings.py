@@ -1,0 +1,69 @@
+"""Every environment variable of the gateway, typed, read once."""
+
+from ipaddress import IPv4Network, IPv6Network
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from cv_common.settings import ServiceSettings
+from pydantic import Field, StringConstraints
+
+_MIB = 1024 * 1024
+
+SessionKey = Annotated[str, StringConstraints(min_length=32)]
+
+
+class Settings(ServiceSettings):
+    """Addresses of the services, secrets of the edge, and the figures that bound a request."""
+
+    identity_public_keys: dict[str, str] = Field(default_factory=dict)
+    """The gateway believes nobody's identity token: it makes them."""
+
+    auth_url: str
+    templates_url: str
+    resumes_url: str
+    payments_url: str
+    renderer_url: str
+
+    session_keys: Annotated[tuple[SessionKey, ...], Field(min_length=1)]
+    """Secrets of the session cookie's signature: the first signs, all verify."""
+    session_cookie_samesite: Literal["Lax", "Strict", "None"] = "Lax"
+    session_cookie_max_age: int = 90 * 24 * 3600
+    """Seconds; rolling, as long as anonymous CVs are kept."""
+
+    cors_allowed_origins: tuple[str, ...] = ()
+    """Origins of frontends, such as `https://cv.example`; the public URL's own origin is always one."""
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Networks of the ingress: only from there is `X-Forwarded-For` believed."""
+
+    ops_host: str = "127.0.0.1"
+    ops_port: int | None = None
+    """The unpublished port of `/metrics` and `/readyz`; none: not served."""
+
+    body_limit: int = _MIB
+    photo_body_limit: int = 6 * _MIB
+    """For multipart bodies of CVs, which bring a photo."""
+    import_body_limit: int = 20 * _MIB
+    body_grace: float = 10
+    """Seconds that a request's body may take whatever its size, before `body_rate` counts."""
+    body_rate: int = 16 * 1024
+    """Bytes a second that a body must keep up with after its grace."""
+
+    connect_timeout: float = 1
+    read_timeout: float = 10
+    """Seconds of silence of a service, before 504."""
+    checkout_timeout: float = 20
+    import_timeout: float = 30
+    export_timeout: float = 60
+    requests_per_service: int = 256
+    """Requests that may wait for one service at a time; more are refused, so that a slow one holds up no other."""
+
+    @property
+    def https(self) -> bool:
+        """Whether browsers reach the system by https."""
+        return urlsplit(self.public_base_url).scheme == "https"
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """Every origin that may send cookies: the frontends and the public URL's own."""
+        public = urlsplit(self.public_base_url)
+        return frozenset({f"{public.scheme}://{public.netloc}", *self.cors_allowed_origins})

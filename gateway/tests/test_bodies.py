@@ -1,0 +1,207 @@
+"""Bodies on their way in: whole or streamed, but never too big and never too slow."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+
+from gateway.tests.conftest import MakeGateway
+from gateway.tests.world import FakeService, RunningGateway
+
+Services = dict[str, FakeService]
+
+MIB = 1024 * 1024
+TOO_LARGE = b'{"detail":"The request is too large."}'
+FORM = {"Content-Type": "multipart/form-data; boundary=x"}
+TEXT = {"Content-Type": "application/json"}
+
+
+def head(path: str, *lines: str) -> bytes:
+    return "\r\n".join([f"POST {path} HTTP/1.1", "Host: localhost", *lines, "", ""]).encode()
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 65_537, 1_000_000])
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_body_arrives_as_it_was_sent(
+    gateway: RunningGateway, services: Services, size: int, chunked: bool
+) -> None:
+    body = bytes(range(256)) * (size // 256 + 1)
+    body = body[:size]
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, size, 10_000):
+            yield body[start : start + 10_000]
+
+    await gateway.client.post("/api/resumes/", content=pieces() if chunked else body, headers=TEXT)
+
+    (received,) = services["resumes"].received
+    assert received.body == body
+    assert received.headers.get("Content-Type") == "application/json"
+
+
+async def test_a_long_body_is_streamed_not_gathered(gateway: RunningGateway, services: Services) -> None:
+    first_seen = asyncio.Event()
+
+    async def count(request: web.Request) -> web.StreamResponse:
+        total = 0
+        async for chunk in request.content.iter_any():
+            total += len(chunk)
+            first_seen.set()
+        return web.json_response({"total": total, "length": request.headers.get("Content-Length")})
+
+    async def halves() -> AsyncIterator[bytes]:
+        yield b"x" * 300_000
+        # The second half is written only when the service has seen some of the first.
+        await first_seen.wait()
+        yield b"x" * 300_000
+
+    services["resumes"].respond = count
+    answer = await gateway.client.post("/api/resumes/", content=halves(), headers={"Content-Length": "600000"})
+
+    assert answer.json() == {"total": 600_000, "length": "600000"}
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "limit"),
+    [
+        ("/api/resumes/", TEXT, MIB),
+        ("/api/resumes/", FORM, 6 * MIB),
+        ("/api/resumes/7/", FORM, 6 * MIB),
+        ("/api/resumes/import_linkedin/", TEXT, MIB),
+        ("/api/resumes/import_linkedin/", FORM, 20 * MIB),
+        ("/api/auth/register/", FORM, MIB),
+        ("/api/payments/webhook/", TEXT, MIB),
+    ],
+)
+async def test_each_path_has_its_limit(
+    gateway: RunningGateway, services: Services, path: str, headers: dict[str, str], limit: int
+) -> None:
+    async def sizes(size: int) -> list[int]:
+        declared = await gateway.client.post(path, content=b"x" * size, headers=headers)
+
+        async def pieces() -> AsyncIterator[bytes]:
+            for start in range(0, size, 100_000):
+                yield b"x" * min(100_000, size - start)
+
+        chunked = await gateway.client.post(path, content=pieces(), headers=headers)
+        return [declared.status_code, chunked.status_code]
+
+    assert await sizes(limit) == [200, 200]
+    assert await sizes(limit + 1) == [413, 413]
+    assert all(len(each.body) == limit for each in services[path.split("/")[2]].received)
+
+
+async def test_200_mb_are_refused_before_they_are_sent(gateway: RunningGateway, services: Services) -> None:
+    answer = await gateway.raw(head("/api/resumes/", "Content-Length: 200000000") + b"x" * 1000)
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert answer.endswith(TOO_LARGE)
+    assert not services["resumes"].received
+
+
+async def test_who_asks_before_sending_is_told_at_once(gateway: RunningGateway) -> None:
+    answer = await gateway.raw(head("/api/resumes/", "Content-Length: 200000000", "Expect: 100-continue"))
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+async def test_a_chunked_body_without_end_is_cut_at_the_limit(gateway: RunningGateway, services: Services) -> None:
+    chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(head("/api/resumes/", "Transfer-Encoding: chunked"))
+    sent = 0
+
+    async def send_without_end() -> None:
+        nonlocal sent
+        while True:
+            writer.write(chunk)
+            await writer.drain()
+            sent += 0x10000
+
+    sending = asyncio.create_task(send_without_end())
+    async with asyncio.timeout(10):
+        answer = await reader.readuntil(TOO_LARGE)
+    sending.cancel()
+    writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert sent < 20 * MIB
+    assert not services["resumes"].received
+
+
+async def test_a_dripping_body_is_given_up(make_gateway: MakeGateway, services: Services) -> None:
+    gateway = await make_gateway(BODY_GRACE="0.5", BODY_RATE="1000")
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(head("/api/resumes/", "Content-Length: 100000"))
+
+    async def drip() -> None:
+        while True:
+            writer.write(b"x")
+            await asyncio.sleep(0.05)
+
+    dripping = asyncio.create_task(drip())
+    async with asyncio.timeout(10):
+        answer = await reader.readuntil(b"}")
+    dripping.cancel()
+    writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b'{"detail":"The request body arrived too slowly."}' in answer
+    assert not services["resumes"].received
+
+
+async def test_a_long_body_that_stalls_half_way_is_given_up(make_gateway: MakeGateway, services: Services) -> None:
+    gateway = await make_gateway(BODY_GRACE="0.5", BODY_RATE="1000000")
+    sent = head("/api/resumes/", "Content-Length: 1000000", "Connection: close") + b"x" * 200_000
+    answer = await gateway.raw(sent)
+
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert not services["resumes"].received
+
+
+async def test_an_honest_slow_body_is_waited_for(make_gateway: MakeGateway, services: Services) -> None:
+    gateway = await make_gateway(BODY_GRACE="0.5", BODY_RATE="1000")
+
+    async def slowly() -> AsyncIterator[bytes]:
+        for _ in range(8):
+            yield b"x" * 1000
+            await asyncio.sleep(0.15)
+
+    began = time.monotonic()
+    answer = await gateway.client.post("/api/resumes/", content=slowly())
+
+    assert answer.status_code == 200
+    assert time.monotonic() - began > 0.5
+    assert len(services["resumes"].received[0].body) == 8000
+
+
+async def test_a_client_that_leaves_while_sending_leaves_nothing_behind(
+    gateway: RunningGateway, services: Services
+) -> None:
+    broken_off = asyncio.Event()
+
+    async def read(request: web.Request) -> web.StreamResponse:
+        try:
+            await request.read()
+        except (ConnectionError, web.HTTPException, asyncio.CancelledError):
+            broken_off.set()
+            raise
+        return web.json_response({"complete": True})
+
+    services["resumes"].respond = read
+    _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(head("/api/resumes/", "Content-Length: 900000") + b"x" * 500_000)
+    await writer.drain()
+    writer.close()
+
+    async with asyncio.timeout(10):
+        await broken_off.wait()
+
+
+async def test_a_length_that_is_no_number_reaches_nobody(gateway: RunningGateway, services: Services) -> None:
+    answer = await gateway.raw(head("/api/resumes/", "Content-Length: 1e3", "Connection: close"))
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert not services["resumes"].received

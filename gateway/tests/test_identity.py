@@ -1,0 +1,404 @@
+"""Access token and session cookie in, one signed identity token out, and nothing of what outsiders claim to be."""
+
+import base64
+import hmac
+import json
+import time
+from typing import Any
+
+import jwt
+import pytest
+from aiohttp import web
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cv_common.identity import private_key
+from cv_common.testing.serving import eventually
+
+from gateway.tests.conftest import MakeGateway
+from gateway.tests.world import SESSION_KEY, AuthKeys, FakeService, RunningGateway
+
+Services = dict[str, FakeService]
+
+BAD_TOKEN = {
+    "detail": "Given token not valid for any token type",
+    "code": "token_not_valid",
+    "messages": [{"token_class": "AccessToken", "token_type": "access", "message": "Token is invalid"}],
+}
+SESSION_ID = "AbcDefGhiJklMnoPqrStuVwxYz01234_"
+
+
+def signed(session_id: str, key: str = SESSION_KEY) -> str:
+    digest = hmac.digest(key.encode(), session_id.encode(), "sha256")
+    return f"{session_id}.{base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def cookie(value: str) -> dict[str, str]:
+    return {"Cookie": f"sessionid={value}"}
+
+
+async def test_a_user_is_passed_on_by_an_identity_token_for_the_receiving_service(
+    gateway: RunningGateway, services: Services, auth_keys: AuthKeys
+) -> None:
+    await gateway.client.get("/api/resumes/", headers=bearer(auth_keys.token(user_id=42)))
+
+    (received,) = services["resumes"].received
+    caller = received.caller(gateway.public_key)
+    assert (caller.issuer, caller.user_id, caller.session_id) == ("gateway", 42, None)
+    assert "Authorization" not in received.headers
+
+
+async def test_a_visitor_without_token_or_cookie_is_nobody(gateway: RunningGateway, services: Services) -> None:
+    await gateway.client.get("/api/resumes/")
+
+    caller = services["resumes"].received[0].caller(gateway.public_key)
+    assert (caller.user_id, caller.session_id) == (None, None)
+
+
+async def test_identity_tokens_live_a_minute_and_are_used_again(gateway: RunningGateway, services: Services) -> None:
+    for _ in range(2):
+        await gateway.client.get("/api/resumes/")
+
+    first, second = (each.headers["X-Identity"] for each in services["resumes"].received)
+    claims = jwt.decode(first, options={"verify_signature": False})
+    assert claims["exp"] - claims["iat"] == 60
+    assert first == second
+
+
+def forged_tokens(keys: AuthKeys) -> dict[str, str]:
+    now = int(time.time())
+    header, _, signature = keys.token().split(".")
+    other_payload = base64.urlsafe_b64encode(json.dumps(keys.claims(user_id=1)).encode()).rstrip(b"=").decode()
+    public = private_key(keys.seeds["first"]).public_key()
+    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    raw = public.public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+    def hs256(secret: bytes) -> str:
+        head = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT","kid":"first"}').rstrip(b"=").decode()
+        mac = hmac.digest(secret, f"{head}.{other_payload}".encode(), "sha256")
+        return f"{head}.{other_payload}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
+
+    return {
+        "tampered": f"{header}.{other_payload}.{signature}",
+        "alg none": jwt.encode(keys.claims(), "", algorithm="none", headers={"kid": "first"}),
+        "HS256 with the public key": hs256(pem),
+        "HS256 with the raw public key": hs256(raw),
+        "without kid": jwt.encode(keys.claims(), private_key(keys.seeds["first"]), algorithm="EdDSA"),
+        "kid as path": jwt.encode(
+            keys.claims(), private_key(keys.seeds["first"]), algorithm="EdDSA", headers={"kid": "../../dev/null"}
+        ),
+        "kid as number": jwt.encode({}, private_key(keys.seeds["first"]), algorithm="EdDSA").replace(
+            "eyJ", "eyJraWQiOjF9", 1
+        ),
+        "another issuer": keys.token(iss="gateway"),
+        "without expiry": keys.token(exp=None),
+        "from the future": keys.token(iat=now + 3600, nbf=now + 3600),
+        "user id is no number": keys.token(user_id="x"),
+        "user id is nothing": keys.token(user_id=""),
+        "not a token": "x",
+        "three dots": "...",
+        "very long": "a" * 20_000,
+    }
+
+
+@pytest.mark.parametrize("name", list(forged_tokens(AuthKeys())))
+async def test_a_forged_token_is_refused_in_simplejwts_words(
+    gateway: RunningGateway, services: Services, auth_keys: AuthKeys, name: str
+) -> None:
+    answer = await gateway.client.get("/api/templates/", headers=bearer(forged_tokens(auth_keys)[name]))
+
+    assert answer.status_code == 401
+    assert answer.json() == BAD_TOKEN
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="api"'
+    assert not services["templates"].received
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"exp": int(time.time()) - 60}, "Token is expired"),
+        ({"token_type": "refresh"}, "Token has wrong type"),
+    ],
+)
+async def test_a_genuine_token_that_does_not_count_is_refused(
+    gateway: RunningGateway, auth_keys: AuthKeys, changes: dict[str, Any], message: str
+) -> None:
+    answer = await gateway.client.get("/api/resumes/", headers=bearer(auth_keys.token(**changes)))
+
+    assert answer.status_code == 401
+    assert answer.json()["messages"][0]["message"] == message
+
+
+async def test_clocks_may_differ_by_half_a_minute(gateway: RunningGateway, auth_keys: AuthKeys) -> None:
+    just_expired = auth_keys.token(exp=int(time.time()) - 10)
+
+    assert (await gateway.client.get("/api/resumes/", headers=bearer(just_expired))).status_code == 200
+
+
+async def test_a_remembered_token_is_still_refused_once_it_has_expired(
+    gateway: RunningGateway, auth_keys: AuthKeys
+) -> None:
+    # Inside the leeway for a second: verified and remembered, then expired for good.
+    token = auth_keys.token(exp=int(time.time()) - 29)
+
+    async def status() -> int:
+        return (await gateway.client.get("/api/resumes/", headers=bearer(token))).status_code
+
+    assert await status() == 200
+
+    async def refused() -> bool:
+        return await status() == 401
+
+    await eventually(refused)
+
+
+@pytest.mark.parametrize(
+    ("authorization", "code"),
+    [("Bearer", "bad_authorization_header"), ("Bearer a b", "bad_authorization_header")],
+)
+async def test_an_authorization_header_that_is_not_two_words_is_refused(
+    gateway: RunningGateway, authorization: str, code: str
+) -> None:
+    answer = await gateway.client.get("/api/resumes/", headers={"Authorization": authorization})
+
+    assert answer.status_code == 401
+    assert answer.json() == {"detail": "Authorization header must contain two space-delimited values", "code": code}
+
+
+async def test_another_scheme_is_no_access_token(gateway: RunningGateway, services: Services) -> None:
+    answer = await gateway.client.get("/api/resumes/", headers={"Authorization": "Basic dTpw"})
+
+    assert answer.status_code == 200
+    assert services["resumes"].received[0].caller(gateway.public_key).user_id is None
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/auth/login/", "/api/auth/register/", "/api/auth/refresh/", "/api/payments/webhook/"]
+)
+async def test_endpoints_that_ignore_the_token_hear_of_the_session_only(
+    gateway: RunningGateway, services: Services, auth_keys: AuthKeys, path: str
+) -> None:
+    for token in ("bad", auth_keys.token()):
+        answer = await gateway.client.post(path, headers={**bearer(token), **cookie(signed(SESSION_ID))})
+        assert answer.status_code == 200
+
+    for received in services[path.split("/")[2]].received:
+        caller = received.caller(gateway.public_key)
+        assert (caller.user_id, caller.session_id) == (None, SESSION_ID)
+
+
+async def test_media_are_nobodys(gateway: RunningGateway, services: Services) -> None:
+    headers = {**bearer("bad"), **cookie(signed(SESSION_ID))}
+    answer = await gateway.client.get("/media/resumes/pdfs/token/cv.pdf", headers=headers)
+
+    assert answer.status_code == 200
+    assert "set-cookie" not in answer.headers
+    assert "X-Identity" not in services["renderer"].received[0].headers
+
+
+async def test_a_key_that_auth_begins_to_sign_with_is_fetched(make_gateway: MakeGateway) -> None:
+    keys = AuthKeys()
+    auth = FakeService("auth", keys)
+    await auth.start()
+    gateway = await make_gateway({"auth": auth})
+    keys.seeds["second"] = AuthKeys().seeds["first"]
+
+    async def accepted() -> bool:
+        answer = await gateway.client.get("/api/resumes/", headers=bearer(keys.token(kid="second")))
+        return answer.status_code == 200
+
+    # Not at once: keys were fetched a moment ago, at the start.
+    await eventually(accepted, within=15)
+    await auth.stop()
+
+
+async def test_invented_key_ids_do_not_keep_auth_busy(gateway: RunningGateway, auth_keys: AuthKeys) -> None:
+    auth_keys.seeds["unknown"] = AuthKeys().seeds["first"]
+    token = auth_keys.token(kid="unknown")
+    del auth_keys.seeds["unknown"]
+    before = auth_keys.fetches
+    for _ in range(20):
+        assert (await gateway.client.get("/api/resumes/", headers=bearer(token))).json() == BAD_TOKEN
+
+    assert auth_keys.fetches - before <= 1
+
+
+async def test_while_auth_is_down_known_keys_go_on_and_unknown_ones_are_a_503(make_gateway: MakeGateway) -> None:
+    keys = AuthKeys()
+    auth = FakeService("auth", keys)
+    await auth.start()
+    gateway = await make_gateway({"auth": auth})
+    await auth.stop()
+    keys.seeds["second"] = AuthKeys().seeds["first"]
+
+    known = await gateway.client.get("/api/resumes/", headers=bearer(keys.token()))
+    assert known.status_code == 200
+
+    async def unavailable() -> bool:
+        answer = await gateway.client.get("/api/resumes/", headers=bearer(keys.token(kid="second")))
+        return answer.status_code == 503 and "retry-after" in answer.headers
+
+    await eventually(unavailable, within=15)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "X-Identity",
+        "x_identity",
+        "X-Request-Id",
+        "X-Session-Start",
+        "X-Session-End",
+        "X-User",
+        "X-User-Id",
+        "X_User_Id",
+        "X-Forwarded-For",
+        "X-Forwarded-Host",
+        "X-Forwarded-Proto",
+        "Forwarded",
+        "X-Real-Ip",
+        "X-Original-Url",
+        "X-Http-Method-Override",
+        "Proxy-Authorization",
+        "Via",
+        "Te",
+        "Upgrade",
+        "Cookie",
+    ],
+)
+async def test_no_header_from_outside_can_pose_as_somebody(
+    gateway: RunningGateway, services: Services, header: str
+) -> None:
+    await gateway.client.get("/api/resumes/", headers=[(header, "evil"), (header, "evil-too")])
+
+    (received,) = services["resumes"].received
+    assert not any("evil" in value for value in received.headers.values())
+    assert received.caller(gateway.public_key).user_id is None
+
+
+async def test_a_connection_header_cannot_take_the_identity_away(gateway: RunningGateway, services: Services) -> None:
+    await gateway.client.get("/api/resumes/", headers={"Connection": "close, X-Identity, X-Request-Id"})
+
+    received = services["resumes"].received[0]
+    assert received.caller(gateway.public_key).issuer == "gateway"
+    assert received.headers["X-Request-Id"]
+
+
+async def test_a_service_starts_a_session_and_the_visitor_gets_its_signed_cookie(
+    gateway: RunningGateway, services: Services
+) -> None:
+    async def start(_: web.Request) -> web.StreamResponse:
+        return web.json_response({"id": 1}, status=201, headers={"X-Session-Start": SESSION_ID})
+
+    services["resumes"].respond = start
+    answer = await gateway.client.post("/api/resumes/", json={})
+
+    assert answer.headers.get_list("set-cookie") == [
+        f"sessionid={signed(SESSION_ID)}; Max-Age=7776000; Path=/; HttpOnly; SameSite=Lax"
+    ]
+    assert "x-session-start" not in answer.headers
+
+
+async def test_the_cookie_is_the_session_and_every_visit_prolongs_it(
+    gateway: RunningGateway, services: Services
+) -> None:
+    for path in ("/api/resumes/", "/api/payments/create-checkout/"):
+        answer = await gateway.client.post(path, headers=cookie(signed(SESSION_ID)))
+        assert answer.headers["set-cookie"].startswith(f"sessionid={signed(SESSION_ID)}; Max-Age=7776000")
+    for path in ("/api/templates/", "/api/auth/login/"):
+        answer = await gateway.client.post(path, headers=cookie(signed(SESSION_ID)))
+        assert "set-cookie" not in answer.headers
+
+    for service in ("resumes", "payments", "templates", "auth"):
+        (received,) = services[service].received
+        assert received.caller(gateway.public_key).session_id == SESSION_ID
+        assert "Cookie" not in received.headers
+
+
+async def test_auth_ends_a_session_and_its_cookie_is_deleted(gateway: RunningGateway, services: Services) -> None:
+    async def end(_: web.Request) -> web.StreamResponse:
+        return web.json_response({}, headers={"X-Session-End": "1", "Set-Cookie": "sessionid=mine"})
+
+    services["auth"].respond = end
+    answer = await gateway.client.post("/api/auth/login/", headers=cookie(signed(SESSION_ID)))
+
+    (deleted,) = answer.headers.get_list("set-cookie")
+    assert deleted.startswith("sessionid=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/; HttpOnly")
+    assert "x-session-end" not in answer.headers
+
+
+async def test_a_user_with_a_session_cookie_is_the_user_only(
+    gateway: RunningGateway, services: Services, auth_keys: AuthKeys
+) -> None:
+    headers = {**bearer(auth_keys.token(user_id=3)), **cookie(signed(SESSION_ID))}
+    answer = await gateway.client.get("/api/resumes/", headers=headers)
+
+    caller = services["resumes"].received[0].caller(gateway.public_key)
+    assert (caller.user_id, caller.session_id) == (3, None)
+    assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        SESSION_ID,
+        f"{SESSION_ID}.",
+        f"{SESSION_ID}.AAAA",
+        f"{SESSION_ID}.é",
+        signed(SESSION_ID)[:-1],
+        signed(SESSION_ID) + "x",
+        signed("B" + SESSION_ID[1:]).replace("B", "A", 1),
+        signed(SESSION_ID, "another key, also of 32 characters or more"),
+        signed("short"),
+        signed("a" * 31 + "/"),
+        "",
+        "." * 300,
+    ],
+)
+async def test_a_cookie_that_the_gateway_did_not_sign_is_no_session(
+    gateway: RunningGateway, services: Services, value: str
+) -> None:
+    request = (
+        f"GET /api/resumes/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\nCookie: sessionid={value}\r\n\r\n".encode()
+    )
+    answer = await gateway.raw(request)
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"set-cookie" not in answer
+    assert services["resumes"].received[0].caller(gateway.public_key).session_id is None
+
+
+async def test_a_planted_cookie_does_not_hide_the_genuine_one(gateway: RunningGateway, services: Services) -> None:
+    both = f"sessionid=planted.x; theme=dark; sessionid={signed(SESSION_ID)}"
+    await gateway.client.get("/api/resumes/", headers={"Cookie": both})
+
+    assert services["resumes"].received[0].caller(gateway.public_key).session_id == SESSION_ID
+
+
+async def test_session_keys_rotate_and_an_https_cookie_is_secure(make_gateway: MakeGateway, services: Services) -> None:
+    new_key = "the next session key, 32 characters or more"
+    gateway = await make_gateway(
+        SESSION_KEYS=json.dumps([new_key, SESSION_KEY]),
+        PUBLIC_BASE_URL="https://cv.example",
+        SESSION_COOKIE_SAMESITE="None",
+    )
+    answer = await gateway.client.get("/api/resumes/", headers=cookie(signed(SESSION_ID)))
+
+    assert answer.headers["set-cookie"] == (
+        f"sessionid={signed(SESSION_ID, new_key)}; Max-Age=7776000; Path=/; HttpOnly; SameSite=None; Secure"
+    )
+    assert services["resumes"].received[0].caller(gateway.public_key).session_id == SESSION_ID
+
+
+async def test_a_service_that_names_no_session_id_sets_no_cookie(gateway: RunningGateway, services: Services) -> None:
+    async def start(_: web.Request) -> web.StreamResponse:
+        return web.json_response({}, headers={"X-Session-Start": "x; Domain=evil.example"})
+
+    services["resumes"].respond = start
+    answer = await gateway.client.post("/api/resumes/", json={})
+
+    assert answer.status_code == 500
+    assert answer.json() == {"detail": "A server error occurred."}
+    assert "set-cookie" not in answer.headers

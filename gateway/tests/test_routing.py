@@ -1,0 +1,99 @@
+"""What is public goes to its service, and nothing else exists."""
+
+import httpx
+import pytest
+
+from gateway.tests.world import FakeService, RunningGateway
+
+Services = dict[str, FakeService]
+
+
+@pytest.mark.parametrize(
+    ("path", "service"),
+    [
+        ("/api/auth/profile/", "auth"),
+        ("/api/templates/", "templates"),
+        ("/api/resumes/1/", "resumes"),
+        ("/api/payments/webhook/", "payments"),
+        ("/media/templates/modern.png", "templates"),
+        ("/media/resumes/photos/abc/john.jpg", "resumes"),
+        ("/media/resumes/pdfs/abc/john_doe_cv_20251029.pdf", "renderer"),
+    ],
+)
+async def test_each_public_prefix_goes_to_its_service(
+    gateway: RunningGateway, services: Services, path: str, service: str
+) -> None:
+    answer = await gateway.client.get(path)
+
+    assert answer.json() == {"service": service}
+    assert services[service].received[0].path == path
+
+
+async def test_a_missing_trailing_slash_is_added_without_a_redirect_that_would_lose_the_body(
+    gateway: RunningGateway, services: Services
+) -> None:
+    answer = await gateway.client.post("/api/resumes?x=1", json={"title": "Lead"})
+
+    assert answer.status_code == 200
+    (received,) = services["resumes"].received
+    assert (received.path, received.body) == ("/api/resumes/?x=1", b'{"title":"Lead"}')
+
+
+async def test_head_is_a_get_whose_body_is_dropped(gateway: RunningGateway, services: Services) -> None:
+    answer = await gateway.client.head("/api/templates/")
+
+    assert services["templates"].received[0].method == "GET"
+    assert answer.content == b""
+    assert answer.headers["content-length"] == str(len(b'{"service": "templates"}'))
+
+
+async def test_a_query_arrives_byte_for_byte(gateway: RunningGateway, services: Services) -> None:
+    query = "a=%2F..%2F&b=%C3%A9&c=1+2&&d"
+    await gateway.client.get(httpx.URL(f"http://127.0.0.1:{gateway.port}/api/resumes/", query=query.encode()))
+
+    assert services["resumes"].received[0].path == f"/api/resumes/?{query}"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/internal/resumes/1/",
+        "/api/internal/resumes/1/",
+        "/api/resumes/../../internal/resumes/1/",
+        "/api/resumes/./1/",
+        "/api/resumes/%2e%2e/%2e%2e/internal/resumes/1/",
+        "/api/resumes/..%2f..%2finternal/resumes/1/",
+        "/api/resumes//internal/",
+        "//internal/resumes/1/",
+        "/api/resumes/1\\..\\internal",
+        "/api/resumes/%00",
+        "/api/resumes/é/",
+        "/API/resumes/",
+        "/api/",
+        "/api/resumesX/",
+        "/api/nothing/",
+        "/media/",
+        "/media/resumes/pdfs/../../../internal/",
+        "/readyz",
+        "/metrics",
+        "/openapi.json",
+        "/.well-known/jwks.json",
+    ],
+)
+async def test_what_is_not_public_is_not_found(gateway: RunningGateway, services: Services, path: str) -> None:
+    request = b"GET " + path.encode() + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    answer = await gateway.raw(request)
+
+    assert answer.startswith(b"HTTP/1.1 404 ")
+    assert answer.endswith(b'{"detail":"Not found."}')
+    assert not any(service.received for service in services.values())
+
+
+@pytest.mark.parametrize("method", ["get", "TRACE", "PROPFIND"])
+async def test_an_unknown_method_reaches_no_service(gateway: RunningGateway, services: Services, method: str) -> None:
+    request = f"{method} /api/templates/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+    answer = await gateway.raw(request)
+
+    assert answer.startswith(b"HTTP/1.1 405 ")
+    assert f'{{"detail":"Method \\"{method}\\" not allowed."}}'.encode() in answer
+    assert not services["templates"].received

@@ -1,0 +1,226 @@
+"""Services that are down, slow, or break off: an answer in time, the right one, and nothing done twice."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager, suppress
+
+import pytest
+from aiohttp import web
+from cv_common.identity import generate_keys
+from cv_common.testing.ports import free_port
+from cv_gateway.services import Services
+from cv_gateway.settings import Settings
+from multidict import CIMultiDict
+
+from gateway.tests.conftest import MakeGateway
+from gateway.tests.world import SERVICES, SESSION_KEY, AuthKeys, FakeService, RunningGateway
+
+Fakes = dict[str, FakeService]
+
+UNAVAILABLE = {"detail": "Service temporarily unavailable, try again later."}
+TIMED_OUT = {"detail": "The service did not answer in time, try again later."}
+
+
+def settings(**changes: str) -> Settings:
+    """Settings of a gateway whose services are all down, but for what is given."""
+    nowhere = dict.fromkeys((f"{name.upper()}_URL" for name in SERVICES), "http://127.0.0.1:9")
+    secrets = {"IDENTITY_PRIVATE_KEY": generate_keys()[0], "SESSION_KEYS": (SESSION_KEY,)}
+    return Settings.model_validate({key.lower(): value for key, value in {**nowhere, **secrets, **changes}.items()})
+
+
+@asynccontextmanager
+async def opened(pool: Services) -> AsyncIterator[Services]:
+    await pool.open()
+    yield pool
+    await pool.close()
+
+
+async def abort(request: web.Request) -> web.StreamResponse:
+    """Break the connection without an answer."""
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE"])
+async def test_a_service_that_is_down_is_a_503_and_the_others_go_on(
+    make_gateway: MakeGateway, auth_keys: AuthKeys, method: str
+) -> None:
+    gateway = await make_gateway({"resumes": FakeService("resumes", auth_keys)})
+    answer = await gateway.client.request(method, "/api/resumes/1/", headers={"Origin": "https://cv.example"})
+
+    assert answer.status_code == 503
+    assert answer.json() == UNAVAILABLE
+    assert int(answer.headers["Retry-After"]) > 0
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://cv.example"
+    assert (await gateway.client.get("/api/templates/")).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+async def test_a_failed_connect_is_tried_again_for_any_method(
+    monkeypatch: pytest.MonkeyPatch, auth_keys: AuthKeys, method: str
+) -> None:
+    templates = FakeService("templates", auth_keys)
+
+    async def come_up(_: float) -> None:
+        await templates.start()
+
+    monkeypatch.setattr("cv_gateway.services.sleep", come_up)
+    async with opened(Services(settings(TEMPLATES_URL=templates.url))) as pool:
+        headers = CIMultiDict[str]()
+        response = await pool.send("templates", method, "/api/templates/", headers, b"{}", read_timeout=5)
+        response.release()
+    await templates.stop()
+
+    assert response.status == 200
+    assert [each.method for each in templates.received] == [method]
+
+
+async def test_a_silent_service_is_a_504_in_time(make_gateway: MakeGateway, services: Fakes) -> None:
+    gateway = await make_gateway(READ_TIMEOUT="0.4", EXPORT_TIMEOUT="10")
+    release = asyncio.Event()
+
+    async def wait(request: web.Request) -> web.StreamResponse:
+        if request.path.endswith("/export_pdf/"):
+            await asyncio.sleep(0.8)
+        else:
+            await release.wait()
+        return web.json_response({})
+
+    services["resumes"].respond = wait
+    silent = await gateway.client.get("/api/resumes/")
+    export = await gateway.client.post("/api/resumes/1/export_pdf/")
+    release.set()
+
+    assert silent.status_code == 504
+    assert silent.json() == TIMED_OUT
+    assert int(silent.headers["Retry-After"]) > 0
+    assert export.status_code == 200
+
+
+async def test_a_slow_service_does_not_use_up_the_places_of_the_others(
+    make_gateway: MakeGateway, services: Fakes
+) -> None:
+    gateway = await make_gateway(REQUESTS_PER_SERVICE="3")
+    release, full = asyncio.Event(), asyncio.Barrier(4)
+
+    async def wait(_: web.Request) -> web.StreamResponse:
+        await full.wait()
+        await release.wait()
+        return web.json_response({})
+
+    services["resumes"].respond = wait
+    held = [asyncio.create_task(gateway.client.get("/api/resumes/")) for _ in range(3)]
+    async with asyncio.timeout(10):
+        await full.wait()
+    refused = await gateway.client.get("/api/resumes/")
+    other = await gateway.client.get("/api/templates/")
+    release.set()
+
+    assert (refused.status_code, refused.json()) == (503, UNAVAILABLE)
+    assert other.status_code == 200
+    assert [(await each).status_code for each in held] == [200, 200, 200]
+    services["resumes"].respond = None
+    assert (await gateway.client.get("/api/resumes/")).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+async def test_a_write_that_broke_off_is_never_sent_twice(
+    gateway: RunningGateway, services: Fakes, method: str
+) -> None:
+    async def record_and_abort(request: web.Request) -> web.StreamResponse:
+        await services["resumes"].record(request)
+        return await abort(request)
+
+    services["resumes"].respond = record_and_abort
+    answer = await gateway.client.request(method, "/api/resumes/1/", content=b"{}")
+
+    assert answer.status_code == 503
+    assert len(services["resumes"].received) == 1
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_read_that_broke_off_is_sent_once_more(gateway: RunningGateway, services: Fakes, method: str) -> None:
+    async def abort_first(request: web.Request) -> web.StreamResponse:
+        await services["resumes"].record(request)
+        if len(services["resumes"].received) == 1:
+            return await abort(request)
+        return web.json_response({"second": True})
+
+    services["resumes"].respond = abort_first
+    answer = await gateway.client.request(method, "/api/resumes/1/")
+
+    assert answer.status_code == 200
+    assert len(services["resumes"].received) == 2
+
+
+async def test_connections_that_the_service_closed_meanwhile_cost_no_write(
+    make_gateway: MakeGateway, auth_keys: AuthKeys
+) -> None:
+    payments = FakeService("payments", auth_keys)
+    await payments.start()
+    gateway = await make_gateway({"payments": payments})
+    for _ in range(5):
+        answers = await asyncio.gather(*(gateway.client.post("/api/payments/webhook/") for _ in range(8)))
+        assert {answer.status_code for answer in answers} == {200}
+        # Closes every kept-alive connection of the gateway's pool, as a restart does.
+        await payments.stop()
+        await payments.start()
+    await payments.stop()
+
+
+async def test_a_short_answer_that_breaks_off_is_a_503_not_a_torn_200(gateway: RunningGateway, services: Fakes) -> None:
+    async def tear(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "1000"})
+        await response.prepare(request)
+        await response.write(b"x" * 10)
+        return await abort(request)
+
+    services["resumes"].respond = tear
+    answer = await gateway.client.get("/api/resumes/")
+
+    assert (answer.status_code, answer.json()) == (503, UNAVAILABLE)
+
+
+@pytest.mark.parametrize("length", ["Content-Length: 1000000", None])
+async def test_a_long_answer_that_breaks_off_cannot_be_taken_for_the_whole(
+    gateway: RunningGateway, services: Fakes, length: str | None
+) -> None:
+    async def tear(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        if length:
+            response.content_length = 1_000_000
+        else:
+            response.enable_chunked_encoding()
+        await response.prepare(request)
+        await response.write(b"x" * 100_000)
+        return await abort(request)
+
+    services["renderer"].respond = tear
+    request = b"GET /media/resumes/pdfs/a/cv.pdf HTTP/1.1\r\nHost: x\r\n\r\n"
+    answer = await gateway.raw(request)
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.count(b"x") < 200_000
+    assert not answer.endswith(b"0\r\n\r\n")
+
+
+async def test_a_connect_that_nobody_answers_is_a_503_in_seconds(
+    make_gateway: MakeGateway, auth_keys: AuthKeys
+) -> None:
+    with ExitStack() as stack:
+        # A listener whose queue is full: the kernel drops further connects without a word.
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", free_port()), backlog=0))
+        address = listener.getsockname()
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            with suppress(BlockingIOError):
+                filler.connect(address)
+        silent = FakeService("resumes", auth_keys, port=address[1])
+        gateway = await make_gateway({"resumes": silent}, CONNECT_TIMEOUT="0.3")
+        async with asyncio.timeout(10):
+            answer = await gateway.client.post("/api/resumes/")
+
+    assert (answer.status_code, answer.json()) == (503, UNAVAILABLE)

@@ -1,0 +1,175 @@
+"""What surrounds the gateway under test: services that echo what they received, auth's keys, and the gateway itself."""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import jwt
+from aiohttp import web
+from cv_common.identity import Caller, Verifier, generate_keys, private_key, public_of
+from cv_common.testing.ports import free_port
+from cv_common.testing.processes import Keeper, Program, answers
+
+SERVICES = ("auth", "templates", "resumes", "payments", "renderer")
+SESSION_KEY = "the first session key, 32 characters or more"
+FRONTEND = "https://cv.example"
+
+Respond = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass
+class Received:
+    """One request as a service saw it."""
+
+    service: str
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    def caller(self, gateway_key: str) -> Caller:
+        """Whom the identity token speaks for, verified as a service does it."""
+        return Verifier(self.service, {"gateway": gateway_key}).verify(self.headers.get("X-Identity"))
+
+
+@dataclass
+class FakeService:
+    """A real server that records every request, and answers it with an echo or as `respond` says."""
+
+    name: str
+    keys: "AuthKeys"
+    port: int = field(default_factory=free_port)
+    received: list[Received] = field(default_factory=list)
+    respond: Respond | None = None
+    schema: dict[str, Any] = field(default_factory=dict)
+    _runner: web.AppRunner | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        app = web.Application(client_max_size=0, handler_args={"auto_decompress": False})
+        app.router.add_get("/.well-known/jwks.json", self._jwks)
+        app.router.add_get("/openapi.json", self._openapi)
+        app.router.add_route("*", "/{path:.*}", self._answer)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True).start()
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    def reset(self) -> None:
+        self.received.clear()
+        self.respond = None
+
+    async def _jwks(self, _: web.Request) -> web.Response:
+        self.keys.fetches += 1
+        return web.json_response(self.keys.jwks())
+
+    async def _openapi(self, _: web.Request) -> web.Response:
+        return web.json_response(self.schema)
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        if self.respond is not None:
+            return await self.respond(request)
+        await self.record(request)
+        return web.json_response({"service": self.name})
+
+    async def record(self, request: web.Request) -> Received:
+        """Read a request to its end and keep it."""
+        received = Received(self.name, request.method, request.raw_path, request.headers, await request.read())
+        self.received.append(received)
+        return received
+
+
+class AuthKeys:
+    """Auth's side of access tokens: the keys it signs with, and what it publishes."""
+
+    def __init__(self) -> None:
+        self.seeds = {"first": generate_keys()[0]}
+        self.fetches = 0
+
+    def jwks(self) -> dict[str, Any]:
+        published = ((kid, public_of(seed)) for kid, seed in self.seeds.items())
+        return {"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": kid, "x": public} for kid, public in published]}
+
+    def claims(self, user_id: object = 7, **changes: Any) -> dict[str, Any]:
+        now = int(time.time())
+        claims = {"iss": "auth", "token_type": "access", "user_id": str(user_id), "sub": str(user_id), "jti": "j"}
+        return {**claims, "iat": now, "exp": now + 900, **changes}
+
+    def token(self, *, kid: str = "first", user_id: object = 7, **changes: Any) -> str:
+        claims = self.claims(user_id, **changes)
+        return jwt.encode(claims, private_key(self.seeds[kid]), algorithm="EdDSA", headers={"kid": kid})
+
+
+@dataclass
+class RunningGateway:
+    """A gateway process, its ports, what it wrote, and a client of it."""
+
+    port: int
+    ops_port: int
+    public_key: str
+    client: httpx.AsyncClient
+    lines: list[str]
+    keeper: Keeper
+
+    def log(self, request_id: str) -> list[dict[str, Any]]:
+        """The log lines of one request."""
+        parsed = [json.loads(line) for line in list(self.lines) if line.startswith("{")]
+        return [line for line in parsed if line.get("request_id") == request_id]
+
+    async def raw(self, data: bytes, *, until_closed: bool = True, within: float = 10) -> bytes:
+        """What comes back for bytes as they are: until the connection is closed, or just the first answer's head."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            writer.write(data)
+            async with asyncio.timeout(within):
+                return await reader.read() if until_closed else await reader.readuntil(b"\r\n\r\n")
+        finally:
+            writer.close()
+
+
+async def start_gateway(services: Mapping[str, FakeService], settings: Mapping[str, str]) -> RunningGateway:
+    """A gateway in front of `services`, as it is deployed, with `settings` on top of the tests' own."""
+    port, ops_port = free_port(), free_port()
+    seed, public = generate_keys()
+    environment = {
+        **os.environ,
+        **{f"{name.upper()}_URL": service.url for name, service in services.items()},
+        "IDENTITY_PRIVATE_KEY": seed,
+        "SESSION_KEYS": json.dumps([SESSION_KEY]),
+        "CORS_ALLOWED_ORIGINS": json.dumps([FRONTEND]),
+        "PUBLIC_BASE_URL": f"http://localhost:{port}",
+        "OPS_PORT": str(ops_port),
+        **settings,
+    }
+    command = [
+        sys.executable, "-m", "granian", "--interface", "asgi", "--factory", "cv_gateway.main:app",
+        "--port", str(port), "--workers", "1", "--loop", "uvloop", "--http", "1", "--runtime-mode", "st", "--no-ws",
+        "--log-level", "warning",
+    ]  # fmt: skip
+    lines: list[str] = []
+    ready = f"http://127.0.0.1:{ops_port}/readyz"
+    keeper = Keeper(
+        Program("gateway", command, environment, lambda: answers(ready)), lambda _, line: lines.append(line)
+    )
+    keeper.start()
+    await asyncio.to_thread(keeper.wait_ready)
+    client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=15)
+    return RunningGateway(port, ops_port, public, client, lines, keeper)
+
+
+async def stop_gateway(gateway: RunningGateway) -> None:
+    await gateway.client.aclose()
+    await asyncio.to_thread(gateway.keeper.stop)
