@@ -42,7 +42,7 @@ class Statement:
 
     def __init__(self, clause: Executable) -> None:
         assert isinstance(clause, ClauseElement)
-        compiled = clause.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+        compiled = clause.compile(dialect=_DIALECT)
         self.sql = str(compiled).encode()
         self._constants = {name: value for name, value in compiled.params.items() if value is not None}
 
