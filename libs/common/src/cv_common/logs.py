@@ -40,6 +40,8 @@ def configure(service: str, level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(service))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "_granian"):
+    for name in ("uvicorn", "uvicorn.error", "_granian"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
+    for name in ("httpx", "httpcore", "stripe", "uvicorn.access"):  # what they say at INFO we say ourselves, or not at all
+        logging.getLogger(name).setLevel(logging.WARNING)
