@@ -99,7 +99,7 @@ def test_a_server_error_is_replayed_for_its_key(shop: Shop) -> None:
 
 
 def test_a_key_in_use_is_a_conflict(shop: Shop) -> None:
-    shop.control("fault", path="/v1/checkout/sessions", delay=4)
+    shop.control("fault", path="/v1/checkout/sessions", delay=2)
     slow = threading.Thread(
         target=lambda: shop.client.v1.checkout.sessions.create(single(), {"idempotency_key": "k"})
     )

@@ -42,8 +42,12 @@ class Served:
 
     def stop(self) -> None:
         """Stop serving, and wait for it."""
-        self._server.should_exit = True
+        self.begin_to_stop()
         self._thread.join(PATIENCE)
+
+    def begin_to_stop(self) -> None:
+        """Stop serving, soon."""
+        self._server.should_exit = True
 
 
 class Receiver:
@@ -191,7 +195,9 @@ def running(settings: Settings, receiver: Receiver) -> Iterator[Shop]:
         yield shop
     finally:
         shop.browser.close()
-        for server in reversed(servers):
+        for server in servers:
+            server.begin_to_stop()
+        for server in servers:
             server.stop()
 
 

@@ -43,5 +43,5 @@ def configure(service: str, level: str) -> None:
     for name in ("uvicorn", "uvicorn.error", "_granian"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
-    for name in ("httpx", "httpcore", "stripe", "uvicorn.access"):  # what they say at INFO we say ourselves, or not at all
+    for name in ("httpx", "httpcore", "stripe", "uvicorn.access"):  # at INFO they repeat what we say
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -4,6 +4,7 @@ import re
 from urllib.parse import quote, urlsplit
 
 _ALLOWED = frozenset({"http", "https", "mailto", "tel"})
+_NATIONAL_ZERO = re.compile(r"(\+\d+\s*)\(0\)")
 _SHOWN_WITHOUT = re.compile(r"^https?://(www\.)?", re.IGNORECASE)
 
 
@@ -27,8 +28,8 @@ def mail_link(address: str | None) -> str:
 
 
 def phone_link(number: str | None) -> str:
-    """`tel:` for a phone number in any notation; empty when it has no digits."""
-    digits = re.sub(r"[^\d+]", "", number or "")
+    """`tel:` for a phone number in any notation (`+33 (0)6 …`); empty when it has no digits."""
+    digits = re.sub(r"[^\d+]", "", _NATIONAL_ZERO.sub(r"\1", number or ""))
     return f"tel:{digits}" if digits.strip("+") else ""
 
 

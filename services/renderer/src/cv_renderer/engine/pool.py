@@ -61,7 +61,7 @@ class Pool:
     async def start(self) -> None:
         """Warm the forkserver and make sure that it is fit. Raises EngineFailed."""
         _keep_main_out_of_children()
-        found = await asyncio.get_running_loop().run_in_executor(self._threads, self._probe)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, self.probe)
         log.info("rendering engine warmed", extra=found)
         if not found["is_warm"]:
             raise EngineFailed("the rendering engine could not be warmed")
@@ -101,6 +101,7 @@ class Pool:
     def _render(self, job: Job, output: Output) -> bytes:
         for _ in range(_TRIES):
             end = self._children.run(worker.run, (self._limits, job, output), self._limits.wall_seconds)
+            self._problem = None if end.started else "the rendering engine cannot be started"
             if end.message[:1] == worker.DONE:
                 return end.message[1:]
             if end.message[:1] == worker.REFUSED:
@@ -110,12 +111,17 @@ class Pool:
             log.warning("a renderer died", extra={"exit_code": end.exit_code})
         raise EngineFailed("The document could not be rendered.")
 
-    def _probe(self) -> dict[str, Any]:
+    def probe(self) -> dict[str, Any]:
+        """What a child says of itself. Raises EngineFailed."""
         end = self._children.run(worker.probe, (), _START_SECONDS)
         if not end.message:
             raise EngineFailed("the rendering engine does not start; is pango installed? What it said is above")
         found: dict[str, Any] = json.loads(end.message)
         return found
+
+    def running(self) -> set[int]:
+        """The ids of the processes that render at this moment."""
+        return self._children.running.copy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +131,7 @@ class _End:
     message: bytes
     exit_code: int | None
     took_too_long: bool
+    started: bool = True
 
 
 class _Children:
@@ -135,6 +142,7 @@ class _Children:
         self._context.set_forkserver_preload([_PRELOAD])
         # multiprocessing looks after all children whenever one starts: threads must not do that at the same time.
         self._lock = threading.Lock()
+        self.running: set[int] = set()
 
     def run(self, target: Any, arguments: tuple[Any, ...], seconds: float) -> _End:
         """Run `target(outlet, *arguments)` in a child, for so many seconds at most."""
@@ -143,11 +151,10 @@ class _Children:
         began = time.monotonic()
         with inlet:
             try:
-                with self._lock:
-                    child.start()
+                self._begin(child)
             except (OSError, EOFError) as error:  # the forkserver is gone; the next start brings a new one
                 log.warning("a renderer could not be started", extra={"error": type(error).__name__})
-                return _End(b"", None, took_too_long=False)
+                return _End(b"", None, took_too_long=False, started=False)
             finally:
                 outlet.close()
             message = _receive(inlet, child, seconds)
@@ -155,11 +162,17 @@ class _Children:
         ran_out = exit_code == -signal.SIGXCPU or time.monotonic() - began >= seconds
         return _End(message, exit_code, took_too_long=ran_out)
 
+    def _begin(self, child: ForkServerProcess) -> None:
+        with self._lock:
+            child.start()
+            self.running.add(child.pid or 0)
+
     def _bury(self, child: ForkServerProcess) -> int | None:
         """End a child that has said what it had to say, or has had its time."""
         with self._lock:
             child.kill()
             child.join()
+            self.running.discard(child.pid or 0)
             exit_code = child.exitcode
             child.close()
         return exit_code

@@ -57,7 +57,7 @@ def run(outlet: Connection, limits: Limits, job: Job, output: Output) -> None:
 
 
 def probe(outlet: Connection) -> None:
-    """A child that tells how it was made: versions, and whether it has what good and quick results need."""
+    """A child that tells where it comes from, what it was given, and whether good and quick results can be had."""
     import weasyprint
     from weasyprint.text import ffi
 
@@ -66,6 +66,8 @@ def probe(outlet: Connection) -> None:
         "pango": ffi.pango.pango_version(),
         "is_warm": warmed_in is not None and warmed_in != os.getpid(),
         "subsets_fonts": ffi.harfbuzz_subset is not None,
+        "forkserver": os.getppid(),
+        "environment": sorted(os.environ),
     }
     outlet.send_bytes(json.dumps(found).encode())
 
