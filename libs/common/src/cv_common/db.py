@@ -20,6 +20,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from sqlalchemy import Executable, create_mock_engine
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
 
 set_json_loads(orjson.loads)
@@ -43,8 +44,11 @@ class Statement:
     def __init__(self, clause: Executable) -> None:
         assert isinstance(clause, ClauseElement)
         compiled = clause.compile(dialect=_DIALECT)
+        assert isinstance(compiled, SQLCompiler)
         self.sql = str(compiled).encode()
-        self._constants = {name: value for name, value in compiled.params.items() if value is not None}
+        self._constants = {
+            name: parameter.effective_value for parameter, name in compiled.bind_names.items() if not parameter.required
+        }
 
     def bind(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
         return {**self._constants, **values} if self._constants else values
