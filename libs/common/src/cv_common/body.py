@@ -13,7 +13,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from starlette.requests import Request
 
 from cv_common.errors import BadRequest, UnsupportedMediaType, ValidationFailed
-from cv_common.forms import FormText, read_form
+from cv_common.fields import NULL, FormText, type_name
+from cv_common.forms import read_form
+
+MAX_DEPTH = 100
+"""How deep lists and objects may lie within each other: what comes in goes out again, through writers with limits."""
 
 Body = TypeVar("Body", bound="RequestBody")
 
@@ -96,11 +100,27 @@ def list_from_form(value: Any) -> Any:
 def parse_json(raw: bytes) -> Any:
     """Strict JSON. Raises BadRequest with DRF's `JSON parse error - …`."""
     try:
-        return json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
+        data = json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
     except RecursionError:
-        raise BadRequest("JSON parse error - the document is nested too deeply") from None
+        raise _too_deep() from None
     except ValueError as error:
         raise BadRequest(f"JSON parse error - {error}") from None
+    # Only what opens so many brackets can be so deep: nearly no document is walked.
+    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _is_deeper(data, MAX_DEPTH):
+        raise _too_deep()
+    return data
+
+
+def _is_deeper(data: Any, depth: int) -> bool:
+    """Do more than `depth` lists and objects lie within each other?"""
+    below = data.values() if isinstance(data, dict) else data
+    if not isinstance(data, dict | list):
+        return False
+    return depth == 0 or any(_is_deeper(part, depth - 1) for part in below)
+
+
+def _too_deep() -> BadRequest:
+    return BadRequest("JSON parse error - the document is nested too deeply")
 
 
 def _refuse_constant(name: str) -> None:
@@ -111,38 +131,44 @@ def error_tree(error: ValidationError, data: Any) -> dict[str, Any]:
     """Pydantic's flat list of errors as DRF's nested body; lists are padded to the length of the input's."""
     tree: dict[str, Any] = {}
     for item in error.errors(include_url=False, include_context=True):
-        _place(tree, data, list(item["loc"]), _message(item))
+        _place(tree, data, list(item["loc"]), _messages(item))
     return tree
 
 
-def _place(node: dict[str, Any], data: Any, path: list[int | str], message: str) -> None:
-    """Put `message` at `path` below `node`, which mirrors the mapping `data`."""
+def _place(node: dict[str, Any], data: Any, path: list[int | str], messages: list[str]) -> None:
+    """Put `messages` at `path` below `node`, which mirrors the mapping `data`."""
     field = str(path[0]) if path else "non_field_errors"
     below = data.get(field) if isinstance(data, Mapping) else None
     if len(path) > 1 and isinstance(path[1], int) and isinstance(below, list):
         entries = node.setdefault(field, [{} for _ in below])
-        _place(entries[path[1]], below[path[1]], path[2:], message)
+        if below[path[1]] is None:
+            entries[path[1]] = messages
+        else:
+            _place(entries[path[1]], below[path[1]], path[2:], messages)
     elif len(path) > 1:
-        _place(node.setdefault(field, {}), below, path[1:], message)
-    elif message.startswith("Expected a list"):
-        node[field] = {"non_field_errors": [message]}
+        _place(node.setdefault(field, {}), below, path[1:], messages)
+    elif messages[0].startswith("Expected a list"):
+        node[field] = {"non_field_errors": messages}
     else:
-        node.setdefault(field, []).append(message)
+        node.setdefault(field, []).extend(messages)
 
 
-def _message(item: Any) -> str:
+def _messages(item: Any) -> list[str]:
+    value = item["input"]
     match item["type"]:
+        case "drf":
+            return list(item["ctx"]["messages"])
         case "missing":
-            return "This field is required."
+            return ["This field is required."]
+        case "model_type" | "dict_type" | "model_attributes_type" | "list_type" if value is None:
+            return [NULL]
         case "model_type" | "dict_type" | "model_attributes_type":
-            return _not_a_dictionary(item["input"])
-        case "list_type" if item["input"] is not None:
-            return f'Expected a list of items but got type "{type(item["input"]).__name__}".'
+            return [_not_a_dictionary(value)]
         case "list_type":
-            return "This field may not be null."
+            return [f'Expected a list of items but got type "{type_name(value)}".']
         case _:
-            return str(item["msg"])
+            return [str(item["msg"])]
 
 
 def _not_a_dictionary(value: Any) -> str:
-    return f"Invalid data. Expected a dictionary, but got {type(value).__name__}."
+    return f"Invalid data. Expected a dictionary, but got {type_name(value)}."

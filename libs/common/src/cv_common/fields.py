@@ -7,15 +7,15 @@ Messages are DRF's, to the letter. Strings come out trimmed and in Unicode NFC.
 import re
 import unicodedata
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date
 from typing import Any
-from urllib.parse import urlsplit
 
-from email_validator import EmailNotValidError, validate_email
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from cv_common.forms import FormText
+from cv_common.addresses import is_email, is_web_address
 
 NULL = "This field may not be null."
 BLANK = "This field may not be blank."
@@ -24,18 +24,36 @@ MAX_INTEGER = 2_147_483_647
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def invalid(message: str) -> PydanticCustomError:
-    """A refusal with a ready message, for validators of our own."""
-    return PydanticCustomError("drf", "{message}", {"message": message})
+class FormText(str):
+    """A text from a form, where an empty one can also mean null, and a list comes as JSON."""
+
+    __slots__ = ()
+
+
+def type_name(value: object) -> str:
+    """What messages call the type of a value."""
+    return "str" if isinstance(value, str) else type(value).__name__
+
+
+def invalid(*messages: str) -> PydanticCustomError:
+    """A refusal with ready messages, for validators of our own."""
+    # A lone surrogate that a message quotes could not be sent.
+    sendable = [message.encode("utf-8", "replace").decode() for message in messages]
+    return PydanticCustomError("drf", "{message}", {"message": " ".join(sendable), "messages": sendable})
 
 
 def clean_text(value: str) -> str:
     """`value` trimmed and in NFC. Raises on NUL and on lone surrogates, which no database can keep."""
-    if "\x00" in value:
-        raise invalid("Null characters are not allowed.")
-    if found := _SURROGATE.search(value):
-        raise invalid(f"Surrogate characters are not allowed: U+{ord(found.group()):X}.")
+    if unkeepable := list(_unkeepable(value)):
+        raise invalid(*unkeepable)
     return unicodedata.normalize("NFC", value.strip())
+
+
+def _unkeepable(value: str) -> Iterator[str]:
+    if "\x00" in value:
+        yield "Null characters are not allowed."
+    if found := _SURROGATE.search(value):
+        yield f"Surrogate characters are not allowed: U+{ord(found.group()):X}."
 
 
 class Field(ABC):
@@ -74,6 +92,8 @@ class Field(ABC):
 class Text(Field):
     """DRF's CharField. A number becomes its text; `true` does not. A nullable text may be blank too."""
 
+    wrong_type = "Not a valid string."
+
     def __init__(self, max_length: int, *, null: bool = False, blank: bool | None = None, trim: bool = True) -> None:
         super().__init__(null=null)
         self.max_length = max_length
@@ -82,18 +102,23 @@ class Text(Field):
 
     def parse(self, value: Any) -> str:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise invalid("Not a valid string.")
+            raise invalid(self.wrong_type)
         text = str(value)
-        cleaned = clean_text(text)
-        if not cleaned:
+        if self.trim:
+            text = unicodedata.normalize("NFC", text.strip())
+        if not text:
             if self.blank:
                 return ""
             raise invalid(BLANK)
-        if not self.trim:
-            cleaned = text
-        if len(cleaned) > self.max_length:
-            raise invalid(f"Ensure this field has no more than {self.max_length} characters.")
-        return cleaned
+        if faults := list(self.faults(text)):
+            raise invalid(*faults)
+        return text
+
+    def faults(self, text: str) -> Iterator[str]:
+        """All that is wrong with a text that is not blank."""
+        if len(text) > self.max_length:
+            yield f"Ensure this field has no more than {self.max_length} characters."
+        yield from _unkeepable(text)
 
     def schema(self) -> dict[str, Any]:
         shape: dict[str, Any] = {"type": "string", "maxLength": self.max_length}
@@ -101,16 +126,14 @@ class Text(Field):
 
 
 class Email(Text):
-    """DRF's EmailField. The address is checked for form only; no name server is asked."""
+    """DRF's EmailField."""
 
-    def parse(self, value: Any) -> str:
-        text = super().parse(value)
-        if text:
-            try:
-                validate_email(text, check_deliverability=False, test_environment=True)
-            except EmailNotValidError as error:
-                raise invalid("Enter a valid email address.") from error
-        return text
+    wrong_type = "Enter a valid email address."
+
+    def faults(self, text: str) -> Iterator[str]:
+        yield from super().faults(text)
+        if not is_email(text):
+            yield self.wrong_type
 
     def schema(self) -> dict[str, Any]:
         return {**super().schema(), "format": "email"}
@@ -119,24 +142,12 @@ class Email(Text):
 class Url(Text):
     """DRF's URLField, http and https only."""
 
-    _HOST = re.compile(r"[^\s/?#\\@:]+(:\d{1,5})?|\[[0-9a-fA-F:.]+\](:\d{1,5})?")
+    wrong_type = "Enter a valid URL."
 
-    def parse(self, value: Any) -> str:
-        text = super().parse(value)
-        if text and not self._is_url(text):
-            raise invalid("Enter a valid URL.")
-        return text
-
-    def _is_url(self, text: str) -> bool:
-        if re.search(r"[\s\\<>\"{}|^`]", text):
-            return False
-        try:
-            parts = urlsplit(text)
-            host = parts.netloc.rpartition("@")[2]
-            known = parts.hostname == "localhost" or "." in (parts.hostname or "") or host.startswith("[")
-            return parts.scheme in ("http", "https") and known and bool(self._HOST.fullmatch(host))
-        except ValueError:
-            return False
+    def faults(self, text: str) -> Iterator[str]:
+        yield from super().faults(text)
+        if not is_web_address(text):
+            yield self.wrong_type
 
     def schema(self) -> dict[str, Any]:
         return {**super().schema(), "format": "uri"}
@@ -172,31 +183,32 @@ class PrimaryKey(Field):
 
     def parse(self, value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int | str):
-            raise invalid(f"Incorrect type. Expected pk value, received {type(value).__name__}.")
+            raise invalid(f"Incorrect type. Expected pk value, received {type_name(value)}.")
         try:
             return int(value)
         except ValueError as error:
-            raise invalid(f"Incorrect type. Expected pk value, received {type(value).__name__}.") from error
+            raise invalid(f"Incorrect type. Expected pk value, received {type_name(value)}.") from error
 
     def schema(self) -> dict[str, Any]:
         return {"type": "integer"}
 
 
 class Boolean(Field):
-    """DRF's BooleanField, with the same words for true and false."""
+    """DRF's BooleanField, with the same words for true, false and null."""
 
     _TRUE = frozenset({"t", "y", "yes", "true", "on", "1", 1})
     _FALSE = frozenset({"f", "n", "no", "false", "off", "0", 0})
+    _NULL = frozenset({"null", ""})
 
-    def parse(self, value: Any) -> bool:
-        word = value.strip().lower() if isinstance(value, str) else value
-        try:
+    def parse(self, value: Any) -> bool | None:
+        word = value.lower() if isinstance(value, str) else value
+        with suppress(TypeError):  # a list is in no set
             if word in self._TRUE:
                 return True
             if word in self._FALSE:
                 return False
-        except TypeError as error:
-            raise invalid("Must be a valid boolean.") from error
+            if self.null and word in self._NULL:
+                return None
         raise invalid("Must be a valid boolean.")
 
     def schema(self) -> dict[str, Any]:
@@ -204,15 +216,17 @@ class Boolean(Field):
 
 
 class Date(Field):
-    """DRF's DateField: `YYYY-MM-DD` in, and the same text out."""
+    """DRF's DateField: a date in ISO 8601, of which `2024-1-5` is a tolerated form, comes out as `2024-01-05`."""
+
+    _LENIENT = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})")
 
     def parse(self, value: Any) -> str:
-        try:
-            if isinstance(value, str) and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
+        if isinstance(value, str):
+            with suppress(ValueError):
+                if found := self._LENIENT.fullmatch(value):
+                    return date(*(int(part) for part in found.groups())).isoformat()
                 return date.fromisoformat(value).isoformat()
-            raise ValueError(value)
-        except ValueError:
-            raise invalid("Date has wrong format. Use one of these formats instead: YYYY-MM-DD.") from None
+        raise invalid("Date has wrong format. Use one of these formats instead: YYYY-MM-DD.")
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string", "format": "date"}

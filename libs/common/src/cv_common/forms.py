@@ -7,12 +7,7 @@ from typing import Any
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
-
-class FormText(str):
-    """A text from a form, where an empty one can also mean null, and a list comes as JSON."""
-
-    __slots__ = ()
-
+from cv_common.fields import FormText
 
 _ENTRY = re.compile(r"(?P<section>\w+)\[(?P<place>\d{1,3})\]\.?\[?(?P<field>\w+)\]?")
 

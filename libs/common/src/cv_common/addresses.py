@@ -1,0 +1,61 @@
+"""What is an e-mail address and what a web address: by form alone, and by Django's rules."""
+
+import re
+from ipaddress import IPv6Address, ip_address
+from urllib.parse import urlsplit
+
+_LETTER = "a-z\u00a1-\uffff"
+_HOST = (
+    rf"[{_LETTER}0-9](?:[{_LETTER}0-9-]{{0,61}}[{_LETTER}0-9])?"
+    rf"(?:\.(?!-)[{_LETTER}0-9-]{{1,63}}(?<!-))*"
+    rf"\.(?!-)(?:[{_LETTER}-]{{2,63}}|xn--[a-z0-9]{{1,59}})(?<!-)"
+)
+_ATOM = r"[-!#$%&'*+/=?^_`{}|~0-9a-z]+"
+_QUOTED = r'"(?:[\x01-\x08\x0b\x0c\x0e-\x1f!#-\[\]-\x7f]|\\[\x01-\x09\x0b\x0c\x0e-\x7f])*"'
+_BYTE = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+
+_MAILBOX = re.compile(rf"{_ATOM}(?:\.{_ATOM})*|{_QUOTED}", re.IGNORECASE)
+_MAIL_HOST = re.compile(rf"{_HOST}|localhost", re.IGNORECASE)
+_WEB_ADDRESS = re.compile(
+    r"https?://"
+    r"(?:[^\s:@/\\]+(?::[^\s:@/\\]*)?@)?"
+    rf"(?:{_BYTE}(?:\.{_BYTE}){{3}}|\[[0-9a-f:.]+\]|{_HOST}\.?|localhost)"
+    r"(?::[0-9]{1,5})?"
+    r"(?:[/?#]\S*)?",
+    re.IGNORECASE,
+)
+_MAX_EMAIL, _MAX_URL, _MAX_HOST = 320, 2048, 253
+
+
+def is_email(text: str) -> bool:
+    """Has `text` the form of an e-mail address? No name server is asked."""
+    mailbox, _, host = text.rpartition("@")
+    if len(text) > _MAX_EMAIL or not _MAILBOX.fullmatch(mailbox):
+        return False
+    if host.startswith("[") and host.endswith("]"):
+        return _is_ip(host[1:-1])
+    return _MAIL_HOST.fullmatch(host) is not None
+
+
+def is_web_address(text: str) -> bool:
+    """Has `text` the form of an absolute http or https URL?
+
+    A backslash before the path is refused, which Django lets pass: browsers and libraries disagree about the host.
+    """
+    if len(text) > _MAX_URL or not _WEB_ADDRESS.fullmatch(text):
+        return False
+    try:
+        parts = urlsplit(text)
+        if "[" in parts.netloc:
+            IPv6Address(parts.hostname or "")
+    except ValueError:
+        return False
+    return len(parts.hostname or "") <= _MAX_HOST
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
