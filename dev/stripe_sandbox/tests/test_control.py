@@ -249,3 +249,14 @@ def test_invoices_and_receipts_are_pages(shop: Shop) -> None:
 
     assert "€9.99" in shop.browser.get(str(invoice.hosted_invoice_url)).text
     assert "€9.99" in shop.browser.get(str(charge.receipt_url)).text
+
+
+def test_what_is_held_stays_held_when_sending_it_fails(shop: Shop, receiver: Receiver) -> None:
+    shop.control("delivery", hold=True)
+    receiver.answers = [500]
+    shop.client.v1.customers.create({})
+    held = shop.browser.get("/sandbox/deliveries?state=held").json()
+
+    sent = shop.control("send", event=held[0]["event"])["deliveries"]
+
+    assert [(delivery["state"], delivery["last_status"]) for delivery in sent] == [("held", 500)]

@@ -315,3 +315,18 @@ def test_a_month_is_a_calendar_month(shop: Shop) -> None:
     item = item_of(fetch(shop, subscription))
     assert item.current_period_start <= time.time() < item.current_period_end
     assert len(shop.client.v1.invoices.list({"limit": 100}).data) == 14
+
+
+def test_prorations_wait_for_the_next_invoice(shop: Shop) -> None:
+    subscription = shop.subscribe()
+    shop.client.v1.subscriptions.update(
+        subscription.id, {"items": [{"id": item_of(subscription).id, "quantity": 2}]}
+    )
+    assert len(shop.client.v1.invoices.list().data) == 1
+
+    shop.control("renew", subscription=subscription.id)
+
+    lines = shop.client.v1.invoices.list({"limit": 1}).data[0].lines.data
+    assert lines[0].amount == 1998
+    assert sum(line.amount for line in lines[1:]) in {998, 999, 1000}
+    assert max(line.period.end for line in lines[1:]) <= time.time()
