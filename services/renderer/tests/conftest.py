@@ -1,0 +1,134 @@
+"""The real renderer: its engine, its app with PostgreSQL, NATS and a folder for media, and the catalog's templates."""
+
+import io
+import itertools
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from cv_common.testing.identity import IdentityKeys
+from cv_common.testing.nats import Nats
+from cv_common.testing.serving import serving
+from cv_renderer.engine.pool import Pool
+from cv_renderer.main import app
+from cv_renderer.schemas import Document
+from PIL import Image
+
+TEMPLATES = ("modern_professional", "creative_designer", "executive_elite")
+
+_resume_ids = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Template:
+    """A template of the catalog, as its files have it."""
+
+    html: str
+    css: str
+
+
+@pytest.fixture(scope="session")
+def catalog(pytestconfig: pytest.Config) -> dict[str, Template]:
+    """The catalog's templates by name."""
+    folder = pytestconfig.rootpath / "services" / "templates" / "catalog"
+    return {
+        name: Template((folder / name / "template.html").read_text(), (folder / name / "template.css").read_text())
+        for name in TEMPLATES
+    }
+
+
+@pytest.fixture(params=TEMPLATES)
+def template(request: pytest.FixtureRequest, catalog: dict[str, Template]) -> Template:
+    """Each template of the catalog in turn."""
+    return catalog[request.param]
+
+
+@pytest.fixture(scope="session")
+def sample(pytestconfig: pytest.Config) -> dict[str, Any]:
+    """The catalog's sample resume, as the renderer's document."""
+    path = pytestconfig.rootpath / "services" / "templates" / "catalog" / "sample_resume.json"
+    return Document.model_validate_json(path.read_bytes()).model_dump()
+
+
+@pytest.fixture(scope="session")
+def minimal() -> dict[str, Any]:
+    """The least a resume has: a name and an e-mail address."""
+    return Document(full_name="Marie Dubois", email="marie.dubois@example.com").model_dump()
+
+
+@pytest.fixture(scope="session")
+def three_pages(sample: dict[str, Any]) -> dict[str, Any]:
+    """The sample with a working life of three pages."""
+    jobs = [
+        {**sample["experiences"][0], "position": f"Poste {number}", "start_date": f"{1990 + number}-01-01"}
+        for number in range(14)
+    ]
+    return {**sample, "experiences": jobs}
+
+
+@pytest.fixture(scope="session")
+def photo() -> bytes:
+    """A small JPEG."""
+    file = io.BytesIO()
+    Image.new("RGB", (40, 40), "teal").save(file, "JPEG")
+    return file.getvalue()
+
+
+@pytest.fixture(scope="session")
+async def pool() -> AsyncIterator[Pool]:
+    """The engine, warm."""
+    pool = Pool()
+    await pool.start()
+    yield pool
+    await pool.stop()
+
+
+@pytest.fixture(scope="session")
+def media_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the service under test keeps its files."""
+    return tmp_path_factory.mktemp("media")
+
+
+@pytest.fixture(scope="session")
+def environment(
+    service_database: Callable[[str], str], nats_server: Nats, identity_keys: IdentityKeys, media_folder: Path
+) -> dict[str, str]:
+    """The settings of the service under test."""
+    return {
+        **identity_keys.environment("renderer"),
+        **nats_server.environment("renderer"),
+        "DATABASE_URL": service_database("renderer"),
+        "MEDIA_URL": media_folder.as_uri(),
+    }
+
+
+@pytest.fixture(scope="session")
+async def renderer(environment: dict[str, str]) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the service."""
+    async with serving(app, environment) as client:
+        yield client
+
+
+@pytest.fixture
+def as_resumes(identity_keys: IdentityKeys) -> dict[str, str]:
+    """What the resumes service says of itself."""
+    return identity_keys.service("renderer", "resumes")
+
+
+@pytest.fixture
+def order(catalog: dict[str, Template], minimal: dict[str, Any]) -> dict[str, Any]:
+    """A PDF of a resume that no other test knows."""
+    template = catalog["modern_professional"]
+    return {
+        "resume_id": next(_resume_ids),
+        "file_name": "marie_dubois_cv_20251029.pdf",
+        "template": {"id": 1, "version": "1", "html": template.html, "css": template.css},
+        "document": json.loads(json.dumps(minimal)),
+        "language": "fr",
+        "watermark": False,
+        "photo": None,
+    }

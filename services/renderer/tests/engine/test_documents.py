@@ -1,0 +1,228 @@
+"""What a document looks like from outside: its text, its pages, its metadata, its watermark."""
+
+import asyncio
+import io
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from cv_renderer.domain.jobs import Job
+from cv_renderer.domain.labels import Language
+from cv_renderer.engine.pool import Pool
+from cv_renderer.engine.worker import Output
+from pdfminer.high_level import extract_pages, extract_text
+from pdfminer.layout import LTTextContainer
+from PIL import Image
+from pypdf import PdfReader
+from pypdf.generic import NameObject
+
+WATERMARK = "CV Builder aperçu"
+
+
+class Template(Protocol):
+    @property
+    def html(self) -> str: ...
+
+    @property
+    def css(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A template of one line, and a stylesheet."""
+
+    css: str
+    html: str = "<p>{{ resume.full_name }}"
+
+
+async def render(pool: Pool, template: Template, document: dict[str, Any], **how: Any) -> Any:
+    """The document as pypdf reads it: untyped, as what is inside a PDF is."""
+    language: Language = how.pop("language", "fr")
+    return PdfReader(io.BytesIO(await pool.render(Job(template.html, template.css, document, language, **how))))
+
+
+def words(text: str) -> str:
+    return " ".join(text.split())
+
+
+def text_of(pdf: Any) -> str:
+    return words(" ".join(page.extract_text() for page in pdf.pages))
+
+
+def own_text(page: Any) -> str:
+    """The text in the page's own content stream: not that of objects it merely places."""
+    page[NameObject("/Resources")].get_object().pop("/XObject", None)
+    return str(page.extract_text())
+
+
+async def test_a_short_resume_is_one_page_and_all_of_it_can_be_read(
+    pool: Pool, template: Template, sample: dict[str, Any]
+) -> None:
+    pdf = await render(pool, template, sample)
+    assert len(pdf.pages) == 1
+    text = text_of(pdf)
+    for part in (
+        "Camille Laurent", "camille.laurent@example.com", "+33 6 12 34 56 78", "linkedin.com/in/camillelaurent",
+        "Profil", "Expérience professionnelle", "mars 2021 – aujourd’hui", "Rhône Mobilités, Lyon",
+        "conversion de 41 à 63 %", "Formation", "Mention bien", "Compétences", "Langues", "Certifications", "Bénévolat",
+    ):  # fmt: skip
+        assert words(part) in text
+
+
+async def test_name_and_email_are_enough(pool: Pool, template: Template, minimal: dict[str, Any]) -> None:
+    pdf = await render(pool, template, minimal)
+    assert len(pdf.pages) == 1
+    assert text_of(pdf) == "Marie Dubois marie.dubois@example.com"
+
+
+async def test_titles_and_dates_speak_the_document_s_language(
+    pool: Pool, template: Template, sample: dict[str, Any]
+) -> None:
+    text = text_of(await render(pool, template, sample, language="en"))
+    assert "Experience" in text
+    assert "Mar 2021 – Present" in text
+    assert "Skills" in text
+
+
+async def test_metadata_names_the_document_its_author_and_its_language(
+    pool: Pool, template: Template, sample: dict[str, Any]
+) -> None:
+    pdf = await render(pool, template, sample)
+    assert pdf.metadata is not None
+    assert pdf.metadata.title == "Camille Laurent – CV"
+    assert pdf.metadata.author == "Camille Laurent"
+    catalog = pdf.root_object
+    assert catalog["/Lang"] == "fr"
+    assert catalog["/MarkInfo"]["/Marked"]
+    assert catalog["/ViewerPreferences"]["/DisplayDocTitle"]
+    assert b"pdfuaid:part" in catalog["/Metadata"].get_object().get_data()
+
+
+async def test_readers_of_three_makes_agree_on_the_order_of_the_text(
+    pool: Pool, template: Template, three_pages: dict[str, Any], tmp_path: Path
+) -> None:
+    job = Job(template.html, template.css, three_pages, "fr")
+    path = tmp_path / "resume.pdf"
+    path.write_bytes(await pool.render(job))
+    text = text_of(PdfReader(path))
+    assert words(extract_text(path)) == text
+    if shutil.which("pdftotext"):
+        poppler = await asyncio.create_subprocess_exec("pdftotext", path, "-", stdout=asyncio.subprocess.PIPE)
+        assert words((await poppler.communicate())[0].decode()) == text
+
+
+async def test_ligatures_and_other_alphabets_survive(pool: Pool, template: Template, minimal: dict[str, Any]) -> None:
+    summary = "Efficace, affiné, flûte, fjord, Thé, œuvre, Łódź, Ξένια, Юлия, 25 °C, 1 000 €"
+    text = text_of(await render(pool, template, {**minimal, "summary": summary}))
+    assert words(summary) in text
+
+
+async def test_fonts_are_ours_and_embedded_in_part(pool: Pool, template: Template, sample: dict[str, Any]) -> None:
+    pdf = await render(pool, template, sample, watermark=True)
+    fonts = pdf.pages[0]["/Resources"]["/Font"].values()
+    names = {str(font.get_object()["/BaseFont"]) for font in fonts}
+    assert all(re.fullmatch(r"/[A-Z]{6}\+(Inter|Manrope|EB-Garamond).*", name) for name in names), names
+
+
+async def test_hostile_text_stays_text(pool: Pool, template: Template, minimal: dict[str, Any]) -> None:
+    hostile = "{{ 7 * 7 }} <script>alert(1)</script> </style><b>x</b> ]]> \" ' &amp;"
+    text = text_of(await render(pool, template, {**minimal, "summary": hostile, "title": hostile}))
+    assert text.count(words(hostile)) == 2
+
+
+async def test_links_are_clickable_only_where_that_is_safe(
+    pool: Pool, template: Template, minimal: dict[str, Any]
+) -> None:
+    document = {**minimal, "website": "https://example.com/me", "github_url": "javascript:alert(1)", "phone": "+33 6"}
+    pdf = await render(pool, template, document)
+    targets = {str(note.get_object()["/A"]["/URI"]) for note in pdf.pages[0]["/Annots"]}
+    assert targets == {"mailto:marie.dubois@example.com", "tel:+336", "https://example.com/me"}
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "file:///etc/passwd", "data:text/html,x"])
+async def test_a_careless_template_makes_no_unsafe_link(pool: Pool, minimal: dict[str, Any], url: str) -> None:
+    html = '<a href="{{ resume.website }}">x</a> <a href="https://example.com/">y</a>'
+    pdf = await render(pool, Plain("", html), {**minimal, "website": url})
+    assert [str(note.get_object()["/A"]["/URI"]) for note in pdf.pages[0]["/Annots"]] == ["https://example.com/"]
+
+
+async def test_a_photo_is_shown(pool: Pool, template: Template, minimal: dict[str, Any], photo: bytes) -> None:
+    with_photo = await render(pool, template, minimal, photo=photo)
+    without = await render(pool, template, minimal)
+    assert [len(pdf.pages[0].images) for pdf in (with_photo, without)] == [1, 0]
+
+
+async def test_long_words_stay_on_the_page(pool: Pool, template: Template, minimal: dict[str, Any]) -> None:
+    document = {
+        **minimal,
+        "full_name": "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft",
+        "website": "https://example.com/" + "a" * 170,
+        "summary": "x" * 300,
+    }
+    content = await pool.render(Job(template.html, template.css, document, "fr"))
+    (page,) = extract_pages(io.BytesIO(content))
+    lines = [element for element in page if isinstance(element, LTTextContainer)]
+    assert "".join(line.get_text() for line in lines).replace("\n", "").count("x" * 300) == 1
+    assert max(line.x1 for line in lines) < page.width - 30
+
+
+async def test_no_page_ends_with_a_heading(pool: Pool, template: Template, sample: dict[str, Any]) -> None:
+    jobs = sample["experiences"] * 2
+    headings = {"Expérience professionnelle", "Projets", "Formation", "Compétences", "Langues", "Certifications"}
+    headings |= {job["position"] for job in jobs} | {"Bénévolat"}
+    for lines in range(0, 40, 3):
+        document = {**sample, "summary": "\n".join(["Une ligne de plus."] * lines), "experiences": jobs}
+        for page in (await render(pool, template, document)).pages[:-1]:
+            last = [line for line in page.extract_text().splitlines() if not re.search(r"\d+ / \d+$", line)][-1]
+            assert not any(last.strip().casefold().startswith(heading.casefold()) for heading in headings), last
+
+
+async def test_later_pages_carry_the_name_and_their_number(
+    pool: Pool, template: Template, three_pages: dict[str, Any]
+) -> None:
+    pages = (await render(pool, template, three_pages)).pages
+    footers = [re.findall(r"Camille Laurent\s+\d / \d", page.extract_text()) for page in pages]
+    assert [len(found) for found in footers] == [0] + [1] * (len(pages) - 1)
+
+
+@pytest.mark.parametrize("length", ["one page", "several pages"])
+async def test_every_page_s_own_content_carries_the_watermark(
+    pool: Pool, template: Template, sample: dict[str, Any], three_pages: dict[str, Any], length: str
+) -> None:
+    document = sample if length == "one page" else three_pages
+    marked = await render(pool, template, document, watermark=True)
+    clean = await render(pool, template, document)
+    assert len(marked.pages) == len(clean.pages) == (1 if length == "one page" else 3)
+    assert all(own_text(page).count(WATERMARK) == 1 for page in marked.pages)
+    assert not any(WATERMARK in page.extract_text() for page in clean.pages)
+
+
+@pytest.mark.parametrize(
+    "css",
+    [
+        "@page { @top-left-corner { display: none !important; content: none !important } }",
+        "@page :first { @top-left-corner { visibility: hidden !important; color: transparent !important } }",
+        "@page { @top-left-corner { font-size: 0 !important; opacity: 0 !important; transform: scale(0) !important } }",
+        "@page { opacity: 0.5 !important; overflow: hidden !important; visibility: hidden !important }",
+        "@page { margin: 0 !important; color: transparent !important; text-indent: -9999px !important }",
+        "html, body { opacity: 0.01; visibility: hidden; position: relative; z-index: 999999; background: white }",
+        "* { display: none !important }",
+    ],
+)
+async def test_a_template_cannot_hide_the_watermark(pool: Pool, minimal: dict[str, Any], css: str) -> None:
+    pdf = await render(pool, Plain(css), minimal, watermark=True)
+    assert own_text(pdf.pages[0]).count(WATERMARK) == 1
+    assert b"/a0.12 gs" in pdf.pages[0].get_contents().get_data()
+
+
+async def test_a_thumbnail_is_a_picture_of_the_first_page(
+    pool: Pool, template: Template, sample: dict[str, Any]
+) -> None:
+    content = await pool.render(Job(template.html, template.css, sample, "fr"), Output.THUMBNAIL)
+    with Image.open(io.BytesIO(content)) as picture:
+        assert picture.format == "PNG"
+        assert picture.size == (840, 1188)
+        assert len(picture.convert("RGB").getcolors(1_000_000) or []) > 20

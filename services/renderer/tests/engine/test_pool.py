@@ -1,0 +1,197 @@
+"""What the engine does with jobs that are too many, too big, hostile or unlucky."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cv_common.testing.serving import eventually
+from cv_renderer.domain.jobs import Job
+from cv_renderer.engine.errors import EngineBusy, EngineFailed, Refused
+from cv_renderer.engine.pool import Pool
+from cv_renderer.engine.worker import Limits
+
+ENDLESS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+
+
+def job(html: str, css: str = "", **document: Any) -> Job:
+    return Job(html, css, {"full_name": "Jane Doe", **document}, "en")
+
+
+@contextlib.asynccontextmanager
+async def pool_with(**settings: Any) -> AsyncIterator[Pool]:
+    pool = Pool(**settings)
+    await pool.start()
+    yield pool
+    await pool.stop()
+
+
+async def test_the_web_process_itself_never_loads_the_engine(pool: Pool) -> None:
+    assert await pool.render(job("<p>x"))
+    assert "weasyprint" not in sys.modules
+
+
+PROGRAM = """
+import asyncio
+from cv_renderer.domain.jobs import Job
+from cv_renderer.engine.pool import Pool
+
+print("loaded", flush=True)
+
+
+async def main():
+    pool = Pool()
+    await pool.start()
+    assert await pool.render(Job("<p>x", "", {"full_name": "Jane Doe"}, "en"))
+    await pool.stop()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+async def test_children_do_not_load_the_program_that_runs_the_pool(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    run = await asyncio.create_subprocess_exec(sys.executable, program, stdout=asyncio.subprocess.PIPE)
+    assert (await run.communicate())[0].split() == [b"loaded"]
+    assert run.returncode == 0
+
+
+async def test_the_version_is_that_of_the_code_and_of_the_libraries(pool: Pool) -> None:
+    async with pool_with() as other:
+        assert other.version == pool.version
+    assert len(pool.version) == 64
+
+
+@pytest.mark.parametrize(
+    ("html", "css"),
+    [
+        (ENDLESS, ""),
+        ('<div style="display: flex"><p>x' * 14, ""),
+        ('<div style="columns: 2"><p>x' * 8, ""),
+        ("<table><td colspan=100000>", ""),
+    ],
+    ids=["endless template", "nested flex", "nested columns", "wide cell"],
+)
+async def test_a_job_that_takes_too_long_is_ended(html: str, css: str) -> None:
+    async with pool_with(limits=Limits(cpu_seconds=1, wall_seconds=5)) as pool:
+        with pytest.raises(EngineFailed, match="too long"):
+            await pool.render(job(html, css))
+        assert await pool.render(job("<p>x"))
+
+
+async def test_the_wall_clock_ends_a_job_that_only_waits(pool: Pool) -> None:
+    async with pool_with(limits=Limits(cpu_seconds=60, wall_seconds=0.5)) as impatient:
+        with pytest.raises(EngineFailed, match="too long"):
+            await impatient.render(job(ENDLESS))
+    assert not impatient.running()
+
+
+@pytest.mark.parametrize(
+    ("html", "reason"),
+    [
+        ("{{ 'a' * 10 ** 10 }}", "too complex"),
+        ("<div>" * 3000, "too complex"),
+        ("{{ resume.full_name", "template cannot be filled"),
+        ("{{ resume.full_name.__class__.__mro__[1].__subclasses__() }}", "template cannot be filled"),
+        ("{{ resume.update(full_name='x') }}", "template cannot be filled"),
+        ("<p>page</p>" * 21, "longer than 20 pages"),
+    ],
+)
+async def test_what_can_never_be_rendered_is_refused(pool: Pool, html: str, reason: str) -> None:
+    with pytest.raises(Refused, match=reason):
+        await pool.render(job(html, "p { break-after: page }"))
+
+
+async def test_twenty_pages_are_fine(pool: Pool) -> None:
+    assert await pool.render(job("<p>page</p>" * 20, "p + p { break-before: page }"))
+
+
+async def test_a_very_long_document_is_refused_at_its_twenty_first_page(pool: Pool) -> None:
+    with pytest.raises(Refused, match="longer than 20 pages"):
+        await pool.render(job("<p>{{ 'word ' * 200000 }}"))
+
+
+async def test_too_many_jobs_are_turned_away(pool: Pool) -> None:
+    async with pool_with(workers=1, queue=2) as small:
+        ends = await asyncio.gather(*(small.render(job("<p>x")) for _ in range(5)), return_exceptions=True)
+        assert sorted(type(end).__name__ for end in ends) == ["EngineBusy", "EngineBusy", "bytes", "bytes", "bytes"]
+        assert await small.render(job("<p>x"))
+
+
+async def test_nobody_waits_for_ever() -> None:
+    async with pool_with(workers=1, patience=0.2, limits=Limits(cpu_seconds=2)) as slow:
+        first = asyncio.create_task(slow.render(job(ENDLESS)))
+        await eventually(slow.running)
+        with pytest.raises(EngineBusy):
+            await slow.render(job("<p>x"))
+        with pytest.raises(EngineFailed):
+            await first
+
+
+async def test_a_job_whose_process_is_killed_gets_a_second_try() -> None:
+    async with pool_with(workers=1, limits=Limits(cpu_seconds=3)) as pool:
+        rendering = asyncio.create_task(pool.render(job(ENDLESS)))
+        await eventually(pool.running)
+        (first,) = pool.running()
+        os.kill(first, signal.SIGKILL)
+        await eventually(lambda: pool.running() - {first})
+        with pytest.raises(EngineFailed, match="too long"):
+            await rendering
+
+
+async def test_a_job_whose_process_is_killed_twice_fails() -> None:
+    async with pool_with(workers=1) as pool:
+        rendering = asyncio.create_task(pool.render(job(ENDLESS)))
+        killed: set[int] = set()
+        while len(killed) < 2:
+            await eventually(lambda: pool.running() - killed)
+            (victim,) = pool.running() - killed
+            os.kill(victim, signal.SIGKILL)
+            killed.add(victim)
+        with pytest.raises(EngineFailed, match="could not be rendered"):
+            await rendering
+
+
+async def test_the_forkserver_may_die_between_jobs(pool: Pool) -> None:
+    first = pool.probe()["forkserver"]
+    os.kill(first, signal.SIGKILL)
+    await eventually(lambda: os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT | os.WNOHANG))
+    assert await pool.render(job("<p>x"))
+    assert pool.probe()["forkserver"] != first
+    assert await pool.problem() is None
+
+
+async def test_a_document_reaches_neither_network_nor_files(pool: Pool) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.01)
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}/x"
+        html = f"""<head><base href="{address}/"><link rel=stylesheet href="{address}">
+            <style>@import "{address}";</style>
+            <link rel=attachment href="file:///etc/passwd"><link rel=attachment href="{address}"></head>
+            <img src="{address}"><img src="relative.png"><img src="file:///etc/passwd">
+            <object data="{address}"></object><embed src="{address}">
+            <svg><image href="{address}"/><use href="{address}#x"/></svg>
+            <img src="data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg'><image href='{address}'/></svg>">
+            <a href="file:///etc/passwd" rel=attachment>x</a>"""
+        css = f"""@import url({address}); @font-face {{ font-family: a; src: url({address}) }}
+            body {{ font-family: a; background: url({address}); border-image: url({address}) }}
+            li {{ list-style-image: url({address}) }} p::before {{ content: url({address}) }}
+            @page {{ background: url({address}) }}"""
+        pdf = await pool.render(job(html + "<ul><li>x</ul><p>x", css))
+        with pytest.raises(TimeoutError):
+            listener.accept()
+    assert b"EmbeddedFile" not in pdf
+
+
+async def test_children_know_no_secrets(pool: Pool) -> None:
+    known = {"FONTCONFIG_FILE", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "PATH", "TMPDIR", "XDG_CACHE_HOME"}
+    assert set(pool.probe()["environment"]) <= known

@@ -1,0 +1,106 @@
+"""What the renderer does by itself: files of deleted resumes go, and so do those that nobody can fetch any more."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from cv_common.bus import Bus, BusDown
+from cv_common.db import connect_directly
+from cv_common.events import ResumeDeleted
+from cv_common.testing.nats import Nats
+from cv_common.testing.serving import eventually, serving
+from cv_renderer.main import app
+
+PDFS = "/internal/pdfs/"
+
+
+@pytest.fixture(scope="session")
+async def resumes_bus(nats_server: Nats) -> AsyncIterator[Bus]:
+    """The bus as the resumes service publishes on it."""
+    login = nats_server.environment("resumes")
+    bus = Bus(login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service="resumes", publishes=True)
+    await bus.start()
+    yield bus
+    await bus.stop()
+
+
+def pdfs_in(folder: Path) -> set[Path]:
+    return set(folder.rglob("*.pdf"))
+
+
+async def publish(bus: Bus, event: ResumeDeleted) -> None:
+    async def published() -> bool:
+        try:
+            await bus.publish(event.name, event.model_dump_json().encode(), str(event.id))
+        except BusDown:
+            return False
+        return True
+
+    await eventually(published)
+
+
+async def test_a_deleted_resume_s_files_go_and_none_come_any_more(
+    renderer: httpx.AsyncClient,
+    resumes_bus: Bus,
+    order: dict[str, Any],
+    as_resumes: dict[str, str],
+    media_folder: Path,
+) -> None:
+    others = pdfs_in(media_folder)
+    paths = [
+        (await renderer.post(PDFS, json={**order, "watermark": watermark}, headers=as_resumes)).json()["path"]
+        for watermark in (False, True)
+    ]
+    assert len(pdfs_in(media_folder) - others) == 2
+
+    await publish(resumes_bus, ResumeDeleted(resume_id=order["resume_id"], revision=2))
+    await eventually(lambda: pdfs_in(media_folder) <= others)
+    for path in paths:
+        assert (await renderer.get(path)).status_code == 404
+    response = await renderer.post(PDFS, json=order, headers=as_resumes)
+    assert (response.status_code, response.json()) == (404, {"detail": "Not found."})
+    assert pdfs_in(media_folder) <= others
+
+
+async def test_an_event_told_twice_is_no_matter(
+    renderer: httpx.AsyncClient, resumes_bus: Bus, order: dict[str, Any], as_resumes: dict[str, str]
+) -> None:
+    path = (await renderer.post(PDFS, json=order, headers=as_resumes)).json()["path"]
+    event = ResumeDeleted(resume_id=order["resume_id"], revision=2)
+    await publish(resumes_bus, event)
+    await resumes_bus.publish(event.name, event.model_dump_json().encode(), f"{event.id}-again")
+
+    async def gone() -> bool:
+        return (await renderer.get(path)).status_code == 404
+
+    await eventually(gone)
+    assert (await renderer.get("/healthz")).status_code == 200
+
+
+async def test_housekeeping_removes_what_nobody_can_fetch_any_more(
+    renderer: httpx.AsyncClient,
+    environment: dict[str, str],
+    order: dict[str, Any],
+    as_resumes: dict[str, str],
+    media_folder: Path,
+) -> None:
+    others = pdfs_in(media_folder)
+    old, fresh = ({**order, "watermark": watermark} for watermark in (False, True))
+    old_path = (await renderer.post(PDFS, json=old, headers=as_resumes)).json()["path"]
+    fresh_path = (await renderer.post(PDFS, json=fresh, headers=as_resumes)).json()["path"]
+    token = old_path.split("/")[-2]
+    async with await connect_directly(environment["DATABASE_URL"]) as database:
+        await database.execute("update links set expires_at = now() - interval '2 hours' where token = %s", (token,))
+        await database.execute(
+            "update pdfs set used_at = now() - interval '26 hours' from links"
+            " where links.pdf_id = pdfs.id and links.token = %s",
+            (token,),
+        )
+        async with serving(app, environment):  # a start is followed by housekeeping at once
+            await eventually(lambda: len(pdfs_in(media_folder) - others) == 1)
+        cursor = await database.execute("select count(*) as left from links where token = %s", (token,))
+        assert await cursor.fetchone() == {"left": 0}
+    assert (await renderer.get(old_path)).status_code == 404
+    assert (await renderer.get(fresh_path)).status_code == 200

@@ -1,0 +1,255 @@
+"""The HTTP door: PDFs ordered by services, fetched by whoever has a link, thumbnails."""
+
+import asyncio
+import base64
+import io
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from cv_common.db import connect_directly
+from cv_common.testing.identity import IdentityKeys
+from cv_common.testing.serving import eventually, serving
+from cv_renderer.main import app
+from PIL import Image
+from pypdf import PdfReader
+
+PDFS, THUMBNAILS = "/internal/pdfs/", "/internal/thumbnails/"
+
+
+@pytest.fixture
+async def another_replica(environment: dict[str, str]) -> AsyncIterator[httpx.AsyncClient]:
+    async with serving(app, environment) as client:
+        yield client
+
+
+@pytest.fixture
+async def short_links(environment: dict[str, str]) -> AsyncIterator[httpx.AsyncClient]:
+    """A renderer whose links live for one second."""
+    async with serving(app, {**environment, "PDF_LINK_LIFETIME": "1"}) as client:
+        yield client
+
+
+async def ordered(client: httpx.AsyncClient, order: dict[str, Any], headers: dict[str, str]) -> str:
+    """The path of an ordered PDF."""
+    response = await client.post(PDFS, json=order, headers=headers)
+    assert response.status_code == 200, response.text
+    return str(response.json()["path"])
+
+
+async def times_rendered(client: httpx.AsyncClient) -> int:
+    """How many documents this replica has rendered."""
+    lines = (await client.get("/metrics")).text.splitlines()
+    return sum(int(float(line.split()[-1])) for line in lines if line.startswith('renders_total{outcome="done"}'))
+
+
+def files(media_folder: Path) -> set[Path]:
+    return {path for path in media_folder.rglob("*") if path.is_file()}
+
+
+async def test_a_pdf_is_ordered_and_fetched(
+    renderer: httpx.AsyncClient, order: dict[str, Any], as_resumes: dict[str, str]
+) -> None:
+    response = await renderer.post(PDFS, json=order, headers=as_resumes)
+    assert response.status_code == 200
+    assert set(response.json()) == {"path", "expires_at"}
+    path = response.json()["path"]
+    assert path.startswith("/media/resumes/pdfs/")
+    assert path.endswith("/marie_dubois_cv_20251029.pdf")
+
+    pdf = await renderer.get(path)
+    assert pdf.status_code == 200
+    assert PdfReader(io.BytesIO(pdf.content)).pages[0].extract_text().startswith("Marie Dubois")
+    assert pdf.headers["Content-Type"] == "application/pdf"
+    assert pdf.headers["Content-Disposition"] == 'inline; filename="marie_dubois_cv_20251029.pdf"'
+    assert pdf.headers["Cache-Control"] == "private, no-store"
+    assert pdf.headers["Referrer-Policy"] == "no-referrer"
+    assert pdf.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_the_same_again_is_the_same_file(
+    renderer: httpx.AsyncClient, order: dict[str, Any], as_resumes: dict[str, str]
+) -> None:
+    path = await ordered(renderer, order, as_resumes)
+    before = await times_rendered(renderer)
+    assert await ordered(renderer, order, as_resumes) == path
+    renamed = await ordered(renderer, {**order, "file_name": "marie_dubois_cv_20251030.pdf"}, as_resumes)
+    assert renamed.endswith("_20251030.pdf")
+    assert (await renderer.get(renamed)).content == (await renderer.get(path)).content
+    assert await times_rendered(renderer) == before
+
+
+async def test_what_shows_makes_another_file(
+    renderer: httpx.AsyncClient, order: dict[str, Any], as_resumes: dict[str, str], photo: bytes
+) -> None:
+    variants = [
+        order,
+        {**order, "watermark": True},
+        {**order, "language": "en"},
+        {**order, "photo": base64.b64encode(photo).decode()},
+        {**order, "resume_id": order["resume_id"] + 1_000_000},
+        {**order, "template": {**order["template"], "version": "2"}},
+        {**order, "document": {**order["document"], "title": "Designer"}},
+    ]
+    assert len({await ordered(renderer, variant, as_resumes) for variant in variants}) == len(variants)
+
+
+async def test_equal_orders_of_one_moment_are_rendered_once(
+    renderer: httpx.AsyncClient,
+    another_replica: httpx.AsyncClient,
+    order: dict[str, Any],
+    as_resumes: dict[str, str],
+    media_folder: Path,
+) -> None:
+    # Both apps run in this process and so share its figures.
+    before, files_before = await times_rendered(renderer), files(media_folder)
+    clients = [renderer, another_replica] * 4
+    paths = await asyncio.gather(*(ordered(client, order, as_resumes) for client in clients))
+    assert await times_rendered(renderer) == before + 1
+    assert len(files(media_folder) - files_before) == 1
+    contents = {(await renderer.get(path)).content for path in paths}
+    assert len(contents) == 1
+
+
+async def test_a_link_ends(short_links: httpx.AsyncClient, order: dict[str, Any], as_resumes: dict[str, str]) -> None:
+    path = await ordered(short_links, order, as_resumes)
+    assert (await short_links.get(path)).status_code == 200
+
+    async def has_ended() -> bool:
+        return (await short_links.get(path)).status_code == 404
+
+    await eventually(has_ended)
+    assert (await short_links.get(path)).json() == {"detail": "Not found."}
+    assert await ordered(short_links, order, as_resumes) != path
+
+
+async def test_only_the_exact_link_opens_a_file(
+    renderer: httpx.AsyncClient, order: dict[str, Any], as_resumes: dict[str, str]
+) -> None:
+    path = await ordered(renderer, {**order, "watermark": True}, as_resumes)
+    folder, _, name = path.rpartition("/")
+    for wrong in (f"{folder}/other.pdf", f"{folder}x/{name}", f"/media/resumes/pdfs/{'a' * 32}/{name}", f"{folder}/"):
+        assert (await renderer.get(wrong)).status_code == 404
+
+
+async def test_a_lost_file_is_rendered_again(
+    renderer: httpx.AsyncClient, order: dict[str, Any], as_resumes: dict[str, str], media_folder: Path
+) -> None:
+    before = files(media_folder)
+    path = await ordered(renderer, order, as_resumes)
+    (lost,) = files(media_folder) - before
+    lost.unlink()
+    assert (await renderer.get(path)).status_code == 404
+    again = await ordered(renderer, order, as_resumes)
+    assert again != path
+    assert (await renderer.get(again)).status_code == 200
+
+
+async def test_what_cannot_be_rendered_is_a_400_and_leaves_nothing(
+    renderer: httpx.AsyncClient, order: dict[str, Any], as_resumes: dict[str, str], media_folder: Path
+) -> None:
+    before = files(media_folder)
+    order["document"]["summary"] = "word\n\n" * 3000
+    response = await renderer.post(PDFS, json=order, headers=as_resumes)
+    assert (response.status_code, response.json()) == (400, {"detail": "The document is longer than 20 pages."})
+    assert files(media_folder) == before
+
+
+async def test_what_cannot_be_stored_is_a_503_with_a_time_to_come_back(
+    environment: dict[str, str], order: dict[str, Any], as_resumes: dict[str, str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "media"
+    async with serving(app, {**environment, "MEDIA_URL": folder.as_uri()}) as renderer:
+        folder.rmdir()
+        folder.touch()
+        response = await renderer.post(PDFS, json=order, headers=as_resumes)
+        assert response.status_code == 503
+        assert int(response.headers["Retry-After"]) > 0
+        folder.unlink()
+        assert (await renderer.get(await ordered(renderer, order, as_resumes))).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"file_name": "../../etc/passwd"}, "file_name"),
+        ({"file_name": 'a".pdf'}, "file_name"),
+        ({"language": "de"}, "language"),
+        ({"document": {}}, "document.full_name"),
+        ({"resume_id": 0}, "resume_id"),
+        ({"photo": "not base64"}, "photo"),
+    ],
+)
+async def test_a_wrong_order_is_a_400_that_says_what_is_wrong(
+    renderer: httpx.AsyncClient, order: dict[str, Any], as_resumes: dict[str, str], change: dict[str, Any], named: str
+) -> None:
+    response = await renderer.post(PDFS, json={**order, **change}, headers=as_resumes)
+    assert response.status_code == 400
+    assert response.json()["detail"].startswith(f"{named}: ")
+
+
+async def test_only_services_order(
+    renderer: httpx.AsyncClient, order: dict[str, Any], identity_keys: IdentityKeys
+) -> None:
+    assert (await renderer.post(PDFS, json=order)).status_code == 401
+    for visitor in (identity_keys.user("renderer", 1), identity_keys.stranger("renderer")):
+        assert (await renderer.post(PDFS, json=order, headers=visitor)).status_code == 404
+
+
+async def test_a_thumbnail(
+    renderer: httpx.AsyncClient, order: dict[str, Any], sample: dict[str, Any], identity_keys: IdentityKeys
+) -> None:
+    asked = {"template": order["template"], "document": sample, "language": "fr"}
+    templates = identity_keys.service("renderer", "templates")
+    response = await renderer.post(THUMBNAILS, json=asked, headers=templates)
+    assert response.status_code == 200
+    assert response.headers["Content-Type"] == "image/png"
+    with Image.open(io.BytesIO(response.content)) as picture:
+        assert picture.size == (840, 1188)
+
+    asked["template"] = {"html": "{{ resume.", "css": ""}
+    response = await renderer.post(THUMBNAILS, json=asked, headers=templates)
+    assert response.status_code == 400
+    assert response.json()["detail"].startswith("The template cannot be filled")
+
+
+async def test_a_full_engine_is_a_503(
+    environment: dict[str, str], order: dict[str, Any], as_resumes: dict[str, str]
+) -> None:
+    async with serving(app, {**environment, "RENDER_WORKERS": "1", "RENDER_QUEUE": "0"}) as renderer:
+        orders = [{**order, "resume_id": 5_000_000 + number} for number in range(5)]
+        answers = await asyncio.gather(*(renderer.post(PDFS, json=one, headers=as_resumes) for one in orders))
+        statuses = [answer.status_code for answer in answers]
+        assert statuses.count(200) >= 1
+        assert statuses.count(503) == 5 - statuses.count(200) > 0
+        refused = next(answer for answer in answers if answer.status_code == 503)
+        assert int(refused.headers["Retry-After"]) > 0
+        assert refused.json() == {"detail": "Too many documents are being rendered, try again later."}
+
+
+async def test_a_render_that_was_cut_off_is_taken_over(
+    renderer: httpx.AsyncClient,
+    environment: dict[str, str],
+    order: dict[str, Any],
+    as_resumes: dict[str, str],
+    media_folder: Path,
+) -> None:
+    """A process killed between the row and the file leaves a row that says so, and no second one beside it."""
+    path = await ordered(renderer, order, as_resumes)
+    async with await connect_directly(environment["DATABASE_URL"]) as database:
+        await database.execute("update pdfs set rendered_at = null where resume_id = %s", (order["resume_id"],))
+        before = files(media_folder)
+        assert (await renderer.get(path)).status_code == 404
+        again = await ordered(renderer, order, as_resumes)
+        assert (await renderer.get(again)).status_code == 200
+        assert files(media_folder) == before
+
+
+async def test_all_is_well(renderer: httpx.AsyncClient) -> None:
+    async def healthy() -> bool:
+        return (await renderer.get("/healthz")).status_code == 200
+
+    await eventually(healthy)
+    assert (await renderer.get("/readyz")).status_code == 200
