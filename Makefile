@@ -3,7 +3,7 @@
 PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11 python3.14; do \
 	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
 BIN := .venv/bin
-OWN := $(notdir $(wildcard services/*)) common gateway stack stripe-sandbox
+OWN := $(notdir $(wildcard services/*)) common gateway stack stripe-sandbox linkedin-sandbox
 LOCK = $(BIN)/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header \
 	--no-emit-index-url $(foreach name,$(OWN),--no-emit-package cv-$(name)) $(if $(UPGRADE),--upgrade)
 

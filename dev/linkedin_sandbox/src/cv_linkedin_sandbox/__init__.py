@@ -1,0 +1,1 @@
+"""A local stand-in for a lawful source of LinkedIn profiles."""

@@ -1,0 +1,39 @@
+"""The people that the stand-in knows: files in `profiles/`, and one who is too large for a file."""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_FOLDER = Path(__file__).with_name("profiles")
+_PROLIFIC = "prolific"
+_JOBS = 300
+
+
+def find(slug: str) -> dict[str, Any] | None:
+    """The JSON Resume document of a profile, or None if there is none."""
+    return _everybody().get(slug)
+
+
+@cache
+def _everybody() -> dict[str, dict[str, Any]]:
+    people = {file.stem: json.loads(file.read_text("utf-8")) for file in _FOLDER.glob("*.json")}
+    return {**people, _PROLIFIC: _prolific()}
+
+
+def _prolific() -> dict[str, Any]:
+    """Somebody with more jobs than a CV takes, each with much to say about it."""
+    return {
+        "basics": {"name": "Prudence Prolific", "email": "prudence@example.com", "label": "Serial founder"},
+        "work": [
+            {
+                "name": f"Company {number}",
+                "position": "Founder",
+                "startDate": f"{2000 + number // 12}-{number % 12 + 1:02}",
+                "endDate": f"{2001 + number // 12}-{number % 12 + 1:02}",
+                "summary": "Grew it. " * 200,
+            }
+            for number in range(_JOBS)
+        ],
+        "skills": [{"name": f"Skill {number}"} for number in range(_JOBS)],
+    }

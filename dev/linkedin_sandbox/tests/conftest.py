@@ -1,0 +1,27 @@
+"""The real stand-in, as a process of its own."""
+
+import os
+import sys
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from cv_common.testing.ports import free_port
+from cv_common.testing.processes import Program, answers, running
+
+TOKEN = "the-source's-token"
+
+
+@pytest.fixture(scope="session")
+def source() -> Iterator[httpx.Client]:
+    """A client that shows the right token."""
+    port = free_port()
+    program = Program(
+        "linkedin",
+        [sys.executable, "-m", "cv_linkedin_sandbox"],
+        {**os.environ, "LINKEDIN_SANDBOX_PORT": str(port), "LINKEDIN_SANDBOX_TOKEN": TOKEN},
+        lambda: answers(f"http://127.0.0.1:{port}/healthz"),
+    )
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    with running(program), httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers) as client:
+        yield client
