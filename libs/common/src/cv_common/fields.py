@@ -70,8 +70,12 @@ class Field(ABC):
     def schema(self) -> dict[str, Any]:
         """JSON Schema of the non-null values."""
 
+    def means_null(self, value: Any) -> bool:
+        """Does a request say null with `value`? A form has no other word for it than an empty text."""
+        return value is None or (isinstance(value, FormText) and value == "")
+
     def validate(self, value: Any) -> Any:
-        if value is None or (value == "" and isinstance(value, FormText) and not isinstance(self, Text)):
+        if self.means_null(value):
             if self.null:
                 return None
             raise invalid(NULL)
@@ -99,6 +103,9 @@ class Text(Field):
         self.max_length = max_length
         self.blank = null if blank is None else blank
         self.trim = trim
+
+    def means_null(self, value: Any) -> bool:
+        return value is None
 
     def parse(self, value: Any) -> str:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
@@ -180,6 +187,9 @@ class Integer(Field):
 
 class PrimaryKey(Field):
     """DRF's PrimaryKeyRelatedField as far as the type goes; whether the object exists is the action's to say."""
+
+    def means_null(self, value: Any) -> bool:
+        return value is None or value == ""
 
     def parse(self, value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int | str):
