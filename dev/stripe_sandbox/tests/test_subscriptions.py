@@ -10,27 +10,6 @@ from cv_stripe_sandbox.testing import ONE_CV, Receiver, Shop, monthly
 MONTH = 28 * 86400
 
 
-@pytest.fixture
-def plans(shop: Shop) -> dict[str, stripe.Price]:
-    product = shop.client.v1.products.create({"name": "Premium"})
-    return {
-        interval: shop.client.v1.prices.create(
-            {
-                "currency": "eur",
-                "unit_amount": amount,
-                "product": product.id,
-                "recurring": {"interval": interval},
-                "lookup_key": f"cv_{interval}ly",
-            }
-        )
-        for interval, amount in (("month", 999), ("year", 9999))
-    }
-
-
-def subscribed(shop: Shop, plans: dict[str, stripe.Price], interval: str = "month") -> stripe.Subscription:
-    return shop.subscribe(line_items=[{"price": plans[interval].id, "quantity": 1}])
-
-
 def item_of(subscription: stripe.Subscription) -> Any:
     return subscription.items.data[0]
 
@@ -197,66 +176,6 @@ def test_an_immediate_cancellation_is_final(shop: Shop) -> None:
         shop.client.v1.subscriptions.update(subscription.id, {"cancel_at_period_end": True})
 
 
-def test_an_upgrade_to_another_interval_is_invoiced_at_once(shop: Shop, plans: dict[str, stripe.Price]) -> None:
-    subscription = subscribed(shop, plans)
-
-    upgraded = shop.client.v1.subscriptions.update(
-        subscription.id,
-        {
-            "items": [{"id": item_of(subscription).id, "price": plans["year"].id}],
-            "proration_behavior": "always_invoice",
-        },
-    )
-
-    item = item_of(upgraded)
-    assert item.price.id == plans["year"].id
-    assert item.current_period_end > time.time() + 360 * 86400
-    invoice = shop.client.v1.invoices.list({"limit": 1}).data[0]
-    lines = invoice.lines.data
-    assert (invoice.billing_reason, invoice.status) == ("subscription_update", "paid")
-    assert [line.parent.subscription_item_details.proration for line in lines] == [True, False]  # type: ignore[union-attr] # a line of an item
-    assert lines[0].amount in {-999, -998}
-    assert invoice.amount_paid == 9999 + lines[0].amount
-
-
-def test_a_downgrade_leaves_a_credit_that_the_next_invoices_use(shop: Shop, plans: dict[str, stripe.Price]) -> None:
-    subscription = subscribed(shop, plans, "year")
-
-    shop.client.v1.subscriptions.update(
-        subscription.id,
-        {
-            "items": [{"id": item_of(subscription).id, "price": plans["month"].id}],
-            "proration_behavior": "always_invoice",
-        },
-    )
-
-    customer = shop.client.v1.customers.retrieve(str(subscription.customer))
-    assert customer.balance is not None
-    assert -9000 <= customer.balance <= -8990
-    invoice = shop.client.v1.invoices.list({"limit": 1}).data[0]
-    assert (invoice.amount_due, invoice.status) == (0, "paid")
-    shop.control("renew", subscription=subscription.id)
-    assert shop.client.v1.customers.retrieve(customer.id).balance == customer.balance + 999
-
-
-def test_a_declined_upgrade_changes_nothing_when_asked_so(shop: Shop, plans: dict[str, stripe.Price]) -> None:
-    subscription = subscribed(shop, plans)
-    shop.control("card", customer=subscription.customer, card="0341")
-
-    with pytest.raises(stripe.CardError):
-        shop.client.v1.subscriptions.update(
-            subscription.id,
-            {
-                "items": [{"id": item_of(subscription).id, "price": plans["year"].id}],
-                "proration_behavior": "always_invoice",
-                "payment_behavior": "error_if_incomplete",
-            },
-        )
-
-    assert item_of(fetch(shop, subscription)).price.id == plans["month"].id
-    assert len(shop.client.v1.invoices.list().data) == 1
-
-
 def test_pause_and_resume(shop: Shop, receiver: Receiver) -> None:
     subscription = shop.subscribe()
 
@@ -315,18 +234,3 @@ def test_a_month_is_a_calendar_month(shop: Shop) -> None:
     item = item_of(fetch(shop, subscription))
     assert item.current_period_start <= time.time() < item.current_period_end
     assert len(shop.client.v1.invoices.list({"limit": 100}).data) == 14
-
-
-def test_prorations_wait_for_the_next_invoice(shop: Shop) -> None:
-    subscription = shop.subscribe()
-    shop.client.v1.subscriptions.update(
-        subscription.id, {"items": [{"id": item_of(subscription).id, "quantity": 2}]}
-    )
-    assert len(shop.client.v1.invoices.list().data) == 1
-
-    shop.control("renew", subscription=subscription.id)
-
-    lines = shop.client.v1.invoices.list({"limit": 1}).data[0].lines.data
-    assert lines[0].amount == 1998
-    assert sum(line.amount for line in lines[1:]) in {998, 999, 1000}
-    assert max(line.period.end for line in lines[1:]) <= time.time()

@@ -14,6 +14,8 @@ from cv_stripe_sandbox.store.knobs import DeliveryKnobs, Knobs
 from cv_stripe_sandbox.store.objects import Objects
 from cv_stripe_sandbox.store.replays import Replays
 
+_dice = random.SystemRandom()
+
 
 class Context:
     """What every action is given. Events and their deliveries commit with the objects they tell of."""
@@ -66,8 +68,7 @@ class Context:
         if any(_matches(event["type"], pattern) for pattern in knobs.drop):
             state = "dropped"
         for _ in range(1 + knobs.duplicates):
-            # Disorder for tests, not a secret.
-            spread = random.uniform(0, knobs.shuffle)  # noqa: S311
+            spread = _dice.uniform(0, knobs.shuffle)
             self.deliveries.add(event["id"], endpoint, state, time.time() + knobs.delay + spread)
 
 

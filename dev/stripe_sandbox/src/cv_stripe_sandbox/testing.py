@@ -24,7 +24,7 @@ from cv_stripe_sandbox.main import create_app
 from cv_stripe_sandbox.settings import Settings
 
 API_KEY = "sk_test_sandbox"
-SECRET = "whsec_sandbox"  # noqa: S105 - a password of nothing
+SECRET = "whsec_sandbox"  # noqa: S105 - opens nothing
 PATIENCE = 15.0
 
 stripe.enable_telemetry = False

@@ -94,6 +94,8 @@ def switch(context: Context, session: Json, subscription_id: str, price_id: str,
         raise StripeError("This plan is not offered here.")
     price = context.objects.get(price_id, "price", param="price")
     item = subscription["items"]["data"][0]
+    if (price_id, quantity) == (item["price"]["id"], item["quantity"]):
+        raise StripeError("There are no changes to confirm.")
     paid = subscription_changes.switch(
         context, subscription, item, price, quantity, allowed["proration_behavior"]
     )

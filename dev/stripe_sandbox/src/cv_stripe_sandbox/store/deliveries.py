@@ -4,6 +4,7 @@ States: `pending` (will be tried at `next_attempt`), `held` (waits for someone t
 `failed` (given up), `dropped` (lost on purpose).
 """
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,18 +40,18 @@ class Deliveries:
 
     def due(self, now: float, limit: int, busy: Sequence[int]) -> list[Delivery]:
         """Pending deliveries whose time has come, but for those being sent already."""
-        marks = ", ".join("?" * len(busy))
         return self._read(
-            f"state = 'pending' AND next_attempt <= ? AND id NOT IN ({marks}) ORDER BY next_attempt, id LIMIT ?",
-            [now, *busy, limit],
+            "state = 'pending' AND next_attempt <= ? AND id NOT IN (SELECT value FROM json_each(?)) "
+            "ORDER BY next_attempt, id LIMIT ?",
+            [now, json.dumps(busy), limit],
         )
 
     def next_attempt(self, busy: Sequence[int]) -> float | None:
         """When the next pending delivery is due, or None."""
-        marks = ", ".join("?" * len(busy))
         row = self._connection.execute(
-            f"SELECT min(next_attempt) FROM deliveries WHERE state = 'pending' AND id NOT IN ({marks})",  # noqa: S608
-            list(busy),
+            "SELECT min(next_attempt) FROM deliveries "
+            "WHERE state = 'pending' AND id NOT IN (SELECT value FROM json_each(?))",
+            [json.dumps(busy)],
         ).fetchone()
         return None if row[0] is None else float(row[0])
 
@@ -87,5 +88,6 @@ class Deliveries:
         )
 
     def _read(self, condition: str, values: Sequence[object]) -> list[Delivery]:
+        # The conditions are those of this class.
         rows = self._connection.execute(f"SELECT * FROM deliveries WHERE {condition}", values)  # noqa: S608
         return [Delivery(**dict(row)) for row in rows]

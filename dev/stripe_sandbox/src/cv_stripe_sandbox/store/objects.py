@@ -78,10 +78,9 @@ class Objects:
     def select(self, kind: str, where: Mapping[str, Any] | None = None) -> list[Json]:
         """All objects of a kind, oldest first; `where` maps JSON paths (`payment.payment_intent`) to values."""
         conditions, values = _conditions(kind, where or {})
-        rows = self._connection.execute(
-            f"SELECT body FROM objects WHERE {conditions} ORDER BY seq",  # noqa: S608 - only placeholders vary
-            values,
-        )
+        # Only JSON paths of this program and placeholders are put in.
+        statement = f"SELECT body FROM objects WHERE {conditions} ORDER BY seq"  # noqa: S608
+        rows = self._connection.execute(statement, values)
         return [json.loads(row["body"]) for row in rows]
 
     def event_types(self, prefix: str) -> list[str]:
@@ -108,10 +107,9 @@ class Objects:
                 values.append(cursor)
                 order = "DESC" if condition == _AFTER else "ASC"
         created, created_values = _created(params.get("created"))
-        rows = self._connection.execute(
-            f"SELECT body FROM objects WHERE {conditions}{created} ORDER BY seq {order} LIMIT ?",  # noqa: S608
-            [*values, *created_values, limit + 1],
-        ).fetchall()
+        # As above: no value is part of the statement.
+        statement = f"SELECT body FROM objects WHERE {conditions}{created} ORDER BY seq {order} LIMIT ?"  # noqa: S608
+        rows = self._connection.execute(statement, [*values, *created_values, limit + 1]).fetchall()
         found = [json.loads(row["body"]) for row in rows[:limit]]
         return (found if order == "DESC" else found[::-1]), len(rows) > limit
 
