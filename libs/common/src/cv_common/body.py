@@ -51,7 +51,8 @@ async def read_body(request: Request, model: type[Body]) -> Body:
 def validate(data: Any, model: type[Body]) -> Body:
     """`data`, parsed JSON, as `model`. Raises ValidationFailed."""
     if not isinstance(data, dict):
-        raise ValidationFailed({"non_field_errors": [_not_a_dictionary(data)]})
+        message = "No data provided" if data is None else _not_a_dictionary(data)
+        raise ValidationFailed({"non_field_errors": [message]})
     try:
         return model.model_validate(data)
     except ValidationError as error:
@@ -83,7 +84,7 @@ async def read_data(request: Request) -> Any:
     if not raw:
         return {}
     if media_type != "application/json":
-        raise UnsupportedMediaType(content_type or "application/octet-stream")
+        raise UnsupportedMediaType(content_type)
     return parse_json(raw)
 
 
