@@ -51,8 +51,10 @@ async def make_gateway(services: dict[str, FakeService]) -> AsyncIterator[MakeGa
     """Starts a gateway with settings of its own, and with other services if they are given."""
     async with AsyncExitStack() as stack:
 
-        async def make(instead: dict[str, FakeService] | None = None, **settings: str) -> RunningGateway:
-            gateway = await start_gateway({**services, **(instead or {})}, settings)
+        async def make(
+            instead: dict[str, FakeService] | None = None, *, wait: bool = True, **settings: str
+        ) -> RunningGateway:
+            gateway = await start_gateway({**services, **(instead or {})}, settings, wait=wait)
             stack.push_async_callback(stop_gateway, gateway)
             return gateway
 

@@ -140,7 +140,9 @@ class RunningGateway:
             writer.close()
 
 
-async def start_gateway(services: Mapping[str, FakeService], settings: Mapping[str, str]) -> RunningGateway:
+async def start_gateway(
+    services: Mapping[str, FakeService], settings: Mapping[str, str], *, wait: bool = True
+) -> RunningGateway:
     """A gateway in front of `services`, as it is deployed, with `settings` on top of the tests' own."""
     port, ops_port = free_port(), free_port()
     seed, public = generate_keys()
@@ -165,7 +167,8 @@ async def start_gateway(services: Mapping[str, FakeService], settings: Mapping[s
         Program("gateway", command, environment, lambda: answers(ready)), lambda _, line: lines.append(line)
     )
     keeper.start()
-    await asyncio.to_thread(keeper.wait_ready)
+    if wait:
+        await asyncio.to_thread(keeper.wait_ready)
     client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=15)
     return RunningGateway(port, ops_port, public, client, lines, keeper)
 

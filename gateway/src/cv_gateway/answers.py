@@ -4,7 +4,7 @@ import orjson
 from cv_common.errors import ApiError
 
 from cv_gateway.origins import Origins
-from cv_gateway.request import Headers, Request, Send
+from cv_gateway.request import Headers, Request
 from cv_gateway.settings import Settings
 
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
@@ -46,16 +46,16 @@ class Answers:
             return [*completed, *cors, (b"vary", others + b", " + origin)]
         return completed + self._origins.headers(request)
 
-    async def send(self, request: Request, send: Send, status: int, headers: Headers, body: bytes) -> None:
+    async def send(self, request: Request, status: int, headers: Headers, body: bytes) -> None:
         """Send an answer of the gateway's own."""
         if status != 204:
             headers = [*headers, (b"content-length", str(len(body)).encode())]
         completed = self.complete(request, headers)
-        await send({"type": "http.response.start", "status": status, "headers": completed})
-        await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else body})
+        await request.send({"type": "http.response.start", "status": status, "headers": completed})
+        await request.send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else body})
 
-    async def refuse(self, request: Request, send: Send, refusal: ApiError) -> None:
+    async def refuse(self, request: Request, refusal: ApiError) -> None:
         """Send an error in the contract's shape."""
         headers = [(name.lower().encode(), value.encode()) for name, value in refusal.headers.items()]
         headers.append((b"content-type", b"application/json"))
-        await self.send(request, send, refusal.status, headers, orjson.dumps(refusal.body))
+        await self.send(request, refusal.status, headers, orjson.dumps(refusal.body))

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from cv_common.errors import ApiError, BadRequest, TooLarge
 
-from cv_gateway.errors import BodyTooSlow, ClientGone
+from cv_gateway.errors import BodyIncomplete, BodyTooSlow
 from cv_gateway.request import Request
 from cv_gateway.routing import Route
 from cv_gateway.services import Payload
@@ -31,12 +31,12 @@ class IncomingBody:
         self._limit = _limit(request, route)
         self._received = 0
         self.declared = _declared(request)
-        self.failure: ApiError | ClientGone | None = None
+        self.failure: type[ApiError] | None = None
         if self.declared is not None and self.declared > self._limit:
             raise TooLarge
 
     async def payload(self) -> Payload:
-        """What to send on: nothing, bytes, or a stream. Raises TooLarge, BodyTooSlow or ClientGone."""
+        """What to send on: nothing, bytes, or a stream. Raises TooLarge, BodyTooSlow or BodyIncomplete."""
         if not self._request.unread:
             return None
         self._started = asyncio.get_running_loop().time()
@@ -51,8 +51,8 @@ class IncomingBody:
         try:
             while self._request.unread:
                 yield await self._next()
-        except (ApiError, ClientGone) as failure:
-            self.failure = failure
+        except ApiError as failure:
+            self.failure = type(failure)
             raise
 
     async def _next(self) -> bytes:
@@ -63,7 +63,7 @@ class IncomingBody:
         except TimeoutError:
             raise BodyTooSlow from None
         if message["type"] != "http.request":
-            raise ClientGone
+            raise BodyIncomplete
         chunk: bytes = message.get("body", b"")
         self._received += len(chunk)
         if self._received > self._limit:

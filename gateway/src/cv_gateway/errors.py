@@ -51,6 +51,13 @@ class MethodNotAllowed(Detailed):
         super().__init__(f'Method "{method}" not allowed.', {"Allow": allowed})
 
 
+class BodyIncomplete(Detailed):
+    """400 for a body that ended early or is not framed as HTTP has it; mostly nobody is left to hear it."""
+
+    status = 400
+    default_detail = "The request body is not complete."
+
+
 class BodyTooSlow(Detailed):
     """408 for a body that drips in so slowly that it holds a place for nothing."""
 
@@ -65,7 +72,3 @@ class TimedOut(Detailed):
 
     def __init__(self) -> None:
         super().__init__("The service did not answer in time, try again later.", {"Retry-After": "5"})
-
-
-class ClientGone(Exception):
-    """The client went away before its request was complete: nobody is left to answer."""

@@ -11,7 +11,7 @@ from cv_common.errors import ApiError, Detailed
 
 from cv_gateway.answers import Answers
 from cv_gateway.bodies import drain
-from cv_gateway.errors import ClientGone, MethodNotAllowed
+from cv_gateway.errors import MethodNotAllowed
 from cv_gateway.identity import AccessTokens, Identities, PublishedKeys, Sessions
 from cv_gateway.openapi import MergedSchema
 from cv_gateway.ops import OpsServer, tell
@@ -22,9 +22,6 @@ from cv_gateway.request import Receive, Request, Scope, Send
 from cv_gateway.routing import METHODS, Router, normalised
 from cv_gateway.services import Services
 from cv_gateway.settings import Settings
-
-_CLIENT_GONE = 499
-"""Nobody hears it: the status under which a request whose client went away is logged."""
 
 log = logging.getLogger(__name__)
 
@@ -55,46 +52,49 @@ class Gateway:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection event of the server: its life, or a request."""
         if scope["type"] == "http":
-            await self._serve(Request(scope, receive), send)
+            await self._serve(Request(scope, receive, send))
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
 
-    async def _serve(self, request: Request, send: Send) -> None:
+    async def _serve(self, request: Request) -> None:
         started = time.perf_counter()
         logs.request_id.set(request.id)
-        try:
-            status = await self._answer(request, send)
-        except ApiError as refusal:
-            status = refusal.status
-            await self._answers.refuse(request, send, refusal)
-        except ClientGone:
-            status = _CLIENT_GONE
-        except Exception:
-            log.exception("unexpected error")
-            status = Detailed.status
-            await self._answers.refuse(request, send, Detailed())
+        status = await self._status(request)
         tell(request, status, time.perf_counter() - started)
         if request.unread:
             await drain(request)
+        request.close()
 
-    async def _answer(self, request: Request, send: Send) -> int:
+    async def _status(self, request: Request) -> int:
+        """Answer, whatever happens; the status is for the record."""
+        try:
+            return await self._answer(request)
+        except ApiError as refusal:
+            await self._answers.refuse(request, refusal)
+            return refusal.status
+        except Exception:
+            log.exception("unexpected error")
+            await self._answers.refuse(request, Detailed())
+            return Detailed.status
+
+    async def _answer(self, request: Request) -> int:
         request.check_host()
         if request.method not in METHODS:
             raise MethodNotAllowed(request.method, ", ".join(sorted(METHODS)))
         preflight = self._origins.preflight(request)
         if preflight is not None:
-            await self._answers.send(request, send, 204, preflight, b"")
+            await self._answers.send(request, 204, preflight, b"")
             return 204
         request.path = normalised(request.path)
         page = await self._pages.find(request)
         if page is not None:
-            await self._answers.send(request, send, page.status, page.headers, page.body)
+            await self._answers.send(request, page.status, page.headers, page.body)
             return page.status
         route = request.route = self._router.find(request.path)
         visitor = await self._identities.visitor(request, route)
         if visitor.session_id is not None:
             self._origins.check_write(request)
-        return await self._proxy.pass_on(request, route, visitor, send)
+        return await self._proxy.pass_on(request, route, visitor)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         async with AsyncExitStack() as stack:

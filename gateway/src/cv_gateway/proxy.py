@@ -13,7 +13,7 @@ from cv_gateway.answers import Answers
 from cv_gateway.bodies import IncomingBody
 from cv_gateway.errors import TimedOut
 from cv_gateway.identity import Identities, Sessions, Visitor
-from cv_gateway.request import Headers, Request, Send
+from cv_gateway.request import Headers, Request
 from cv_gateway.routing import Route
 from cv_gateway.services import Services
 from cv_gateway.settings import Settings
@@ -66,10 +66,10 @@ class Proxy:
         self._answers = answers
         self._under_way = dict.fromkeys(services.origins, 0)
 
-    async def pass_on(self, request: Request, route: Route, visitor: Visitor, send: Send) -> int:
+    async def pass_on(self, request: Request, route: Route, visitor: Visitor) -> int:
         """Answer a request with its service's answer; returns the status.
 
-        Raises an ApiError, or ClientGone, as long as nothing has been answered.
+        Raises an ApiError as long as nothing has been answered.
         """
         if self._under_way[route.service] >= self._settings.requests_per_service:
             raise Unavailable
@@ -78,14 +78,14 @@ class Proxy:
             body = IncomingBody(request, route, self._settings)
             response = await self._ask(request, route, visitor, body)
             try:
-                return await self._relay(request, route, visitor, response, send)
+                return await self._relay(request, route, visitor, response)
             finally:
                 response.release()
         finally:
             self._under_way[route.service] -= 1
 
     async def _ask(self, request: Request, route: Route, visitor: Visitor, body: IncomingBody) -> ClientResponse:
-        """The service's answer. Raises an ApiError or ClientGone."""
+        """The service's answer. Raises an ApiError."""
         headers = self._request_headers(request, route, visitor)
         payload = await body.payload()
         if body.declared is not None and not isinstance(payload, bytes | None):
@@ -105,9 +105,7 @@ class Proxy:
             headers[_IDENTITY] = self._identities.token(visitor, route.service)
         return headers
 
-    async def _relay(
-        self, request: Request, route: Route, visitor: Visitor, response: ClientResponse, send: Send
-    ) -> int:
+    async def _relay(self, request: Request, route: Route, visitor: Visitor, response: ClientResponse) -> int:
         headers = _response_headers(response)
         cookie = self._cookie(route, visitor, response)
         if cookie is not None:
@@ -116,15 +114,15 @@ class Proxy:
         start = {"type": "http.response.start", "status": response.status, "headers": headers}
         length = response.content_length
         if request.method == "HEAD":
-            await send(start)
-            await send({"type": "http.response.body", "body": b""})
+            await request.send(start)
+            await request.send({"type": "http.response.body", "body": b""})
         elif length is not None and length <= _AT_ONCE:
             body = await _whole(response)
-            await send(start)
-            await send({"type": "http.response.body", "body": body})
+            await request.send(start)
+            await request.send({"type": "http.response.body", "body": body})
         else:
-            await send(start)
-            await _stream(request, response, send)
+            await request.send(start)
+            await _stream(request, response)
         return response.status
 
     def _cookie(self, route: Route, visitor: Visitor, response: ClientResponse) -> bytes | None:
@@ -156,7 +154,7 @@ async def _whole(response: ClientResponse) -> bytes:
         raise Unavailable from None
 
 
-async def _stream(request: Request, response: ClientResponse, send: Send) -> None:
+async def _stream(request: Request, response: ClientResponse) -> None:
     """Send a long body on, chunk by chunk, at the client's pace.
 
     It has begun, so that what goes wrong can only be said by not ending it: the connection is closed short of the
@@ -168,8 +166,8 @@ async def _stream(request: Request, response: ClientResponse, send: Send) -> Non
             if gone.done():
                 return
             async with asyncio.timeout(_CHUNK_TAKEN_WITHIN):
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
+                await request.send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await request.send({"type": "http.response.body", "body": b""})
     except (TimeoutError, aiohttp.ClientError, OSError) as error:
         log.warning("an answer was broken off", extra={"reason": repr(error)})
     finally:

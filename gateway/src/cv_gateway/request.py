@@ -18,9 +18,9 @@ Headers = list[tuple[bytes, bytes]]
 class Request:
     """Method, path and headers of one request, and the id it is followed by through every hop."""
 
-    __slots__ = ("headers", "id", "method", "path", "peer", "query", "receive", "route", "unread")
+    __slots__ = ("headers", "id", "method", "path", "peer", "query", "receive", "route", "send", "unread")
 
-    def __init__(self, scope: Scope, receive: Receive) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.id = os.urandom(16).hex()
         self.method: str = scope["method"]
         # As sent, not decoded: what is routed here must be what the service routes, byte for byte.
@@ -29,6 +29,7 @@ class Request:
         self.peer: str = (scope.get("client") or ("",))[0]
         self.headers = _joined(scope["headers"])
         self.receive = receive
+        self.send = send
         self.unread = self.headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in self.headers
         """Whether some of its body has not arrived yet, as far as anybody looked."""
         self.route: Route | None = None
@@ -40,10 +41,18 @@ class Request:
         if not host or b"," in host:
             raise BadRequest("Exactly one Host header is required.")
 
-    def text(self, name: bytes) -> str | None:
-        """A header's value as text, or None."""
-        value = self.headers.get(name)
-        return None if value is None else value.decode("latin-1")
+    def close(self) -> None:
+        """Let go of the connection.
+
+        An error that somebody keeps (its traceback holds every frame it came through) would otherwise keep the
+        connection open until the garbage collector finds it.
+        """
+        self.receive = _closed
+        self.send = _closed
+
+
+async def _closed(*_: Message) -> Any:
+    raise RuntimeError("the request is over")
 
 
 def _joined(pairs: Headers) -> dict[bytes, bytes]:

@@ -1,0 +1,159 @@
+"""One description of the public API, whatever the services call their parts, and whoever of them is down."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from cv_common.testing.serving import eventually
+from cv_gateway.openapi.merge import merge
+
+from gateway.tests.conftest import MakeGateway
+from gateway.tests.world import SERVICES, AuthKeys, FakeService, RunningGateway
+
+
+def document(path: str, operation_id: str, schemas: dict[str, Any], **operation: Any) -> dict[str, Any]:
+    reference = {"$ref": f"#/components/schemas/{next(iter(schemas))}"}
+    answers = {"200": {"content": {"application/json": {"schema": reference}}}, "422": {"description": "no"}}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "x", "version": "1"},
+        "paths": {path: {"get": {"operationId": operation_id, "responses": answers, **operation}}},
+        "components": {"schemas": {**schemas, "HTTPValidationError": {}, "ValidationError": {}}},
+    }
+
+
+def merged(**documents: dict[str, Any]) -> dict[str, Any]:
+    return merge(documents, "http://localhost:8000")
+
+
+def schema_of(document: dict[str, Any], path: str) -> str:
+    reference = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]["$ref"]
+    return str(reference.rpartition("/")[2])
+
+
+def test_one_name_for_two_things_becomes_two_names() -> None:
+    both = merged(
+        auth=document("/api/auth/a/", "a", {"Detail": {"type": "string"}}),
+        resumes=document("/api/resumes/b/", "b", {"Detail": {"type": "integer"}}),
+    )
+
+    assert both["components"]["schemas"] == {"AuthDetail": {"type": "string"}, "ResumesDetail": {"type": "integer"}}
+    assert schema_of(both, "/api/auth/a/") == "AuthDetail"
+    assert schema_of(both, "/api/resumes/b/") == "ResumesDetail"
+
+
+def test_one_name_for_one_thing_stays() -> None:
+    same = {"Detail": {"type": "string"}}
+    both = merged(auth=document("/api/auth/a/", "a", same), resumes=document("/api/resumes/b/", "b", same))
+
+    assert both["components"]["schemas"] == same
+    assert schema_of(both, "/api/auth/a/") == "Detail"
+
+
+def test_what_refers_to_two_things_is_two_things_itself() -> None:
+    outer = {"Outer": {"items": {"$ref": "#/components/schemas/Inner"}}}
+    both = merged(
+        auth=document("/api/auth/a/", "a", {**outer, "Inner": {"type": "string"}}),
+        resumes=document("/api/resumes/b/", "b", {**outer, "Inner": {"type": "integer"}}),
+    )
+
+    schemas = both["components"]["schemas"]
+    assert schemas["AuthOuter"] == {"items": {"$ref": "#/components/schemas/AuthInner"}}
+    assert schemas["ResumesOuter"] == {"items": {"$ref": "#/components/schemas/ResumesInner"}}
+
+
+def test_a_discriminators_mapping_follows() -> None:
+    def with_mapping(kind: str) -> dict[str, Any]:
+        mapping = {"cat": "#/components/schemas/Cat"}
+        return {"Pet": {"discriminator": {"propertyName": "kind", "mapping": mapping}}, "Cat": {"type": kind}}
+
+    both = merged(
+        auth=document("/api/auth/a/", "a", with_mapping("string")),
+        resumes=document("/api/resumes/b/", "b", with_mapping("integer")),
+    )
+
+    pet = both["components"]["schemas"]["ResumesPet"]
+    assert pet["discriminator"]["mapping"] == {"cat": "#/components/schemas/ResumesCat"}
+
+
+def test_operations_have_one_name_each_and_no_422() -> None:
+    both = merged(
+        auth=document("/api/auth/a/", "list", {"A": {}}), resumes=document("/api/resumes/b/", "list", {"B": {}})
+    )
+
+    operations = [item["get"] for item in both["paths"].values()]
+    assert [each["operationId"] for each in operations] == ["auth_list", "resumes_list"]
+    assert [each["tags"] for each in operations] == [["auth"], ["resumes"]]
+    assert all(list(each["responses"]) == ["200"] for each in operations)
+    assert "HTTPValidationError" not in both["components"]["schemas"]
+
+
+def test_two_services_with_one_path_are_an_error_not_a_coin_toss() -> None:
+    one = document("/api/auth/a/", "a", {"A": {}})
+    with pytest.raises(ValueError, match="/api/auth/a/"):
+        merged(auth=one, resumes=one)
+
+
+def test_merging_changes_nothing_it_was_given() -> None:
+    one = document("/api/auth/a/", "a", {"A": {}})
+    before = json.dumps(one)
+    merged(auth=one)
+
+    assert json.dumps(one) == before
+
+
+@pytest.fixture
+async def describing(auth_keys: AuthKeys) -> AsyncIterator[dict[str, FakeService]]:
+    """Services with a schema each, one of them with paths that are nobody's business."""
+    described = {name: FakeService(name, auth_keys) for name in SERVICES}
+    for name, service in described.items():
+        service.schema = document(f"/api/{name}/{{id}}/", f"{name}_get", {"Thing": {"title": name}})
+        service.schema["paths"] |= {"/internal/things/{id}/": {"get": {}}, "/healthz": {"get": {}}}
+        await service.start()
+    yield described
+    for service in described.values():
+        await service.stop()
+
+
+async def test_the_public_paths_of_all_services_in_one_document(
+    make_gateway: MakeGateway, describing: dict[str, FakeService]
+) -> None:
+    gateway = await make_gateway(describing)
+    answer = await gateway.client.get("/api/schema/")
+    schema = answer.json()
+
+    assert answer.headers["Content-Type"] == "application/json"
+    assert schema["openapi"] == "3.1.0"
+    assert schema["servers"] == [{"url": f"http://localhost:{gateway.port}"}]
+    # The renderer serves no API, whatever it says of itself.
+    assert set(schema["paths"]) == {f"/api/{name}/{{id}}/" for name in ("auth", "templates", "resumes", "payments")}
+    assert {"accessToken", "session"} <= schema["components"]["securitySchemes"].keys()
+
+
+async def test_it_is_whole_while_a_service_is_down_and_completes_itself_when_one_was(
+    make_gateway: MakeGateway, describing: dict[str, FakeService]
+) -> None:
+    await describing["payments"].stop()
+    gateway = await make_gateway(describing)
+
+    async def paths() -> set[str]:
+        return set((await gateway.client.get("/api/schema/")).json()["paths"])
+
+    assert "/api/payments/{id}/" not in await paths()
+    await describing["payments"].start()
+
+    async def complete() -> bool:
+        return "/api/payments/{id}/" in await paths()
+
+    await eventually(complete)
+    for service in describing.values():
+        await service.stop()
+    assert "/api/payments/{id}/" in await paths()
+
+
+async def test_asking_again_costs_the_services_nothing(gateway: RunningGateway) -> None:
+    first = await gateway.client.get("/api/schema/")
+    again = await gateway.client.get("/api/schema/", headers={"If-None-Match": first.headers["ETag"]})
+
+    assert again.status_code == 304

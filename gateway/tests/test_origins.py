@@ -1,0 +1,172 @@
+"""Pages in browsers: which may read answers, and which may write with a session cookie."""
+
+import pytest
+from aiohttp import web
+
+from gateway.tests.conftest import MakeGateway
+from gateway.tests.test_identity import SESSION_ID, bearer, cookie, signed
+from gateway.tests.world import FRONTEND, AuthKeys, FakeService, RunningGateway
+
+Fakes = dict[str, FakeService]
+
+EXPOSED = {"ETag", "Link", "Location", "Retry-After", "X-Request-Id", "X-Total-Count"}
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/", 200),
+        ("/healthz", 200),
+        ("/api/templates/", 200),
+        ("/api/nothing/", 404),
+        ("/api/resumes/?bad-token", 401),
+        ("/media/resumes/pdfs/a/cv.pdf", 200),
+    ],
+)
+async def test_an_allowed_origin_may_read_every_answer_errors_too(
+    gateway: RunningGateway, path: str, status: int
+) -> None:
+    headers = {"Origin": FRONTEND} | (bearer("bad") if "bad-token" in path else {})
+    answer = await gateway.client.get(path, headers=headers)
+
+    assert answer.status_code == status
+    assert answer.headers["Access-Control-Allow-Origin"] == FRONTEND
+    assert answer.headers["Access-Control-Allow-Credentials"] == "true"
+    assert set(answer.headers["Access-Control-Expose-Headers"].split(", ")) == EXPOSED
+    assert "Origin" in answer.headers["Vary"].split(", ")
+
+
+@pytest.mark.parametrize("origin", [None, "https://evil.example", "https://cv.example.evil.example", "null", "*", ""])
+@pytest.mark.parametrize("path", ["/api/templates/", "/api/nothing/", "/healthz"])
+async def test_any_other_origin_is_told_nothing_but_that_the_answer_varies(
+    gateway: RunningGateway, path: str, origin: str | None
+) -> None:
+    answer = await gateway.client.get(path, headers={} if origin is None else {"Origin": origin})
+
+    assert not [name for name in answer.headers if name.startswith("access-control-")]
+    assert "Origin" in answer.headers["Vary"].split(", ")
+
+
+async def test_what_a_service_varies_by_is_kept_and_its_own_cors_is_not(
+    gateway: RunningGateway, services: Fakes
+) -> None:
+    async def varied(_: web.Request) -> web.StreamResponse:
+        return web.json_response({}, headers={"Vary": "Accept-Language", "Access-Control-Allow-Origin": "*"})
+
+    services["templates"].respond = varied
+    answer = await gateway.client.get("/api/templates/", headers={"Origin": FRONTEND})
+
+    assert answer.headers.get_list("Vary") == ["Accept-Language, Origin"]
+    assert answer.headers.get_list("Access-Control-Allow-Origin") == [FRONTEND]
+
+
+async def test_a_preflight_of_an_allowed_origin_is_answered_here(gateway: RunningGateway, services: Fakes) -> None:
+    asked = {
+        "Origin": FRONTEND,
+        "Access-Control-Request-Method": "PATCH",
+        "Access-Control-Request-Headers": "authorization,content-type,idempotency-key,if-match",
+    }
+    answer = await gateway.client.options("/api/resumes/1/", headers=asked)
+
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert answer.headers["Access-Control-Allow-Origin"] == FRONTEND
+    assert "PATCH" in answer.headers["Access-Control-Allow-Methods"]
+    allowed = answer.headers["Access-Control-Allow-Headers"].lower().split(", ")
+    assert set(asked["Access-Control-Request-Headers"].split(",")) <= set(allowed)
+    assert int(answer.headers["Access-Control-Max-Age"]) > 0
+    assert not services["resumes"].received
+
+
+async def test_a_preflight_of_another_origin_allows_nothing(gateway: RunningGateway, services: Fakes) -> None:
+    asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "PATCH"}
+    answer = await gateway.client.options("/api/resumes/1/", headers=asked)
+
+    assert not [name for name in answer.headers if name.startswith("access-control-")]
+    assert not services["resumes"].received
+
+
+async def test_options_that_is_no_preflight_is_the_services(gateway: RunningGateway, services: Fakes) -> None:
+    await gateway.client.options("/api/resumes/1/")
+
+    assert services["resumes"].received[0].method == "OPTIONS"
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://cv.example", "https://cv.example:444"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+async def test_a_write_with_the_cookie_from_a_strange_page_is_refused(
+    gateway: RunningGateway, services: Fakes, method: str, origin: str
+) -> None:
+    headers = {**cookie(signed(SESSION_ID)), "Origin": origin}
+    answer = await gateway.client.request(method, "/api/resumes/1/", headers=headers)
+
+    assert answer.status_code == 403
+    assert answer.json() == {
+        "detail": f"CSRF Failed: Origin checking failed - {origin} does not match any trusted origins."
+    }
+    assert not services["resumes"].received
+
+
+async def test_a_login_with_the_cookie_from_a_strange_page_is_refused(gateway: RunningGateway, services: Fakes) -> None:
+    headers = {**cookie(signed(SESSION_ID)), "Origin": "https://evil.example"}
+    answer = await gateway.client.post("/api/auth/login/", headers=headers)
+
+    assert answer.status_code == 403
+    assert not services["auth"].received
+
+
+async def test_a_browser_that_hides_the_origin_of_a_strange_page_is_refused(gateway: RunningGateway) -> None:
+    headers = {**cookie(signed(SESSION_ID)), "Sec-Fetch-Site": "cross-site"}
+
+    assert (await gateway.client.post("/api/resumes/", headers=headers)).status_code == 403
+
+
+async def test_writes_of_our_pages_of_no_page_and_reads_pass(gateway: RunningGateway) -> None:
+    session = cookie(signed(SESSION_ID))
+    own = f"http://localhost:{gateway.port}"
+    for origin in ({"Origin": FRONTEND}, {"Origin": own}, {}):
+        assert (await gateway.client.post("/api/resumes/", headers={**session, **origin})).status_code == 200
+    strange = {"Origin": "https://evil.example"}
+    assert (await gateway.client.get("/api/resumes/", headers={**session, **strange})).status_code == 200
+
+
+async def test_what_does_not_count_by_the_cookie_needs_no_origin(gateway: RunningGateway, auth_keys: AuthKeys) -> None:
+    strange = {"Origin": "https://evil.example"}
+    for headers in (bearer(auth_keys.token()), cookie("self-chosen.x"), {}):
+        assert (await gateway.client.post("/api/resumes/", headers={**headers, **strange})).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/api/templates/", "/api/nothing/", "/healthz"])
+async def test_every_answer_carries_security_headers(gateway: RunningGateway, path: str) -> None:
+    headers = (await gateway.client.get(path)).headers
+
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "same-origin"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert "Strict-Transport-Security" not in headers
+
+
+async def test_media_may_be_shown_by_frontends_and_their_own_headers_are_kept(
+    gateway: RunningGateway, services: Fakes
+) -> None:
+    async def pdf(_: web.Request) -> web.StreamResponse:
+        own = {"Cache-Control": "private, no-store", "Content-Disposition": 'inline; filename="cv.pdf"'}
+        return web.Response(body=b"%PDF", content_type="application/pdf", headers=own)
+
+    services["renderer"].respond = pdf
+    headers = (await gateway.client.get("/media/resumes/pdfs/token/cv.pdf")).headers
+
+    assert headers.get_list("Cache-Control") == ["private, no-store"]
+    assert headers["Content-Disposition"] == 'inline; filename="cv.pdf"'
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+    assert "X-Frame-Options" not in headers
+
+
+async def test_an_https_system_says_so(make_gateway: MakeGateway) -> None:
+    gateway = await make_gateway(PUBLIC_BASE_URL="https://api.cv.example")
+    headers = (await gateway.client.get("/healthz")).headers
+
+    assert headers["Strict-Transport-Security"] == "max-age=31536000"

@@ -1,0 +1,174 @@
+"""What passes, unchanged, in both directions."""
+
+import asyncio
+
+import pytest
+from aiohttp import web
+
+from gateway.tests.world import FakeService, RunningGateway
+
+Fakes = dict[str, FakeService]
+
+
+async def test_what_services_need_to_hear_is_passed_on(gateway: RunningGateway, services: Fakes) -> None:
+    said = {
+        "Accept": "application/json",
+        "Accept-Language": "fr",
+        "Content-Type": "application/json; charset=utf-8",
+        "Idempotency-Key": "abc",
+        "If-Match": '"7"',
+        "If-None-Match": '"8"',
+        "Range": "bytes=0-9",
+        "Stripe-Signature": "t=1,v1=abc",
+    }
+    await gateway.client.patch("/api/resumes/1/", headers=said, content=b'{"title": "x"}')
+
+    (received,) = services["resumes"].received
+    assert {name: received.headers[name] for name in said} == said
+    assert received.body == b'{"title": "x"}'
+    added = {name.lower() for name in received.headers} - {name.lower() for name in said}
+    assert added == {"host", "x-identity", "x-request-id", "content-length"}
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 400, 401, 403, 404, 405, 409, 412, 415, 429, 500, 503])
+async def test_a_services_answer_is_passed_back(gateway: RunningGateway, services: Fakes, status: int) -> None:
+    async def answer_so(_: web.Request) -> web.StreamResponse:
+        headers = {"ETag": '"7"', "Link": "<x>; rel=next", "X-Total-Count": "12", "Retry-After": "3", "Allow": "GET"}
+        return web.json_response({"é": 1}, status=status, headers=headers)
+
+    services["resumes"].respond = answer_so
+    answer = await gateway.client.get("/api/resumes/")
+
+    assert (answer.status_code, answer.json()) == (status, {"é": 1})
+    assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
+    assert answer.headers["ETag"] == '"7"'
+    assert answer.headers["X-Total-Count"] == "12"
+    assert answer.headers["Retry-After"] == "3"
+    assert len(answer.headers.get_list("Date")) == 1
+
+
+@pytest.mark.parametrize("status", [204, 304])
+async def test_an_answer_without_body_stays_without(gateway: RunningGateway, services: Fakes, status: int) -> None:
+    async def nothing(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=status, headers={"ETag": '"7"'})
+
+    services["resumes"].respond = nothing
+    for _ in range(2):
+        answer = await gateway.client.get("/api/resumes/")
+        assert (answer.status_code, answer.content, answer.headers["ETag"]) == (status, b"", '"7"')
+        assert "transfer-encoding" not in answer.headers
+
+
+async def test_a_redirect_is_passed_back_not_followed(gateway: RunningGateway, services: Fakes) -> None:
+    async def away(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=303, headers={"Location": "https://checkout.example/pay"})
+
+    services["payments"].respond = away
+    answer = await gateway.client.post("/api/payments/create-checkout/")
+
+    assert (answer.status_code, answer.headers["Location"]) == (303, "https://checkout.example/pay")
+
+
+@pytest.mark.parametrize("size", [1, 65_536, 65_537, 5_000_000])
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_an_answer_of_any_length_arrives_whole(
+    gateway: RunningGateway, services: Fakes, size: int, chunked: bool
+) -> None:
+    content = (bytes(range(256)) * (size // 256 + 1))[:size]
+
+    async def long(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        if chunked:
+            response.enable_chunked_encoding()
+        else:
+            response.content_length = size
+        await response.prepare(request)
+        await response.write(content)
+        await response.write_eof()
+        return response
+
+    services["renderer"].respond = long
+    answer = await gateway.client.get("/media/resumes/pdfs/token/cv.pdf")
+
+    assert answer.content == content
+    assert answer.headers.get("Content-Length") == (None if chunked else str(size))
+
+
+async def test_a_long_answer_is_streamed_not_gathered(gateway: RunningGateway, services: Fakes) -> None:
+    first_half_arrived = asyncio.Event()
+
+    async def halves(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "200000"})
+        await response.prepare(request)
+        await response.write(b"x" * 100_000)
+        await first_half_arrived.wait()
+        await response.write(b"x" * 100_000)
+        return response
+
+    services["renderer"].respond = halves
+    received = 0
+    async with gateway.client.stream("GET", "/media/resumes/pdfs/token/cv.pdf") as answer:
+        async for chunk in answer.aiter_raw():
+            received += len(chunk)
+            if received >= 100_000:
+                first_half_arrived.set()
+
+    assert received == 200_000
+
+
+async def test_a_client_that_leaves_stops_a_long_answer(gateway: RunningGateway, services: Fakes) -> None:
+    stopped = asyncio.Event()
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        try:
+            while True:
+                await response.write(b"x" * 10_000)
+        finally:
+            stopped.set()
+
+    services["renderer"].respond = endless
+    async with gateway.client.stream("GET", "/media/resumes/pdfs/token/cv.pdf") as answer:
+        async for _ in answer.aiter_raw():
+            break
+
+    async with asyncio.timeout(10):
+        await stopped.wait()
+
+
+async def test_head_of_a_long_file_tells_its_length_without_fetching_it(
+    gateway: RunningGateway, services: Fakes
+) -> None:
+    async def long(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "5000000", "Content-Type": "application/pdf"})
+        await response.prepare(request)
+        await response.write(b"x" * 5_000_000)
+        return response
+
+    services["renderer"].respond = long
+    answer = await gateway.client.head("/media/resumes/pdfs/token/cv.pdf")
+
+    assert answer.headers["Content-Length"] == "5000000"
+    assert answer.content == b""
+    assert (await gateway.client.get("/api/templates/")).status_code == 200
+
+
+async def test_an_early_answer_reaches_a_client_that_is_still_sending(gateway: RunningGateway, services: Fakes) -> None:
+    async def refuse_unread(_: web.Request) -> web.StreamResponse:
+        return web.json_response({"detail": "no"}, status=400, headers={"Connection": "close"})
+
+    services["resumes"].respond = refuse_unread
+    form = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = await gateway.client.post("/api/resumes/", content=b"x" * 5_000_000, headers=form)
+
+    assert answer.status_code in (400, 503)
+
+
+async def test_one_request_id_goes_through_all_hops(gateway: RunningGateway, services: Fakes) -> None:
+    answer = await gateway.client.get("/api/resumes/", headers={"X-Request-Id": "chosen-outside"})
+
+    request_id = answer.headers["X-Request-Id"]
+    assert services["resumes"].received[0].headers["X-Request-Id"] == request_id
+    assert request_id != "chosen-outside"
+    assert len(request_id) == 32

@@ -1,0 +1,104 @@
+"""Ambiguous HTTP: what two parsers could read in two ways does not reach a service, or reaches it in one."""
+
+import asyncio
+
+import pytest
+from aiohttp import web
+
+from gateway.tests.world import FakeService, RunningGateway
+
+Fakes = dict[str, FakeService]
+
+CHUNKED = b"5\r\nhello\r\n0\r\n\r\n"
+SMUGGLED = b"GET /internal/resumes/1/ HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+def request(*lines: str, method: str = "POST", body: bytes = b"") -> bytes:
+    return "\r\n".join([f"{method} /api/resumes/ HTTP/1.1", *lines, "Connection: close", "", ""]).encode() + body
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(request("Host: a", "Host: b", method="GET"), id="two hosts"),
+        pytest.param(request("Host: a", "Host: a", method="GET"), id="two equal hosts"),
+        pytest.param(request("Host: a, b", method="GET"), id="two hosts in one"),
+        pytest.param(request(method="GET"), id="no host"),
+        pytest.param(request("Host: a", "X: y", " z", method="GET"), id="folded header"),
+        pytest.param(request("Host: a", "X : y", method="GET"), id="space before the colon"),
+        pytest.param(request("Host: a", "Content-Length: 4", "Content-Length: 5", body=b"hello"), id="two lengths"),
+        pytest.param(request("Host: a", "Content-Length: 4, 5", body=b"hello"), id="two lengths in one"),
+        pytest.param(request("Host: a", "Content-Length: +5", body=b"hello"), id="signed length"),
+        pytest.param(request("Host: a", "Content-Length: -5", body=b"hello"), id="negative length"),
+        pytest.param(request("Host: a", "Transfer-Encoding: xchunked", body=CHUNKED), id="unknown coding"),
+        pytest.param(request("Host: a", "Transfer-Encoding: chunked, identity", body=CHUNKED), id="chunked not last"),
+        pytest.param(request("Host: a", "Transfer-Encoding: \x0bchunked", body=CHUNKED), id="control in coding"),
+        pytest.param(request("Host: a", "Transfer-Encoding: chunked", body=b"5;\n\rhello"), id="broken chunk"),
+        pytest.param(request("Host: a", "Transfer-Encoding: chunked", body=b"fffffffffffffffff\r\n"), id="huge chunk"),
+        pytest.param(b"POST /api/resumes/ HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n" + CHUNKED, id="1.0 chunked"),
+        pytest.param(b"GET /api/resumes/ HTTP/9.9\r\nHost: a\r\n\r\n", id="unknown version"),
+        pytest.param(b"GET /api/resumes/\r\n\r\n", id="no version"),
+        pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", id="TLS"),
+    ],
+)
+async def test_what_is_not_http_reaches_nobody(gateway: RunningGateway, services: Fakes, sent: bytes) -> None:
+    answer = await gateway.raw(sent)
+
+    assert answer == b"" or answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))
+    assert not services["resumes"].received
+
+
+async def test_length_and_chunks_together_are_one_request_and_the_connection_ends(
+    gateway: RunningGateway, services: Fakes
+) -> None:
+    head = "POST /api/resumes/ HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
+    answer = await gateway.raw(head.encode() + CHUNKED + SMUGGLED)
+
+    assert answer.count(b"HTTP/1.1 ") == 1
+    (received,) = services["resumes"].received
+    assert received.body == b"hello"
+    assert ("Content-Length" in received.headers) != ("Transfer-Encoding" in received.headers)
+
+
+async def test_a_body_cannot_hold_a_second_request(gateway: RunningGateway, services: Fakes) -> None:
+    sent = request("Host: a", f"Content-Length: {len(SMUGGLED)}", body=SMUGGLED)
+    answer = await gateway.raw(sent)
+
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert [each.body for each in services["resumes"].received] == [SMUGGLED]
+
+
+async def test_bare_line_feeds_are_passed_on_as_http(gateway: RunningGateway, services: Fakes) -> None:
+    answer = await gateway.raw(b"GET /api/resumes/ HTTP/1.1\nHost: a\nAccept: x\nConnection: close\n\n")
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    (received,) = services["resumes"].received
+    assert received.headers["Accept"] == "x"
+    assert received.headers["X-Identity"]
+
+
+async def test_requests_on_one_connection_are_answered_in_order(gateway: RunningGateway, services: Fakes) -> None:
+    async def by_number(request: web.Request) -> web.StreamResponse:
+        return web.Response(text=f"<{request.query['n']}>")
+
+    services["resumes"].respond = by_number
+    sent = b"".join(f"GET /api/resumes/?n={n} HTTP/1.1\r\nHost: a\r\n\r\n".encode() for n in range(5))
+    answer = await gateway.raw(sent + b"GET /api/resumes/?n=5 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+
+    assert [answer.index(f"<{n}>".encode()) for n in range(6)] == sorted(
+        answer.index(f"<{n}>".encode()) for n in range(6)
+    )
+
+
+async def test_two_answers_never_change_places(gateway: RunningGateway, services: Fakes) -> None:
+    async def echo(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(int(request.query["n"]) % 3 / 100)
+        return web.json_response({"n": request.query["n"], "body": (await request.read()).decode()})
+
+    services["resumes"].respond = echo
+
+    async def ask(n: int) -> bool:
+        answer = await gateway.client.post(f"/api/resumes/?n={n}", content=str(n) * 100)
+        return bool(answer.json() == {"n": str(n), "body": str(n) * 100})
+
+    assert all(await asyncio.gather(*(ask(n) for n in range(200))))
