@@ -24,9 +24,9 @@ class IdentityKeys:
         public = {issuer: public_of(self._private[issuer]) for issuer in trusts}
         return {"IDENTITY_PRIVATE_KEY": self._private[name], "IDENTITY_PUBLIC_KEYS": json.dumps(public)}
 
-    def user(self, audience: str, user_id: int) -> dict[str, str]:
+    def user(self, audience: str, user_id: int, email: str | None = None) -> dict[str, str]:
         """The header with which the gateway passes on a user's request to the service `audience`."""
-        return self._header(GATEWAY, audience, user_id=user_id)
+        return self._header(GATEWAY, audience, user_id=user_id, email=email)
 
     def session(self, audience: str, session_id: str) -> dict[str, str]:
         """The same for a visitor with a session and no account."""
@@ -41,7 +41,12 @@ class IdentityKeys:
         return self._header(issuer, audience)
 
     def _header(
-        self, issuer: str, audience: str, user_id: int | None = None, session_id: str | None = None
+        self,
+        issuer: str,
+        audience: str,
+        user_id: int | None = None,
+        session_id: str | None = None,
+        email: str | None = None,
     ) -> dict[str, str]:
-        token = Signer(issuer, self._private[issuer]).token(audience, user_id, session_id)
+        token = Signer(issuer, self._private[issuer]).token(audience, user_id, session_id, email)
         return {IDENTITY_HEADER: token}
