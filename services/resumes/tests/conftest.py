@@ -1,7 +1,9 @@
 """The real resumes service, with its neighbours' answers given by small HTTP servers of the tests' own."""
 
 import itertools
-from collections.abc import AsyncIterator, Callable
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +11,8 @@ import httpx
 import pytest
 from cv_common.testing.identity import IdentityKeys
 from cv_common.testing.nats import Nats
+from cv_common.testing.ports import free_port
+from cv_common.testing.processes import Program, answers, running
 from cv_common.testing.serving import serving
 from cv_resumes.main import app
 from starlette.applications import Starlette
@@ -26,9 +30,10 @@ class Neighbours:
     """Templates 1 (free), 2 (premium) and 4 (inactive), and a renderer that remembers what it was asked."""
 
     rendered: list[dict[str, Any]] = field(default_factory=list)
+    default_template: int | None = FREE
 
     async def template(self, request: Request) -> Response:
-        template_id = request.path_params["template_id"]
+        template_id = request.path_params.get("template_id", self.default_template)
         if template_id not in (FREE, PREMIUM, INACTIVE):
             return JSONResponse({"detail": "Not found."}, status_code=404)
         return JSONResponse(
@@ -52,6 +57,7 @@ class Neighbours:
         return Starlette(
             routes=[
                 Route("/internal/templates/{template_id:int}/", self.template),
+                Route("/internal/templates/default/", self.template),
                 Route("/internal/pdfs/", self.render, methods=["POST"]),
             ]
         )
@@ -65,14 +71,30 @@ async def neighbours() -> AsyncIterator[tuple[Neighbours, str]]:
 
 
 @pytest.fixture(scope="session")
-async def resumes(
+def profile_source() -> Iterator[dict[str, str]]:
+    """The real stand-in for a source of LinkedIn profiles, and how resumes is told of it."""
+    port, token = free_port(), "the-source's-token"
+    program = Program(
+        "linkedin",
+        [sys.executable, "-m", "cv_linkedin_sandbox"],
+        {**os.environ, "LINKEDIN_SANDBOX_PORT": str(port), "LINKEDIN_SANDBOX_TOKEN": token},
+        lambda: answers(f"http://127.0.0.1:{port}/healthz"),
+    )
+    with running(program):
+        yield {"LINKEDIN_SOURCE_URL": f"http://127.0.0.1:{port}/profiles", "LINKEDIN_SOURCE_TOKEN": token}
+
+
+@pytest.fixture(scope="session")
+def environment(
     service_database: Callable[[str], str],
     nats_server: Nats,
     identity_keys: IdentityKeys,
     neighbours: tuple[Neighbours, str],
+    profile_source: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncIterator[httpx.AsyncClient]:
-    environment = {
+) -> dict[str, str]:
+    """The settings of the service."""
+    return {
         **identity_keys.environment("resumes"),
         **nats_server.environment("resumes"),
         "DATABASE_URL": service_database("resumes"),
@@ -80,7 +102,12 @@ async def resumes(
         "TEMPLATES_URL": neighbours[1],
         "RENDERER_URL": neighbours[1],
         "PUBLIC_BASE_URL": "http://localhost:8000",
+        **profile_source,
     }
+
+
+@pytest.fixture(scope="session")
+async def resumes(environment: dict[str, str]) -> AsyncIterator[httpx.AsyncClient]:
     async with serving(app, environment) as client:
         yield client
 

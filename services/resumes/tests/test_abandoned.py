@@ -9,7 +9,7 @@ from cv_common.db import Database
 from cv_common.media import Media
 from cv_resumes.actions.abandoned import erase_abandoned
 from cv_resumes.actions.context import Context
-from cv_resumes.clients import Renderer, Templates
+from cv_resumes.clients import ProfileSource, Renderer, Templates
 from cv_resumes.settings import Settings
 
 OLD = datetime.now(UTC) - timedelta(days=91)
@@ -27,8 +27,9 @@ async def context(url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
     await database.start()
     settings = Settings.model_construct(session_lifetime=90 * 24 * 3600)
     media = Media(tmp_path_factory.mktemp("media").as_uri())
-    # Erasing asks neither templates nor the renderer anything.
-    yield Context(settings, database, Templates.__new__(Templates), Renderer.__new__(Renderer), media)
+    # Erasing asks nobody anything.
+    templates, renderer = Templates.__new__(Templates), Renderer.__new__(Renderer)
+    yield Context(settings, database, templates, renderer, media, ProfileSource.__new__(ProfileSource))
     await database.stop()
 
 

@@ -1,12 +1,17 @@
-"""What resumes asks of others: a template of templates, a PDF of the renderer."""
+"""What resumes asks of others: a template of templates, a PDF of the renderer, a profile of a source outside."""
 
+import logging
 import time
 from base64 import b64encode
 from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
+import orjson
 from cv_common.errors import BadRequest, Unavailable
 from cv_common.http import Reply, ServiceClient
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +48,23 @@ class Templates:
             if known is None:
                 raise
             return known[0]
+        self._remember(template_id, found)
+        return found
+
+    async def default(self) -> Template | None:
+        """The first free template that is active; None when there is none. Raises Unavailable."""
+        found = await self._ask("default")
+        if found is not None:
+            self._remember(found.id, found)
+        return found
+
+    def _remember(self, template_id: int, found: Template | None) -> None:
         if len(self._remembered) >= self._REMEMBERED:
             self._remembered.clear()
         self._remembered[template_id] = (found, time.monotonic())
-        return found
 
-    async def _ask(self, template_id: int) -> Template | None:
-        reply = await self._client.get(f"/internal/templates/{template_id}/")
+    async def _ask(self, name: int | str) -> Template | None:
+        reply = await self._client.get(f"/internal/templates/{name}/")
         if reply.status == 404:
             return None
         body = _expect(reply, 200)
@@ -104,9 +119,85 @@ class Renderer:
         return str(_expect(reply, 200)["path"])
 
 
+class ProfileSource:
+    """Where LinkedIn profiles come from, if the operator has a source: JSON Resume documents by profile address.
+
+    The source is somebody else's: it gets so long and so many bytes, and no redirect of its is followed.
+    """
+
+    name = "source of profiles"
+
+    def __init__(self, url: str | None, token: str | None, *, timeout: float, limit: int) -> None:
+        self._url = url or None
+        self._headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
+        self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=min(3, timeout))
+        self._limit = limit
+        self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether there is a source."""
+        return self._url is not None
+
+    async def start(self) -> None:
+        self._session = aiohttp.ClientSession(timeout=self._timeout, headers=self._headers, auto_decompress=False)
+
+    async def stop(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def problem(self) -> str | None:
+        """A source that is down is said to whoever imports; all else goes on."""
+        return None
+
+    async def profile(self, profile_url: str) -> dict[str, Any] | None:
+        """The document of a profile; None when the source knows none. Raises Unavailable."""
+        try:
+            reply = await self._ask(profile_url)
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise _source_failed(type(error).__name__) from error
+        if reply.status in (404, 410):
+            return None
+        if reply.status != 200:
+            raise _source_failed(f"status {reply.status}", _retry_after(reply, 30))
+        if len(reply.content) > self._limit:
+            raise _source_failed("the profile is too large")
+        try:
+            document = reply.json()
+        except orjson.JSONDecodeError:
+            document = None
+        if not isinstance(document, dict):
+            raise _source_failed("the answer is no JSON Resume document")
+        return document
+
+    async def _ask(self, profile_url: str) -> Reply:
+        assert self._session is not None, "start() comes first"
+        assert self._url is not None, "there is a source"
+        async with self._session.get(self._url, params={"url": profile_url}, allow_redirects=False) as response:
+            content = bytearray()
+            async for chunk in response.content.iter_any():
+                content += chunk
+                if len(content) > self._limit:
+                    response.close()
+                    break
+            return Reply(response.status, bytes(content), response.headers)
+
+
+def _source_failed(reason: str, retry_after: int = 30) -> Unavailable:
+    log.warning("the source of profiles failed", extra={"reason": reason})
+    return Unavailable("LinkedIn profiles are not available now, try again later.", retry_after)
+
+
 def _expect(reply: Reply, status: int) -> Any:
     """The reply's JSON; any other status means that the neighbour cannot help now."""
     if reply.status != status:
-        retry_after = reply.headers.get("Retry-After", "2")
-        raise Unavailable(retry_after=int(retry_after) if retry_after.isdigit() else 2)
+        raise Unavailable(retry_after=_retry_after(reply, 2))
     return reply.json()
+
+
+def _retry_after(reply: Reply, default: int) -> int:
+    """How many seconds whoever answered asks to wait, within an hour."""
+    asked = reply.headers.get("Retry-After", "")
+    return min(int(asked), 3600) if asked.isascii() and asked.isdigit() else default

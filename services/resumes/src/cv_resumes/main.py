@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from cv_resumes import routes
 from cv_resumes.actions.abandoned import erase_abandoned
 from cv_resumes.actions.context import Context
-from cv_resumes.clients import Renderer, Templates
+from cv_resumes.clients import ProfileSource, Renderer, Templates
 from cv_resumes.consumers import consumers
 from cv_resumes.settings import Settings
 
@@ -30,7 +30,13 @@ def app() -> ASGIApp:
     bus = Bus(settings.nats_url, settings.nats_user, settings.nats_password, service="resumes", publishes=True)
     templates = ServiceClient("templates", settings.templates_url, signer)
     renderer = ServiceClient("renderer", settings.renderer_url, signer)
-    context = Context(settings, database, Templates(templates), Renderer(renderer), Media(settings.media_url))
+    profiles = ProfileSource(
+        settings.linkedin_source_url,
+        settings.linkedin_source_token,
+        timeout=settings.linkedin_source_timeout,
+        limit=settings.linkedin_source_limit,
+    )
+    context = Context(settings, database, Templates(templates), Renderer(renderer), Media(settings.media_url), profiles)
     return create_app(
         "resumes",
         settings,
@@ -41,6 +47,7 @@ def app() -> ASGIApp:
             Relay(settings.direct_url, bus),
             templates,
             renderer,
+            profiles,
             *consumers(context, bus),
             Periodic("erasure of abandoned resumes", _DAY, partial(erase_abandoned, context)),
         ],

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Annotated
+from typing import Annotated, Any
 
 from cv_common.app import caller
 from cv_common.body import patched, read_body, read_data
@@ -15,12 +15,23 @@ from fastapi import APIRouter, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cv_resumes.actions import exports, owners, photos, resumes
+from cv_resumes.actions import exports, imports, owners, photos, resumes
 from cv_resumes.actions.context import Context
 from cv_resumes.actions.once import MAX_KEY_LENGTH, IdempotencyKey
 from cv_resumes.domain.pages import page_of
 from cv_resumes.domain.versions import etag
-from cv_resumes.schemas import ClaimBody, Export, ExportBody, InternalResume, Resume, ResumeBody, present_resume
+from cv_resumes.schemas import (
+    ClaimBody,
+    Export,
+    ExportBody,
+    FileImportBody,
+    ImportedResume,
+    InternalResume,
+    Resume,
+    ResumeBody,
+    UrlImportBody,
+    present_resume,
+)
 
 router = APIRouter(prefix="/api/resumes", tags=["resumes"])
 media = APIRouter(include_in_schema=False)
@@ -35,8 +46,10 @@ def context_of(request: Request) -> Context:
     return context
 
 
-def _resume(request: Request, row: Row, status: int = 200, started: str | None = None) -> Response:
-    body = present_resume(row, datetime.now(UTC), context_of(request).settings.public_base_url)
+def _resume(
+    request: Request, row: Row, status: int = 200, started: str | None = None, more: dict[str, Any] | None = None
+) -> Response:
+    body = present_resume(row, datetime.now(UTC), context_of(request).settings.public_base_url) | (more or {})
     headers = {"ETag": etag(row["revision"])} | ({SESSION_START_HEADER: started} if started else {})
     return JSONResponse(body, status_code=status, headers=headers)
 
@@ -70,6 +83,25 @@ async def create_resume(request: Request) -> Response:
     data = await read_data(request)
     row, started = await resumes.create_resume(context_of(request), caller(request), data, once)
     return _resume(request, row, 201, started)
+
+
+_IMPORT = documented_body(UrlImportBody, headers=("Idempotency-Key",))
+_IMPORT["requestBody"]["content"]["multipart/form-data"] = {"schema": FileImportBody.model_json_schema()}
+
+
+@router.post(
+    "/import_linkedin/",
+    status_code=201,
+    response_model=ImportedResume,
+    openapi_extra=_IMPORT,
+    summary="Make a resume of a LinkedIn profile, by its address or from the member's data export",
+)
+async def import_linkedin(request: Request) -> Response:
+    once = await idempotency_key(request)
+    data, languages = await read_data(request), request.headers.get("accept-language", "")
+    imported = await imports.import_linkedin(context_of(request), caller(request), data, languages, once)
+    more = {} if imported.report is None else {"import_report": imported.report}
+    return _resume(request, imported.row, 201, imported.started, more)
 
 
 async def idempotency_key(request: Request) -> IdempotencyKey | None:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, fie
 from cv_resumes.domain.entitlement import PaymentType, entitlement
 from cv_resumes.domain.owners import Owner
 from cv_resumes.domain.photos import NOT_A_FILE
+from cv_resumes.domain.profile_urls import profile_url
 from cv_resumes.domain.sections import SECTIONS, Entry
 
 
@@ -177,6 +178,40 @@ class ResumeBody(RequestBody):
     custom_sections: Annotated[list[CustomSection], _FromForm] = []
 
 
+class ImportedResumeBody(ResumeBody):
+    """What a resume is written with when it comes from elsewhere: nobody is there to be asked for what is missing."""
+
+    full_name: Annotated[str, Text(200, blank=True)]
+    email: Annotated[str, Email(254, blank=True)]
+
+
+class ProfileUrl(Text):
+    """The address of a LinkedIn profile, of which only the slug is believed."""
+
+    def parse(self, value: Any) -> str:
+        super().parse(value)
+        found = profile_url(str(value))
+        if found is None:
+            raise invalid("Invalid LinkedIn URL format.")
+        return found
+
+    def schema(self) -> dict[str, Any]:
+        return {**super().schema(), "format": "uri", "examples": ["https://www.linkedin.com/in/johndoe"]}
+
+
+class UrlImportBody(RequestBody):
+    """An import of a LinkedIn profile by its address."""
+
+    linkedin_url: Annotated[str, ProfileUrl(2000)]
+
+
+class FileImportBody(RequestBody):
+    """An import of a member's LinkedIn data export, a ZIP file; the profile's address may come along."""
+
+    file: Annotated[Any, Upload()]
+    linkedin_url: Annotated[str | None, ProfileUrl(2000, null=True, blank=False)] = None
+
+
 _SECTION_OF = {"experience_data": "experiences", "education_data": "education", "skills_data": "skills"}
 """The names of sections in a request that are others in an answer."""
 
@@ -217,6 +252,23 @@ class Resume(BaseModel):
     created_at: datetime
     updated_at: datetime
     last_accessed: datetime
+
+
+class ImportNote(BaseModel):
+    """What of a source did not come along."""
+
+    file: str
+    """The file of the data export, or the part of the profile."""
+    row: int | None = None
+    """Its row, counted as a spreadsheet does, or its place in the part."""
+    reason: str
+
+
+class ImportedResume(Resume):
+    """A resume as it is answered to an import."""
+
+    import_report: list[ImportNote] | None = None
+    """What did not come along; left out when all of a profile did."""
 
 
 class ExportBody(RequestBody):

@@ -7,7 +7,7 @@ from cv_common.errors import NotFound
 from cv_common.identity import Caller
 from cv_common.media import Media
 
-from cv_resumes.clients import Renderer, Templates
+from cv_resumes.clients import ProfileSource, Renderer, Templates
 from cv_resumes.domain.owners import Owner
 from cv_resumes.settings import Settings
 
@@ -21,6 +21,7 @@ class Context:
     templates: Templates
     renderer: Renderer
     media: Media
+    profiles: ProfileSource
 
 
 def owner_of(caller: Caller) -> Owner | None:

@@ -55,14 +55,18 @@ async def open_resume(context: Context, caller: Caller, resume_id: int) -> Row:
 
 
 async def create_resume(
-    context: Context, caller: Caller, data: Any, once: IdempotencyKey | None = None
+    context: Context,
+    caller: Caller,
+    data: Any,
+    once: IdempotencyKey | None = None,
+    model: type[ResumeBody] = ResumeBody,
 ) -> tuple[Row, str | None]:
-    """A new resume from request data; and the id of the session that was started for it, if one was.
+    """A new resume from request data, read as `model`; and the id of the session started for it, if one was.
 
     Raises ValidationFailed, BadRequest (too large, or `once` was used otherwise) and Unavailable (the template
     cannot be looked up).
     """
-    body, template = await _checked(context, data, ResumeBody)
+    body, template = await _checked(context, data, model)
     assert template is not None, "a new resume's body names its template"
     if not template.is_active:
         raise _no_such_template(template.id)

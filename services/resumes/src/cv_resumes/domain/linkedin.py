@@ -1,0 +1,170 @@
+"""A member's LinkedIn data export becomes the draft of a resume."""
+
+import re
+from collections.abc import Callable
+
+from cv_resumes.domain.archives import Archive, Limits, RefusedArchive
+from cv_resumes.domain.drafts import (
+    CERTIFICATIONS,
+    EDUCATION,
+    EXPERIENCE,
+    LANGUAGES,
+    LONG,
+    PROJECTS,
+    SHORT,
+    SKILLS,
+    Draft,
+)
+from cv_resumes.domain.linkedin_files import read_tables
+from cv_resumes.domain.records import Record, clean, filled, is_email, is_url, joined
+
+_WEBSITE = re.compile(r"\[[^:\[\]]*:([^\[\]]*)\]")
+_GITHUB = re.compile(r"https?://(www\.)?github\.com/", re.IGNORECASE)
+_YES = frozenset({"yes", "true"})
+
+
+def read_export(content: bytes, limits: Limits) -> Draft:
+    """The draft of what a data export says. Raises RefusedArchive for what is none, or is not safe to open."""
+    draft = Draft()
+    tables = read_tables(Archive(content, limits), draft)
+    if not tables:
+        raise RefusedArchive("The ZIP archive is not a LinkedIn data export: it holds none of its files.")
+    _profile(draft, tables.get("profile", []))
+    _emails(draft, tables.get("emails", []))
+    _phones(draft, tables.get("phones", []))
+    for kind, read in _ENTRIES.items():
+        for row in tables.get(kind, []):
+            read(row)
+    return draft
+
+
+def _profile(draft: Draft, rows: list[Record]) -> None:
+    for profile in rows[:1]:
+        name = joined(clean(profile.raw("first name")), clean(profile.raw("last name")), by=" ")
+        address = joined(clean(profile.raw("address")), clean(profile.raw("zip code")))
+        place = clean(profile.raw("geo location"))
+        website, github = _websites(profile)
+        draft.set(
+            full_name=profile.cut("name", name),
+            title=profile.text("headline"),
+            summary=profile.text("summary", LONG),
+            address=profile.cut("address", address or place, 300),
+            website=website,
+            github_url=github,
+        )
+
+
+def _websites(profile: Record) -> tuple[str | None, str | None]:
+    """The first website and the first GitHub page of `[PORTFOLIO:https://…],[BLOG:https://…]`; more are noted."""
+    text = clean(profile.raw("websites"))
+    links = [link.strip() for link in (_WEBSITE.findall(text) or text.split(",")) if link.strip()]
+    website = github = None
+    for link in links:
+        if is_url(link) and github is None and _GITHUB.match(link):
+            github = link
+        elif is_url(link) and website is None:
+            website = link
+        else:
+            profile.note(f'websites: "{link[:SHORT]}" is left out.')
+    return website, github
+
+
+def _emails(draft: Draft, rows: list[Record]) -> None:
+    """The primary address, else a confirmed one, else any."""
+    found: list[tuple[bool, bool, str]] = []
+    for row in rows:
+        email = clean(row.raw("email address"))
+        is_primary, is_confirmed = (clean(row.raw(name)).casefold() in _YES for name in ("primary", "confirmed"))
+        row.ignore("updated on")
+        if is_email(email):
+            found.append((is_primary, is_confirmed, email))
+        elif email:
+            row.note("It is left out: it is not an e-mail address.")
+    if found:
+        draft.set(email=max(found, key=lambda item: item[:2])[2])
+
+
+def _phones(draft: Draft, rows: list[Record]) -> None:
+    """The first mobile number, else the first."""
+    found: list[tuple[bool, str]] = []
+    for row in rows:
+        number, is_mobile = row.whole("number", 30), clean(row.raw("type")).casefold() == "mobile"
+        row.ignore("extension")
+        if number is not None:
+            found.append((is_mobile, number))
+    if found:
+        draft.set(phone=max(found, key=lambda item: item[0])[1])
+
+
+def _position(row: Record) -> None:
+    row.add(
+        EXPERIENCE,
+        {
+            "company": row.text("company name"),
+            "position": row.text("title"),
+            "location": row.text("location"),
+            **row.period("started on", "finished on", lasts=True),
+            "description": row.text("description", LONG),
+        },
+    )
+
+
+def _studies(row: Record) -> None:
+    notes = joined(clean(row.raw("notes")), clean(row.raw("activities")), by="\n")
+    row.add(
+        EDUCATION,
+        {
+            "institution": row.text("school name"),
+            "degree": row.text("degree name"),
+            **row.period("start date", "end date"),
+            "description": row.cut("notes", notes, LONG),
+        },
+    )
+
+
+def _skill(row: Record) -> None:
+    row.add(SKILLS, {"name": row.text("name", SHORT), "level": None, "category": None})
+
+
+def _language(row: Record) -> None:
+    row.add(LANGUAGES, {"language": row.text("name", SHORT), "level": row.text("proficiency", SHORT)})
+
+
+def _certification(row: Record) -> None:
+    entry = {"name": row.text("name"), "issuer": row.text("authority"), "date": row.date("started on")}
+    further = {"url": row.url("url"), "end_date": row.date("finished on"), "license_number": row.text("license number")}
+    row.add(CERTIFICATIONS, entry | filled(further))
+
+
+def _project(row: Record) -> None:
+    entry = {"name": row.text("title"), "description": row.text("description", LONG), "url": row.url("url")}
+    row.add(PROJECTS, entry | filled({"start_date": row.date("started on"), "end_date": row.date("finished on")}))
+
+
+def _volunteering(row: Record) -> None:
+    years = joined(row.text("started on", SHORT), row.text("finished on", SHORT), by=" – ")
+    what = joined(row.text("role"), row.text("company name"), row.text("cause"), years)
+    row.tell("volunteering", what, row.text("description", LONG))
+
+
+def _honor(row: Record) -> None:
+    row.tell("honors", joined(row.text("title"), row.text("issued on", SHORT)), row.text("description", LONG))
+
+
+def _publication(row: Record) -> None:
+    what = joined(row.text("name"), row.text("publisher"), row.text("published on", SHORT))
+    row.tell("publications", what, row.text("description", LONG), row.url("url"))
+
+
+_ENTRIES: dict[str, Callable[[Record], None]] = {
+    "positions": _position,
+    "education": _studies,
+    "skills": _skill,
+    "languages": _language,
+    "certifications": _certification,
+    "projects": _project,
+    "volunteering": _volunteering,
+    "honors": _honor,
+    "publications": _publication,
+}
+"""How the rows of each kind of file are read."""
