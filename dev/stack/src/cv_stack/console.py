@@ -11,9 +11,13 @@ from pathlib import Path
 _COLOURS = ("36", "33", "32", "35", "34", "96", "93", "92", "95", "94")
 _WIDTH = 9
 _MEGABYTE = 1024 * 1024
-# PostgreSQL and NATS tell their whole life; on the terminal only their troubles matter.
+# PostgreSQL and NATS tell their whole life; on the terminal only their troubles matter, and not that they were asked
+# whether they are ready before they were.
 _SERVERS = ("postgres", "nats")
-_TROUBLE = re.compile(r"\b(WARNING|ERROR|FATAL|PANIC)\b|\[(WRN|ERR|FTL)\](?! Plaintext passwords)|^!!|^is back")
+_TROUBLE = re.compile(
+    r"\b(WARNING|ERROR|FATAL|PANIC)\b(?!.* system is starting up)"
+    r"|\[(WRN|ERR|FTL)\](?! Plaintext passwords| Healthcheck failed)|^!!|^is back"
+)
 _USUAL = ("time", "level", "service", "message", "request_id", "exception")
 
 

@@ -13,6 +13,7 @@ from cv_common.testing.nats import Nats
 from cv_common.testing.postgres import Postgres
 from cv_common.testing.processes import Program, answers
 
+from cv_stack.migrations import is_current
 from cv_stack.secrets import Secrets
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -46,6 +47,7 @@ class Ports:
     gateway: int
     gateway_ops: int
     stripe_sandbox: int
+    linkedin_sandbox: int
     services: Mapping[str, int]
 
     @property
@@ -62,7 +64,12 @@ class Blueprint:
     """Turns ports, secrets and servers into the programs to run and their settings."""
 
     def __init__(
-        self, data: Path, ports: Ports, secrets: Secrets, postgres: Postgres, nats: Nats,
+        self,
+        data: Path,
+        ports: Ports,
+        secrets: Secrets,
+        postgres: Postgres,
+        nats: Nats,
         settings: dict[str, str],
     ) -> None:
         self._data = data
@@ -97,6 +104,11 @@ class Blueprint:
                 "STRIPE_API_BASE": f"http://127.0.0.1:{self._ports.stripe_sandbox}",
                 "STRIPE_WEBHOOK_SECRETS": json.dumps([self._stripe_webhook_secret]),
                 "CHECKOUT_ALLOWED_ORIGINS": json.dumps(origins),
+            }
+        if service == "resumes":
+            return {
+                "LINKEDIN_SOURCE_URL": f"http://127.0.0.1:{self._ports.linkedin_sandbox}/profiles",
+                "LINKEDIN_SOURCE_TOKEN": self._linkedin_token,
             }
         return {}
 
@@ -139,15 +151,33 @@ class Blueprint:
         }
         return Program("stripe", [sys.executable, "-m", "cv_stripe_sandbox"], environment, _ready(port, "/healthz"))
 
-    def migration(self, service: str) -> Program:
-        """Brings a service's database to its newest shape; ends by itself."""
-        command = [sys.executable, "-m", "alembic", "-c", f"services/{service}/alembic.ini", "upgrade", "head"]
-        return Program(f"{service} migrations", command, self.environment(service), lambda: False)
+    def linkedin_sandbox(self) -> Program:
+        """The stand-in for a source of LinkedIn profiles."""
+        port = self._ports.linkedin_sandbox
+        environment = {
+            **os.environ,
+            "LINKEDIN_SANDBOX_PORT": str(port),
+            "LINKEDIN_SANDBOX_TOKEN": self._linkedin_token,
+            **self._settings,
+        }
+        return Program("linkedin", [sys.executable, "-m", "cv_linkedin_sandbox"], environment, _ready(port, "/healthz"))
+
+    def preparations(self) -> list[Program]:
+        """What has to be done before the services start; each ends by itself, and changes nothing the second time."""
+        setup = _job("payments setup", [_script("cv-payments"), "setup-stripe"], self.environment("payments"))
+        return [setup, *(self._migration(service) for service in SERVICES if not self._is_current(service))]
+
+    def _migration(self, service: str) -> Program:
+        command = [sys.executable, "-m", "alembic", "-c", str(_alembic_ini(service)), "upgrade", "head"]
+        return _job(f"{service} migrations", command, self.environment(service))
+
+    def _is_current(self, service: str) -> bool:
+        return is_current(_alembic_ini(service), self.environment(service)["DATABASE_URL"])
 
     def template_load(self) -> Program:
         """Puts the catalog into the templates service; ends by itself."""
-        command = [str(Path(sys.executable).with_name("cv-templates")), "load", "services/templates/catalog"]
-        return Program("templates load", command, self.environment("templates"), lambda: False)
+        load = [_script("cv-templates"), "load", str(ROOT / "services" / "templates" / "catalog")]
+        return _job("templates load", load, self.environment("templates"))
 
     @property
     def _stripe_api_key(self) -> str:
@@ -157,6 +187,10 @@ class Blueprint:
     def _stripe_webhook_secret(self) -> str:
         return self._secrets.token("stripe webhook secret", "whsec_")
 
+    @property
+    def _linkedin_token(self) -> str:
+        return self._secrets.token("linkedin source token")
+
 
 def _uvicorn(factory: str, port: int) -> list[str]:
     return [
@@ -164,6 +198,18 @@ def _uvicorn(factory: str, port: int) -> list[str]:
         "--loop", "uvloop", "--http", "httptools", "--timeout-keep-alive", "75",
         "--timeout-graceful-shutdown", "10", "--no-access-log", "--no-server-header",
     ]  # fmt: skip
+
+
+def _job(name: str, command: list[str], environment: Mapping[str, str]) -> Program:
+    return Program(name, command, environment, lambda: False)
+
+
+def _alembic_ini(service: str) -> Path:
+    return ROOT / "services" / service / "alembic.ini"
+
+
+def _script(name: str) -> str:
+    return str(Path(sys.executable).with_name(name))
 
 
 def _ready(port: int, path: str = "/readyz") -> Callable[[], bool]:

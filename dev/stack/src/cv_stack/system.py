@@ -1,4 +1,4 @@
-"""The running system: PostgreSQL, NATS, five services, the Stripe stand-in and the gateway, each kept alive.
+"""The running system: PostgreSQL, NATS, five services, the stand-ins and the gateway, each kept alive.
 
 `make run` starts one on its own data; tests start private ones in temporary folders, on free ports, and may crash
 any part of it by name.
@@ -7,9 +7,10 @@ any part of it by name.
 import fcntl
 import os
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from cv_common.testing.nats import USERS, Nats
 from cv_common.testing.ports import free_port, is_free
@@ -18,6 +19,8 @@ from cv_common.testing.processes import Keeper, Program, ProgramFailed, Say
 
 from cv_stack.secrets import Secrets
 from cv_stack.services import ROOT, SERVICES, Blueprint, Ports
+
+T = TypeVar("T")
 
 STACK = "stack"
 """The name under which the system speaks of itself."""
@@ -44,6 +47,7 @@ class System:
             gateway=gateway_port or free_port(),
             gateway_ops=free_port(),
             stripe_sandbox=sandbox_port or free_port(),
+            linkedin_sandbox=free_port(),
             services={name: free_port() for name in SERVICES},
         )
         self._settings = settings or {}
@@ -56,26 +60,26 @@ class System:
         try:
             self._check_ports()
             blueprint = self._start_servers()
-            self._tell("migrating the databases")
-            self._run_all(blueprint.migration(name) for name in SERVICES)
+            self._keep([blueprint.stripe_sandbox(), blueprint.linkedin_sandbox()])
+            self.wait_ready("stripe", "linkedin")
+            self._tell("preparing the databases and the payment provider")
+            _all_at_once(self._run, blueprint.preparations())
             self._tell("starting the services")
             self._keep(blueprint.service(name) for name in SERVICES)
-            self._keep([blueprint.stripe_sandbox()])
-            self._keep([blueprint.gateway()])
-            self._wait_ready(SERVICES)
+            self.wait_ready(*SERVICES)
             self._tell("loading the templates")
-            self._run_all([blueprint.template_load()])
-            self._wait_ready(self._keepers)
+            self._keep([blueprint.gateway()])
+            self._run(blueprint.template_load())
+            self.wait_ready(*self._keepers)
         except BaseException:
             self.stop()
             raise
 
     def stop(self) -> None:
         """Stop everything, the doors first and the databases last."""
-        for names in (("gateway",), (*SERVICES, "stripe"), ("nats",), ("postgres",)):
+        for names in (("gateway",), (*SERVICES, "stripe", "linkedin"), ("nats",), ("postgres",)):
             running = [self._keepers.pop(name) for name in names if name in self._keepers]
-            with ThreadPoolExecutor(len(names)) as pool:
-                list(pool.map(Keeper.stop, running))
+            _all_at_once(Keeper.stop, running)
         self._lock.release()
 
     def kill(self, name: str) -> None:
@@ -91,9 +95,10 @@ class System:
         self._keepers[name].start()
         self.wait_ready(name)
 
-    def wait_ready(self, name: str) -> None:
-        """Wait until one program answers."""
-        self._wait_ready([name])
+    def wait_ready(self, *names: str) -> None:
+        """Wait until these programs answer. Raises ProgramFailed."""
+        for name in names:
+            self._keepers[name].wait_ready()
 
     @property
     def names(self) -> list[str]:
@@ -118,7 +123,7 @@ class System:
         postgres.initialise()
         postgres.forget_last_run()
         self._keep([postgres.program(pass_fds=[self._lock.fd]), nats.program(pass_fds=[self._lock.fd])])
-        self._wait_ready(["postgres", "nats"])
+        self.wait_ready("postgres", "nats")
         nats.require_durability()
         for name in SERVICES:
             postgres.ensure_database(name, secrets.password(f"database {name}"))
@@ -129,16 +134,8 @@ class System:
             keeper = self._keepers[program.name] = Keeper(program, self._say)
             keeper.start()
 
-    def _wait_ready(self, names: Iterable[str]) -> None:
-        for name in list(names):
-            self._keepers[name].wait_ready()
-
-    def _run_all(self, programs: Iterable[Program]) -> None:
-        """Run programs that end by themselves, at the same time. Raises ProgramFailed."""
-        with ThreadPoolExecutor(len(SERVICES)) as pool:
-            list(pool.map(self._run, programs))
-
     def _run(self, program: Program) -> None:
+        """Run a program that ends by itself. Raises ProgramFailed when it fails."""
         done = subprocess.run(
             program.command, env=dict(program.environment), cwd=ROOT, text=True, check=False,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
@@ -148,6 +145,11 @@ class System:
 
     def _tell(self, line: str) -> None:
         self._say(STACK, line)
+
+
+def _all_at_once(do: Callable[[T], None], things: Sequence[T]) -> None:
+    with ThreadPoolExecutor(len(things) or 1) as pool:
+        list(pool.map(do, things))
 
 
 class DataLock:
