@@ -180,6 +180,22 @@ async def test_no_page_ends_with_a_heading(pool: Pool, template: Template, sampl
             assert not any(last.strip().casefold().startswith(heading.casefold()) for heading in headings), last
 
 
+async def test_short_entries_stay_whole_and_long_ones_are_split(
+    pool: Pool, template: Template, three_pages: dict[str, Any]
+) -> None:
+    pages = [page.extract_text() for page in (await render(pool, template, three_pages)).pages]
+    for job in three_pages["experiences"]:
+        (page,) = [page for page in pages if f"{job['position']}\n" in page or f"{job['position']} " in page]
+        entry = page.partition(job["position"])[2]
+        assert "deux par semaine" in entry
+    long = {**three_pages["experiences"][0], "description": "\n".join(f"- Mission {number}" for number in range(80))}
+    pages = [
+        page.extract_text() for page in (await render(pool, template, {**three_pages, "experiences": [long]})).pages
+    ]
+    assert "Mission 0" in pages[0]
+    assert "Mission 79" in pages[1]
+
+
 async def test_later_pages_carry_the_name_and_their_number(
     pool: Pool, template: Template, three_pages: dict[str, Any]
 ) -> None:
