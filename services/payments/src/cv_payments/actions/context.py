@@ -1,0 +1,28 @@
+"""What the actions act with."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from cv_common.db import Database
+
+from cv_payments.clients.prices import Prices
+from cv_payments.clients.resumes import Resumes
+from cv_payments.clients.stripe_api import Stripe
+from cv_payments.settings import Settings
+
+
+def _slots() -> asyncio.Semaphore:
+    """Each piece of Stripe's news holds a database connection while Stripe is asked: some are left for others."""
+    return asyncio.Semaphore(6)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The service's settings, its database, and whom it asks."""
+
+    settings: Settings
+    database: Database
+    resumes: Resumes
+    stripe: Stripe
+    prices: Prices
+    slots: asyncio.Semaphore = field(default_factory=_slots)

@@ -1,0 +1,39 @@
+"""Anonymous sessions that become accounts: what was bought under one follows."""
+
+from cv_common import inbox
+from cv_common.db import Transaction
+from cv_common.events import SessionClaimed
+
+from cv_payments.actions.context import Context
+from cv_payments.actions.settle import settle_owner, standing_of
+from cv_payments.store import checkouts, owners, payments, subscriptions
+
+
+async def claim_session(context: Context, session_id: str, user_id: int) -> None:
+    """Give an anonymous session's purchases to an account and end it. The first claim stands."""
+    async with context.database.transaction() as tx:
+        await _claim(tx, session_id, user_id)
+
+
+async def on_session_claimed(context: Context, event: SessionClaimed) -> None:
+    """The safety net of `claim_session`: the same, told by event."""
+    async with context.database.transaction() as tx:
+        if await inbox.first_time(tx, event):
+            await _claim(tx, event.session_id, event.user_id)
+
+
+async def _claim(tx: Transaction, session_id: str, user_id: int) -> None:
+    session = await owners.lock_session(tx, session_id)
+    if session.ended_at is not None:
+        return
+    user = await owners.lock_user(tx, user_id)
+    if user.ended_at is not None:
+        return
+    session_before, user_before = await standing_of(tx, session), await standing_of(tx, user)
+    for belongings in (checkouts, payments, subscriptions):
+        await belongings.move(tx, session.id, user.id)
+    await owners.end(tx, session)
+    if session.customer_id is not None:
+        await owners.keep_customer(tx, user, session.customer_id)
+    await settle_owner(tx, session, session_before)
+    await settle_owner(tx, user, user_before)

@@ -1,0 +1,50 @@
+"""What Stripe must be told, told: each call until Stripe has it, with one idempotency key for all tries."""
+
+import asyncio
+import logging
+
+from cv_common.db import Row
+
+from cv_payments.actions.context import Context
+from cv_payments.actions.retries import attempt
+from cv_payments.clients.stripe_connection import StripeMissing, StripeRefused
+from cv_payments.store import work
+
+log = logging.getLogger(__name__)
+
+
+async def make_due_calls(context: Context) -> None:
+    """Make the calls whose time has come."""
+    async with context.database.connection() as tx:
+        due = await work.calls.due(tx, at_most=6)
+    await asyncio.gather(*(attempt(context, work.calls, key, _make) for key in due))
+
+
+async def _make(context: Context, call: Row) -> None:
+    await _call(context, call)
+    async with context.database.connection() as tx:
+        await work.calls.finish(tx, call["key"], "done")
+
+
+async def _call(context: Context, call: Row) -> None:
+    """Make one call. That things are so already is as good; Stripe's own event tells us of it either way."""
+    key, object_id = call["key"], call["object_id"]
+    match call["action"]:
+        case "refund":
+            try:
+                await context.stripe.refund(object_id, call["parameters"]["reason"], key)
+            except StripeRefused as refused:
+                if refused.code != "charge_already_refunded":
+                    raise
+        case "cancel_subscription":
+            try:
+                await context.stripe.cancel_subscription(object_id, key)
+            except StripeMissing:
+                log.info("a subscription had ended already", extra={"subscription": object_id})
+        case "expire_session":
+            try:
+                await context.stripe.expire_session(object_id)
+            except StripeRefused:
+                log.info("a checkout was over already", extra={"session": object_id})
+        case unknown:
+            raise ValueError(f"unknown call {unknown!r}")

@@ -1,0 +1,72 @@
+"""Stripe's events: kept first, acted on afterwards, as often as it takes."""
+
+import asyncio
+import logging
+
+from cv_common.db import Row
+from cv_common.errors import BadRequest, NotFound
+
+from cv_payments.actions.context import Context
+from cv_payments.actions.refresh import refresh
+from cv_payments.actions.retries import attempt
+from cv_payments.clients.stripe_signatures import BadSignature, verify
+from cv_payments.domain.events import KINDS
+from cv_payments.domain.findings import NotOurs, Quarantined
+from cv_payments.store import stripe_events, work
+
+log = logging.getLogger(__name__)
+
+_WITHIN = 6.0
+"""Seconds that acting on one event may take before it is put off: Stripe holds the buyer's browser meanwhile."""
+
+
+async def receive_event(context: Context, body: bytes, signature: str | None) -> None:
+    """Take a webhook: when this returns, the event is kept for good, and most often acted on.
+
+    Raises NotFound (no secret is configured), BadRequest (it is not Stripe's), and what says that the database is
+    down: the event could not be kept, and Stripe sends it again.
+    """
+    secrets = context.settings.stripe_webhook_secrets
+    if not secrets:
+        raise NotFound
+    try:
+        event = verify(body, signature, secrets)
+    except BadSignature as bad:
+        raise BadRequest(f"The webhook was refused: {bad}.") from None
+    if event.livemode != context.settings.livemode:
+        raise BadRequest("The webhook was refused: it is of the other mode.")
+    async with context.database.connection() as tx:
+        raw = event.raw if event.type in KINDS else None  # of the others it is enough to know that they came
+        await stripe_events.record(tx, event.id, event.type, event.object_id, raw)
+    await process_event(context, event.id)
+
+
+async def process_event(context: Context, event_id: str) -> None:
+    """Act on a kept event, unless that was done or somebody is at it. Whatever goes wrong, the event stays."""
+    await attempt(context, work.events, event_id, _act)
+
+
+async def _act(context: Context, event: Row) -> None:
+    try:
+        async with asyncio.timeout(_WITHIN), context.slots, context.database.transaction() as tx:
+            owner_id = await refresh(context, tx, event["type"], event["object_id"])
+            await stripe_events.concerns(tx, event["id"], owner_id)
+            await work.events.finish(tx, event["id"], "done")
+    except NotOurs as reason:
+        await _finish(context, event["id"], "ignored", str(reason))
+    except Quarantined as reason:
+        told = {"event": event["id"], "type": event["type"], "object": event["object_id"], "reason": str(reason)}
+        log.error("an event is quarantined", extra=told)
+        await _finish(context, event["id"], "quarantined", str(reason))
+
+
+async def _finish(context: Context, event_id: str, outcome: work.Outcome, reason: str) -> None:
+    async with context.database.connection() as tx:
+        await work.events.finish(tx, event_id, outcome, reason)
+
+
+async def process_due_events(context: Context) -> None:
+    """Act on the events that were put off, or left behind by a process that died."""
+    async with context.database.connection() as tx:
+        due = await work.events.due(tx, at_most=6)
+    await asyncio.gather(*(process_event(context, event_id) for event_id in due))

@@ -1,0 +1,108 @@
+"""Stripe's API: one method for each thing asked while something is sold, answers reduced to what decides anything."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import stripe
+from stripe.params import RefundCreateParams
+from stripe.params.checkout import SessionCreateParams
+
+from cv_payments.clients.stripe_connection import StripeConnection
+from cv_payments.clients.stripe_reading import (
+    read_charge,
+    read_dispute,
+    read_invoice,
+    read_session,
+    read_subscription,
+)
+from cv_payments.domain.payments import RefundReason
+from cv_payments.domain.stripe_objects import (
+    StripeCharge,
+    StripeDispute,
+    StripeInvoice,
+    StripeSession,
+    StripeSubscription,
+)
+
+
+class Stripe:
+    """What payments asks of Stripe. Every method raises StripeDown, StripeRefused and StripeMissing only."""
+
+    def __init__(self, connection: StripeConnection) -> None:
+        self._connection = connection
+        self._answer = connection.answer
+
+    @property
+    def _v1(self) -> stripe.V1Services:
+        return self._connection.v1
+
+    async def create_session(self, parameters: Mapping[str, Any], idempotency_key: str) -> StripeSession:
+        """Open a hosted checkout page. The same key opens the same page."""
+        asked = cast("SessionCreateParams", _in_order(parameters))
+        created = self._v1.checkout.sessions.create_async(asked, {"idempotency_key": idempotency_key})
+        return read_session(await self._answer(created))
+
+    async def session(self, session_id: str) -> StripeSession:
+        """A session with its prices and what became of its payment."""
+        expanded = ["line_items", "payment_intent"]
+        return read_session(
+            await self._answer(self._v1.checkout.sessions.retrieve_async(session_id, {"expand": expanded}))
+        )
+
+    async def expire_session(self, session_id: str) -> None:
+        """Close a checkout page. Raises StripeRefused when it is closed already, or paid."""
+        await self._answer(self._v1.checkout.sessions.expire_async(session_id))
+
+    async def subscription(self, subscription_id: str) -> StripeSubscription:
+        expanded = ["latest_invoice"]
+        return read_subscription(
+            await self._answer(self._v1.subscriptions.retrieve_async(subscription_id, {"expand": expanded}))
+        )
+
+    async def cancel_subscription(self, subscription_id: str, idempotency_key: str) -> None:
+        """End a subscription now. Raises StripeMissing when it has ended already."""
+        await self._answer(
+            self._v1.subscriptions.cancel_async(subscription_id, {}, {"idempotency_key": idempotency_key})
+        )
+
+    async def invoice(self, invoice_id: str) -> StripeInvoice:
+        return read_invoice(await self._answer(self._v1.invoices.retrieve_async(invoice_id, {"expand": ["payments"]})))
+
+    async def invoice_of_intent(self, payment_intent_id: str) -> str | None:
+        """The invoice that a PaymentIntent pays, if it pays one."""
+        payment: Any = {"type": "payment_intent", "payment_intent": payment_intent_id}
+        found = await self._answer(self._v1.invoice_payments.list_async({"payment": payment, "limit": 1}))
+        if not found.data:
+            return None
+        invoice = found.data[0].invoice
+        return invoice if isinstance(invoice, str) else invoice.id
+
+    async def charge(self, charge_id: str) -> StripeCharge:
+        return read_charge(await self._answer(self._v1.charges.retrieve_async(charge_id)))
+
+    async def dispute(self, dispute_id: str) -> StripeDispute:
+        return read_dispute(await self._answer(self._v1.disputes.retrieve_async(dispute_id)))
+
+    async def charge_of_refund(self, refund_id: str) -> str | None:
+        """The charge that a refund gives back."""
+        charge = (await self._answer(self._v1.refunds.retrieve_async(refund_id))).charge
+        return charge if charge is None or isinstance(charge, str) else charge.id
+
+    async def refund(self, payment_intent_id: str, reason: RefundReason, idempotency_key: str) -> None:
+        """Give all of a payment back. Raises StripeRefused when that has happened already."""
+        asked: RefundCreateParams = {"payment_intent": payment_intent_id, "reason": reason}
+        await self._answer(self._v1.refunds.create_async(asked, {"idempotency_key": idempotency_key}))
+
+    async def prices(self, lookup_keys: Sequence[str]) -> list[stripe.Price]:
+        """The active prices with these lookup keys."""
+        found = await self._answer(
+            self._v1.prices.list_async({"lookup_keys": list(lookup_keys), "active": True, "limit": 10})
+        )
+        return found.data
+
+
+def _in_order(value: Any) -> Any:
+    """The same parameters in one order: an idempotency key stands for a body, and JSONB keeps no order of keys."""
+    if isinstance(value, Mapping):
+        return {key: _in_order(value[key]) for key in sorted(value)}
+    return [_in_order(item) for item in value] if isinstance(value, list) else value

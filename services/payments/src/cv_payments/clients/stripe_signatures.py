@@ -1,0 +1,62 @@
+"""Webhooks: is this body from Stripe, and from now?"""
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from stripe import SignatureVerificationError, WebhookSignature
+
+TOLERANCE = 300
+"""Seconds a signature may be old, or ahead of our clock."""
+
+
+class BadSignature(Exception):
+    """It is not signed, not by Stripe, not now, or is no event."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedEvent:
+    """An event, as far as it is believed: its words are asked for again before anything follows from them."""
+
+    id: str
+    type: str
+    livemode: bool
+    object_id: str | None
+    raw: str
+
+
+def verify(raw: bytes, header: str | None, secrets: Sequence[str]) -> ReceivedEvent:
+    """The event in a webhook's body, signed with one of the secrets. Raises BadSignature."""
+    if not any(_is_signed(raw, header, secret) for secret in secrets):
+        raise BadSignature("no signature fits")
+    try:
+        return _event(orjson.loads(raw), raw.decode())
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadSignature("the body is no event") from error
+
+
+def _is_signed(raw: bytes, header: str | None, secret: str) -> bool:
+    try:
+        WebhookSignature.verify_header(raw, header, secret, TOLERANCE)
+    except (SignatureVerificationError, TypeError, ValueError):  # a non-ASCII signature is a TypeError
+        return False
+    signed_at = re.search(r"(?:^|,)t=(\d+)", header or "")
+    return signed_at is not None and int(signed_at[1]) <= time.time() + TOLERANCE
+
+
+def _event(body: Any, raw: str) -> ReceivedEvent:
+    if body["object"] != "event" or not isinstance(body["id"], str) or not isinstance(body["type"], str):
+        raise ValueError("not an event")
+    return ReceivedEvent(body["id"], body["type"], body["livemode"] is True, _object_id(body), raw)
+
+
+def _object_id(body: Any) -> str | None:
+    """What the event is about; None for one that does not say, which is quarantined rather than refused."""
+    try:
+        found = body["data"]["object"]["id"]
+    except (KeyError, TypeError):
+        return None
+    return found if isinstance(found, str) else None

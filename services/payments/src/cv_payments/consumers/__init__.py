@@ -1,0 +1,1 @@
+"""The doors that nobody knocks at: NATS, and the clock."""

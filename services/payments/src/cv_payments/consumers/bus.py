@@ -1,0 +1,23 @@
+"""The NATS door of payments: each event calls one action."""
+
+from functools import partial
+
+from cv_common.bus import Bus, Consumer
+from cv_common.events import ResumeDeleted, SessionClaimed, UserDeleted
+
+from cv_payments.actions import deletions, sessions
+from cv_payments.actions.context import Context
+
+
+def consumers(context: Context, bus: Bus) -> list[Consumer]:
+    """One consumer for each stream that payments listens to."""
+    return [
+        Consumer(
+            bus,
+            {
+                SessionClaimed: partial(sessions.on_session_claimed, context),
+                UserDeleted: partial(deletions.on_user_deleted, context),
+            },
+        ),
+        Consumer(bus, {ResumeDeleted: partial(deletions.on_resume_deleted, context)}),
+    ]

@@ -1,0 +1,75 @@
+"""The composition root of the payments service and of its command."""
+
+import asyncio
+import sys
+
+from cv_common import logs
+from cv_common.app import create_app
+from cv_common.bus import Bus
+from cv_common.db import Database
+from cv_common.http import ServiceClient
+from cv_common.identity import Signer
+from cv_common.outbox import Relay
+from pydantic import ValidationError
+from starlette.types import ASGIApp
+
+from cv_payments import commands, routes
+from cv_payments.actions.context import Context
+from cv_payments.clients.prices import Prices
+from cv_payments.clients.resumes import Resumes
+from cv_payments.clients.stripe_account import StripeAccount
+from cv_payments.clients.stripe_api import Stripe
+from cv_payments.clients.stripe_connection import StripeConnection
+from cv_payments.consumers.bus import consumers
+from cv_payments.consumers.clock import clocks
+from cv_payments.settings import Settings
+
+
+def app() -> ASGIApp:
+    """The service, from its environment."""
+    settings = Settings()
+    database = Database(settings.database_url, settings.database_pool_size)
+    bus = Bus(settings.nats_url, settings.nats_user, settings.nats_password, service="payments", publishes=True)
+    resumes = ServiceClient("resumes", settings.resumes_url, Signer("payments", settings.identity_private_key))
+    connection = StripeConnection(settings.stripe_api_key, settings.stripe_api_base)
+    stripe = Stripe(connection)
+    prices = Prices(stripe)
+    context = Context(settings, database, Resumes(resumes), stripe, prices)
+    return create_app(
+        "payments",
+        settings,
+        [routes.router, routes.internal],
+        parts=[
+            database,
+            bus,
+            Relay(settings.direct_url, bus),
+            resumes,
+            connection,
+            prices,
+            *consumers(context, bus),
+            *clocks(context),
+        ],
+        context=context,
+    )
+
+
+def command() -> None:
+    """`cv-payments`, from its arguments and its environment."""
+    arguments = commands.parse(sys.argv[1:])
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        sys.exit("\n".join(f"{'.'.join(map(str, item['loc'])).upper()}: {item['msg']}" for item in error.errors()))
+    logs.configure("payments", settings.log_level)
+    sys.exit(asyncio.run(_set_up(settings, arguments.webhook)))
+
+
+async def _set_up(settings: Settings, webhook_url: str | None) -> int:
+    connection = StripeConnection(settings.stripe_api_key, settings.stripe_api_base)
+    await connection.start()
+    try:
+        return await commands.run(
+            StripeAccount(connection), settings.public_base_url, webhook_url, sys.stdout, sys.stderr
+        )
+    finally:
+        await connection.stop()

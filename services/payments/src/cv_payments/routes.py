@@ -1,0 +1,64 @@
+"""The HTTP door of payments: read the request, call one action, shape the answer."""
+
+from typing import Annotated
+
+from cv_common.app import caller
+from cv_common.body import read_body, read_data
+from cv_common.errors import TooLarge
+from cv_common.identity import SESSION_START_HEADER
+from cv_common.openapi import documented_body
+from cv_common.responses import JSONResponse, no_content
+from fastapi import APIRouter, Path
+from starlette.requests import Request
+from starlette.responses import Response
+
+from cv_payments.actions import checkouts, sessions, webhooks
+from cv_payments.actions.context import Context
+from cv_payments.schemas import CheckoutBody, CheckoutUrl, ClaimBody, WebhookReceived
+
+router = APIRouter(prefix="/api/payments", tags=["payments"])
+internal = APIRouter(prefix="/internal", include_in_schema=False)
+
+MAX_WEBHOOK_BYTES = 1024 * 1024
+
+
+def context_of(request: Request) -> Context:
+    """What the actions act with."""
+    context: Context = request.app.state.context
+    return context
+
+
+@router.post(
+    "/create-checkout/",
+    response_model=CheckoutUrl,
+    openapi_extra=documented_body(CheckoutBody),
+    summary="Where to pay for one resume, or for a subscription, with or without an account",
+)
+async def create_checkout(request: Request) -> Response:
+    begun = await checkouts.begin_checkout(context_of(request), caller(request), await read_data(request))
+    headers = {SESSION_START_HEADER: begun.started_session} if begun.started_session else None
+    return JSONResponse({"url": begun.url}, headers=headers)
+
+
+@router.post("/webhook/", response_model=WebhookReceived, summary="Stripe tells what happened")
+async def webhook(request: Request) -> Response:
+    raw = await _limited_body(request)
+    await webhooks.receive_event(context_of(request), raw, request.headers.get("stripe-signature"))
+    return JSONResponse({"status": "success"})
+
+
+async def _limited_body(request: Request) -> bytes:
+    """The body to the byte, as the signature covers it. Raises TooLarge before reading more than is taken."""
+    raw = bytearray()
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > MAX_WEBHOOK_BYTES:
+            raise TooLarge
+    return bytes(raw)
+
+
+@internal.post("/sessions/{session_id}/claim/", status_code=204)
+async def claim_session(request: Request, session_id: Annotated[str, Path(max_length=64)]) -> Response:
+    body = await read_body(request, ClaimBody)
+    await sessions.claim_session(context_of(request), session_id, body.user_id)
+    return no_content()

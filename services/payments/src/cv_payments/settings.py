@@ -1,0 +1,49 @@
+"""Every environment variable of the payments service, read once."""
+
+from typing import Annotated, Literal, Self
+
+from cv_common.settings import BusSettings, DatabaseSettings, ServiceSettings
+from pydantic import Field, model_validator
+
+_LIVE_KEYS = ("sk_live_", "rk_live_")
+_KEYS = (*_LIVE_KEYS, "sk_test_", "rk_test_")
+
+
+class Settings(ServiceSettings, DatabaseSettings, BusSettings):
+    """Payments asks resumes whether a resume exists, and Stripe for everything about money."""
+
+    environment: Literal["development", "production"] = "development"
+    """In production nothing but Stripe itself, in live mode, is accepted."""
+    resumes_url: str
+    stripe_api_key: Annotated[str, Field(repr=False)]
+    stripe_api_base: str | None = None
+    """Where Stripe's API is, when it is not at Stripe: the local stand-in."""
+    stripe_webhook_secrets: Annotated[tuple[str, ...], Field(repr=False)] = ()
+    """Secrets a webhook may be signed with; two while they are rotated. None at all: no webhook is taken."""
+    checkout_allowed_origins: tuple[str, ...]
+    """Origins (`https://example.com`) a buyer may be sent back to."""
+
+    @property
+    def livemode(self) -> bool:
+        """Whether real money moves."""
+        return self.stripe_api_key.startswith(_LIVE_KEYS)
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Self:
+        if not self.stripe_api_key.startswith(_KEYS):
+            raise ValueError("STRIPE_API_KEY must begin with sk_live_, rk_live_, sk_test_ or rk_test_")
+        if any(not secret.startswith("whsec_") for secret in self.stripe_webhook_secrets):
+            raise ValueError("each of STRIPE_WEBHOOK_SECRETS must begin with whsec_")
+        if self.livemode and self.stripe_api_base:
+            raise ValueError("a live key is for Stripe itself: STRIPE_API_BASE must be empty")
+        if self.environment == "production":
+            self._check_production()
+        return self
+
+    def _check_production(self) -> None:
+        if not self.livemode:
+            raise ValueError("in production STRIPE_API_KEY must be a live key")
+        if not self.stripe_webhook_secrets or any("sandbox" in secret for secret in self.stripe_webhook_secrets):
+            raise ValueError("in production STRIPE_WEBHOOK_SECRETS must hold the secrets of Stripe's own endpoint")
+        if any(not origin.startswith("https://") for origin in self.checkout_allowed_origins):
+            raise ValueError("in production CHECKOUT_ALLOWED_ORIGINS must be https")

@@ -1,0 +1,98 @@
+"""Checkouts."""
+
+from dataclasses import asdict, fields
+from uuid import UUID
+
+from cv_common.db import Row, Statement, Transaction
+from psycopg.types.json import Jsonb
+from sqlalchemy import bindparam, func, insert, select, update
+
+from cv_payments.domain.checkouts import Checkout, CheckoutStatus
+from cv_payments.tables import checkouts, owners, words
+
+_BY_ID = checkouts.c.id == bindparam("checkout_id")
+_NEW = checkouts.c.status.in_(words("new"))
+_UNFINISHED = checkouts.c.status.in_(words("new", "open"))
+
+_ADD = Statement(insert(checkouts).values({field.name: bindparam(field.name) for field in fields(Checkout)}))
+_GET = Statement(select(checkouts).where(_BY_ID))
+_UNFINISHED_OF = Statement(
+    select(checkouts)
+    .where(checkouts.c.owner_id == bindparam("owner_id"), _UNFINISHED)
+    .order_by(checkouts.c.created_at, checkouts.c.id)
+)
+_OPEN_FOR_RESUME = Statement(
+    select(checkouts).where(checkouts.c.resume_id == bindparam("resume_id"), _UNFINISHED, ~_NEW)
+)
+_OVERDUE = Statement(
+    select(checkouts.c.id, checkouts.c.stripe_session_id)
+    .where(_UNFINISHED, checkouts.c.expires_at < func.now())
+    .order_by(checkouts.c.expires_at)
+    .limit(100)
+)
+_VISIBLE = Statement(
+    select(checkouts)
+    .join(owners)
+    .where(
+        checkouts.c.stripe_session_id == bindparam("session"),
+        owners.c.ended_at.is_(None),
+        (owners.c.user_id == bindparam("user_id")) | (owners.c.session_id == bindparam("session_id")),
+    )
+)
+_OPENED = Statement(
+    update(checkouts)
+    .where(_BY_ID, _NEW)
+    .values(status="open", stripe_session_id=bindparam("session"), url=bindparam("url"))
+)
+_FAILED = Statement(update(checkouts).where(_BY_ID, _NEW).values(status="failed"))
+_FOLLOW = Statement(
+    update(checkouts).where(_BY_ID).values(status=bindparam("status"), stripe_session_id=bindparam("session"))
+)
+_MOVE = Statement(
+    update(checkouts).where(checkouts.c.owner_id == bindparam("owner_id")).values(owner_id=bindparam("new_owner_id"))
+)
+
+
+async def add(tx: Transaction, checkout: Checkout) -> None:
+    """Keep a new attempt."""
+    await tx.run(_ADD, **(asdict(checkout) | {"parameters": Jsonb(checkout.parameters)}))
+
+
+async def get(tx: Transaction, checkout_id: UUID) -> Checkout | None:
+    """One attempt, whosever it is."""
+    row = await tx.one(_GET, checkout_id=checkout_id)
+    return _present(row) if row else None
+
+
+async def unfinished(tx: Transaction, owner_id: int) -> list[Checkout]:
+    """An owner's attempts that may still be paid, oldest first."""
+    return [_present(row) for row in await tx.all(_UNFINISHED_OF, owner_id=owner_id)]
+
+
+async def open_for_resume(tx: Transaction, resume_id: int) -> list[Checkout]:
+    """Everybody's attempts to buy one resume that may still be paid."""
+    return [_present(row) for row in await tx.all(_OPEN_FOR_RESUME, resume_id=resume_id)]
+
+
+async def opened(tx: Transaction, checkout_id: UUID, stripe_session_id: str, url: str) -> None:
+    """Stripe has opened a session for this attempt."""
+    await tx.run(_OPENED, checkout_id=checkout_id, session=stripe_session_id, url=url)
+
+
+async def failed(tx: Transaction, checkout_id: UUID) -> bool:
+    """Stripe will not, or did not, open a session for this attempt. False when it has meanwhile."""
+    return await tx.run(_FAILED, checkout_id=checkout_id) == 1
+
+
+async def follow(tx: Transaction, checkout_id: UUID, stripe_session_id: str, status: CheckoutStatus) -> None:
+    """The session at Stripe is in this state."""
+    await tx.run(_FOLLOW, checkout_id=checkout_id, session=stripe_session_id, status=status)
+
+
+async def move(tx: Transaction, owner_id: int, new_owner_id: int) -> None:
+    """Give all of one owner's attempts to another."""
+    await tx.run(_MOVE, owner_id=owner_id, new_owner_id=new_owner_id)
+
+
+def _present(row: Row) -> Checkout:
+    return Checkout(**row)

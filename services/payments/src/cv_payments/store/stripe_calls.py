@@ -1,0 +1,37 @@
+"""Calls that Stripe must get, ordered in the transaction that decides them. Making them is `work.calls`."""
+
+from typing import Any
+
+from cv_common.db import Statement, Transaction
+from psycopg.types.json import Jsonb
+from sqlalchemy import bindparam
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from cv_payments.domain.payments import RefundReason
+from cv_payments.tables import stripe_calls
+
+_ORDER = Statement(
+    upsert(stripe_calls)
+    .values({name: bindparam(name) for name in ("key", "action", "object_id", "parameters")})
+    .on_conflict_do_nothing()
+)
+
+
+async def refund(tx: Transaction, payment_intent_id: str, reason: RefundReason) -> None:
+    """Give all of a payment back."""
+    await _order(tx, f"refund:{payment_intent_id}", "refund", payment_intent_id, reason=reason)
+
+
+async def cancel_subscription(tx: Transaction, subscription_id: str) -> None:
+    """End a subscription now."""
+    await _order(tx, f"cancel:{subscription_id}", "cancel_subscription", subscription_id)
+
+
+async def expire_session(tx: Transaction, session_id: str) -> None:
+    """Close a checkout page that nobody should pay at any more."""
+    await _order(tx, f"expire:{session_id}", "expire_session", session_id)
+
+
+async def _order(tx: Transaction, key: str, action: str, object_id: str, **parameters: Any) -> None:
+    """A second order with the same key is the same order."""
+    await tx.run(_ORDER, key=key, action=action, object_id=object_id, parameters=Jsonb(parameters))

@@ -1,0 +1,181 @@
+"""One real system for all tests of payments: the service, PostgreSQL, NATS, and Stripe's stand-in as a process."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import stripe
+from cv_common.bus import Bus, Consumer
+from cv_common.events import Event, ResumePaymentChanged, SubscriptionChanged
+from cv_common.testing.identity import IdentityKeys
+from cv_common.testing.nats import Nats
+from cv_common.testing.ports import free_port
+from cv_common.testing.processes import Keeper, Program, answers
+from cv_common.testing.serving import serving
+from cv_payments.main import app
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from services.payments.tests.shop import API_KEY, ORIGIN, SECRETS, Shop
+
+
+class Door:
+    """The gateway as far as a webhook sees it: it passes bytes and signature on, under its own identity."""
+
+    def __init__(self, keys: IdentityKeys) -> None:
+        self._keys = keys
+        self.payments: httpx.AsyncClient | None = None
+
+    async def pass_on(self, request: Request) -> Response:
+        if self.payments is None:
+            return Response(status_code=503)
+        headers = {"Stripe-Signature": request.headers["stripe-signature"], **self._keys.stranger("payments")}
+        answer = await self.payments.post("/api/payments/webhook/", content=await request.body(), headers=headers)
+        return Response(answer.content, answer.status_code)
+
+    def app(self) -> Starlette:
+        return Starlette(routes=[Route("/api/payments/webhook/", self.pass_on, methods=["POST"])])
+
+
+def neighbour(resumes: set[int]) -> Starlette:
+    """The resumes service, as far as payments asks it."""
+
+    async def find(request: Request) -> Response:
+        resume_id = request.path_params["resume_id"]
+        if resume_id not in resumes:
+            return JSONResponse({"detail": "Not found."}, status_code=404)
+        return JSONResponse({"id": resume_id, "user": 1, "session_id": None})
+
+    return Starlette(routes=[Route("/internal/resumes/{resume_id:int}/", find)])
+
+
+def _unheard(name: str, line: str) -> None:
+    """What the stand-in writes is in a ProgramFailed, if it fails."""
+
+
+def sandbox_program(port: int, folder: Path, webhook_url: str) -> Program:
+    environment = {
+        **os.environ,
+        "SANDBOX_PORT": str(port),
+        "SANDBOX_PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "SANDBOX_API_KEY": API_KEY,
+        "SANDBOX_WEBHOOK_URL": webhook_url,
+        "SANDBOX_WEBHOOK_SECRET": SECRETS[0],
+        "SANDBOX_DATA": str(folder),
+        "SANDBOX_WEBHOOK_RETRY": "0.2",
+    }
+    command = [sys.executable, "-m", "cv_stripe_sandbox"]
+    return Program("stripe", command, environment, lambda: answers(f"http://127.0.0.1:{port}/healthz"))
+
+
+@pytest.fixture(scope="session")
+async def door(identity_keys: IdentityKeys) -> AsyncIterator[tuple[Door, str]]:
+    it = Door(identity_keys)
+    async with serving(it.app, {}) as client:
+        yield it, str(client.base_url).rstrip("/")
+
+
+@pytest.fixture(scope="session")
+def sandbox_url(tmp_path_factory: pytest.TempPathFactory, door: tuple[Door, str]) -> Iterator[str]:
+    """A running stand-in, whose webhooks go through the door."""
+    port = free_port()
+    program = sandbox_program(port, tmp_path_factory.mktemp("stripe"), f"{door[1]}/api/payments/webhook/")
+    keeper = Keeper(program, _unheard)
+    keeper.start()
+    keeper.wait_ready()
+    yield f"http://127.0.0.1:{port}"
+    keeper.stop()
+
+
+Environment = Callable[..., dict[str, str]]
+
+
+@pytest.fixture(scope="session")
+def environment(identity_keys: IdentityKeys, nats_server: Nats, sandbox_url: str) -> Environment:
+    """Makes the settings of a payments service."""
+
+    def make(**changes: str) -> dict[str, str]:
+        return {
+            **identity_keys.environment("payments"),
+            **nats_server.environment("payments"),
+            "PUBLIC_BASE_URL": "http://localhost:8000",
+            "RESUMES_URL": "http://127.0.0.1:9",
+            "STRIPE_API_KEY": API_KEY,
+            "STRIPE_API_BASE": sandbox_url,
+            "STRIPE_WEBHOOK_SECRETS": json.dumps(SECRETS),
+            "CHECKOUT_ALLOWED_ORIGINS": json.dumps([ORIGIN, "http://localhost:8000"]),
+            **changes,
+        }
+
+    return make
+
+
+def set_up_stripe(settings: dict[str, str], *arguments: str) -> str:
+    """Run `cv-payments setup-stripe` as an operator would; what it says."""
+    command = [str(Path(sys.executable).with_name("cv-payments")), "setup-stripe", *arguments]
+    done = subprocess.run(command, env={**os.environ, **settings}, check=True, capture_output=True, text=True)
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+async def system(
+    environment: Environment,
+    service_database: Callable[[str], str],
+    nats_server: Nats,
+    identity_keys: IdentityKeys,
+    sandbox_url: str,
+    door: tuple[Door, str],
+) -> AsyncIterator[Shop]:
+    resumes: set[int] = set()
+    told: list[Event] = []
+    database_url = service_database("payments")
+    async with AsyncExitStack() as stack:
+        at_resumes = await stack.enter_async_context(serving(lambda: neighbour(resumes), {}))
+        settings = environment(DATABASE_URL=database_url, RESUMES_URL=str(at_resumes.base_url))
+        await asyncio.to_thread(set_up_stripe, settings)
+        payments = await stack.enter_async_context(serving(app, settings))
+        door[0].payments = payments
+        neighbours = await stack.enter_async_context(neighbours_on_the_bus(nats_server, told))
+        sandbox = await stack.enter_async_context(httpx.AsyncClient(base_url=sandbox_url, timeout=30))
+        client = stripe.StripeClient(API_KEY, base_addresses={"api": sandbox_url})
+        yield Shop(payments, sandbox, client, identity_keys, database_url, neighbours, resumes, told)
+        door[0].payments = None
+
+
+@asynccontextmanager
+async def neighbours_on_the_bus(nats: Nats, told: list[Event]) -> AsyncIterator[dict[str, Bus]]:
+    """Auth and resumes as far as the bus knows them; what payments tells resumes is collected."""
+
+    async def hear(event: Event) -> None:
+        told.append(event)
+
+    buses = {}
+    async with AsyncExitStack() as stack:
+        for service in ("auth", "resumes"):
+            login = nats.environment(service)
+            bus = Bus(login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service=service, publishes=True)
+            await bus.start()
+            stack.push_async_callback(bus.stop)
+            buses[service] = bus
+        consumer = Consumer(buses["resumes"], {ResumePaymentChanged: hear, SubscriptionChanged: hear})
+        await consumer.start()
+        stack.push_async_callback(consumer.stop)
+        yield buses
+
+
+@pytest.fixture
+async def shop(system: Shop) -> AsyncIterator[Shop]:
+    """The system, with the stand-in's knobs as they were at the start."""
+    yield system
+    await system.control("clear-faults")
+    await system.control("delivery", hold=False, duplicates=0, delay=0, shuffle=0, drop=[])
+    await system.control("release")

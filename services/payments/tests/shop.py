@@ -1,0 +1,171 @@
+"""What the tests of payments act with: the real service, Stripe's stand-in behind it, and a listener on the bus."""
+
+import itertools
+import json
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import stripe
+from cv_common.bus import Bus, BusDown
+from cv_common.events import Event, ResumePaymentChanged, SubscriptionChanged
+from cv_common.testing.identity import IdentityKeys
+from cv_common.testing.serving import eventually
+from stripe import WebhookSignature
+from stripe.checkout import Session
+
+API_KEY = "sk_test_of_the_tests"
+SECRETS = ("whsec_of_the_tests", "whsec_before_rotation")
+ORIGIN = "http://localhost:3000"
+SUCCESS, CANCEL = f"{ORIGIN}/payment/success", f"{ORIGIN}/payment/cancel"
+
+_numbers = itertools.count(1)
+
+
+@dataclass
+class Shop:
+    """One running system. Each test brings its own resumes and owners, so that all can share it."""
+
+    payments: httpx.AsyncClient
+    sandbox: httpx.AsyncClient
+    stripe: stripe.StripeClient
+    keys: IdentityKeys
+    database_url: str
+    neighbours: dict[str, Bus]
+    resumes: set[int]
+    told: list[Event]
+
+    def number(self) -> int:
+        """A number nobody has used yet."""
+        return next(_numbers)
+
+    def resume(self) -> int:
+        """A new resume."""
+        number = self.number()
+        self.resumes.add(number)
+        return number
+
+    def user(self) -> dict[str, str]:
+        """The headers of a new account's requests."""
+        return self.keys.user("payments", self.number())
+
+    def session(self, session_id: str | None = None) -> dict[str, str]:
+        """The headers of an anonymous session's requests."""
+        return self.keys.session("payments", session_id or secrets.token_urlsafe(24))
+
+    def stranger(self) -> dict[str, str]:
+        """The headers of somebody who has nothing yet."""
+        return self.keys.stranger("payments")
+
+    def service(self, name: str) -> dict[str, str]:
+        """The headers of another service's requests."""
+        return self.keys.service("payments", name)
+
+    async def post(self, path: str, body: Any, headers: dict[str, str]) -> httpx.Response:
+        return await self.payments.post(path, json=body, headers=headers)
+
+    async def checkout(self, headers: dict[str, str], **body: Any) -> httpx.Response:
+        """Ask for a checkout, with the ordinary addresses unless others are given."""
+        wanted = {"success_url": SUCCESS, "cancel_url": CANCEL, **body}
+        return await self.post("/api/payments/create-checkout/", wanted, headers)
+
+    async def page(self, headers: dict[str, str], **body: Any) -> str:
+        """The address of the page to pay at."""
+        answer = await self.checkout(headers, **body)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["url"])
+
+    async def single(self, headers: dict[str, str], resume_id: int) -> str:
+        """The address of the page to pay for a resume at."""
+        return await self.page(headers, payment_type="single", resume_id=resume_id)
+
+    async def press(self, page: str, button: str = "pay") -> httpx.Response:
+        """Press a button on a page of Stripe's."""
+        answer = await self.sandbox.post(f"{page}/{button}")
+        assert answer.status_code in (200, 303, 402), answer.text
+        return answer
+
+    async def buy(self, headers: dict[str, str], resume_id: int) -> Session:
+        """Pay for a resume; the session as it then is."""
+        page = await self.single(headers, resume_id)
+        await self.press(page)
+        return self.session_at(page)
+
+    def session_at(self, page: str) -> Session:
+        """The checkout session behind a page."""
+        session_id = page.split("?")[0].split("#")[0].rstrip("/").rsplit("/", 1)[1]
+        return self.stripe.v1.checkout.sessions.retrieve(
+            session_id, {"expand": ["payment_intent.latest_charge", "subscription"]}
+        )
+
+    def refunded(self, page: str) -> int:
+        """How much of what was paid at a page was given back."""
+        intent = self.session_at(page).payment_intent
+        assert isinstance(intent, stripe.PaymentIntent)
+        assert isinstance(intent.latest_charge, stripe.Charge)
+        return intent.latest_charge.amount_refunded
+
+    async def publish(self, told: Event) -> None:
+        """Tell payments something, as the service that owns the event."""
+        bus = self.neighbours[told.stream().lower()]
+
+        async def published() -> bool:
+            try:
+                await bus.publish(told.name, told.model_dump_json().encode(), str(told.id))
+            except BusDown:
+                return False
+            return True
+
+        await eventually(published)
+
+    async def control(self, knob: str, **wanted: Any) -> Any:
+        """Turn a knob of the stand-in."""
+        answer = await self.sandbox.post(f"/sandbox/{knob}", json=wanted)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def paid(self, resume_id: int) -> list[bool]:
+        """What was told of a resume so far, in order."""
+        mine = [each for each in self.told if isinstance(each, ResumePaymentChanged) and each.resume_id == resume_id]
+        return [each.paid for each in sorted(mine, key=lambda each: each.revision)]
+
+    def standing(self, *, user_id: int | None = None, session_id: str | None = None) -> SubscriptionChanged | None:
+        """The newest that was told of an owner's subscription."""
+        mine = [
+            each
+            for each in self.told
+            if isinstance(each, SubscriptionChanged) and (each.user_id, each.session_id) == (user_id, session_id)
+        ]
+        return max(mine, key=lambda each: each.revision, default=None)
+
+    async def deliver(self, body: dict[str, Any] | bytes, **signing: Any) -> httpx.Response:
+        """A webhook, signed as Stripe signs."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return await self.deliver_raw(raw, signed(raw, **signing))
+
+    async def deliver_raw(self, raw: bytes, signature: str | None) -> httpx.Response:
+        """A webhook with any signature, or none."""
+        headers = [(name.encode(), value.encode()) for name, value in self.stranger().items()]
+        if signature is not None:
+            headers.append((b"Stripe-Signature", signature.encode()))
+        return await self.payments.post("/api/payments/webhook/", content=raw, headers=headers)
+
+
+def signed(raw: bytes, secret: str = SECRETS[0], age: float = 0) -> str:
+    """The header of a webhook signed `age` seconds ago."""
+    return str(WebhookSignature.generate_signature_header(raw.decode(), secret, int(time.time() - age)))
+
+
+def event(kind: str, object_id: Any, **changes: Any) -> dict[str, Any]:
+    """An event of a type about an object."""
+    return {
+        "id": f"evt_{secrets.token_hex(12)}",
+        "object": "event",
+        "type": kind,
+        "livemode": False,
+        "created": int(time.time()),
+        "data": {"object": {"id": object_id}},
+        **changes,
+    }

@@ -1,0 +1,191 @@
+"""Beginning a checkout, and paying for one resume."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from cv_common.testing.serving import eventually
+
+from services.payments.tests.shop import CANCEL, SUCCESS, Shop
+
+
+async def test_paying_makes_the_resume_paid(shop: Shop) -> None:
+    user, resume_id = shop.user(), shop.resume()
+    answer = await shop.checkout(user, payment_type="single", resume_id=resume_id)
+    assert (answer.status_code, list(answer.json())) == (200, ["url"])
+    assert "X-Session-Start" not in answer.headers
+    page = answer.json()["url"]
+    session = shop.session_at(page)
+    assert (session.amount_total, session.currency, session.mode) == (499, "eur", "payment")
+    assert (await shop.press(page)).headers["location"] == SUCCESS
+    await eventually(lambda: shop.paid(resume_id) == [True])
+    again = await shop.checkout(user, payment_type="single", resume_id=resume_id)
+    assert (again.status_code, list(again.json())) == (400, ["resume_id"])
+
+
+async def test_stranger_gets_a_session_and_keeps_it(shop: Shop) -> None:
+    first = await shop.checkout(shop.stranger(), payment_type="single", resume_id=shop.resume())
+    started = first.headers["X-Session-Start"]
+    assert len(started) == 32
+    second = await shop.checkout(shop.session(started), payment_type="single", resume_id=shop.resume())
+    assert "X-Session-Start" not in second.headers
+
+
+@pytest.mark.parametrize("payment_type", ["monthly", "yearly"])
+async def test_subscription_costs_what_it_says(shop: Shop, payment_type: str) -> None:
+    page = await shop.page(shop.user(), payment_type=payment_type)
+    session = shop.session_at(page)
+    amount = {"monthly": 999, "yearly": 9999}[payment_type]
+    assert (session.amount_total, session.currency, session.mode) == (amount, "eur", "subscription")
+
+
+REQUIRED = ["This field is required."]
+NOT_A_URL = ["Enter a valid URL."]
+NOT_ALLOWED = ["This address is not one that buyers may return to."]
+
+
+@pytest.mark.parametrize(
+    ("changes", "errors"),
+    [
+        ({"payment_type": None}, {"payment_type": ["This field may not be null."]}),
+        ({"payment_type": "free"}, {"payment_type": ['"free" is not a valid choice.']}),
+        ({"payment_type": ["single"]}, {"payment_type": ["\"['single']\" is not a valid choice."]}),
+        ({"resume_id": None}, {"resume_id": REQUIRED}),
+        ({"resume_id": "one"}, {"resume_id": ["A valid integer is required."]}),
+        ({"resume_id": True}, {"resume_id": ["A valid integer is required."]}),
+        ({"resume_id": 1.5}, {"resume_id": ["A valid integer is required."]}),
+        ({"resume_id": {}}, {"resume_id": ["A valid integer is required."]}),
+        ({"resume_id": 0}, {"resume_id": ["Resume with id 0 does not exist."]}),
+        ({"resume_id": 999999}, {"resume_id": ["Resume with id 999999 does not exist."]}),
+        ({"resume_id": "999999"}, {"resume_id": ["Resume with id 999999 does not exist."]}),
+        ({"resume_id": 2**31}, {"resume_id": ["Ensure this value is less than or equal to 2147483647."]}),
+        ({"success_url": ""}, {"success_url": ["This field may not be blank."]}),
+        ({"success_url": "/payment/success"}, {"success_url": NOT_A_URL}),
+        ({"success_url": "//localhost:3000/"}, {"success_url": NOT_A_URL}),
+        ({"success_url": "javascript:alert(1)"}, {"success_url": NOT_A_URL}),
+        ({"success_url": "http://localhost:3000\\@evil.example"}, {"success_url": NOT_A_URL}),
+        ({"success_url": "http://localhost:3000@evil.example"}, {"success_url": NOT_A_URL}),
+        ({"success_url": "http://localhost:3000/\r\nX: y"}, {"success_url": NOT_A_URL}),
+        ({"success_url": "http://[localhost:3000/"}, {"success_url": NOT_A_URL}),
+        ({"success_url": "http://localhost:99999/"}, {"success_url": NOT_A_URL}),
+        ({"success_url": "https://evil.example/"}, {"success_url": NOT_ALLOWED}),
+        ({"success_url": "http://localhost:3000.evil.example/"}, {"success_url": NOT_A_URL}),
+        ({"success_url": "https://localhost:3000/"}, {"success_url": NOT_ALLOWED}),
+        ({"success_url": "http://localhost:3001/"}, {"success_url": NOT_ALLOWED}),
+        ({"success_url": "http://localhost/"}, {"success_url": NOT_ALLOWED}),
+        ({"cancel_url": "http://127.0.0.1:3000/"}, {"cancel_url": NOT_ALLOWED}),
+        ({"cancel_url": f"http://localhost:3000/{'x' * 2000}"}, {"cancel_url": [
+            "Ensure this field has no more than 2000 characters."]}),
+    ],
+)  # fmt: skip
+async def test_bad_wishes_name_the_field(shop: Shop, changes: dict[str, Any], errors: dict[str, Any]) -> None:
+    wish = {"payment_type": "single", "resume_id": shop.resume(), **changes}
+    answer = await shop.checkout(shop.user(), **wish)
+    assert (answer.status_code, answer.json()) == (400, errors)
+
+
+@pytest.mark.parametrize(
+    ("body", "errors"),
+    [
+        ({}, {"payment_type": REQUIRED, "success_url": REQUIRED, "cancel_url": REQUIRED}),
+        (
+            {"resume_id": 999999, "success_url": SUCCESS, "cancel_url": CANCEL},
+            {"payment_type": REQUIRED, "resume_id": ["Resume with id 999999 does not exist."]},
+        ),
+        (
+            {"payment_type": "single", "success_url": "https://evil.example/", "cancel_url": "x"},
+            {"resume_id": REQUIRED, "success_url": NOT_ALLOWED, "cancel_url": NOT_A_URL},
+        ),
+        ([], {"non_field_errors": ["Invalid data. Expected a dictionary, but got list."]}),
+    ],
+)
+async def test_all_errors_come_at_once(shop: Shop, body: Any, errors: Any) -> None:
+    answer = await shop.post("/api/payments/create-checkout/", body, shop.user())
+    assert (answer.status_code, answer.json()) == (400, errors)
+
+
+async def test_resume_id_is_of_no_account_for_a_subscription(shop: Shop) -> None:
+    assert (await shop.checkout(shop.user(), payment_type="monthly", resume_id=999999)).status_code == 200
+
+
+async def test_the_session_s_place_in_an_address_is_stripe_s_to_fill(shop: Shop) -> None:
+    address = f"{SUCCESS}?session={{CHECKOUT_SESSION_ID}}&next=%2Fcv"
+    page = await shop.page(shop.user(), payment_type="single", resume_id=shop.resume(), success_url=address)
+    session = shop.session_at(page)
+    assert session.success_url == address
+    assert (await shop.press(page)).headers["location"] == f"{SUCCESS}?session={session.id}&next=%2Fcv"
+
+
+async def test_two_tabs_share_one_page(shop: Shop) -> None:
+    user, resume_id = shop.user(), shop.resume()
+    pages = await asyncio.gather(*(shop.single(user, resume_id) for _ in range(5)))
+    assert len(set(pages)) == 1
+    assert await shop.single(user, resume_id) == pages[0]
+
+
+async def test_another_wish_for_the_same_closes_the_first_page(shop: Shop) -> None:
+    user, resume_id = shop.user(), shop.resume()
+    first = await shop.single(user, resume_id)
+    second = await shop.page(user, payment_type="single", resume_id=resume_id, cancel_url=SUCCESS)
+    assert (shop.session_at(first).status, shop.session_at(second).status) == ("expired", "open")
+    monthly = await shop.page(user, payment_type="monthly")
+    yearly = await shop.page(user, payment_type="yearly")
+    assert (shop.session_at(monthly).status, shop.session_at(yearly).status) == ("expired", "open")
+    assert shop.session_at(second).status == "open"
+
+
+async def test_paying_in_the_last_moment_is_noticed(shop: Shop) -> None:
+    """The page that is to be closed has been paid, and no webhook has said so yet."""
+    user, resume_id = shop.user(), shop.resume()
+    page = await shop.single(user, resume_id)
+    await shop.control("delivery", drop=["*"])
+    await shop.press(page)
+    answer = await shop.checkout(user, payment_type="single", resume_id=resume_id, cancel_url=SUCCESS)
+    assert (answer.status_code, answer.json()) == (
+        400,
+        {"resume_id": [f"Resume with id {resume_id} is already paid."]},
+    )
+    await eventually(lambda: shop.paid(resume_id) == [True])
+
+
+async def test_second_payment_of_one_resume_is_given_back(shop: Shop) -> None:
+    resume_id = shop.resume()
+    pages = [await shop.single(shop.user(), resume_id) for _ in range(2)]
+    await asyncio.gather(*(shop.press(page) for page in pages))
+
+    await eventually(lambda: sorted(shop.refunded(page) for page in pages) == [0, 499])
+    assert shop.paid(resume_id) == [True]
+
+
+@pytest.mark.parametrize("fault", [{"status": 500}, {"status": 402}, {"status": 409}, {"status": 429}, {"delay": 20}])
+async def test_stripe_in_trouble_is_503_and_later_all_is_well(shop: Shop, fault: dict[str, Any]) -> None:
+    user, resume_id = shop.user(), shop.resume()
+    await shop.control("fault", path="/v1/checkout/sessions", times=5, **fault)
+    answer = await shop.checkout(user, payment_type="single", resume_id=resume_id)
+    assert (answer.status_code, list(answer.json())) == (503, ["detail"])
+    assert int(answer.headers["Retry-After"]) > 0
+    await shop.control("clear-faults")
+    assert shop.session_at(await shop.single(user, resume_id)).status == "open"
+
+
+async def test_stripe_calling_us_wrong_is_our_bug(shop: Shop) -> None:
+    await shop.control("fault", path="/v1/checkout/sessions", status=400)
+    answer = await shop.checkout(shop.user(), payment_type="single", resume_id=shop.resume())
+    assert (answer.status_code, answer.json()) == (500, {"detail": "A server error occurred."})
+
+
+async def test_an_answer_lost_on_the_way_costs_nothing(shop: Shop) -> None:
+    """Stripe has opened the session and we never heard: the same key asks for the same page."""
+    user, resume_id = shop.user(), shop.resume()
+    await shop.control("fault", path="/v1/checkout/sessions", delay_after=10)
+    first = await shop.checkout(user, payment_type="single", resume_id=resume_id)
+    assert first.status_code in (200, 503)
+    page = await shop.single(user, resume_id)
+    mine = [each for each in shop.stripe.v1.checkout.sessions.list({"limit": 100}).data if each.url == page]
+    assert len(mine) == 1
+
+
+async def test_identity_is_required(shop: Shop) -> None:
+    for path in ("/api/payments/create-checkout/", "/api/payments/webhook/"):
+        assert (await shop.payments.post(path, json={})).status_code == 401
+        assert (await shop.post(path, {}, shop.service("resumes"))).status_code == 404

@@ -1,0 +1,85 @@
+"""The NATS door: sessions claimed, accounts erased, resumes deleted."""
+
+import secrets
+
+import psycopg
+from cv_common.events import ResumeDeleted, SessionClaimed, UserDeleted
+from cv_common.testing.serving import eventually
+
+from services.payments.tests.shop import Shop
+
+
+async def test_claim_told_by_event(shop: Shop) -> None:
+    session_id, user_id, resume_id = secrets.token_urlsafe(24), shop.number(), shop.resume()
+    page = await shop.single(shop.session(session_id), resume_id)
+    await shop.publish(SessionClaimed(session_id=session_id, user_id=user_id, revision=1))
+
+    async def ended() -> bool:
+        answer = await shop.checkout(shop.session(session_id), payment_type="single", resume_id=resume_id)
+        return "X-Session-Start" in answer.headers
+
+    await eventually(ended)
+    assert await shop.single(shop.keys.user("payments", user_id), resume_id) == page
+
+
+async def test_nobody_pays_for_a_deleted_resume(shop: Shop) -> None:
+    resume_id = shop.resume()
+    page = await shop.single(shop.user(), resume_id)
+    await shop.publish(ResumeDeleted(resume_id=resume_id, revision=1))
+    await eventually(lambda: shop.session_at(page).status == "expired")
+    answer = await shop.checkout(shop.user(), payment_type="single", resume_id=resume_id)
+    assert (answer.status_code, answer.json()) == (
+        400,
+        {"resume_id": [f"Resume with id {resume_id} does not exist."]},
+    )
+
+
+async def test_who_pays_for_a_deleted_resume_gets_it_back(shop: Shop) -> None:
+    resume_id = shop.resume()
+    page = await shop.single(shop.user(), resume_id)
+    await shop.control("delivery", hold=True)
+    await shop.press(page)
+    await shop.publish(ResumeDeleted(resume_id=resume_id, revision=1))
+    await eventually(lambda: is_deleted(shop, resume_id))
+    await shop.control("delivery", hold=False)
+    await shop.control("release")
+    await eventually(lambda: shop.refunded(page) == 499)
+    assert shop.paid(resume_id) == []
+
+
+async def test_buying_and_then_deleting_is_no_reason_to_give_back(shop: Shop) -> None:
+    resume_id = shop.resume()
+    page = await shop.single(shop.user(), resume_id)
+    await shop.press(page)
+    await eventually(lambda: shop.paid(resume_id) == [True])
+    await shop.publish(ResumeDeleted(resume_id=resume_id, revision=1))
+    await eventually(lambda: is_deleted(shop, resume_id))
+    assert shop.refunded(page) == 0
+    with psycopg.connect(shop.database_url) as connection:
+        assert connection.execute("select count(*) from stripe_calls where key = %s", ("refund",)).fetchone() == (0,)
+
+
+def is_deleted(shop: Shop, resume_id: int) -> bool:
+    with psycopg.connect(shop.database_url) as connection:
+        query = "select count(*) from resumes where id = %s and deleted_at is not null"
+        return connection.execute(query, (resume_id,)).fetchone() == (1,)
+
+
+async def test_erased_account_leaves_payments_without_a_name(shop: Shop) -> None:
+    user_id, resume_id = shop.number(), shop.resume()
+    user = shop.keys.user("payments", user_id)
+    page = await shop.single(user, resume_id)
+    await shop.press(page)
+    await eventually(lambda: shop.paid(resume_id) == [True])
+    open_page = await shop.single(user, shop.resume())
+    await shop.publish(UserDeleted(user_id=user_id, revision=1))
+    await eventually(lambda: shop.session_at(open_page).status == "expired")
+    assert (await shop.checkout(user, payment_type="single", resume_id=shop.resume())).status_code == 401
+    with psycopg.connect(shop.database_url) as connection:
+        query = (
+            "select amount, status, payments.receipt_url, owners.user_id, owners.session_id from payments"
+            " join owners on owners.id = owner_id where resume_id = %s"
+        )
+        assert connection.execute(query, (resume_id,)).fetchall() == [(499, "succeeded", None, None, None)]
+        kept = "select count(*) from stripe_events where owner_id is not null and raw like %s and object_id = %s"
+        assert connection.execute(kept, ("%", shop.session_at(page).id)).fetchone() == (0,)

@@ -1,0 +1,225 @@
+"""Stripe's events: which are believed, and that none is lost or counts twice."""
+
+import asyncio
+import json
+import time
+from typing import Any
+
+import psycopg
+import pytest
+from cv_common.testing.serving import eventually
+from psycopg.rows import dict_row
+from stripe import WebhookSignature
+
+from services.payments.tests.shop import SECRETS, Shop, event, signed
+
+OK = (200, {"status": "success"})
+
+
+def stored(shop: Shop, event_id: str) -> dict[str, Any]:
+    """What became of an event."""
+    with psycopg.connect(shop.database_url, row_factory=dict_row) as connection:
+        row = connection.execute("select * from stripe_events where id = %s", (event_id,)).fetchone()
+    return row or {}
+
+
+async def bought_unheard(shop: Shop) -> tuple[int, str]:
+    """A resume whose payment no webhook has told of, and the id of the session."""
+    user, resume_id = shop.user(), shop.resume()
+    page = await shop.single(user, resume_id)
+    await shop.control("delivery", drop=["*"])
+    await shop.press(page)
+    return resume_id, shop.session_at(page).id
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+async def test_each_secret_is_good(shop: Shop, secret: str) -> None:
+    resume_id, session_id = await bought_unheard(shop)
+    answer = await shop.deliver(event("checkout.session.completed", session_id), secret=secret)
+    assert (answer.status_code, answer.json()) == OK
+    await eventually(lambda: shop.paid(resume_id) == [True])
+
+
+async def test_unbelievable_webhooks_are_refused(shop: Shop) -> None:
+    resume_id, session_id = await bought_unheard(shop)
+    body = event("checkout.session.completed", session_id)
+    raw = json.dumps(body).encode()
+    now = int(time.time())
+    signature = WebhookSignature.generate_signature_header(raw.decode(), SECRETS[0], now).partition("v1=")[2]
+    for header in (
+        None,
+        "",
+        "nonsense",
+        f"t={now}",
+        f"t={now},v1=",
+        f"t={now},v0={signature}",
+        f"t={now},v1=é",
+        f"t=x,v1={signature}",
+        f"v1={signature}",
+        signed(raw, secret="whsec_somebody_else"),
+        signed(raw + b" "),
+        signed(raw, age=301),
+        signed(raw, age=-301),
+    ):
+        answer = await shop.deliver_raw(raw, header)
+        assert (answer.status_code, list(answer.json())) == (400, ["detail"]), header
+    assert shop.paid(resume_id) == []
+    assert stored(shop, body["id"]) == {}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'{"object": "event"}',
+        b'{"object": "event", "id": 1, "type": "charge.refunded", "livemode": false}',
+        b'{"object": "v2.core.event", "id": "evt_1", "type": "charge.refunded", "livemode": false}',
+    ],
+)
+async def test_what_is_no_event_is_refused(shop: Shop, body: bytes) -> None:
+    assert (await shop.deliver(body)).status_code == 400
+
+
+async def test_the_other_mode_is_refused(shop: Shop) -> None:
+    assert (await shop.deliver(event("charge.refunded", "ch_1", livemode=True))).status_code == 400
+
+
+async def test_a_body_may_have_a_mebibyte(shop: Shop) -> None:
+    padded = event("customer.created", "cus_1", padding="x" * 1024 * 1023)
+    assert (await shop.deliver(padded)).status_code == 200
+    assert (await shop.deliver({**padded, "padding": "x" * 1024 * 1024})).status_code == 413
+
+
+async def test_unknown_types_are_kept_and_ignored(shop: Shop) -> None:
+    unknown = event("customer.tax_id.created", "txi_1")
+    answer = await shop.deliver(unknown)
+    assert (answer.status_code, answer.json()) == OK
+    assert (stored(shop, unknown["id"])["outcome"], stored(shop, unknown["id"])["raw"]) == ("ignored", None)
+
+
+@pytest.mark.parametrize("about", [{}, {"object": None}, {"object": {}}, {"object": {"id": 7}}, [], None])
+async def test_malformed_event_of_a_known_type_is_set_aside(shop: Shop, about: Any) -> None:
+    malformed = event("checkout.session.completed", "", data=about)
+    answer = await shop.deliver(malformed)
+    assert (answer.status_code, answer.json()) == OK
+    assert stored(shop, malformed["id"])["outcome"] == "quarantined"
+
+
+async def test_another_account_s_object_is_set_aside(shop: Shop) -> None:
+    foreign = event("checkout.session.completed", "cs_test_of_another_account")
+    assert (await shop.deliver(foreign)).status_code == 200
+    assert stored(shop, foreign["id"])["outcome"] == "quarantined"
+
+
+async def test_a_session_that_we_did_not_begin_is_ignored(shop: Shop) -> None:
+    session = shop.stripe.v1.checkout.sessions.create(
+        {
+            "mode": "payment",
+            "client_reference_id": "another-product",
+            "line_items": [{"price": price_id(shop, "cv_single"), "quantity": 1}],
+            "success_url": "https://example.com/",
+        }
+    )
+    ours_not = event("checkout.session.expired", session.id)
+    await shop.deliver(ours_not)
+    assert stored(shop, ours_not["id"])["outcome"] == "ignored"
+
+
+def price_id(shop: Shop, lookup_key: str) -> str:
+    return shop.stripe.v1.prices.list({"lookup_keys": [lookup_key]}).data[0].id
+
+
+@pytest.mark.parametrize("forged", ["amount", "price", "session"])
+async def test_what_does_not_fit_our_attempt_is_quarantined(shop: Shop, forged: str) -> None:
+    """A paid session under our attempt's name that is not the one we asked for grants nothing."""
+    user, resume_id = shop.user(), shop.resume()
+    genuine = shop.session_at(await shop.single(user, resume_id))
+    price = {"currency": "eur", "unit_amount": 50 if forged == "amount" else 499, "product_data": {"name": "x"}}
+    line: Any = {"price": price_id(shop, "cv_single")} if forged == "session" else {"price_data": price}
+    wanted: Any = {
+        "mode": "payment",
+        "client_reference_id": genuine.client_reference_id,
+        "line_items": [{**line, "quantity": 1}],
+        "success_url": "https://example.com/",
+    }
+    cheap = shop.stripe.v1.checkout.sessions.create(wanted)
+    assert cheap.url is not None
+    await shop.control("delivery", drop=["*"])
+    await shop.press(cheap.url)
+    told = event("checkout.session.completed", cheap.id)
+    answer = await shop.deliver(told)
+    assert (answer.status_code, answer.json()) == OK
+    assert stored(shop, told["id"])["outcome"] == "quarantined"
+    assert forged in stored(shop, told["id"])["error"]
+    assert shop.paid(resume_id) == []
+
+
+async def test_one_event_delivered_twenty_times_at_once_counts_once(shop: Shop) -> None:
+    resume_id, session_id = await bought_unheard(shop)
+    told = event("checkout.session.completed", session_id)
+    answers = await asyncio.gather(*(shop.deliver(told) for _ in range(20)))
+    assert {(answer.status_code, answer.json()["status"]) for answer in answers} == {(200, "success")}
+    await eventually(lambda: shop.paid(resume_id) == [True])
+    assert stored(shop, told["id"])["attempts"] == 1
+
+
+async def test_many_events_of_one_change_count_once(shop: Shop) -> None:
+    resume_id, session_id = await bought_unheard(shop)
+    kinds = ["checkout.session.completed", "checkout.session.async_payment_succeeded"] * 5
+    await asyncio.gather(*(shop.deliver(event(kind, session_id)) for kind in kinds))
+    await eventually(lambda: shop.paid(resume_id) == [True])
+
+
+@pytest.mark.parametrize("fault", [{"status": 500}, {"status": 429}, {"delay": 20}])
+async def test_event_waits_for_stripe(shop: Shop, fault: dict[str, Any]) -> None:
+    resume_id, session_id = await bought_unheard(shop)
+    await shop.control("fault", method="GET", path="/v1/checkout/sessions", times=3, **fault)
+    answer = await shop.deliver(event("checkout.session.completed", session_id))
+    assert (answer.status_code, answer.json()) == OK
+    assert shop.paid(resume_id) == []
+    await shop.control("clear-faults")
+    await eventually(lambda: shop.paid(resume_id) == [True])
+
+
+async def test_expired_session_is_a_failed_payment(shop: Shop) -> None:
+    page = await shop.single(shop.user(), shop.resume())
+    session = shop.session_at(page)
+    shop.stripe.v1.checkout.sessions.expire(session.id)
+    await eventually(lambda: payment_of(shop, session.id)["status"] == "failed")
+
+
+def payment_of(shop: Shop, session_id: str) -> dict[str, Any]:
+    """The payment of a session."""
+    with psycopg.connect(shop.database_url, row_factory=dict_row) as connection:
+        query = (
+            "select payments.* from payments join checkouts on checkout_id = checkouts.id where stripe_session_id = %s"
+        )
+        row = connection.execute(query, (session_id,)).fetchone()
+    return row or {}
+
+
+@pytest.mark.parametrize(("arrived", "status"), [(True, "succeeded"), (False, "failed")])
+async def test_paying_later(shop: Shop, arrived: bool, status: str) -> None:
+    resume_id = shop.resume()
+    page = await shop.single(shop.user(), resume_id)
+    session = shop.session_at(page)
+    await shop.press(page, "pay-later")
+    await eventually(lambda: shop.session_at(page).status == "complete")
+    assert payment_of(shop, session.id)["status"] == "pending"
+    assert shop.paid(resume_id) == []
+    await shop.control("settle", session=session.id, arrived=arrived)
+    await eventually(lambda: payment_of(shop, session.id)["status"] == status)
+    await eventually(lambda: shop.paid(resume_id) == ([True] if arrived else []))
+
+
+@pytest.mark.parametrize("button", ["decline", "fail-authentication"])
+async def test_a_declined_card_is_no_failure_yet(shop: Shop, button: str) -> None:
+    resume_id = shop.resume()
+    page = await shop.single(shop.user(), resume_id)
+    await shop.press(page, button)
+    assert payment_of(shop, shop.session_at(page).id)["status"] == "pending"
+    await shop.press(page)
+    await eventually(lambda: shop.paid(resume_id) == [True])
