@@ -60,6 +60,15 @@ class Ports:
         return f"http://127.0.0.1:{self.services[service]}"
 
 
+@dataclass(frozen=True)
+class Job:
+    """Something to run that ends by itself."""
+
+    name: str
+    command: list[str]
+    environment: Mapping[str, str]
+
+
 class Blueprint:
     """Turns ports, secrets and servers into the programs to run and their settings."""
 
@@ -162,22 +171,22 @@ class Blueprint:
         }
         return Program("linkedin", [sys.executable, "-m", "cv_linkedin_sandbox"], environment, _ready(port, "/healthz"))
 
-    def preparations(self) -> list[Program]:
-        """What has to be done before the services start; each ends by itself, and changes nothing the second time."""
-        setup = _job("payments setup", [_script("cv-payments"), "setup-stripe"], self.environment("payments"))
+    def preparations(self) -> list[Job]:
+        """What has to be done before the services start; nothing of it changes anything the second time."""
+        setup = Job("payments setup", [_script("cv-payments"), "setup-stripe"], self.environment("payments"))
         return [setup, *(self._migration(service) for service in SERVICES if not self._is_current(service))]
 
-    def _migration(self, service: str) -> Program:
+    def template_load(self) -> Job:
+        """Puts the catalog into the templates service."""
+        load = [_script("cv-templates"), "load", str(ROOT / "services" / "templates" / "catalog")]
+        return Job("templates load", load, self.environment("templates"))
+
+    def _migration(self, service: str) -> Job:
         command = [sys.executable, "-m", "alembic", "-c", str(_alembic_ini(service)), "upgrade", "head"]
-        return _job(f"{service} migrations", command, self.environment(service))
+        return Job(f"{service} migrations", command, self.environment(service))
 
     def _is_current(self, service: str) -> bool:
         return is_current(_alembic_ini(service), self.environment(service)["DATABASE_URL"])
-
-    def template_load(self) -> Program:
-        """Puts the catalog into the templates service; ends by itself."""
-        load = [_script("cv-templates"), "load", str(ROOT / "services" / "templates" / "catalog")]
-        return _job("templates load", load, self.environment("templates"))
 
     @property
     def _stripe_api_key(self) -> str:
@@ -198,10 +207,6 @@ def _uvicorn(factory: str, port: int) -> list[str]:
         "--loop", "uvloop", "--http", "httptools", "--timeout-keep-alive", "75",
         "--timeout-graceful-shutdown", "10", "--no-access-log", "--no-server-header",
     ]  # fmt: skip
-
-
-def _job(name: str, command: list[str], environment: Mapping[str, str]) -> Program:
-    return Program(name, command, environment, lambda: False)
 
 
 def _alembic_ini(service: str) -> Path:

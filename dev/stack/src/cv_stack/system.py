@@ -18,7 +18,7 @@ from cv_common.testing.postgres import Postgres
 from cv_common.testing.processes import Keeper, Program, ProgramFailed, Say
 
 from cv_stack.secrets import Secrets
-from cv_stack.services import ROOT, SERVICES, Blueprint, Ports
+from cv_stack.services import ROOT, SERVICES, Blueprint, Job, Ports
 
 T = TypeVar("T")
 
@@ -134,14 +134,14 @@ class System:
             keeper = self._keepers[program.name] = Keeper(program, self._say)
             keeper.start()
 
-    def _run(self, program: Program) -> None:
-        """Run a program that ends by itself. Raises ProgramFailed when it fails."""
+    def _run(self, job: Job) -> None:
+        """Run a job to its end. Raises ProgramFailed when it fails."""
         done = subprocess.run(
-            program.command, env=dict(program.environment), cwd=ROOT, text=True, check=False,
+            job.command, env=dict(job.environment), cwd=ROOT, text=True, check=False,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         if done.returncode != 0:
-            raise ProgramFailed(f"{program.name} failed", done.stdout.splitlines()[-30:])
+            raise ProgramFailed(f"{job.name} failed", done.stdout.splitlines()[-30:])
 
     def _tell(self, line: str) -> None:
         self._say(STACK, line)

@@ -73,7 +73,7 @@ class Keeper:
         self._thread = threading.Thread(target=self._keep, name=self.program.name, daemon=True)
         self._thread.start()
 
-    def wait_ready(self, timeout: float = 60.0) -> None:
+    def wait_ready(self, timeout: float = 120.0) -> None:
         """Wait until the program answers. Raises ProgramFailed when it crashes twice in a row or takes too long."""
         deadline = time.monotonic() + timeout
         while not self._ready.wait(0.05):
