@@ -1,12 +1,13 @@
 """The JSON of the contract for accounts: what comes in, what goes out."""
 
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any
 
 from cv_common.body import RequestBody
 from cv_common.db import Row
-from cv_common.fields import Email, Text, invalid
+from cv_common.fields import Email, Text
 from pydantic import BaseModel
 
 from cv_auth.domain.passwords import MAX_LENGTH
@@ -18,13 +19,10 @@ class Username(Text):
 
     _ALLOWED = re.compile(r"[\w.@+-]+")
 
-    def parse(self, value: Any) -> str:
-        text = super().parse(value)
+    def faults(self, text: str) -> Iterator[str]:
         if not self._ALLOWED.fullmatch(text):
-            raise invalid(
-                "Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters."
-            )
-        return text
+            yield "Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters."
+        yield from super().faults(text)
 
 
 _Name = Annotated[str, Text(150, blank=True)]

@@ -1,0 +1,123 @@
+"""Bad bodies, made by spoiling one place of a good one in every way that a place can be spoilt."""
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+RESUME: dict[str, Any] = {
+    "template": 2,
+    "full_name": "Marie Dubois",
+    "email": "marie.dubois@example.com",
+    "phone": "+33699887766",
+    "address": "45 Avenue des Champs-Élysées, 75008 Paris",
+    "website": "https://mariedubois.fr",
+    "linkedin_url": "https://linkedin.com/in/mariedubois",
+    "github_url": "https://github.com/mariedubois",
+    "title": "Chef de Projet Digital",
+    "summary": "Chef de projet avec 7 ans d'expérience",
+    "experience_data": [
+        {"company": "Digital Agency", "position": "Chef de Projet", "start_date": "2020-03-01"},
+        {
+            "company": "Digital Agency",
+            "position": "Chef de Projet Senior",
+            "location": "Paris, France",
+            "start_date": "2020-03-01",
+            "end_date": "2021-03-01",
+            "is_current": True,
+            "description": "Gestion de projets web complexes",
+            "order": 0,
+        },
+    ],
+    "education_data": [
+        {
+            "institution": "ESSEC Business School",
+            "degree": "MBA",
+            "field_of_study": "Marketing Digital",
+            "location": "Cergy, France",
+            "start_date": "2015-09-01",
+            "end_date": "2017-06-30",
+            "is_current": False,
+            "grade": "Distinction",
+            "description": None,
+            "order": 0,
+        }
+    ],
+    "skills_data": [{"name": "Gestion de projet", "level": "expert", "category": "Management", "order": 0}],
+    "languages_data": [{"language": "Français", "level": "Natif"}],
+    "certifications_data": [{"name": "PMP Certification", "issuer": "PMI", "date": "2019-11-20"}],
+    "projects_data": [{"name": "Refonte", "description": "Site e-commerce", "url": "https://example.com/refonte"}],
+    "custom_sections": [{"title": "Bénévolat", "content": "Membre actif"}],
+}
+
+REGISTER: dict[str, Any] = {
+    "username": "john_doe",
+    "email": "john.doe@example.com",
+    "password": "SecurePass123!",
+    "password2": "SecurePass123!",
+    "first_name": "John",
+    "last_name": "Doe",
+    "phone": "+33612345678",
+}
+
+SPOILT: tuple[Any, ...] = (
+    None, True, False, 0, 1, -1, 1.5, 2_147_483_648, 10**30, "", " ", "0", "x", "true", "1", "1.0", "none@", "a@b",
+    "é@exämple.fr", "http://", "http://a b", "ftp://example.com", "//example.com", "javascript:alert(1)",
+    "https://user@example.com:99999/", "2024-02-30", "2024-1-1", "2024-01-01T00:00:00", "guru", "Expert",
+    "nul\x00", "lone \ud800", "👩‍💻", "‮abc", "<b>", "x" * 201, "x" * 10_001, [], ["x"], [[]], [None], [1, "x"],
+    {}, {"x": 1}, [{}], [{"x": 1}],
+)  # fmt: skip
+
+PASSWORDS = (
+    "password", "12345678", "short1!", "john_doe1", "john.doe@example.com", "1234567890123", "qwertyuiop",
+    "Passw0rd", "JOHN_DOE", "iloveyou", "aaaaaaaa", "Tr0ub4dor&3", "letmein123", " spaces ", "é" * 8,
+)  # fmt: skip
+
+
+def spoil(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Bodies that differ from `body` in one place: missing, or holding something else."""
+    for path in _places(body):
+        yield _without(body, path)
+        for value in SPOILT:
+            yield _with(body, path, value)
+
+
+def ended_before_it_began() -> Iterator[dict[str, Any]]:
+    """The one rule between two fields, alone and beside another fault."""
+    for section in ("experience_data", "education_data"):
+        late = _with(RESUME, (section, len(RESUME[section]) - 1, "end_date"), "2001-01-01")
+        yield late
+        yield _with(late, (section, len(RESUME[section]) - 1, "order"), "x")
+
+
+def with_password(password: str) -> dict[str, Any]:
+    return {**REGISTER, "password": password, "password2": password}
+
+
+Path = tuple[str | int, ...]
+
+
+def _places(body: dict[str, Any]) -> Iterator[Path]:
+    for name, value in body.items():
+        yield (name,)
+        if isinstance(value, list):
+            last = len(value) - 1
+            yield (name, last)
+            yield from ((name, last, key) for key in value[last])
+
+
+def _with(body: dict[str, Any], path: Path, value: Any) -> dict[str, Any]:
+    spoilt = copy.deepcopy(body)
+    _holder(spoilt, path)[path[-1]] = value
+    return spoilt
+
+
+def _without(body: dict[str, Any], path: Path) -> dict[str, Any]:
+    spoilt = copy.deepcopy(body)
+    del _holder(spoilt, path)[path[-1]]
+    return spoilt
+
+
+def _holder(body: Any, path: Path) -> Any:
+    for step in path[:-1]:
+        body = body[step]
+    return body

@@ -1,0 +1,59 @@
+"""Error bodies, compared with those of Django REST Framework over a corpus of bad requests, through the gateway."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import httpx
+import pytest
+from cv_stack.system import System
+
+from tests.oracle import corpus, drf
+
+BODIES_THAT_ARE_NONE: tuple[Any, ...] = ([], [1], "text", 7, 1.5, True, None)
+
+
+@pytest.fixture
+def client(system: System) -> Iterable[httpx.Client]:
+    with httpx.Client(base_url=system.ports.public_url, timeout=30) as client:
+        yield client
+
+
+def say(client: httpx.Client, path: str, body: Any) -> httpx.Response:
+    """Send a body that may hold what no JSON library of a client would send, such as half a surrogate pair."""
+    return client.post(path, content=json.dumps(body), headers={"Content-Type": "application/json"})
+
+
+def differences(
+    client: httpx.Client, path: str, serializer: Any, bodies: Iterable[Any]
+) -> tuple[int, list[dict[str, Any]]]:
+    """How many bodies DRF refuses, and where we do not refuse them with the same words."""
+    refused, different = 0, []
+    for body in bodies:
+        expected = drf.judge(serializer, body)
+        if expected is None:
+            continue
+        refused += 1
+        answer = say(client, path, body)
+        got = answer.json() if answer.status_code == 400 else answer.status_code
+        if got != json.loads(json.dumps(expected)):
+            different.append({"drf": expected, "ours": got})
+    return refused, different
+
+
+def test_bad_resumes_are_refused_in_drfs_words(client: httpx.Client) -> None:
+    bodies = [*corpus.spoil(corpus.RESUME), *corpus.ended_before_it_began(), *BODIES_THAT_ARE_NONE]
+    refused, different = differences(client, "/api/resumes/", drf.Resume, bodies)
+    assert refused >= 500
+    assert different == []
+
+
+def test_bad_registrations_are_refused_in_drfs_words(client: httpx.Client) -> None:
+    bodies = [
+        *corpus.spoil(corpus.REGISTER),
+        *(corpus.with_password(password) for password in corpus.PASSWORDS),
+        *BODIES_THAT_ARE_NONE,
+    ]
+    refused, different = differences(client, "/api/auth/register/", drf.Register, bodies)
+    assert refused >= 100
+    assert different == []
