@@ -1,5 +1,6 @@
 """One JSON object a line on stderr, each with the id of the request (or event) it belongs to. No personal data."""
 
+import json
 import logging
 import sys
 from contextvars import ContextVar
@@ -32,7 +33,10 @@ class JsonFormatter(logging.Formatter):
         line.update((key, value) for key, value in record.__dict__.items() if key not in _STANDARD)
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str).decode()
+        try:
+            return orjson.dumps(line, default=str).decode()
+        except TypeError:  # a lone surrogate or a huge number, which the slower writer takes
+            return json.dumps(line, default=str)
 
 
 def configure(service: str, level: str) -> None:
