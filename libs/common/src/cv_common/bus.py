@@ -19,6 +19,7 @@ from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 from pydantic import ValidationError
 
+from cv_common import tasks
 from cv_common.db import DatabaseDown
 from cv_common.events import Event
 from cv_common.logs import request_id
@@ -97,10 +98,7 @@ class Bus:
             await self.jetstream.add_stream(config)
 
     async def stop(self) -> None:
-        if self._connecting is not None:
-            self._connecting.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await self._connecting
+        await tasks.end(self._connecting)
         with suppress(nats.errors.Error):
             await self._client.close()
 
@@ -151,10 +149,7 @@ class Consumer:
         self._task = asyncio.create_task(self._keep_consuming(), name=self.name)
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await tasks.end(self._task)
 
     async def problem(self) -> str | None:
         return None if self._ready else f"{self.name} is not running"

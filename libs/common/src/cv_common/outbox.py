@@ -7,7 +7,6 @@ behind an advisory lock that ends with its transaction; a frozen leader loses it
 
 import asyncio
 import logging
-from contextlib import suppress
 
 import orjson
 import psycopg
@@ -31,6 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from cv_common import tasks
 from cv_common.bus import Bus, BusDown
 from cv_common.db import Connection, DatabaseDown, Row, Statement, Transaction, connect_directly
 from cv_common.events import Event
@@ -110,10 +110,7 @@ class Relay:
         self._task = asyncio.create_task(self._keep_relaying(), name="outbox relay")
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await tasks.end(self._task)
 
     async def problem(self) -> str | None:
         if self._oldest > self.STUCK:

@@ -3,8 +3,8 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
+from cv_common import tasks
 from cv_common.db import DatabaseDown
 
 log = logging.getLogger(__name__)
@@ -24,10 +24,7 @@ class Periodic:
         self._task = asyncio.create_task(self._keep_calling(), name=self.name)
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await tasks.end(self._task)
 
     async def problem(self) -> str | None:
         return self._problem
