@@ -132,7 +132,8 @@ def error_tree(error: ValidationError, data: Any) -> dict[str, Any]:
     """Pydantic's flat list of errors as DRF's nested body; lists are padded to the length of the input's."""
     tree: dict[str, Any] = {}
     for item in error.errors(include_url=False, include_context=True):
-        _place(tree, data, list(item["loc"]), _messages(item))
+        blamed = item.get("ctx", {}).get("field")
+        _place(tree, data, [*item["loc"], blamed] if blamed else list(item["loc"]), _messages(item))
     return tree
 
 

@@ -35,11 +35,12 @@ def type_name(value: object) -> str:
     return "str" if isinstance(value, str) else type(value).__name__
 
 
-def invalid(*messages: str) -> PydanticCustomError:
-    """A refusal with ready messages, for validators of our own."""
+def invalid(*messages: str, field: str | None = None) -> PydanticCustomError:
+    """A refusal with ready messages, for validators of our own; one of a whole model may blame a `field`."""
     # A lone surrogate that a message quotes could not be sent.
     sendable = [message.encode("utf-8", "replace").decode() for message in messages]
-    return PydanticCustomError("drf", "{message}", {"message": " ".join(sendable), "messages": sendable})
+    context = {"message": " ".join(sendable), "messages": sendable, "field": field}
+    return PydanticCustomError("drf", "{message}", context)
 
 
 def clean_text(value: str) -> str:

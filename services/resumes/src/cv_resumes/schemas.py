@@ -1,13 +1,13 @@
 """The JSON of the contract for resumes: what comes in, what goes out."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from cv_common.body import RequestBody, list_from_form
 from cv_common.db import Row
 from cv_common.fields import Boolean, Choice, Date, Email, Field, Integer, PrimaryKey, Text, Url, clean_text, invalid
 from cv_common.forms import UploadedFile
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from cv_resumes.domain.entitlement import PaymentType, entitlement
 from cv_resumes.domain.owners import Owner
@@ -53,13 +53,15 @@ class _Entry(RequestBody):
 class _Period(_Entry):
     """What lasts from one date to another."""
 
-    @field_validator("end_date", check_fields=False)
-    @classmethod
-    def _ends_after_it_starts(cls, end: str | None, info: ValidationInfo) -> str | None:
-        start = info.data.get("start_date")
-        if end is not None and start is not None and end < start:
-            raise invalid("The end date may not be before the start date.")
-        return end
+    start_date: Annotated[str, Date()]
+    end_date: _OptionalDate = None
+    is_current: Annotated[bool, Boolean()] = False
+
+    @model_validator(mode="after")
+    def _ends_after_it_starts(self) -> Self:
+        if self.end_date is not None and self.end_date < self.start_date:
+            raise invalid("The end date may not be before the start date.", field="end_date")
+        return self
 
 
 class Experience(_Period):
@@ -68,9 +70,6 @@ class Experience(_Period):
     company: _Required200
     position: _Required200
     location: _Optional200 = None
-    start_date: Annotated[str, Date()]
-    end_date: _OptionalDate = None
-    is_current: Annotated[bool, Boolean()] = False
     description: _Long = None
     order: Annotated[int | None, Integer(null=True)] = None
 
@@ -82,9 +81,6 @@ class Education(_Period):
     degree: _Required200
     field_of_study: _Optional200 = None
     location: _Optional200 = None
-    start_date: Annotated[str, Date()]
-    end_date: _OptionalDate = None
-    is_current: Annotated[bool, Boolean()] = False
     grade: Annotated[str | None, Text(100, null=True)] = None
     description: _Long = None
     order: Annotated[int | None, Integer(null=True)] = None
@@ -298,9 +294,31 @@ class ClaimBody(RequestBody):
 
 _PLAIN = ("full_name", "email", "phone", "address", "website", "linkedin_url", "github_url")
 _ENTRY_KEYS = {
-    "experiences": tuple(Experience.model_fields),
-    "education": tuple(Education.model_fields),
-    "skills": tuple(Skill.model_fields),
+    "experiences": (
+        "id",
+        "company",
+        "position",
+        "location",
+        "start_date",
+        "end_date",
+        "is_current",
+        "description",
+        "order",
+    ),
+    "education": (
+        "id",
+        "institution",
+        "degree",
+        "field_of_study",
+        "location",
+        "start_date",
+        "end_date",
+        "is_current",
+        "grade",
+        "description",
+        "order",
+    ),
+    "skills": ("id", "name", "level", "category", "order"),
 }
 
 
