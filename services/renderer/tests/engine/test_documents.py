@@ -173,11 +173,12 @@ async def test_no_page_ends_with_a_heading(pool: Pool, template: Template, sampl
     jobs = sample["experiences"] * 2
     headings = {"Expérience professionnelle", "Projets", "Formation", "Compétences", "Langues", "Certifications"}
     headings |= {job["position"] for job in jobs} | {"Bénévolat"}
-    for lines in range(0, 40, 3):
-        document = {**sample, "summary": "\n".join(["Une ligne de plus."] * lines), "experiences": jobs}
-        for page in (await render(pool, template, document)).pages[:-1]:
-            last = [line for line in page.extract_text().splitlines() if not re.search(r"\d+ / \d+$", line)][-1]
-            assert not any(last.strip().casefold().startswith(heading.casefold()) for heading in headings), last
+    summaries = ["\n".join(["Une ligne de plus."] * lines) for lines in range(0, 40, 3)]
+    documents = [{**sample, "summary": summary, "experiences": jobs} for summary in summaries]
+    pdfs = await asyncio.gather(*(render(pool, template, document) for document in documents))
+    for page in [page for pdf in pdfs for page in pdf.pages[:-1]]:
+        last = [line for line in page.extract_text().splitlines() if not re.search(r"\d+ / \d+$", line)][-1]
+        assert not any(last.strip().casefold().startswith(heading.casefold()) for heading in headings), last
 
 
 async def test_short_entries_stay_whole_and_long_ones_are_split(
