@@ -19,6 +19,7 @@ NO_SUBSCRIPTION = (False, None, None)
 END = datetime(2099, 11, 29, 10, 30, tzinfo=UTC)
 
 Publish = Callable[[SubscriptionChanged], Awaitable[None]]
+Taken = Callable[[SubscriptionChanged], Awaitable[None]]
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +47,20 @@ def publish(payments: Bus) -> Publish:
         await eventually(published)
 
     return tell
+
+
+@pytest.fixture
+def taken(database: psycopg.AsyncConnection[DictRow]) -> Taken:
+    """Waits until auth has taken an event, whatever it made of it."""
+
+    async def wait(event: SubscriptionChanged) -> None:
+        async def noted() -> bool:
+            cursor = await database.execute("select from inbox where event_id = %s", (event.id,))
+            return await cursor.fetchone() is not None
+
+        await eventually(noted)
+
+    return wait
 
 
 def subscribed(user_id: int | None, revision: int, **changes: Any) -> SubscriptionChanged:
@@ -109,12 +124,15 @@ async def test_subscription_ends_by_the_clock_alone(account: Account, shown: Sho
     await shown.becomes(NO_SUBSCRIPTION)
 
 
-async def test_late_and_repeated_events_change_nothing(account: Account, shown: Shown, publish: Publish) -> None:
+async def test_late_and_repeated_events_change_nothing(
+    account: Account, shown: Shown, publish: Publish, taken: Taken
+) -> None:
     newest = subscribed(account.id, 20)
-    await publish(newest)
-    await shown.becomes((True, "yearly", "2099-11-29T10:30:00Z"))
-    await publish(subscribed(account.id, 19, entitled_until=None))
-    await publish(newest.model_copy(update={"entitled_until": None}))
+    late = subscribed(account.id, 19, entitled_until=None)
+    for event in (newest, newest.model_copy(update={"revision": 21, "entitled_until": None}), late):
+        await publish(event)
+    await taken(late)
+    assert await shown.now() == (True, "yearly", "2099-11-29T10:30:00Z")
     await publish(subscribed(account.id, 21, subscription_type="monthly"))
     await shown.becomes((True, "monthly", "2099-11-29T10:30:00Z"))
 
@@ -129,20 +147,14 @@ async def test_erased_account_gets_no_subscription(
     auth: httpx.AsyncClient,
     account: Account,
     publish: Publish,
-    stranger: dict[str, str],
-    person: dict[str, Any],
+    taken: Taken,
     database: psycopg.AsyncConnection[DictRow],
 ) -> None:
     await publish(subscribed(account.id, 1))
     await auth.request("DELETE", "/api/auth/profile/", json={"password": PASSWORD}, headers=account.headers)
     late = subscribed(account.id, 2)
     await publish(late)
-
-    async def taken() -> bool:
-        cursor = await database.execute("select from inbox where event_id = %s", (late.id,))
-        return await cursor.fetchone() is not None
-
-    await eventually(taken)
+    await taken(late)
     cursor = await database.execute("select from subscriptions where user_id = %s", (account.id,))
     assert await cursor.fetchall() == []
     health = await auth.get("/healthz")

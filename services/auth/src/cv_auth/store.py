@@ -37,7 +37,7 @@ _PROFILE = Statement(
     .where(_ME)
 )
 _CREDENTIALS = Statement(select(users.c.id, *_PERSON, users.c.password_hash).where(_ME))
-_CREDENTIALS_BY_EMAIL = Statement(select(users.c.id, users.c.password_hash).where(_SAME_EMAIL))
+_CREDENTIALS_BY_EMAIL = Statement(select(users.c.id, users.c.email, users.c.password_hash).where(_SAME_EMAIL))
 _LOCK_PERSON = Statement(select(*_PERSON).where(_ME).with_for_update())
 _OTHERS = users.c.id.is_distinct_from(_USER_ID)
 _TAKEN = Statement(
@@ -69,7 +69,7 @@ async def credentials(tx: Transaction, user_id: int) -> Row | None:
 
 
 async def credentials_by_email(tx: Transaction, email: str) -> Row | None:
-    """The `id` and `password_hash` of the account with this address, in whatever case, or None."""
+    """The `id`, `email` and `password_hash` of the account with this address, in whatever case, or None."""
     return await tx.one(_CREDENTIALS_BY_EMAIL, email=email)
 
 
@@ -123,7 +123,9 @@ _ADD_TOKEN = Statement(
 )
 _TOKEN = refresh_tokens.c.id == bindparam("token_id", type_=refresh_tokens.c.id.type)
 _LIVE = refresh_tokens.c.expires_at > func.now()
-_TOKEN_OWNER = Statement(select(refresh_tokens.c.user_id).where(_TOKEN, _LIVE))
+_TOKEN_OWNER = Statement(
+    select(users.c.id, users.c.email).join(refresh_tokens, refresh_tokens.c.user_id == users.c.id).where(_TOKEN, _LIVE)
+)
 _END_TOKEN = Statement(delete(refresh_tokens).where(_TOKEN, _LIVE))
 _END_TOKENS = Statement(delete(refresh_tokens).where(refresh_tokens.c.user_id == _USER_ID))
 _PURGE_TOKENS = Statement(delete(refresh_tokens).where(refresh_tokens.c.expires_at <= func.now()))
@@ -137,10 +139,9 @@ async def add_token(tx: Transaction, token_id: UUID, user_id: int, password_hash
     )
 
 
-async def token_owner(tx: Transaction, token_id: UUID) -> int | None:
-    """Whose refresh token this is, if it has neither ended nor expired."""
-    row = await tx.one(_TOKEN_OWNER, token_id=token_id)
-    return row["user_id"] if row else None
+async def token_owner(tx: Transaction, token_id: UUID) -> Row | None:
+    """The `id` and `email` of whose refresh token this is, if it has neither ended nor expired."""
+    return await tx.one(_TOKEN_OWNER, token_id=token_id)
 
 
 async def end_token(tx: Transaction, token_id: UUID) -> bool:

@@ -25,7 +25,7 @@ def test_refresh_token_is_found_by_its_id_under_every_kept_key(user_id: int, tok
 def test_expired_foreign_and_access_tokens_are_none(user_id: int, token_id: UUID) -> None:
     keys, now = TokenKeys([NEW]), datetime.now(UTC)
     assert keys.refresh_token_id(keys.refresh_token(user_id, token_id, now, now - timedelta(seconds=1))) is None
-    assert keys.refresh_token_id(keys.access_token(user_id, now, 900)) is None
+    assert keys.refresh_token_id(keys.access_token(user_id, "a@example.com", now, 900)) is None
     foreign = TokenKeys([FOREIGN]).refresh_token(user_id, token_id, now, now + timedelta(days=1))
     assert keys.refresh_token_id(foreign) is None
 

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from cv_common.body import validate
+from cv_common.db import Row
 from cv_common.errors import NotAuthenticated, TokenInvalid
 from cv_common.identity import Caller
 
@@ -40,7 +41,7 @@ async def login(context: Context, caller: Caller, data: Any) -> dict[str, str]:
         claimed = await sessions.claim(tx, caller, user_id)
     await sessions.tell(context, claimed, user_id)
     return {
-        "access": _access_token(context, user_id, now),
+        "access": _access_token(context, user, now),
         "refresh": context.token_keys.refresh_token(user_id, token_id, now, expires_at),
     }
 
@@ -51,10 +52,10 @@ async def refresh(context: Context, data: Any) -> str:
     if token_id is None:
         raise TokenInvalid
     async with context.database.connection() as tx:
-        user_id = await store.token_owner(tx, token_id)
-    if user_id is None:
+        user = await store.token_owner(tx, token_id)
+    if user is None:
         raise TokenInvalid
-    return _access_token(context, user_id, datetime.now(UTC))
+    return _access_token(context, user, datetime.now(UTC))
 
 
 async def logout(context: Context, data: Any) -> None:
@@ -74,8 +75,8 @@ async def purge_tokens(context: Context) -> None:
     log.info("expired refresh tokens purged", extra={"purged": purged})
 
 
-def _access_token(context: Context, user_id: int, now: datetime) -> str:
-    return context.token_keys.access_token(user_id, now, context.settings.access_token_lifetime)
+def _access_token(context: Context, user: Row, now: datetime) -> str:
+    return context.token_keys.access_token(user["id"], user["email"], now, context.settings.access_token_lifetime)
 
 
 def _login_failed() -> NotAuthenticated:

@@ -24,15 +24,17 @@ class TokenKeys:
         self._private = {key.kid: private_key(key.key) for key in keys}
         self._published = {key.kid: public_of(key.key) for key in keys}
 
-    def access_token(self, user_id: int, now: datetime, lifetime: int) -> str:
-        """A token that authenticates requests for `lifetime` seconds."""
-        return self._sign(_ACCESS, user_id, uuid4(), now, now + timedelta(seconds=lifetime))
+    def access_token(self, user_id: int, email: str, now: datetime, lifetime: int) -> str:
+        """A token that authenticates requests for `lifetime` seconds, and says the account's e-mail address."""
+        return self._sign(_ACCESS, user_id, uuid4(), now, now + timedelta(seconds=lifetime), email=email)
 
     def refresh_token(self, user_id: int, token_id: UUID, now: datetime, expires_at: datetime) -> str:
         """A token that is exchanged for access tokens, as long as the database knows its id."""
         return self._sign(_REFRESH, user_id, token_id, now, expires_at)
 
-    def _sign(self, token_type: str, user_id: int, token_id: UUID, now: datetime, expires_at: datetime) -> str:
+    def _sign(
+        self, token_type: str, user_id: int, token_id: UUID, now: datetime, expires_at: datetime, **more: str
+    ) -> str:
         claims = {
             "token_type": token_type,
             "user_id": str(user_id),
@@ -41,6 +43,7 @@ class TokenKeys:
             "iat": int(now.timestamp()),
             "exp": int(expires_at.timestamp()),
             "jti": token_id.hex,
+            **more,
         }
         kid = self._signing_kid
         return jwt.encode(claims, self._private[kid], algorithm=_ALGORITHM, headers={"kid": kid})
