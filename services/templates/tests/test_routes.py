@@ -1,6 +1,7 @@
 """The HTTP door."""
 
 import re
+from contextlib import AsyncExitStack
 
 import httpx
 import psycopg
@@ -199,62 +200,39 @@ async def test_a_change_made_by_hand_is_seen_too(
     await reader.expect("Two")
 
 
-class Outage:
-    """Takes a database away and gives it back."""
-
-    def __init__(self, postgres: Postgres, database_url: str) -> None:
-        self._server = postgres.url("postgres")
-        self._name = database_url.rpartition("/")[2]
-
-    def begin(self) -> None:
-        with psycopg.connect(self._server, autocommit=True) as connection:
-            connection.execute(f'alter database "{self._name}" allow_connections false'.encode())
-            connection.execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [self._name]
-            )
-
-    def end(self) -> None:
-        with psycopg.connect(self._server, autocommit=True) as connection:
-            connection.execute(f'alter database "{self._name}" allow_connections true'.encode())
-
-
-@pytest.fixture
-def outage(postgres: Postgres, environment: dict[str, str]) -> Outage:
-    return Outage(postgres, environment["DATABASE_URL"])
-
-
 async def test_the_catalog_outlives_its_database(
-    catalog: CatalogFolder, load: Load, reader: Reader, outage: Outage
+    catalog: CatalogFolder, load: Load, reader: Reader, environment: dict[str, str], postgres: Postgres
 ) -> None:
     catalog.write("one")
     await load(catalog.path)
     await reader.expect("One")
 
-    outage.begin()
+    async def health() -> int:
+        return (await reader.client.get("/healthz")).status_code
 
     async def unwell() -> bool:
-        return (await reader.client.get("/healthz")).status_code == 503
+        return await health() == 503
 
-    await eventually(unwell, within=20)
-    assert await reader.names() == ["One"]
-    assert "The database does not answer" in (await load(catalog.path)).err
+    with postgres.outage(environment["DATABASE_URL"]):
+        await eventually(unwell, within=20)
+        assert await reader.names() == ["One"]
+        assert "The database does not answer" in (await load(catalog.path)).err
 
-    outage.end()
     catalog.write("two")
     assert (await load(catalog.path)).code == 0
     await reader.expect("One", "Two")
-    assert (await reader.client.get("/healthz")).status_code == 200
+    assert await health() == 200
 
 
 async def test_a_service_that_never_read_its_catalog_says_so(
-    catalog: CatalogFolder, load: Load, environment: dict[str, str], visitor: dict[str, str], outage: Outage
+    catalog: CatalogFolder, load: Load, environment: dict[str, str], visitor: dict[str, str], postgres: Postgres
 ) -> None:
     catalog.write("one")
     await load(catalog.path)
-    outage.begin()
-    async with serving(app, environment) as client:
-        refused = await client.get("/api/templates/", headers=visitor)
-        assert refused.status_code == 503
-        assert int(refused.headers["retry-after"]) > 0
-        outage.end()
+    async with AsyncExitStack() as running:
+        with postgres.outage(environment["DATABASE_URL"]):
+            client = await running.enter_async_context(serving(app, environment))
+            refused = await client.get("/api/templates/", headers=visitor)
+            assert refused.status_code == 503
+            assert int(refused.headers["retry-after"]) > 0
         await Reader(client, visitor).expect("One")

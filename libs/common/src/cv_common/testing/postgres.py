@@ -9,7 +9,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
@@ -125,6 +126,20 @@ class Postgres:
         with self._connect() as connection:
             connection.execute(sql.SQL("create database {copy} owner {source} template {source}").format(**names))
             connection.execute(sql.SQL("revoke all on database {copy} from public").format(**names))
+
+    @contextmanager
+    def outage(self, database_url: str) -> Iterator[None]:
+        """Nobody reaches this database in the block, and who was connected is thrown out."""
+        name = database_url.rpartition("/")[2]
+        database = sql.Identifier(name)
+        with self._connect() as connection:
+            connection.execute(sql.SQL("alter database {} allow_connections false").format(database))
+            connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", (name,))
+        try:
+            yield
+        finally:
+            with self._connect() as connection:
+                connection.execute(sql.SQL("alter database {} allow_connections true").format(database))
 
     def _connect(self, connect_timeout: int = 10) -> psycopg.Connection:
         return psycopg.connect(self.url("postgres"), autocommit=True, connect_timeout=connect_timeout)
