@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-import stripe
 from cv_common.bus import Bus, BusDown
 from cv_common.events import Event, ResumePaymentChanged, SubscriptionChanged
 from cv_common.testing.identity import IdentityKeys
 from cv_common.testing.serving import eventually
-from stripe import WebhookSignature
+from stripe import Charge, PaymentIntent, StripeClient, Subscription, WebhookSignature
 from stripe.checkout import Session
 
 API_KEY = "sk_test_of_the_tests"
@@ -30,7 +29,7 @@ class Shop:
 
     payments: httpx.AsyncClient
     sandbox: httpx.AsyncClient
-    stripe: stripe.StripeClient
+    stripe: StripeClient
     keys: IdentityKeys
     database_url: str
     neighbours: dict[str, Bus]
@@ -93,6 +92,25 @@ class Shop:
         await self.press(page)
         return self.session_at(page)
 
+    async def subscribe(self, headers: dict[str, str], payment_type: str = "monthly") -> Subscription:
+        """Buy a subscription; as it then is at Stripe."""
+        page = await self.page(headers, payment_type=payment_type)
+        await self.press(page)
+        subscription = self.session_at(page).subscription
+        assert isinstance(subscription, Subscription)
+        return subscription
+
+    async def mine(self, path: str, headers: dict[str, str]) -> Any:
+        """What the API shows of somebody's purchases; None for 404."""
+        answer = await self.payments.get(f"/api/payments/{path}", headers=headers)
+        assert answer.status_code in (200, 404), answer.text
+        return answer.json() if answer.status_code == 200 else None
+
+    async def status(self, headers: dict[str, str]) -> str | None:
+        """The status of somebody's subscription."""
+        shown = await self.mine("subscription/", headers)
+        return shown and str(shown["status"])
+
     def session_at(self, page: str) -> Session:
         """The checkout session behind a page."""
         session_id = page.split("?")[0].split("#")[0].rstrip("/").rsplit("/", 1)[1]
@@ -103,8 +121,8 @@ class Shop:
     def refunded(self, page: str) -> int:
         """How much of what was paid at a page was given back."""
         intent = self.session_at(page).payment_intent
-        assert isinstance(intent, stripe.PaymentIntent)
-        assert isinstance(intent.latest_charge, stripe.Charge)
+        assert isinstance(intent, PaymentIntent)
+        assert isinstance(intent.latest_charge, Charge)
         return intent.latest_charge.amount_refunded
 
     async def publish(self, told: Event) -> None:

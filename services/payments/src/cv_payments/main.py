@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from cv_payments import commands, routes
 from cv_payments.actions.context import Context
-from cv_payments.clients.prices import Prices
+from cv_payments.clients.catalogue import Catalogue
 from cv_payments.clients.resumes import Resumes
 from cv_payments.clients.stripe_account import StripeAccount
 from cv_payments.clients.stripe_api import Stripe
@@ -33,8 +33,8 @@ def app() -> ASGIApp:
     resumes = ServiceClient("resumes", settings.resumes_url, Signer("payments", settings.identity_private_key))
     connection = StripeConnection(settings.stripe_api_key, settings.stripe_api_base)
     stripe = Stripe(connection)
-    prices = Prices(stripe)
-    context = Context(settings, database, Resumes(resumes), stripe, prices)
+    catalogue = Catalogue(StripeAccount(connection))
+    context = Context(settings, database, Resumes(resumes), stripe, catalogue)
     return create_app(
         "payments",
         settings,
@@ -45,7 +45,7 @@ def app() -> ASGIApp:
             Relay(settings.direct_url, bus),
             resumes,
             connection,
-            prices,
+            catalogue,
             *consumers(context, bus),
             *clocks(context),
         ],

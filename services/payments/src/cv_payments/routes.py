@@ -1,5 +1,6 @@
 """The HTTP door of payments: read the request, call one action, shape the answer."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from cv_common.app import caller
@@ -12,9 +13,21 @@ from fastapi import APIRouter, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cv_payments.actions import checkouts, sessions, webhooks
+from cv_payments.actions import checkouts, portal, purchases, sessions, webhooks
 from cv_payments.actions.context import Context
-from cv_payments.schemas import CheckoutBody, CheckoutUrl, ClaimBody, WebhookReceived
+from cv_payments.schemas import (
+    Address,
+    CheckoutBody,
+    CheckoutShown,
+    ClaimBody,
+    PaymentShown,
+    PortalBody,
+    SubscriptionShown,
+    WebhookReceived,
+    present_checkout,
+    present_payment,
+    present_subscription,
+)
 
 router = APIRouter(prefix="/api/payments", tags=["payments"])
 internal = APIRouter(prefix="/internal", include_in_schema=False)
@@ -30,7 +43,7 @@ def context_of(request: Request) -> Context:
 
 @router.post(
     "/create-checkout/",
-    response_model=CheckoutUrl,
+    response_model=Address,
     openapi_extra=documented_body(CheckoutBody),
     summary="Where to pay for one resume, or for a subscription, with or without an account",
 )
@@ -55,6 +68,35 @@ async def _limited_body(request: Request) -> bytes:
         if len(raw) > MAX_WEBHOOK_BYTES:
             raise TooLarge
     return bytes(raw)
+
+
+@router.get("/", response_model=list[PaymentShown], summary="My payments, newest first")
+async def list_payments(request: Request) -> Response:
+    mine = await purchases.list_payments(context_of(request), caller(request))
+    return JSONResponse([present_payment(payment) for payment in mine])
+
+
+@router.get("/subscription/", response_model=SubscriptionShown, summary="My subscription")
+async def find_subscription(request: Request) -> Response:
+    standing = await purchases.find_subscription(context_of(request), caller(request))
+    return JSONResponse(present_subscription(standing, datetime.now(UTC)))
+
+
+@router.get("/checkout/{session_id}/", response_model=CheckoutShown, summary="Has my payment arrived?")
+async def find_checkout(request: Request, session_id: Annotated[str, Path(max_length=100)]) -> Response:
+    checkout, status = await purchases.find_checkout(context_of(request), caller(request), session_id)
+    return JSONResponse(present_checkout(checkout, status))
+
+
+@router.post(
+    "/portal/",
+    response_model=Address,
+    openapi_extra=documented_body(PortalBody),
+    summary="Where to change plan or card, to cancel, and to find invoices",
+)
+async def open_portal(request: Request) -> Response:
+    url = await portal.open_portal(context_of(request), caller(request), await read_data(request))
+    return JSONResponse({"url": url})
 
 
 @internal.post("/sessions/{session_id}/claim/", status_code=204)

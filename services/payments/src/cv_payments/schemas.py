@@ -1,13 +1,17 @@
 """The JSON of the contract for payments: what comes in, what goes out."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from cv_common.body import RequestBody
 from cv_common.fields import Choice, Integer, PrimaryKey, Text, invalid
 from pydantic import BaseModel
 
-from cv_payments.domain.offers import PaymentType
+from cv_payments.domain.checkouts import Checkout
+from cv_payments.domain.offers import PaymentType, SubscriptionType
+from cv_payments.domain.payments import Payment, PaymentStatus
 from cv_payments.domain.return_urls import origin
+from cv_payments.domain.subscriptions import Standing, SubscriptionStatus
 
 
 class ReturnUrl(Text):
@@ -35,10 +39,16 @@ class CheckoutBody(RequestBody):
     cancel_url: Annotated[str, ReturnUrl(2000)]
 
 
-class CheckoutUrl(BaseModel):
+class Address(BaseModel):
     """Where to send the buyer."""
 
     url: str
+
+
+class PortalBody(RequestBody):
+    """Where somebody returns to from the billing portal."""
+
+    return_url: Annotated[str, ReturnUrl(2000)]
 
 
 class WebhookReceived(BaseModel):
@@ -51,3 +61,76 @@ class ClaimBody(RequestBody):
     """The account that an anonymous session's purchases go to."""
 
     user_id: Annotated[int, PrimaryKey()]
+
+
+class PaymentShown(BaseModel):
+    """One payment. Amounts are decimal texts (`"4.99"`); what was given back of it is `amount_refunded`."""
+
+    id: int
+    payment_type: PaymentType
+    resume_id: int | None
+    status: PaymentStatus
+    amount: str
+    amount_refunded: str
+    currency: str
+    receipt_url: str | None
+    created_at: datetime
+
+
+class SubscriptionShown(BaseModel):
+    """What somebody's subscriptions amount to. One that is cancelled goes on until `subscription_end_date`."""
+
+    subscription_type: SubscriptionType | None
+    status: SubscriptionStatus
+    subscription_end_date: datetime | None
+    is_entitled: bool
+    will_renew: bool
+
+
+class CheckoutShown(BaseModel):
+    """A checkout, by the id that Stripe puts in the place of `{CHECKOUT_SESSION_ID}`; `status` is its payment's."""
+
+    id: str
+    payment_type: PaymentType
+    resume_id: int | None
+    status: PaymentStatus
+
+
+def present_payment(payment: Payment) -> dict[str, Any]:
+    """A payment as the API shows it."""
+    return {
+        "id": payment.id,
+        "payment_type": payment.payment_type,
+        "resume_id": payment.resume_id,
+        "status": payment.status,
+        "amount": _decimal(payment.amount),
+        "amount_refunded": _decimal(payment.amount_refunded),
+        "currency": payment.currency.upper(),
+        "receipt_url": payment.receipt_url,
+        "created_at": payment.created_at,
+    }
+
+
+def present_subscription(standing: Standing, now: datetime) -> dict[str, Any]:
+    """What subscriptions amount to, at the moment `now`, as the API shows it."""
+    return {
+        "subscription_type": standing.subscription_type,
+        "status": standing.status,
+        "subscription_end_date": standing.subscription_end_date,
+        "is_entitled": standing.entitled_until is not None and now < standing.entitled_until,
+        "will_renew": standing.will_renew,
+    }
+
+
+def present_checkout(checkout: Checkout, status: PaymentStatus) -> dict[str, Any]:
+    """A checkout as the API shows it."""
+    return {
+        "id": checkout.stripe_session_id,
+        "payment_type": checkout.payment_type,
+        "resume_id": checkout.resume_id,
+        "status": status,
+    }
+
+
+def _decimal(cents: int) -> str:
+    return f"{cents // 100}.{cents % 100:02}"

@@ -13,12 +13,14 @@ from cv_common.errors import Detailed, NotAuthenticated, Unavailable, Validation
 from cv_common.identity import Caller
 
 from cv_payments.actions.context import Context
+from cv_payments.actions.portal import NOT_ALLOWED, page_for_subscriber
 from cv_payments.actions.refresh import refresh_session
 from cv_payments.clients.stripe_connection import StripeDown, StripeRefused
 from cv_payments.domain.checkouts import Checkout, Wish, begin
 from cv_payments.domain.return_urls import is_allowed
+from cv_payments.domain.subscriptions import Subscription
 from cv_payments.schemas import CheckoutBody
-from cv_payments.store import checkouts, owners, payments, resumes
+from cv_payments.store import checkouts, owners, payments, resumes, subscriptions
 from cv_payments.store.owners import Owner
 
 log = logging.getLogger(__name__)
@@ -46,12 +48,14 @@ async def begin_checkout(context: Context, caller: Caller, data: Any) -> Begun:
         resume_id=body.resume_id if body.payment_type == "single" else None,
         success_url=body.success_url,
         cancel_url=body.cancel_url,
-        price_id=context.prices.id_of(body.payment_type),
+        price_id=context.catalogue.price_of(body.payment_type),
     )
     session_id = caller.session_id or token_urlsafe(24)
-    checkout, owner = await _attempt(context, caller.user_id, session_id, wish)
+    found, owner = await _attempt(context, caller.user_id, session_id, wish)
     started = owner.session_id if owner.session_id != caller.session_id else None
-    return Begun(checkout.url or await _open(context, checkout), started)
+    if isinstance(found, Subscription):
+        return Begun(await page_for_subscriber(context, found, wish), started)
+    return Begun(found.url or await _open(context, found), started)
 
 
 async def _checked(context: Context, data: Any) -> CheckoutBody:
@@ -66,7 +70,7 @@ async def _checked(context: Context, data: Any) -> CheckoutBody:
     for name in ("success_url", "cancel_url"):
         url = fields.get(name)
         if name not in errors and isinstance(url, str) and not _may_return_to(context, url.strip()):
-            errors[name] = ["This address is not one that buyers may return to."]
+            errors[name] = [NOT_ALLOWED]
     if "resume_id" not in errors and fields.get("payment_type") not in ("monthly", "yearly"):
         required = fields.get("payment_type") == "single"
         errors |= await _resume_errors(context, fields.get("resume_id"), required)
@@ -88,12 +92,19 @@ async def _resume_errors(context: Context, resume_id: Any, required: bool) -> di
     return {"resume_id": [f"Resume with id {int(resume_id)} does not exist."]}
 
 
-async def _attempt(context: Context, user_id: int | None, session_id: str, wish: Wish) -> tuple[Checkout, Owner]:
-    """The one attempt that may be paid for this wish: the unfinished one that serves it, else a new one."""
+async def _attempt(
+    context: Context, user_id: int | None, session_id: str, wish: Wish
+) -> tuple[Checkout | Subscription, Owner]:
+    """The one attempt that may be paid for this wish: the unfinished one that serves it, else a new one.
+
+    A live subscription is the answer to the wish for another: nobody shall pay for two.
+    """
     for _ in range(3):
         async with context.database.transaction() as tx:
             owner = await _locked_owner(tx, user_id, session_id)
             await _refuse_paid(tx, wish)
+            if wish.resume_id is None and (live := await _live_subscription(tx, owner)) is not None:
+                return live, owner
             rivals = [each for each in await checkouts.unfinished(tx, owner.id) if each.resume_id == wish.resume_id]
             now = datetime.now(UTC)
             serving = next((each for each in reversed(rivals) if each.serves(wish, now)), None)
@@ -124,6 +135,10 @@ async def _refuse_paid(tx: Transaction, wish: Wish) -> None:
         raise ValidationFailed.on("resume_id", f"Resume with id {resume.id} is already paid.")
 
 
+async def _live_subscription(tx: Transaction, owner: Owner) -> Subscription | None:
+    return next((each for each in await subscriptions.of_owner(tx, owner.id) if each.is_live), None)
+
+
 async def _add(tx: Transaction, owner: Owner, wish: Wish, now: datetime) -> Checkout:
     checkout = begin(uuid4(), owner.id, wish, owner.customer_id, now)
     await checkouts.add(tx, checkout)
@@ -135,8 +150,7 @@ async def _add(tx: Transaction, owner: Owner, wish: Wish, now: datetime) -> Chec
 async def _close(context: Context, checkout: Checkout) -> None:
     """Make sure that nobody pays at a page we no longer send anybody to; if somebody just has, take note of it."""
     if checkout.stripe_session_id is None:
-        async with context.database.connection() as tx:
-            await checkouts.failed(tx, checkout.id)
+        await give_up(context, checkout)
         return
     try:
         await context.stripe.expire_session(checkout.stripe_session_id)
@@ -158,11 +172,11 @@ async def _open(context: Context, checkout: Checkout) -> str:
     except StripeDown as down:
         log.warning("no checkout could be opened", extra={"checkout": str(checkout.id), "error": str(down)})
         if down.answered:  # Stripe repeats its answer to a key, errors included
-            await _give_up(context, checkout)
+            await give_up(context, checkout)
         raise Unavailable(_STRIPE_DOWN) from down
     except StripeRefused as refused:
         log.error("Stripe refuses a checkout", extra={"checkout": str(checkout.id), "error": str(refused)})
-        await _give_up(context, checkout)
+        await give_up(context, checkout)
         raise Detailed from refused
     assert session.url is not None, "an open session has an address"
     async with context.database.connection() as tx:
@@ -170,7 +184,8 @@ async def _open(context: Context, checkout: Checkout) -> str:
     return session.url
 
 
-async def _give_up(context: Context, checkout: Checkout) -> None:
+async def give_up(context: Context, checkout: Checkout) -> None:
+    """Nobody can pay at this attempt: Stripe did not open a session for it."""
     async with context.database.transaction() as tx:
         if await checkouts.failed(tx, checkout.id) and checkout.resume_id is not None:
             payment = await payments.of_checkout(tx, checkout)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from cv_common.db import Database
 
-from cv_payments.clients.prices import Prices
+from cv_payments.clients.catalogue import Catalogue
 from cv_payments.clients.resumes import Resumes
 from cv_payments.clients.stripe_api import Stripe
 from cv_payments.settings import Settings
@@ -24,5 +24,5 @@ class Context:
     database: Database
     resumes: Resumes
     stripe: Stripe
-    prices: Prices
+    catalogue: Catalogue
     slots: asyncio.Semaphore = field(default_factory=_slots)

@@ -117,7 +117,7 @@ async def _plan_of(
     context: Context, tx: Transaction, told: StripeSubscription, checkout: Checkout | None
 ) -> SubscriptionType:
     """The plan at the subscription's price: today's price, the one its checkout had, or the one it has kept since."""
-    if (plan := context.prices.plan_of(told.price_id)) is not None:
+    if (plan := context.catalogue.plan_at(told.price_id)) is not None:
         return plan
     known = await subscriptions.get(tx, told.id)
     if known is not None and known.price_id == told.price_id:
@@ -142,7 +142,7 @@ async def refresh_invoice(context: Context, tx: Transaction, invoice_id: str) ->
     subscription = await subscriptions.get(tx, invoice.subscription_id)
     assert subscription is not None, "it was refreshed just now"
     before = await standing_of(tx, owner)
-    plan = context.prices.plan_of(invoice.price_id) or subscription.subscription_type
+    plan = context.catalogue.plan_at(invoice.price_id) or subscription.subscription_type
     payment = await payments.of_invoice(tx, invoice, subscription, plan)
     await payments.write_facts(
         tx,

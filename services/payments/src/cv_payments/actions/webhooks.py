@@ -10,7 +10,7 @@ from cv_payments.actions.context import Context
 from cv_payments.actions.refresh import refresh
 from cv_payments.actions.retries import attempt
 from cv_payments.clients.stripe_signatures import BadSignature, verify
-from cv_payments.domain.events import KINDS
+from cv_payments.domain.events import KINDS, ReceivedEvent
 from cv_payments.domain.findings import NotOurs, Quarantined
 from cv_payments.store import stripe_events, work
 
@@ -35,10 +35,15 @@ async def receive_event(context: Context, body: bytes, signature: str | None) ->
         raise BadRequest(f"The webhook was refused: {bad}.") from None
     if event.livemode != context.settings.livemode:
         raise BadRequest("The webhook was refused: it is of the other mode.")
-    async with context.database.connection() as tx:
-        raw = event.raw if event.type in KINDS else None  # of the others it is enough to know that they came
-        await stripe_events.record(tx, event.id, event.type, event.object_id, raw)
+    await record_event(context, event)
     await process_event(context, event.id)
+
+
+async def record_event(context: Context, event: ReceivedEvent) -> None:
+    """Keep an event for good. Of those that nothing follows from it is enough to know that they came."""
+    async with context.database.connection() as tx:
+        raw = event.raw if event.type in KINDS else None
+        await stripe_events.record(tx, event.id, event.type, event.object_id, raw)
 
 
 async def process_event(context: Context, event_id: str) -> None:

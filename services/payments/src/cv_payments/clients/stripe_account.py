@@ -35,11 +35,9 @@ class StripeAccount:
 
     async def ensure_price(self, offer: Offer) -> tuple[str, bool]:
         """The id of an offer's price; True when it was made now, in the place of one that was not as it should be."""
-        listed = await self._answer(
-            self._v1.prices.list_async({"lookup_keys": [offer.lookup_key], "active": True, "limit": 1})
-        )
-        if listed.data and misfit(offer, listed.data[0]) is None:
-            return listed.data[0].id, False
+        found = (await self.prices()).get(offer.lookup_key)
+        if found is not None and misfit(offer, found) is None:
+            return found.id, False
         wanted: PriceCreateParams = {
             "product": offer.lookup_key,
             "lookup_key": offer.lookup_key,
@@ -51,6 +49,12 @@ class StripeAccount:
         if offer.interval is not None:
             wanted["recurring"] = {"interval": offer.interval}
         return (await self._answer(self._v1.prices.create_async(wanted))).id, True
+
+    async def prices(self) -> dict[str, stripe.Price]:
+        """The active prices of our offers, by lookup key."""
+        keys = [offer.lookup_key for offer in OFFERS.values()]
+        listed = await self._answer(self._v1.prices.list_async({"lookup_keys": keys, "active": True, "limit": 10}))
+        return {price.lookup_key: price for price in listed.data if price.lookup_key}
 
     async def portal_configuration(self) -> stripe.billing_portal.Configuration | None:
         """Our own active configuration of the billing portal, the newest if there are several."""

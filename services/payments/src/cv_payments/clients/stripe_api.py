@@ -11,10 +11,12 @@ from cv_payments.clients.stripe_connection import StripeConnection
 from cv_payments.clients.stripe_reading import (
     read_charge,
     read_dispute,
+    read_event,
     read_invoice,
     read_session,
     read_subscription,
 )
+from cv_payments.domain.events import ReceivedEvent
 from cv_payments.domain.payments import RefundReason
 from cv_payments.domain.stripe_objects import (
     StripeCharge,
@@ -93,12 +95,21 @@ class Stripe:
         asked: RefundCreateParams = {"payment_intent": payment_intent_id, "reason": reason}
         await self._answer(self._v1.refunds.create_async(asked, {"idempotency_key": idempotency_key}))
 
-    async def prices(self, lookup_keys: Sequence[str]) -> list[stripe.Price]:
-        """The active prices with these lookup keys."""
-        found = await self._answer(
-            self._v1.prices.list_async({"lookup_keys": list(lookup_keys), "active": True, "limit": 10})
+    async def portal(
+        self, configuration_id: str, customer_id: str, return_url: str, flow: Mapping[str, Any] | None
+    ) -> str:
+        """The address of the billing portal for a customer, at its home page or deep in one flow."""
+        wanted: Any = {"configuration": configuration_id, "customer": customer_id, "return_url": return_url}
+        if flow is not None:
+            wanted["flow_data"] = dict(flow)
+        return (await self._answer(self._v1.billing_portal.sessions.create_async(wanted))).url
+
+    async def undelivered(self, event_types: Sequence[str]) -> list[ReceivedEvent]:
+        """Events of the last 30 days that we have not confirmed, oldest first, as far as one page of them goes."""
+        listed = await self._answer(
+            self._v1.events.list_async({"delivery_success": False, "types": list(event_types), "limit": 100})
         )
-        return found.data
+        return [read_event(each) for each in reversed(listed.data)]
 
 
 def _in_order(value: Any) -> Any:

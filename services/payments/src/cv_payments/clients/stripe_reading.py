@@ -1,5 +1,6 @@
 """The `stripe` library's objects as ours. A `StripeObject` is no dict, and what is missing is an AttributeError."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -7,6 +8,7 @@ from uuid import UUID
 import stripe
 from stripe.checkout import Session
 
+from cv_payments.domain.events import ReceivedEvent
 from cv_payments.domain.stripe_objects import (
     StripeCharge,
     StripeDispute,
@@ -107,6 +109,12 @@ def read_dispute(dispute: stripe.Dispute) -> StripeDispute:
         livemode=dispute.livemode,
         status=dispute.status,
     )
+
+
+def read_event(event: stripe.Event) -> ReceivedEvent:
+    """An event asked for, as if it had been sent."""
+    object_id = getattr(event.data.object, "id", None)
+    return ReceivedEvent(event.id, event.type, event.livemode, object_id, json.dumps(event.to_dict(for_json=True)))
 
 
 def _intent_of(invoice: stripe.Invoice) -> str | None:

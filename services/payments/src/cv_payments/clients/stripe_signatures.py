@@ -3,11 +3,12 @@
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from stripe import SignatureVerificationError, WebhookSignature
+
+from cv_payments.domain.events import ReceivedEvent
 
 TOLERANCE = 300
 """Seconds a signature may be old, or ahead of our clock."""
@@ -15,17 +16,6 @@ TOLERANCE = 300
 
 class BadSignature(Exception):
     """It is not signed, not by Stripe, not now, or is no event."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReceivedEvent:
-    """An event, as far as it is believed: its words are asked for again before anything follows from them."""
-
-    id: str
-    type: str
-    livemode: bool
-    object_id: str | None
-    raw: str
 
 
 def verify(raw: bytes, header: str | None, secrets: Sequence[str]) -> ReceivedEvent:

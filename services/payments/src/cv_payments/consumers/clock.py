@@ -6,6 +6,7 @@ from functools import partial
 from cv_common.periodic import Periodic
 
 from cv_payments.actions.context import Context
+from cv_payments.actions.reconciliation import EVERY, reconcile
 from cv_payments.actions.stripe_calls import make_due_calls
 from cv_payments.actions.webhooks import process_due_events
 from cv_payments.actions.work_health import problem_with_calls, problem_with_events
@@ -29,4 +30,5 @@ def clocks(context: Context) -> list[Periodic]:
     return [
         Worker("events from Stripe", partial(process_due_events, context), partial(problem_with_events, context)),
         Worker("calls to Stripe", partial(make_due_calls, context), partial(problem_with_calls, context)),
+        Periodic("reconciliation", EVERY, partial(reconcile, context)),
     ]

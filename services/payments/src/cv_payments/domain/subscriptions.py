@@ -90,6 +90,7 @@ class Standing:
     subscription_type: SubscriptionType | None = None
     subscription_end_date: datetime | None = None
     entitled_until: datetime | None = None
+    will_renew: bool = False
 
 
 def standing(subscriptions: Sequence[Subscription], suspended: Collection[str] = ()) -> Standing:
@@ -104,6 +105,7 @@ def standing(subscriptions: Sequence[Subscription], suspended: Collection[str] =
         subscription_type=None if ended else best.subscription_type,
         subscription_end_date=best.ended_at if ended else best.cancel_at or best.current_period_end,
         entitled_until=access,
+        will_renew=best.is_live and best.cancel_at is None,
     )
 
 

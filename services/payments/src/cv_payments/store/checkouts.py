@@ -25,7 +25,7 @@ _OPEN_FOR_RESUME = Statement(
     select(checkouts).where(checkouts.c.resume_id == bindparam("resume_id"), _UNFINISHED, ~_NEW)
 )
 _OVERDUE = Statement(
-    select(checkouts.c.id, checkouts.c.stripe_session_id)
+    select(checkouts)
     .where(_UNFINISHED, checkouts.c.expires_at < func.now())
     .order_by(checkouts.c.expires_at)
     .limit(100)
@@ -72,6 +72,20 @@ async def unfinished(tx: Transaction, owner_id: int) -> list[Checkout]:
 async def open_for_resume(tx: Transaction, resume_id: int) -> list[Checkout]:
     """Everybody's attempts to buy one resume that may still be paid."""
     return [_present(row) for row in await tx.all(_OPEN_FOR_RESUME, resume_id=resume_id)]
+
+
+async def visible(
+    tx: Transaction, stripe_session_id: str, user_id: int | None, session_id: str | None
+) -> Checkout | None:
+    """An attempt of this account or session, by Stripe's session id."""
+    mine = {"user_id": user_id, "session_id": None if user_id is not None else session_id}
+    row = await tx.one(_VISIBLE, session=stripe_session_id, **mine)
+    return _present(row) if row else None
+
+
+async def overdue(tx: Transaction) -> list[Checkout]:
+    """Attempts that are past their end without our having heard what became of them."""
+    return [_present(row) for row in await tx.all(_OVERDUE)]
 
 
 async def opened(tx: Transaction, checkout_id: UUID, stripe_session_id: str, url: str) -> None:

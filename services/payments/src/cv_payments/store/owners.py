@@ -37,6 +37,12 @@ _LOCK = Statement(select(owners).where(_BY_ID).with_for_update())
 _OF_CHECKOUT = Statement(select(checkouts.c.owner_id).where(checkouts.c.id == bindparam("thing_id")))
 _OF_PAYMENT = Statement(select(payments.c.owner_id).where(payments.c.id == bindparam("thing_id")))
 _OF_SUBSCRIPTION = Statement(select(subscriptions.c.owner_id).where(subscriptions.c.id == bindparam("thing_id")))
+_OF_CALLER = Statement(
+    select(owners).where(
+        owners.c.ended_at.is_(None),
+        (owners.c.user_id == bindparam("user_id")) | (owners.c.session_id == bindparam("session_id")),
+    )
+)
 _OF_CUSTOMER = Statement(
     select(owners.c.id).where(owners.c.customer_id == bindparam("customer_id")).order_by(owners.c.id.desc()).limit(1)
 )
@@ -65,6 +71,12 @@ async def lock_session(tx: Transaction, session_id: str) -> Owner:
         await tx.run(_ADD_SESSION, session_id=session_id)
         row = await tx.one(_LOCK_SESSION, session_id=session_id)
     return _present(row)
+
+
+async def of_caller(tx: Transaction, user_id: int | None, session_id: str | None) -> Owner | None:
+    """The owner an account or a session is, unless it never bought anything."""
+    row = await tx.one(_OF_CALLER, user_id=user_id, session_id=None if user_id is not None else session_id)
+    return _present(row) if row else None
 
 
 async def lock(tx: Transaction, owner_id: int) -> Owner:

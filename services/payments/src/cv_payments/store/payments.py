@@ -12,7 +12,7 @@ from cv_payments.domain.offers import SubscriptionType
 from cv_payments.domain.payments import Payment, RefundReason, payment_status
 from cv_payments.domain.stripe_objects import StripeInvoice
 from cv_payments.domain.subscriptions import Subscription
-from cv_payments.tables import owners, payments
+from cv_payments.tables import owners, payments, subscriptions
 
 _BY_ID = payments.c.id == bindparam("payment_id")
 _FACTS = ("outcome", "stripe_payment_intent_id", "amount", "amount_refunded", "dispute_status", "receipt_url", "status")
@@ -33,6 +33,13 @@ _OF_SUBSCRIPTIONS = Statement(
     select(payments)
     .where(payments.c.owner_id == bindparam("owner_id"), payments.c.subscription_id.is_not(None))
     .order_by(payments.c.id)
+)
+_FIRST_OF_SUBSCRIPTION = Statement(
+    select(payments)
+    .join(subscriptions)
+    .where(subscriptions.c.checkout_id == bindparam("checkout_id"))
+    .order_by(payments.c.created_at, payments.c.id)
+    .limit(1)
 )
 _OF_INVOICE = Statement(
     upsert(payments)
@@ -113,6 +120,12 @@ async def of_subscriptions(tx: Transaction, owner_id: int) -> list[Payment]:
     return [_present(row) for row in await tx.all(_OF_SUBSCRIPTIONS, owner_id=owner_id)]
 
 
+async def first_of_subscription(tx: Transaction, checkout: Checkout) -> Payment | None:
+    """The payment by which a subscription began that was bought at this checkout, if it has come."""
+    row = await tx.one(_FIRST_OF_SUBSCRIPTION, checkout_id=checkout.id)
+    return _present(row) if row else None
+
+
 async def of_invoice(
     tx: Transaction, invoice: StripeInvoice, subscription: Subscription, plan: SubscriptionType
 ) -> Payment:
@@ -129,6 +142,12 @@ async def of_invoice(
     )
     assert row is not None
     return _present(row)
+
+
+async def visible(tx: Transaction, user_id: int | None, session_id: str | None) -> list[Payment]:
+    """The payments of an account or a session, newest first."""
+    mine = {"user_id": user_id, "session_id": None if user_id is not None else session_id}
+    return [_present(row) for row in await tx.all(_MINE, **mine)]
 
 
 async def write_facts(tx: Transaction, payment: Payment, **facts: Any) -> Payment:
