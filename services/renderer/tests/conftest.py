@@ -81,7 +81,7 @@ def photo() -> bytes:
 @pytest.fixture(scope="session")
 async def pool() -> AsyncIterator[Pool]:
     """The engine, warm."""
-    pool = Pool()
+    pool = Pool(patience=120)
     await pool.start()
     yield pool
     await pool.stop()
