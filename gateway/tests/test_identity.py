@@ -50,6 +50,18 @@ async def test_a_user_is_passed_on_by_an_identity_token_for_the_receiving_servic
     assert "Authorization" not in received.headers
 
 
+async def test_only_an_import_is_told_the_accounts_email(
+    gateway: RunningGateway, services: Services, auth_keys: AuthKeys
+) -> None:
+    headers = bearer(auth_keys.token(user_id=42, email="marie@example.com"))
+    await gateway.client.get("/api/resumes/", headers=headers)
+    await gateway.client.post("/api/resumes/import_linkedin/", headers=headers)
+    await gateway.client.post("/api/resumes/import_linkedin/", headers=bearer(auth_keys.token(user_id=42)))
+
+    callers = [received.caller(gateway.public_key) for received in services["resumes"].received]
+    assert [caller.email for caller in callers] == [None, "marie@example.com", None]
+
+
 async def test_a_visitor_without_token_or_cookie_is_nobody(gateway: RunningGateway, services: Services) -> None:
     await gateway.client.get("/api/resumes/")
 

@@ -32,6 +32,8 @@ class Route:
     """Whether the service is told who is asking; public media are nobody's."""
     reads_token: bool = True
     """Whether an access token counts; login, register, refresh and the webhook ignore it."""
+    tells_email: bool = False
+    """Whether the service is told the e-mail address of a user's account."""
     sessions: bool = False
     """Whether a visit prolongs the anonymous session's cookie."""
 
@@ -54,7 +56,12 @@ class Router:
             Route("resumes", "/media/resumes/photos/", *limits, identified=False, private=True),
             Route("renderer", "/media/resumes/pdfs/", *limits, identified=False, private=True),
         )
-        linkedin = replace(resumes, read_timeout=settings.import_timeout, multipart_limit=settings.import_body_limit)
+        linkedin = replace(
+            resumes,
+            read_timeout=settings.import_timeout,
+            multipart_limit=settings.import_body_limit,
+            tells_email=True,
+        )
         endpoints = {
             r"/api/auth/(login|register|refresh)/": replace(auth, reads_token=False),
             r"/api/resumes/import_linkedin/": linkedin,

@@ -1,6 +1,7 @@
 """Access tokens: EdDSA JWTs that auth signs and the gateway verifies with auth's published keys."""
 
 import time
+from typing import NamedTuple
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -27,33 +28,40 @@ def bearer_token(authorization: bytes | None) -> str | None:
     return parts[1].decode("latin-1")
 
 
+class Account(NamedTuple):
+    """Whom a token speaks for."""
+
+    user_id: int
+    email: str | None
+
+
 class AccessTokens:
     """Verifies access tokens, and remembers the verified ones until they expire."""
 
     def __init__(self, keys: PublishedKeys) -> None:
         self._keys = keys
         self._generation = keys.generation
-        self._remembered: dict[str, tuple[int, float]] = {}
+        self._remembered: dict[str, tuple[Account, float]] = {}
 
-    async def user_id(self, token: str) -> int:
-        """The user a token speaks for. Raises BadToken, or Unavailable while auth's keys cannot be had."""
+    async def account(self, token: str) -> Account:
+        """The account a token speaks for. Raises BadToken, or Unavailable while auth's keys cannot be had."""
         if self._generation != self._keys.generation:
             self._remembered.clear()
             self._generation = self._keys.generation
-        user_id, expires = self._remembered.get(token, (0, 0.0))
-        if expires > time.time():
-            return user_id
+        remembered = self._remembered.get(token)
+        if remembered is not None and remembered[1] > time.time():
+            return remembered[0]
         return await self._verified(token)
 
-    async def _verified(self, token: str) -> int:
+    async def _verified(self, token: str) -> Account:
         key = await self._keys.find(_key_id(token))
         if key is None:
             raise BadToken
-        user_id, expires = _decoded(token, key)
+        account, expires = _decoded(token, key)
         if len(self._remembered) >= _REMEMBERED:
             del self._remembered[next(iter(self._remembered))]
-        self._remembered[token] = (user_id, expires)
-        return user_id
+        self._remembered[token] = (account, expires)
+        return account
 
 
 def _key_id(token: str) -> str:
@@ -66,15 +74,15 @@ def _key_id(token: str) -> str:
         raise BadToken from None
 
 
-def _decoded(token: str, key: Ed25519PublicKey) -> tuple[int, float]:
-    """The user of a token signed by `key`, and when it expires. Raises BadToken."""
+def _decoded(token: str, key: Ed25519PublicKey) -> tuple[Account, float]:
+    """The account of a token signed by `key`, and when it expires. Raises BadToken."""
     try:
         claims = jwt.decode(token, key, ["EdDSA"], issuer=_ISSUER, leeway=_LEEWAY, options={"require": _REQUIRED})
-        user_id = int(claims["user_id"])
+        account = Account(int(claims["user_id"]), claims.get("email"))
     except jwt.ExpiredSignatureError:
         raise BadToken("Token is expired") from None
     except (jwt.PyJWTError, TypeError, ValueError):
         raise BadToken from None
     if claims["token_type"] != _KIND:
         raise BadToken("Token has wrong type")
-    return user_id, float(claims["exp"])
+    return account, float(claims["exp"])

@@ -47,6 +47,18 @@ async def test_login_gives_two_tokens(
     assert jwt.get_unverified_header(tokens["access"]) == {"alg": "EdDSA", "kid": "new", "typ": "JWT"}
 
 
+async def test_access_tokens_say_the_email_of_the_moment(
+    auth: httpx.AsyncClient, stranger: dict[str, str], account: Account, tokens: dict[str, str]
+) -> None:
+    assert claims_of(tokens["access"])["email"] == account.email
+    assert "email" not in claims_of(tokens["refresh"])
+    changed = f"new.{account.email}"
+    answer = await auth.patch("/api/auth/profile/", json={"email": changed}, headers=account.headers)
+    assert answer.status_code == 200
+    refreshed = await auth.post(REFRESH, json={"refresh": tokens["refresh"]}, headers=stranger)
+    assert claims_of(refreshed.json()["access"])["email"] == changed
+
+
 @pytest.mark.parametrize("case", [str.upper, str.lower])
 async def test_email_is_known_in_every_case(
     auth: httpx.AsyncClient, stranger: dict[str, str], account: Account, case: Any
