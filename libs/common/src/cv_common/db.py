@@ -96,6 +96,8 @@ class Database:
             min_size=2,
             max_size=pool_size,
             timeout=4,
+            # Given up soon, so that the next request tries again: the pool's own pauses double with each failure.
+            reconnect_timeout=1,
             max_lifetime=3600,
             open=False,
         )

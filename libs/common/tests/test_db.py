@@ -1,0 +1,199 @@
+"""The database: statements, transactions, and what happens when it goes away."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+from cv_common.db import Database, DatabaseDown, Statement, Transaction, connect_directly
+from cv_common.testing.postgres import Postgres
+from cv_common.testing.serving import eventually
+from psycopg.types.json import Jsonb
+from sqlalchemy import bindparam, delete, func, insert, select, update
+
+from libs.common.tests.conftest import notes
+
+ADD = Statement(insert(notes).values(id=bindparam("note_id"), text=bindparam("text")))
+ADD_WHOLE = Statement(insert(notes).values({column.name: bindparam(column.name) for column in notes.columns}))
+ONE = Statement(select(notes).where(notes.c.id == bindparam("note_id")))
+ALL = Statement(select(notes.c.id, notes.c.text).order_by(notes.c.id))
+FORGET_TEXT = Statement(update(notes).where(notes.c.id == bindparam("note_id")).values(text=None, revision=7))
+NAMED = Statement(select(notes.c.id).where(notes.c.text.like("100%"), notes.c.id < 50).limit(2))
+REMOVE = Statement(delete(notes))
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    opened = Database(database_url, pool_size=4)
+    await opened.start()
+    yield opened
+    await opened.stop()
+
+
+async def texts(database: Database) -> list[str | None]:
+    async with database.connection() as tx:
+        return [row["text"] for row in await tx.all(ALL)]
+
+
+async def test_statements_carry_their_constants_and_take_the_rest(database: Database) -> None:
+    async with database.connection() as tx:
+        for number, text in enumerate(["100% done", "100 days", "10", None]):
+            assert await tx.run(ADD, note_id=number, text=text) == 1
+        assert await tx.all(NAMED) == [{"id": 0}, {"id": 1}]
+        assert await tx.run(FORGET_TEXT, note_id=1) == 1
+        row = await tx.one(ONE, note_id=1)
+        assert row is not None
+        assert (row["text"], row["revision"]) == (None, 7)
+        assert await tx.one(ONE, note_id=99) is None
+        assert await tx.run(REMOVE) == 4
+
+
+async def test_a_value_is_never_read_as_sql(database: Database) -> None:
+    nasty = "'); drop table notes; -- %s %(x)s {x} \\"
+    async with database.connection() as tx:
+        await tx.run(ADD, note_id=1, text=nasty)
+    assert await texts(database) == [nasty]
+
+
+async def test_values_come_back_as_they_went_in(database: Database) -> None:
+    moment = datetime(2026, 1, 31, 12, 30, 15, tzinfo=UTC)
+    parts = {"a": [1, 2.5, None, True, "é"], "b": {}}
+    async with database.connection() as tx:
+        await tx.run(ADD_WHOLE, id=1, text="😀", parts=Jsonb(parts), changed_at=moment, revision=2**62)
+        row = await tx.one(ONE, note_id=1)
+    assert row == {"id": 1, "text": "😀", "parts": parts, "changed_at": moment, "revision": 2**62}
+    assert row["changed_at"].utcoffset() == moment.utcoffset()
+
+
+async def test_a_transaction_takes_effect_as_a_whole_or_not_at_all(database: Database) -> None:
+    async with database.transaction() as tx:
+        await tx.run(ADD, note_id=1, text="kept")
+        assert await texts(database) == [], "nobody else sees it yet"
+
+    async def fail(fault: Exception) -> None:
+        async with database.transaction() as tx:
+            await tx.run(ADD, note_id=2, text="lost")
+            raise fault
+
+    async def clash() -> None:
+        async with database.transaction() as tx:
+            await tx.run(ADD, note_id=3, text="lost")
+            await tx.run(ADD, note_id=1, text="twice")
+
+    with pytest.raises(ZeroDivisionError):
+        await fail(ZeroDivisionError())
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        await clash()
+    assert await texts(database) == ["kept"]
+
+
+async def test_a_lock_keeps_others_with_the_same_key_waiting(database: Database) -> None:
+    order: list[str] = []
+    locked = asyncio.Event()
+
+    async def first() -> None:
+        async with database.transaction() as tx:
+            await tx.lock("session", "a")
+            locked.set()
+            await eventually(lambda: "other key" in order)
+            order.append("first")
+
+    async def later(key: str, name: str) -> None:
+        await locked.wait()
+        async with database.transaction() as tx:
+            await tx.lock("session", key)
+            order.append(name)
+
+    await asyncio.gather(first(), later("a", "same key"), later("b", "other key"))
+    assert order == ["other key", "first", "same key"]
+
+
+async def test_who_is_cancelled_leaves_a_connection_that_others_can_use(database: Database) -> None:
+    slow = Statement(select(func.pg_sleep(30)))
+
+    async def sleep() -> None:
+        async with database.transaction() as tx:
+            await tx.run(ADD, note_id=1, text="lost")
+            await tx.one(slow)
+
+    sleepers = [asyncio.create_task(sleep()) for _ in range(4)]
+    await asyncio.sleep(0)
+    for sleeper in sleepers:
+        sleeper.cancel()
+    await asyncio.gather(*sleepers, return_exceptions=True)
+    assert await asyncio.gather(*(texts(database) for _ in range(8))) == [[]] * 8
+
+
+async def test_a_database_that_is_away_is_said_and_comes_back(
+    database: Database, database_url: str, postgres: Postgres
+) -> None:
+    assert await database.problem() is None
+    with postgres.outage(database_url):
+        assert "does not answer" in (await database.problem() or "")
+        with pytest.raises(DatabaseDown):
+            await texts(database)
+
+    async def well() -> bool:
+        return await database.problem() is None
+
+    await eventually(well)
+    assert await asyncio.gather(*(texts(database) for _ in range(8))) == [[]] * 8
+
+
+async def test_a_long_outage_does_not_make_for_a_long_recovery(
+    database: Database, database_url: str, postgres: Postgres
+) -> None:
+    with postgres.outage(database_url):
+        for _ in range(2):
+            with pytest.raises(DatabaseDown):
+                await texts(database)
+
+    async def back() -> bool:
+        try:
+            return await texts(database) == []
+        except DatabaseDown:
+            return False
+
+    await eventually(back, within=5)
+
+
+async def test_a_service_starts_without_its_database(database_url: str, postgres: Postgres) -> None:
+    database = Database(database_url)
+    with postgres.outage(database_url):
+        await database.start()
+        assert await database.problem() is not None
+
+    async def well() -> bool:
+        return await database.problem() is None
+
+    await eventually(well)
+    await database.stop()
+
+
+async def test_more_askers_than_connections_wait_their_turn(database: Database) -> None:
+    async def add(number: int) -> None:
+        async with database.transaction() as tx:
+            await tx.run(ADD, note_id=number, text=str(number))
+
+    await asyncio.gather(*(add(number) for number in range(50)))
+    assert len(await texts(database)) == 50
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("idle_in_transaction_session_timeout", "10s"), ("lock_timeout", "5s"), ("timezone", "UTC")],
+)
+async def test_no_transaction_holds_others_up_for_ever(database_url: str, setting: str, value: str) -> None:
+    async with await connect_directly(database_url) as connection:
+        found = await Transaction(connection).one(Statement(select(func.current_setting(setting).label("value"))))
+    assert found == {"value": value}
+
+
+async def test_a_direct_connection_hears_what_is_told_at_commit(database_url: str, database: Database) -> None:
+    async with await connect_directly(database_url) as listener:
+        await listener.execute("listen news")
+        async with database.transaction() as tx:
+            await Transaction.one(tx, Statement(select(func.pg_notify("news", "hello"))))
+        heard = [notice.payload async for notice in listener.notifies(timeout=5, stop_after=1)]
+    assert heard == ["hello"]
