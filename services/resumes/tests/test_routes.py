@@ -277,6 +277,22 @@ async def test_bad_bodies_name_every_field(
     assert (await resumes.get("/api/resumes/", headers=user)).json() == []
 
 
+async def test_further_keys_of_free_entries_are_kept_whatever_json_can_say(
+    resumes: httpx.AsyncClient, user: dict[str, str]
+) -> None:
+    entry = {"language": "Français", "level": None, "since": 2**70, "flags": [True, None, 1.5, {"é": "😀"}]}
+    created = await create(resumes, user, languages_data=[entry])
+    kept = created["languages_data"][0]
+    assert kept == {**entry, "since": float(2**70)}
+    assert (await resumes.get(f"/api/resumes/{created['id']}/", headers=user)).json()["languages_data"] == [kept]
+
+    infinite = '{"languages_data": [{"language": "a", "since": 1e999}]}'
+    headers = {**user, "Content-Type": "application/json"}
+    refused = await resumes.patch(f"/api/resumes/{created['id']}/", content=infinite, headers=headers)
+    errors = [{"non_field_errors": ["Value must be valid JSON."]}]
+    assert (refused.status_code, refused.json()) == (400, {"languages_data": errors})
+
+
 async def test_a_section_has_at_most_200_entries(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     skills = [{"name": f"Skill {number}"} for number in range(201)]
     answer = await resumes.post("/api/resumes/", json={**MINIMUM, "skills_data": skills}, headers=user)

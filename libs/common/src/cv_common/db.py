@@ -23,8 +23,10 @@ from sqlalchemy import Executable, create_mock_engine
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
 
+from cv_common.responses import dump_json
+
 set_json_loads(orjson.loads)
-set_json_dumps(lambda value: orjson.dumps(value))
+set_json_dumps(dump_json)
 
 Row = dict[str, Any]
 Connection = psycopg.AsyncConnection[DictRow]

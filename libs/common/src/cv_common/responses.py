@@ -1,5 +1,6 @@
 """JSON answers in the contract's formats: timestamps `YYYY-MM-DDTHH:MM:SSZ`, dates `YYYY-MM-DD`."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,8 +18,17 @@ _FORMAT = orjson.OPT_OMIT_MICROSECONDS | orjson.OPT_UTC_Z
 
 
 def dump_json(content: Any) -> bytes:
-    """`content` as JSON bytes; aware datetimes come out in UTC, in whole seconds."""
-    return orjson.dumps(content, option=_FORMAT)
+    """`content` as JSON bytes; datetimes in UTC come out in whole seconds."""
+    try:
+        return orjson.dumps(content, option=_FORMAT)
+    except TypeError:  # an integer beyond 64 bits, which the slower writer takes
+        return json.dumps(content, default=_text_of, separators=(",", ":")).encode()
+
+
+def _text_of(value: Any) -> str:
+    if isinstance(value, datetime):
+        return timestamp(value)
+    raise TypeError(f"{type(value).__name__} is no JSON")
 
 
 def timestamp(moment: datetime) -> str:

@@ -1,5 +1,6 @@
 """The JSON of the contract for resumes: what comes in, what goes out."""
 
+import math
 from datetime import datetime
 from typing import Annotated, Any, Self
 
@@ -138,8 +139,10 @@ class CustomSection(_FreeEntry):
 
 
 def check_json(value: Any) -> None:
-    """Raise when a text anywhere in `value` cannot be kept by the database."""
+    """Raise when a text or a number anywhere in `value` cannot be kept by the database."""
     match value:
+        case float() if not math.isfinite(value):
+            raise invalid("Value must be valid JSON.")
         case str():
             clean_text(value)
         case dict():

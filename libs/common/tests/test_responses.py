@@ -1,0 +1,62 @@
+"""JSON answers, and the headers around them."""
+
+import json
+from datetime import UTC, date, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+import pytest
+from cv_common.etag import etag_of, has_current
+from cv_common.responses import dump_json, no_content, timestamp
+from starlette.requests import Request
+
+
+def test_moments_and_dates_are_written_as_the_contract_has_them() -> None:
+    moment = datetime(2025, 10, 29, 10, 30, 0, 999_999, UTC)
+    written = dump_json({"utc": moment, "zone": moment.astimezone(ZoneInfo("UTC")), "day": date(2020, 1, 15)})
+    assert written == b'{"utc":"2025-10-29T10:30:00Z","zone":"2025-10-29T10:30:00Z","day":"2020-01-15"}'
+    assert timestamp(moment.astimezone(timezone(timedelta(hours=2)))) == "2025-10-29T10:30:00Z"
+
+
+def test_text_is_utf_8_and_huge_numbers_are_numbers() -> None:
+    assert dump_json(["é😀\u202e"]) == '["é😀\u202e"]'.encode()
+    moment = datetime(2025, 10, 29, 10, 30, tzinfo=UTC)
+    assert json.loads(dump_json({"n": [10**30, -(10**30)], "at": moment})) == {
+        "n": [10**30, -(10**30)],
+        "at": "2025-10-29T10:30:00Z",
+    }
+    with pytest.raises(TypeError):
+        dump_json(object())
+
+
+def test_no_content_has_none() -> None:
+    assert (no_content().status_code, no_content().body) == (204, b"")
+
+
+def asking(if_none_match: str | None) -> Request:
+    headers = [] if if_none_match is None else [(b"if-none-match", if_none_match.encode())]
+    return Request({"type": "http", "headers": headers})
+
+
+def test_equal_bytes_have_equal_tags() -> None:
+    assert etag_of(b"a") == etag_of(b"a") != etag_of(b"b")
+    assert etag_of(b"").startswith('"')
+
+
+@pytest.mark.parametrize(
+    ("held", "current"),
+    [
+        (None, False),
+        ("", False),
+        ('"a"', True),
+        ('W/"a"', True),
+        ('"b", "a"', True),
+        ('"b" ,W/"a"', True),
+        ("*", True),
+        ('"b"', False),
+        ("a", False),
+        ('"a', False),
+        (", ,", False),
+    ],
+)
+def test_a_client_may_hold_the_current_version(held: str | None, current: bool) -> None:
+    assert has_current(asking(held), '"a"') is current
