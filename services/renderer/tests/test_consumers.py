@@ -64,6 +64,13 @@ async def test_a_deleted_resume_s_files_go_and_none_come_any_more(
     assert pdfs_in(media_folder) <= others
 
 
+async def test_with_everything_there_all_is_well(renderer: httpx.AsyncClient, resumes_bus: Bus) -> None:
+    async def healthy() -> bool:
+        return (await renderer.get("/healthz")).status_code == 200
+
+    await eventually(healthy)
+
+
 async def test_an_event_told_twice_is_no_matter(
     renderer: httpx.AsyncClient, resumes_bus: Bus, order: dict[str, Any], as_resumes: dict[str, str]
 ) -> None:
@@ -76,7 +83,10 @@ async def test_an_event_told_twice_is_no_matter(
         return (await renderer.get(path)).status_code == 404
 
     await eventually(gone)
-    assert (await renderer.get("/healthz")).status_code == 200
+    response = await renderer.post(
+        PDFS, json={**order, "resume_id": order["resume_id"] + 2_000_000}, headers=as_resumes
+    )
+    assert response.status_code == 200
 
 
 async def test_housekeeping_removes_what_nobody_can_fetch_any_more(

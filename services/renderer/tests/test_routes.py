@@ -247,9 +247,5 @@ async def test_a_render_that_was_cut_off_is_taken_over(
         assert files(media_folder) == before
 
 
-async def test_all_is_well(renderer: httpx.AsyncClient) -> None:
-    async def healthy() -> bool:
-        return (await renderer.get("/healthz")).status_code == 200
-
-    await eventually(healthy)
+async def test_it_is_ready(renderer: httpx.AsyncClient) -> None:
     assert (await renderer.get("/readyz")).status_code == 200

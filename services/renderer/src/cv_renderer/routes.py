@@ -3,7 +3,6 @@
 from typing import TypeVar
 
 from cv_common.errors import BadRequest
-from cv_common.openapi import documented_body
 from cv_common.responses import JSONResponse
 from fastapi import APIRouter
 from pydantic import BaseModel, ValidationError
@@ -12,10 +11,10 @@ from starlette.responses import Response
 
 from cv_renderer.actions import pdfs, thumbnails
 from cv_renderer.actions.context import Context
-from cv_renderer.schemas import PdfLink, PdfOrder, ThumbnailOrder, present_link
+from cv_renderer.schemas import PdfOrder, ThumbnailOrder, present_link
 
 internal = APIRouter(prefix="/internal", include_in_schema=False)
-media = APIRouter(prefix="/media/resumes/pdfs", tags=["media"])
+media = APIRouter(prefix="/media/resumes/pdfs", include_in_schema=False)
 
 Order = TypeVar("Order", bound=BaseModel)
 
@@ -35,21 +34,19 @@ async def _read(request: Request, model: type[Order]) -> Order:
         raise BadRequest(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
-@internal.post("/pdfs/", response_model=PdfLink, openapi_extra=documented_body(PdfOrder))
+@internal.post("/pdfs/")
 async def order_pdf(request: Request) -> Response:
-    """A link to a PDF, which is rendered only if the same was never asked for."""
     link = await pdfs.order_pdf(context_of(request), await _read(request, PdfOrder))
     return JSONResponse(present_link(link["token"], link["file_name"], link["expires_at"]))
 
 
-@internal.post("/thumbnails/", openapi_extra=documented_body(ThumbnailOrder))
+@internal.post("/thumbnails/")
 async def make_thumbnail(request: Request) -> Response:
-    """A PNG of a document's first page."""
     picture = await thumbnails.make_thumbnail(context_of(request), await _read(request, ThumbnailOrder))
     return Response(picture, media_type="image/png")
 
 
-@media.get("/{token}/{file_name}", response_class=Response, summary="A PDF, while its link is valid")
+@media.get("/{token}/{file_name}")
 async def fetch_pdf(request: Request, token: str, file_name: str) -> Response:
     content = await pdfs.fetch_pdf(context_of(request), token, file_name)
     headers = {

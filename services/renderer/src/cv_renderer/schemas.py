@@ -141,13 +141,6 @@ class PdfOrder(BaseModel):
         )
 
 
-class PdfLink(BaseModel):
-    """Where a PDF can be fetched, and until when."""
-
-    path: str
-    expires_at: str
-
-
 def present_link(token: str, file_name: str, expires_at: datetime) -> dict[str, Any]:
-    """A `PdfLink`."""
+    """Where a PDF can be fetched, and until when."""
     return {"path": f"/media/resumes/pdfs/{token}/{file_name}", "expires_at": timestamp(expires_at)}
