@@ -1,6 +1,8 @@
 """Calls to other services: JSON over kept-alive connections, as this service, within a time limit."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -9,6 +11,7 @@ import orjson
 from cv_common.errors import Unavailable
 from cv_common.identity import IDENTITY_HEADER, REQUEST_ID_HEADER, Signer
 from cv_common.logs import request_id
+from cv_common.responses import dump_json
 
 
 class Reply:
@@ -37,7 +40,10 @@ class ServiceClient:
 
     async def start(self) -> None:
         connector = aiohttp.TCPConnector(limit=64, keepalive_timeout=15)
-        self._session = aiohttp.ClientSession(connector=connector, auto_decompress=False)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=1)
+        self._session = aiohttp.ClientSession(
+            connector=connector, timeout=timeout, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
+        )
 
     async def stop(self) -> None:
         if self._session is not None:
@@ -49,27 +55,34 @@ class ServiceClient:
 
     async def get(self, path: str, within: float = 5) -> Reply:
         """GET within so many seconds; tried once more when the connection broke, which is safe for a read."""
-        try:
-            return await self._send("GET", path, None, within)
-        except Unavailable:
-            return await self._send("GET", path, None, within)
+        async with self._answering(within):
+            try:
+                return await self._send("GET", path, None)
+            except aiohttp.ClientPayloadError:  # when it broke before an answer, aiohttp itself tries again
+                return await self._send("GET", path, None)
 
     async def post(self, path: str, body: Any, within: float = 5) -> Reply:
         """POST within so many seconds, once."""
-        return await self._send("POST", path, orjson.dumps(body), within)
+        async with self._answering(within):
+            return await self._send("POST", path, dump_json(body))
 
-    async def _send(self, method: str, path: str, body: bytes | None, within: float) -> Reply:
+    @asynccontextmanager
+    async def _answering(self, within: float) -> AsyncIterator[None]:
+        """Whatever keeps the answer away is Unavailable."""
+        try:
+            async with asyncio.timeout(within):
+                yield
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise Unavailable(f"The {self._service} service is not available, try again later.") from error
+
+    async def _send(self, method: str, path: str, body: bytes | None) -> Reply:
         assert self._session is not None, "start() comes first"
         headers = {IDENTITY_HEADER: self._signer.token(self._service)}
         if body is not None:
             headers["Content-Type"] = "application/json"
         if (current := request_id.get()) is not None:
             headers[REQUEST_ID_HEADER] = current
-        limits = aiohttp.ClientTimeout(total=within, sock_connect=1)
-        try:
-            async with self._session.request(
-                method, self._base + path, data=body, headers=headers, timeout=limits, allow_redirects=False
-            ) as response:
-                return Reply(response.status, await response.read(), response.headers)
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise Unavailable(f"The {self._service} service is not available, try again later.") from error
+        async with self._session.request(
+            method, self._base + path, data=body, headers=headers, allow_redirects=False
+        ) as response:
+            return Reply(response.status, await response.read(), response.headers)
