@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import psycopg
 from cv_common.bus import Bus, BusDown
 from cv_common.events import Event, ResumePaymentChanged, SubscriptionChanged
 from cv_common.testing.identity import IdentityKeys
 from cv_common.testing.serving import eventually
+from psycopg.rows import dict_row
 from stripe import Charge, PaymentIntent, StripeClient, Subscription, WebhookSignature
 from stripe.checkout import Session
 
@@ -157,6 +159,20 @@ class Shop:
             if isinstance(each, SubscriptionChanged) and (each.user_id, each.session_id) == (user_id, session_id)
         ]
         return max(mine, key=lambda each: each.revision, default=None)
+
+    def stored(self, event_id: str) -> dict[str, Any]:
+        """What became of an event."""
+        return self.row("select * from stripe_events where id = %s", event_id)
+
+    def payment_of(self, page: str) -> dict[str, Any]:
+        """The payment that a page for one resume is about."""
+        joined = "select payments.* from payments join checkouts on checkout_id = checkouts.id"
+        return self.row(f"{joined} where url = %s", page)
+
+    def row(self, query: str, *parameters: object) -> dict[str, Any]:
+        """The first row of a query in the service's database; `{}` when there is none."""
+        with psycopg.connect(self.database_url, row_factory=dict_row) as connection:
+            return connection.execute(query.encode(), parameters).fetchone() or {}
 
     async def deliver(self, body: dict[str, Any] | bytes, **signing: Any) -> httpx.Response:
         """A webhook, signed as Stripe signs."""

@@ -35,10 +35,14 @@ class Subscriber:
             shown = await self.shop.mine("subscription/", self.headers)
             return bool(shown) and (shown["status"], shown["is_entitled"]) == (status, expected)
 
+        def is_told() -> bool:
+            if (told := self.told) is None:
+                return False
+            until = told.entitled_until
+            return (told.status, until is not None and until > datetime.now(UTC)) == (status, expected)
+
         await eventually(is_so)
-        await eventually(lambda: (told := self.told) is not None and told.status == status)
-        until = self.told.entitled_until
-        assert (until is not None and until > datetime.now(UTC)) == expected
+        await eventually(is_told)
 
     @property
     def told(self) -> Any:

@@ -5,22 +5,13 @@ import json
 import time
 from typing import Any
 
-import psycopg
 import pytest
 from cv_common.testing.serving import eventually
-from psycopg.rows import dict_row
 from stripe import WebhookSignature
 
 from services.payments.tests.shop import SECRETS, Shop, event, signed
 
 OK = (200, {"status": "success"})
-
-
-def stored(shop: Shop, event_id: str) -> dict[str, Any]:
-    """What became of an event."""
-    with psycopg.connect(shop.database_url, row_factory=dict_row) as connection:
-        row = connection.execute("select * from stripe_events where id = %s", (event_id,)).fetchone()
-    return row or {}
 
 
 async def bought_unheard(shop: Shop) -> tuple[int, str]:
@@ -64,7 +55,7 @@ async def test_unbelievable_webhooks_are_refused(shop: Shop) -> None:
         answer = await shop.deliver_raw(raw, header)
         assert (answer.status_code, list(answer.json())) == (400, ["detail"]), header
     assert shop.paid(resume_id) == []
-    assert stored(shop, body["id"]) == {}
+    assert shop.stored(body["id"]) == {}
 
 
 @pytest.mark.parametrize(
@@ -97,7 +88,7 @@ async def test_unknown_types_are_kept_and_ignored(shop: Shop) -> None:
     unknown = event("customer.tax_id.created", "txi_1")
     answer = await shop.deliver(unknown)
     assert (answer.status_code, answer.json()) == OK
-    assert (stored(shop, unknown["id"])["outcome"], stored(shop, unknown["id"])["raw"]) == ("ignored", None)
+    assert (shop.stored(unknown["id"])["outcome"], shop.stored(unknown["id"])["raw"]) == ("ignored", None)
 
 
 @pytest.mark.parametrize("about", [{}, {"object": None}, {"object": {}}, {"object": {"id": 7}}, [], None])
@@ -105,13 +96,13 @@ async def test_malformed_event_of_a_known_type_is_set_aside(shop: Shop, about: A
     malformed = event("checkout.session.completed", "", data=about)
     answer = await shop.deliver(malformed)
     assert (answer.status_code, answer.json()) == OK
-    assert stored(shop, malformed["id"])["outcome"] == "quarantined"
+    assert shop.stored(malformed["id"])["outcome"] == "quarantined"
 
 
 async def test_another_account_s_object_is_set_aside(shop: Shop) -> None:
     foreign = event("checkout.session.completed", "cs_test_of_another_account")
     assert (await shop.deliver(foreign)).status_code == 200
-    assert stored(shop, foreign["id"])["outcome"] == "quarantined"
+    assert shop.stored(foreign["id"])["outcome"] == "quarantined"
 
 
 async def test_a_session_that_we_did_not_begin_is_ignored(shop: Shop) -> None:
@@ -125,7 +116,7 @@ async def test_a_session_that_we_did_not_begin_is_ignored(shop: Shop) -> None:
     )
     ours_not = event("checkout.session.expired", session.id)
     await shop.deliver(ours_not)
-    assert stored(shop, ours_not["id"])["outcome"] == "ignored"
+    assert shop.stored(ours_not["id"])["outcome"] == "ignored"
 
 
 def price_id(shop: Shop, lookup_key: str) -> str:
@@ -152,8 +143,8 @@ async def test_what_does_not_fit_our_attempt_is_quarantined(shop: Shop, forged: 
     told = event("checkout.session.completed", cheap.id)
     answer = await shop.deliver(told)
     assert (answer.status_code, answer.json()) == OK
-    assert stored(shop, told["id"])["outcome"] == "quarantined"
-    assert forged in stored(shop, told["id"])["error"]
+    assert shop.stored(told["id"])["outcome"] == "quarantined"
+    assert forged in shop.stored(told["id"])["error"]
     assert shop.paid(resume_id) == []
 
 
@@ -163,7 +154,7 @@ async def test_one_event_delivered_twenty_times_at_once_counts_once(shop: Shop) 
     answers = await asyncio.gather(*(shop.deliver(told) for _ in range(20)))
     assert {(answer.status_code, answer.json()["status"]) for answer in answers} == {(200, "success")}
     await eventually(lambda: shop.paid(resume_id) == [True])
-    assert stored(shop, told["id"])["attempts"] == 1
+    assert shop.stored(told["id"])["attempts"] == 1
 
 
 async def test_many_events_of_one_change_count_once(shop: Shop) -> None:
@@ -188,17 +179,7 @@ async def test_expired_session_is_a_failed_payment(shop: Shop) -> None:
     page = await shop.single(shop.user(), shop.resume())
     session = shop.session_at(page)
     shop.stripe.v1.checkout.sessions.expire(session.id)
-    await eventually(lambda: payment_of(shop, session.id)["status"] == "failed")
-
-
-def payment_of(shop: Shop, session_id: str) -> dict[str, Any]:
-    """The payment of a session."""
-    with psycopg.connect(shop.database_url, row_factory=dict_row) as connection:
-        query = (
-            "select payments.* from payments join checkouts on checkout_id = checkouts.id where stripe_session_id = %s"
-        )
-        row = connection.execute(query, (session_id,)).fetchone()
-    return row or {}
+    await eventually(lambda: shop.payment_of(page)["status"] == "failed")
 
 
 @pytest.mark.parametrize(("arrived", "status"), [(True, "succeeded"), (False, "failed")])
@@ -208,10 +189,10 @@ async def test_paying_later(shop: Shop, arrived: bool, status: str) -> None:
     session = shop.session_at(page)
     await shop.press(page, "pay-later")
     await eventually(lambda: shop.session_at(page).status == "complete")
-    assert payment_of(shop, session.id)["status"] == "pending"
+    assert shop.payment_of(page)["status"] == "pending"
     assert shop.paid(resume_id) == []
     await shop.control("settle", session=session.id, arrived=arrived)
-    await eventually(lambda: payment_of(shop, session.id)["status"] == status)
+    await eventually(lambda: shop.payment_of(page)["status"] == status)
     await eventually(lambda: shop.paid(resume_id) == ([True] if arrived else []))
 
 
@@ -220,6 +201,6 @@ async def test_a_declined_card_is_no_failure_yet(shop: Shop, button: str) -> Non
     resume_id = shop.resume()
     page = await shop.single(shop.user(), resume_id)
     await shop.press(page, button)
-    assert payment_of(shop, shop.session_at(page).id)["status"] == "pending"
+    assert shop.payment_of(page)["status"] == "pending"
     await shop.press(page)
     await eventually(lambda: shop.paid(resume_id) == [True])

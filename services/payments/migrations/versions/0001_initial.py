@@ -34,6 +34,7 @@ def upgrade() -> None:
         sa.Column("user_id", sa.BigInteger(), nullable=True),
         sa.Column("session_id", sa.String(length=64), nullable=True),
         sa.Column("customer_id", sa.String(length=100), nullable=True),
+        sa.Column("told", postgresql.JSONB(), nullable=True),
         sa.Column("revision", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),

@@ -53,6 +53,7 @@ owners = Table(
     Column("user_id", BigInteger, unique=True),
     Column("session_id", String(64), unique=True),
     Column("customer_id", _STRIPE_ID, index=True),
+    Column("told", JSONB),
     Column("revision", BigInteger, nullable=False, server_default=text("0")),
     _moment_of_insert("created_at"),
     _moment("ended_at"),

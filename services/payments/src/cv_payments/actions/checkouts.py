@@ -14,7 +14,7 @@ from cv_common.identity import Caller
 
 from cv_payments.actions.context import Context
 from cv_payments.actions.portal import NOT_ALLOWED, page_for_subscriber
-from cv_payments.actions.refresh import refresh_session
+from cv_payments.actions.refresh import refresh
 from cv_payments.clients.stripe_connection import StripeDown, StripeRefused
 from cv_payments.domain.checkouts import Checkout, Wish, begin
 from cv_payments.domain.return_urls import is_allowed
@@ -160,7 +160,7 @@ async def _close(context: Context, checkout: Checkout) -> None:
         raise Unavailable(_STRIPE_DOWN) from down
     try:
         async with context.database.transaction() as tx:
-            await refresh_session(context, tx, checkout.stripe_session_id)
+            await refresh(context, tx, "session", checkout.stripe_session_id)
     except StripeDown as down:
         raise Unavailable(_STRIPE_DOWN) from down
 

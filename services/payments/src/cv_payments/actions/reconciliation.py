@@ -1,17 +1,14 @@
 """Looking after what Stripe never told us, or told while we were away."""
 
 import logging
-from collections.abc import Awaitable, Callable
-
-from cv_common.db import Transaction
 
 from cv_payments.actions.checkouts import give_up
 from cv_payments.actions.context import Context
-from cv_payments.actions.refresh import refresh_session, refresh_subscription
+from cv_payments.actions.refresh import refresh
 from cv_payments.actions.retries import PASSING
 from cv_payments.actions.webhooks import process_event, record_event
 from cv_payments.clients.stripe_connection import StripeDown, StripeRefused
-from cv_payments.domain.events import KINDS
+from cv_payments.domain.events import KINDS, Kind
 from cv_payments.domain.findings import NotOurs, Quarantined
 from cv_payments.store import checkouts, stripe_events, subscriptions
 
@@ -32,9 +29,9 @@ async def reconcile(context: Context) -> None:
         if checkout.stripe_session_id is None:
             await give_up(context, checkout)
         else:
-            await _look_at(context, refresh_session, checkout.stripe_session_id)
+            await _look_at(context, "session", checkout.stripe_session_id)
     for subscription_id in overdue_subscriptions:
-        await _look_at(context, refresh_subscription, subscription_id)
+        await _look_at(context, "subscription", subscription_id)
 
 
 async def _fetch_undelivered(context: Context) -> None:
@@ -48,12 +45,10 @@ async def _fetch_undelivered(context: Context) -> None:
         await process_event(context, event.id)
 
 
-async def _look_at(
-    context: Context, refresh: Callable[[Context, Transaction, str], Awaitable[int]], object_id: str
-) -> None:
+async def _look_at(context: Context, kind: Kind, object_id: str) -> None:
     try:
         async with context.database.transaction() as tx:
-            await refresh(context, tx, object_id)
+            await refresh(context, tx, kind, object_id)
     except (Quarantined, NotOurs, StripeRefused) as reason:
         log.error("what is overdue does not fit", extra={"object": object_id, "reason": str(reason)})
     except PASSING as error:

@@ -5,7 +5,7 @@ from cv_common.db import Transaction
 from cv_common.events import SessionClaimed
 
 from cv_payments.actions.context import Context
-from cv_payments.actions.settle import settle_owner, standing_of
+from cv_payments.actions.settle import settle_owner
 from cv_payments.store import checkouts, owners, payments, subscriptions
 
 
@@ -29,11 +29,10 @@ async def _claim(tx: Transaction, session_id: str, user_id: int) -> None:
     user = await owners.lock_user(tx, user_id)
     if user.ended_at is not None:
         return
-    session_before, user_before = await standing_of(tx, session), await standing_of(tx, user)
     for belongings in (checkouts, payments, subscriptions):
         await belongings.move(tx, session.id, user.id)
     await owners.end(tx, session)
     if session.customer_id is not None:
         await owners.keep_customer(tx, user, session.customer_id)
-    await settle_owner(tx, session, session_before)
-    await settle_owner(tx, user, user_before)
+    await settle_owner(tx, session.id)
+    await settle_owner(tx, user.id)

@@ -48,23 +48,24 @@ async def standing_of(tx: Transaction, owner: Owner) -> Standing:
     return subscription_rules.standing(mine, suspended)
 
 
-async def settle_owner(tx: Transaction, owner: Owner, before: Standing) -> None:
-    """End what an owner has too much of, and tell when what the subscriptions amount to is not as `before`."""
+async def settle_owner(tx: Transaction, owner_id: int) -> None:
+    """End what an owner has too much of, and tell what the subscriptions amount to when that is news."""
+    owner = await owners.lock(tx, owner_id)
     await _end_superfluous(tx, owner)
-    after = await standing_of(tx, owner)
-    if after == before or not owner.is_known:
+    standing = await standing_of(tx, owner)
+    if standing == owner.told or not owner.is_known:
         return
     revision = next_revision(owner.revision)
-    await owners.raise_revision(tx, owner, revision)
+    await owners.tell(tx, owner, standing, revision)
     await outbox.record(
         tx,
         SubscriptionChanged(
             user_id=owner.user_id,
             session_id=owner.session_id,
-            status=after.status,
-            subscription_type=after.subscription_type,
-            subscription_end_date=after.subscription_end_date,
-            entitled_until=after.entitled_until,
+            status=standing.status,
+            subscription_type=standing.subscription_type,
+            subscription_end_date=standing.subscription_end_date,
+            entitled_until=standing.entitled_until,
             revision=revision,
         ),
     )

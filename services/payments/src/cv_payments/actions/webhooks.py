@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from cv_common.db import Row
+from cv_common.db import Row, Transaction
 from cv_common.errors import BadRequest, NotFound
 
 from cv_payments.actions.context import Context
@@ -54,7 +54,7 @@ async def process_event(context: Context, event_id: str) -> None:
 async def _act(context: Context, event: Row) -> None:
     try:
         async with asyncio.timeout(_WITHIN), context.slots, context.database.transaction() as tx:
-            owner_id = await refresh(context, tx, event["type"], event["object_id"])
+            owner_id = await _refresh(context, tx, event["type"], event["object_id"])
             await stripe_events.concerns(tx, event["id"], owner_id)
             await work.events.finish(tx, event["id"], "done")
     except NotOurs as reason:
@@ -63,6 +63,16 @@ async def _act(context: Context, event: Row) -> None:
         told = {"event": event["id"], "type": event["type"], "object": event["object_id"], "reason": str(reason)}
         log.error("an event is quarantined", extra=told)
         await _finish(context, event["id"], "quarantined", str(reason))
+
+
+async def _refresh(context: Context, tx: Transaction, event_type: str, object_id: str | None) -> int:
+    """Look at what an event is about. The id of the owner it concerns."""
+    kind = KINDS.get(event_type)
+    if kind is None:
+        raise NotOurs(f"nothing follows from {event_type}")
+    if object_id is None:
+        raise Quarantined("the event does not say what it is about")
+    return await refresh(context, tx, kind, object_id)
 
 
 async def _finish(context: Context, event_id: str, outcome: work.Outcome, reason: str) -> None:

@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from contextlib import suppress
 
 import stripe
+from cv_common import tasks
 from cv_common.errors import Unavailable
 
 from cv_payments.clients.stripe_account import StripeAccount, misfit
@@ -33,10 +33,7 @@ class Catalogue:
         self._task = asyncio.create_task(self._keep_looking(), name=self.name)
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        await tasks.end(self._task)
 
     async def problem(self) -> str | None:
         return self._problem

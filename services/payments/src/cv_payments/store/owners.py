@@ -5,9 +5,12 @@ from datetime import datetime
 from uuid import UUID
 
 from cv_common.db import Row, Statement, Transaction
+from psycopg.types.json import Jsonb
+from pydantic import TypeAdapter
 from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from cv_payments.domain.subscriptions import Standing
 from cv_payments.tables import checkouts, owners, payments, subscriptions
 
 
@@ -19,6 +22,8 @@ class Owner:
     user_id: int | None
     session_id: str | None
     customer_id: str | None
+    told: Standing
+    """What was last told of the owner's subscriptions."""
     revision: int
     created_at: datetime
     ended_at: datetime | None
@@ -28,6 +33,7 @@ class Owner:
         return self.user_id is not None or self.session_id is not None
 
 
+_STANDINGS = TypeAdapter(Standing)
 _BY_ID = owners.c.id == bindparam("owner_id")
 _ADD_USER = Statement(upsert(owners).values(user_id=bindparam("user_id")).on_conflict_do_nothing())
 _ADD_SESSION = Statement(upsert(owners).values(session_id=bindparam("session_id")).on_conflict_do_nothing())
@@ -49,7 +55,7 @@ _OF_CUSTOMER = Statement(
 _KEEP_CUSTOMER = Statement(
     update(owners).where(_BY_ID, owners.c.customer_id.is_(None)).values(customer_id=bindparam("customer_id"))
 )
-_RAISE = Statement(update(owners).where(_BY_ID).values(revision=bindparam("revision")))
+_TELL = Statement(update(owners).where(_BY_ID).values(told=bindparam("told"), revision=bindparam("revision")))
 _END = Statement(update(owners).where(_BY_ID).values(ended_at=func.now(), customer_id=None))
 _FORGET_USER = Statement(update(owners).where(_BY_ID).values(user_id=None, ended_at=func.now()))
 _ENTOMB_USER = Statement(insert(owners).values(user_id=bindparam("user_id"), ended_at=func.now()))
@@ -120,9 +126,9 @@ async def keep_customer(tx: Transaction, owner: Owner, customer_id: str) -> None
     await tx.run(_KEEP_CUSTOMER, owner_id=owner.id, customer_id=customer_id)
 
 
-async def raise_revision(tx: Transaction, owner: Owner, revision: int) -> None:
-    """Number what is told of the owner next."""
-    await tx.run(_RAISE, owner_id=owner.id, revision=revision)
+async def tell(tx: Transaction, owner: Owner, standing: Standing, revision: int) -> None:
+    """Remember what is now told of a locked owner."""
+    await tx.run(_TELL, owner_id=owner.id, told=Jsonb(_STANDINGS.dump_python(standing)), revision=revision)
 
 
 async def end(tx: Transaction, owner: Owner) -> None:
@@ -139,4 +145,4 @@ async def forget_user(tx: Transaction, owner: Owner) -> None:
 
 def _present(row: Row | None) -> Owner:
     assert row is not None
-    return Owner(**row)
+    return Owner(**(row | {"told": _STANDINGS.validate_python(row["told"] or {})}))

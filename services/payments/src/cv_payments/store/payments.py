@@ -26,6 +26,7 @@ _ADD_SINGLE = Statement(
         status="pending",
     )
 )
+_GET = Statement(select(payments).where(_BY_ID))
 _OF_CHECKOUT = Statement(select(payments).where(payments.c.checkout_id == bindparam("checkout_id")))
 _OF_INTENT = Statement(select(payments).where(payments.c.stripe_payment_intent_id == bindparam("intent_id")))
 _OF_RESUME = Statement(select(payments).where(payments.c.resume_id == bindparam("resume_id")).order_by(payments.c.id))
@@ -95,6 +96,13 @@ async def add_single(tx: Transaction, checkout: Checkout) -> None:
         amount=checkout.amount,
         currency=checkout.currency,
     )
+
+
+async def get(tx: Transaction, payment_id: int) -> Payment:
+    """A payment by its own id."""
+    row = await tx.one(_GET, payment_id=payment_id)
+    assert row is not None, "payments are never deleted"
+    return _present(row)
 
 
 async def of_checkout(tx: Transaction, checkout: Checkout) -> Payment:

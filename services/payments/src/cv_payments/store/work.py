@@ -14,7 +14,7 @@ from cv_payments.tables import stripe_calls, stripe_events, words
 Outcome = Literal["done", "ignored", "quarantined", "dead"]
 """What became of it: its effect is committed; there was none to have; it did not fit; it failed too often."""
 
-_LEASE = text("interval '30 seconds'")
+_LEASE = text("interval '15 seconds'")
 
 
 @dataclass(frozen=True, slots=True)

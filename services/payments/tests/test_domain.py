@@ -1,0 +1,331 @@
+"""The rules, row by row."""
+
+import random
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from cv_payments.domain.checkouts import Checkout, Wish, begin, misfit
+from cv_payments.domain.findings import Quarantined
+from cv_payments.domain.payments import (
+    Outcome,
+    Payment,
+    RefundReason,
+    invoice_outcome,
+    payment_status,
+    session_outcome,
+    settle_resume,
+)
+from cv_payments.domain.portal import flow
+from cv_payments.domain.return_urls import is_allowed
+from cv_payments.domain.stripe_objects import StripeInvoice, StripeSession
+from cv_payments.domain.subscriptions import Standing, Subscription, contract_status, standing, superfluous
+from hypothesis import given
+from hypothesis import strategies as st
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+PERIOD_END = NOW + timedelta(days=30)
+
+SUBSCRIPTION = Subscription(
+    id="sub_1",
+    owner_id=1,
+    checkout_id=None,
+    customer_id="cus_1",
+    item_id="si_1",
+    price_id="price_monthly",
+    subscription_type="monthly",
+    stripe_status="active",
+    current_period_end=PERIOD_END,
+    cancel_at=None,
+    ended_at=None,
+    past_due_since=None,
+    superfluous=False,
+    created_at=NOW,
+    updated_at=NOW,
+)
+PAYMENT = Payment(
+    id=1,
+    owner_id=1,
+    checkout_id=uuid4(),
+    subscription_id=None,
+    payment_type="single",
+    resume_id=1,
+    stripe_invoice_id=None,
+    stripe_payment_intent_id="pi_1",
+    amount=499,
+    currency="eur",
+    outcome="succeeded",
+    amount_refunded=0,
+    dispute_status=None,
+    status="succeeded",
+    refund_reason=None,
+    grants=False,
+    receipt_url=None,
+    created_at=NOW,
+    updated_at=NOW,
+)
+SESSION = StripeSession(
+    id="cs_1",
+    checkout_id=None,
+    mode="payment",
+    status="complete",
+    is_paid=True,
+    has_failed=False,
+    amount_total=499,
+    currency="eur",
+    livemode=False,
+    price_ids=("price_single",),
+    customer_id=None,
+    payment_intent_id="pi_1",
+    charge_id=None,
+    subscription_id=None,
+    url=None,
+)
+WISH = Wish("single", 1, "http://localhost:3000/yes", "http://localhost:3000/no", "price_single")
+
+
+def subscription(**changes: Any) -> Subscription:
+    return replace(SUBSCRIPTION, **changes)
+
+
+@pytest.mark.parametrize(
+    ("stripe_status", "status", "entitled"),
+    [
+        ("trialing", "trialing", PERIOD_END + timedelta(hours=72)),
+        ("active", "active", PERIOD_END + timedelta(hours=72)),
+        ("past_due", "past_due", NOW + timedelta(days=7)),
+        ("unpaid", "past_due", None),
+        ("incomplete", "incomplete", None),
+        ("paused", "incomplete", None),
+        ("incomplete_expired", "canceled", None),
+        ("canceled", "canceled", None),
+    ],
+)
+def test_stripe_s_states(stripe_status: str, status: str, entitled: datetime | None) -> None:
+    found = subscription(stripe_status=stripe_status, past_due_since=NOW)
+    assert (found.status, found.entitled_until) == (status, entitled)
+    assert standing([found]).status == status
+    assert standing([found]).entitled_until == entitled
+
+
+def test_unknown_state_is_set_aside() -> None:
+    with pytest.raises(Quarantined):
+        contract_status("hibernating")
+
+
+@pytest.mark.parametrize("cancel_at", [PERIOD_END, NOW + timedelta(days=3), PERIOD_END + timedelta(days=90)])
+def test_scheduled_end_stays_active_until_then(cancel_at: datetime) -> None:
+    found = standing([subscription(cancel_at=cancel_at)])
+    assert (found.status, found.will_renew, found.subscription_end_date) == ("active", False, cancel_at)
+    assert found.entitled_until == min(cancel_at, PERIOD_END + timedelta(hours=72))
+
+
+def test_nothing_amounts_to_nothing() -> None:
+    assert standing([]) == Standing("canceled", None, None, None, False)
+    ended = standing([subscription(stripe_status="canceled", ended_at=NOW)])
+    assert ended == Standing("canceled", None, NOW, None, False)
+
+
+def test_several_subscriptions_entitle_as_long_as_the_longest() -> None:
+    old = subscription(stripe_status="canceled", ended_at=NOW)
+    yearly = subscription(id="sub_2", subscription_type="yearly", current_period_end=NOW + timedelta(days=365))
+    for both in ([old, yearly], [yearly, old], [SUBSCRIPTION, yearly], [yearly, SUBSCRIPTION]):
+        assert standing(both).subscription_type == "yearly"
+    assert standing([SUBSCRIPTION, yearly], suspended={"sub_2"}).subscription_type == "monthly"
+    assert standing([yearly], suspended={"sub_2"}).entitled_until is None
+    assert standing([yearly], suspended={"sub_2"}).status == "active"
+
+
+def test_of_two_living_subscriptions_the_newer_is_too_many() -> None:
+    newer = subscription(id="sub_2", created_at=NOW + timedelta(hours=1))
+    ended = subscription(id="sub_3", created_at=NOW - timedelta(hours=1), stripe_status="canceled")
+    assert superfluous([newer, SUBSCRIPTION, ended]) == [newer]
+    assert superfluous([newer, ended]) == []
+    assert superfluous([replace(newer, superfluous=True), SUBSCRIPTION]) == []
+    assert superfluous([newer], ended_at=NOW) == [newer]
+    assert superfluous([SUBSCRIPTION], ended_at=NOW + timedelta(hours=1)) == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "status"),
+    [
+        (("pending", 0, None), "pending"),
+        (("failed", 0, None), "failed"),
+        (("succeeded", 0, None), "succeeded"),
+        (("succeeded", 498, None), "succeeded"),
+        (("succeeded", 499, None), "refunded"),
+        (("succeeded", 0, "lost"), "refunded"),
+        (("succeeded", 0, "appeal_under_review"), "refunded"),
+        (("succeeded", 0, "won"), "succeeded"),
+        (("succeeded", 0, "prevented"), "succeeded"),
+        (("succeeded", 0, "needs_response"), "succeeded"),
+        (("succeeded", 0, "warning_needs_response"), "succeeded"),
+    ],
+)
+def test_status_follows_from_facts(facts: Any, status: str) -> None:
+    outcome, refunded, dispute = facts
+    assert payment_status(outcome, 499, refunded, dispute) == status
+
+
+@pytest.mark.parametrize(
+    ("dispute", "counts"),
+    [
+        (None, True),
+        ("warning_needs_response", True),
+        ("warning_under_review", True),
+        ("warning_closed", True),
+        ("needs_response", False),
+        ("under_review", False),
+        ("won", True),
+        ("prevented", True),
+    ],
+)
+def test_dispute_suspends_while_it_lasts(dispute: str | None, counts: bool) -> None:
+    assert replace(PAYMENT, dispute_status=dispute).counts is counts
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome"),
+    [
+        ({}, "succeeded"),
+        ({"status": "open", "is_paid": False}, "pending"),
+        ({"status": "complete", "is_paid": False}, "pending"),
+        ({"status": "complete", "is_paid": False, "has_failed": True}, "failed"),
+        ({"status": "expired", "is_paid": False}, "failed"),
+    ],
+)
+def test_sessions_outcome(changes: dict[str, Any], outcome: str) -> None:
+    assert session_outcome(replace(SESSION, **changes)) == outcome
+
+
+@pytest.mark.parametrize(
+    ("status", "attempts", "outcome"),
+    [
+        ("paid", 1, "succeeded"),
+        ("paid", 0, "succeeded"),
+        ("open", 0, "pending"),
+        ("open", 1, "failed"),
+        ("void", 0, "failed"),
+        ("uncollectible", 4, "failed"),
+    ],
+)
+def test_invoices_outcome(status: str, attempts: int, outcome: str) -> None:
+    invoice = StripeInvoice("in_1", "sub_1", status, attempts, 999, "eur", False, None, None, None, NOW)
+    assert invoice_outcome(invoice) == outcome
+
+
+@st.composite
+def payments_of_one_resume(draw: st.DrawFn) -> list[Payment]:
+    """Payments as they can stand beside each other: at most one of them grants."""
+    amount = draw(st.integers(0, 5))
+    reasons: st.SearchStrategy[RefundReason | None] = st.sampled_from([None, None, "duplicate"])
+    outcomes: list[Outcome] = ["pending", "succeeded", "failed"]
+    found = []
+    for number in range(amount):
+        outcome = draw(st.sampled_from(outcomes))
+        dispute = draw(st.sampled_from([None, None, "needs_response", "won", "lost"]))
+        refunded = draw(st.sampled_from([0, 0, 100, 499]))
+        status = payment_status(outcome, 499, refunded, dispute)
+        found.append(
+            replace(
+                PAYMENT,
+                id=number,
+                outcome=outcome,
+                amount_refunded=refunded,
+                dispute_status=dispute,
+                status=status,
+                refund_reason=draw(reasons),
+            )
+        )
+    granting = draw(st.none() | st.integers(0, amount - 1)) if amount else None
+    return [replace(each, grants=each.id == granting and each.refund_reason is None) for each in found]
+
+
+@given(payments_of_one_resume(), st.booleans(), st.randoms())
+def test_one_payment_counts_and_no_other_is_kept(payments: list[Payment], deleted: bool, chance: random.Random) -> None:
+    settlement = settle_resume(payments, deleted)
+    counting = {payment.id for payment in payments if payment.counts}
+    refunded = {payment.id for payment, _ in settlement.refunds}
+    kept = {settlement.granting.id} if settlement.granting else set()
+    assert kept | refunded == counting
+    assert not kept & refunded
+    assert {reason for _, reason in settlement.refunds} <= {"requested_by_customer" if deleted else "duplicate"}
+    already = {payment.id for payment in payments if payment.grants and payment.counts}
+    assert already <= kept
+    assert deleted or bool(kept) == bool(counting)
+    chance.shuffle(payments)
+    assert settle_resume(payments, deleted) == settlement
+
+
+def checkout(**changes: Any) -> Checkout:
+    begun = begin(uuid4(), 1, WISH, None, NOW)
+    return replace(begun, stripe_session_id="cs_1", **changes)
+
+
+def test_a_session_as_asked_for_fits() -> None:
+    assert misfit(checkout(), SESSION, livemode=False) is None
+    assert misfit(replace(checkout(), stripe_session_id=None), SESSION, livemode=False) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"id": "cs_2"}, "session"),
+        ({"mode": "subscription"}, "mode"),
+        ({"livemode": True}, "livemode"),
+        ({"amount_total": 1}, "amount"),
+        ({"amount_total": None}, "amount"),
+        ({"currency": "usd"}, "currency"),
+        ({"price_ids": ("price_cheap",)}, "prices"),
+        ({"price_ids": ("price_single", "price_single")}, "prices"),
+        ({"price_ids": ()}, "prices"),
+    ],
+)
+def test_any_other_session_does_not(changes: dict[str, Any], name: str) -> None:
+    found = misfit(checkout(), replace(SESSION, **changes), livemode=False)
+    assert found is not None
+    assert found.startswith(name)
+
+
+def test_a_checkout_serves_the_same_wish_only() -> None:
+    begun = checkout()
+    assert begun.serves(WISH, NOW)
+    assert not begun.serves(WISH, NOW + timedelta(minutes=30))
+    for changes in ({"resume_id": 2}, {"success_url": "http://localhost:3000/"}, {"cancel_url": ""}, {"price_id": "p"}):
+        assert not begun.serves(replace(WISH, **changes), NOW)
+
+
+def test_parameters_name_a_known_customer_or_ask_for_a_new_one() -> None:
+    known, unknown = (begin(uuid4(), 1, WISH, customer, NOW).parameters for customer in ("cus_1", None))
+    assert (known["customer"], "customer_creation" in known) == ("cus_1", False)
+    assert ("customer" in unknown, unknown["customer_creation"]) == (False, "always")
+    monthly = begin(uuid4(), 1, replace(WISH, payment_type="monthly", resume_id=None), None, NOW).parameters
+    assert "customer_creation" not in monthly
+    assert monthly["subscription_data"]["metadata"] == monthly["metadata"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "step"),
+    [
+        ({}, "subscription_update_confirm"),
+        ({"price_id": "price_yearly"}, None),
+        ({"cancel_at": NOW}, None),
+        ({"stripe_status": "trialing"}, "subscription_update_confirm"),
+        ({"stripe_status": "past_due"}, "payment_method_update"),
+        ({"stripe_status": "unpaid"}, "payment_method_update"),
+        ({"stripe_status": "paused"}, None),
+    ],
+)
+def test_the_portal_s_step(changes: dict[str, Any], step: str | None) -> None:
+    wish = replace(WISH, payment_type="yearly", resume_id=None, price_id="price_yearly")
+    found = flow(subscription(**changes), wish)
+    assert (found and found["type"]) == step
+
+
+def test_default_ports_are_the_same_origin() -> None:
+    assert is_allowed("https://example.com:443/x", ["https://example.com"])
+    assert is_allowed("https://EXAMPLE.com/x", ["https://example.com/"])
+    assert not is_allowed("https://example.com:444/x", ["https://example.com"])
+    assert not is_allowed("https://example.com/x", [])

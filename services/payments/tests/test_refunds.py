@@ -1,0 +1,141 @@
+"""Money that goes back: refunds and disputes of a resume's payment."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+from cv_common.testing.serving import eventually
+from stripe import Charge, PaymentIntent
+
+from services.payments.tests.shop import Shop, event
+
+
+class Bought:
+    """A resume that somebody has paid."""
+
+    def __init__(self, shop: Shop) -> None:
+        self.shop = shop
+        self.headers = shop.user()
+        self.resume_id = shop.resume()
+        self.page = ""
+
+    async def pay(self) -> None:
+        self.page = await self.shop.single(self.headers, self.resume_id)
+        await self.shop.press(self.page)
+
+    @property
+    def charge(self) -> Charge:
+        intent = self.shop.session_at(self.page).payment_intent
+        assert isinstance(intent, PaymentIntent)
+        assert isinstance(intent.latest_charge, Charge)
+        return intent.latest_charge
+
+    async def has(self, status: str, *told: bool) -> None:
+        """Wait until the payment has this status and the others were told so much."""
+
+        async def is_so() -> bool:
+            [payment] = await self.shop.mine("", self.headers)
+            return bool(payment["status"] == status)
+
+        await eventually(is_so)
+        await eventually(lambda: self.shop.paid(self.resume_id) == list(told))
+
+
+@pytest.fixture
+async def bought(shop: Shop) -> Bought:
+    it = Bought(shop)
+    await it.pay()
+    await it.has("succeeded", True)
+    return it
+
+
+async def test_full_refund_takes_the_resume_back(bought: Bought) -> None:
+    await bought.shop.control("refund", charge=bought.charge.id)
+    await bought.has("refunded", True, False)
+    await bought.pay()
+    await eventually(lambda: bought.shop.paid(bought.resume_id) == [True, False, True])
+
+
+async def test_partial_refund_leaves_it(bought: Bought) -> None:
+    await bought.shop.control("refund", charge=bought.charge.id, amount=100)
+
+    async def is_so() -> bool:
+        [payment] = await bought.shop.mine("", bought.headers)
+        return (payment["status"], payment["amount_refunded"]) == ("succeeded", "1.00")
+
+    await eventually(is_so)
+    assert bought.shop.paid(bought.resume_id) == [True]
+    await bought.shop.control("refund", charge=bought.charge.id)
+    await bought.has("refunded", True, False)
+
+
+async def test_failed_refund_gives_the_resume_again(bought: Bought) -> None:
+    refund = await bought.shop.control("refund", charge=bought.charge.id)
+    await bought.has("refunded", True, False)
+    await bought.shop.control("fail-refund", refund=refund["id"])
+    await bought.has("succeeded", True, False, True)
+
+
+async def test_inquiry_moves_nothing(bought: Bought) -> None:
+    dispute = await bought.shop.control("dispute", charge=bought.charge.id, status="warning_needs_response")
+    await bought.shop.control("move-dispute", dispute=dispute["id"], status="warning_closed")
+    await bought.has("succeeded", True)
+
+
+@pytest.mark.parametrize(("end", "status", "told"), [("won", "succeeded", [True]), ("lost", "refunded", [])])
+async def test_dispute_suspends_until_it_ends(bought: Bought, end: str, status: str, told: list[bool]) -> None:
+    dispute = await bought.shop.control("dispute", charge=bought.charge.id)
+    await bought.has("succeeded", True, False)
+    await bought.shop.control("move-dispute", dispute=dispute["id"], status="under_review")
+    await bought.shop.control("move-dispute", dispute=dispute["id"], status=end)
+    await bought.has(status, True, False, *told)
+
+
+async def refund(bought: Bought) -> dict[str, str]:
+    await bought.shop.control("refund", charge=bought.charge.id)
+    return {"charge.refunded": bought.charge.id}
+
+
+async def refund_seen_as_refund(bought: Bought) -> dict[str, str]:
+    made = await bought.shop.control("refund", charge=bought.charge.id)
+    return {"refund.updated": made["id"]}
+
+
+async def dispute(bought: Bought) -> dict[str, str]:
+    made = await bought.shop.control("dispute", charge=bought.charge.id)
+    await bought.shop.control("move-dispute", dispute=made["id"], status="lost")
+    return {"charge.dispute.closed": made["id"]}
+
+
+@pytest.mark.parametrize("undo", [refund, refund_seen_as_refund, dispute])
+async def test_undone_before_anybody_told_of_the_payment(
+    shop: Shop, undo: Callable[[Bought], Awaitable[dict[str, str]]]
+) -> None:
+    """The event of the refund comes first: what it undoes is looked up."""
+    bought = Bought(shop)
+    await shop.control("delivery", drop=["*"])
+    await bought.pay()
+    [(kind, object_id)] = (await undo(bought)).items()
+    assert (await shop.deliver(event(kind, object_id))).status_code == 200
+    await bought.has("refunded")
+    await shop.deliver(event("checkout.session.completed", shop.session_at(bought.page).id))
+    await bought.has("refunded")
+
+
+async def test_charge_of_something_else_is_ignored(shop: Shop) -> None:
+    session = shop.stripe.v1.checkout.sessions.create(
+        {
+            "mode": "payment",
+            "line_items": [
+                {"quantity": 1, "price_data": {"currency": "eur", "unit_amount": 100, "product_data": {"name": "x"}}}
+            ],
+            "success_url": "https://example.com/",
+        }
+    )
+    assert session.url is not None
+    await shop.press(session.url)
+    intent = shop.session_at(session.url).payment_intent
+    assert isinstance(intent, PaymentIntent)
+    assert isinstance(intent.latest_charge, Charge)
+    told = event("charge.refunded", intent.latest_charge.id)
+    assert (await shop.deliver(told)).status_code == 200
+    assert shop.stored(told["id"])["outcome"] == "ignored"
