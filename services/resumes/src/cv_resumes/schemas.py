@@ -101,11 +101,10 @@ class _FreeEntry(RequestBody):
 
     model_config = ConfigDict(extra="allow")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _keepable(cls, value: Any) -> Any:
-        check_json(value)
-        return value
+    @model_validator(mode="after")
+    def _further_keys_are_keepable(self) -> Self:
+        check_json(self.model_extra)
+        return self
 
 
 class Language(_FreeEntry):
