@@ -91,7 +91,9 @@ async def test_options_that_is_no_preflight_is_the_services(gateway: RunningGate
     assert services["resumes"].received[0].method == "OPTIONS"
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://cv.example", "https://cv.example:444"])
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://cv.example", "https://cv.example:444", "http://127.0.0.1:1"]
+)
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 async def test_a_write_with_the_cookie_from_a_strange_page_is_refused(
     gateway: RunningGateway, services: Fakes, method: str, origin: str
@@ -122,8 +124,9 @@ async def test_a_browser_that_hides_the_origin_of_a_strange_page_is_refused(gate
 
 async def test_writes_of_our_pages_of_no_page_and_reads_pass(gateway: RunningGateway) -> None:
     session = cookie(signed(SESSION_ID))
-    own = f"http://localhost:{gateway.port}"
-    for origin in ({"Origin": FRONTEND}, {"Origin": own}, {}):
+    public = {"Origin": f"http://localhost:{gateway.port}"}
+    same_host = {"Origin": f"http://127.0.0.1:{gateway.port}"}
+    for origin in ({"Origin": FRONTEND}, public, same_host, {}):
         assert (await gateway.client.post("/api/resumes/", headers={**session, **origin})).status_code == 200
     strange = {"Origin": "https://evil.example"}
     assert (await gateway.client.get("/api/resumes/", headers={**session, **strange})).status_code == 200

@@ -48,6 +48,28 @@ async def test_what_is_not_http_reaches_nobody(gateway: RunningGateway, services
     assert not services["resumes"].received
 
 
+@pytest.mark.parametrize("where", ["Idempotency-Key: {}", "Cookie: a={}", "X-Nobody-Reads-This: {}"])
+async def test_a_head_that_is_a_load_in_itself_reaches_nobody(
+    gateway: RunningGateway, services: Fakes, where: str
+) -> None:
+    answer = await gateway.raw(request("Host: a", where.format("x" * 40_000), method="GET"))
+
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert not services["resumes"].received
+
+
+async def test_a_client_that_waits_for_leave_to_send_gets_it(gateway: RunningGateway, services: Fakes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(request("Host: a", "Content-Length: 5", "Expect: 100-continue"))
+    async with asyncio.timeout(10):
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100 ")
+        writer.write(b"hello")
+        assert b"HTTP/1.1 200 " in await reader.read()
+    writer.close()
+
+    assert services["resumes"].received[0].body == b"hello"
+
+
 async def test_length_and_chunks_together_are_one_request_and_the_connection_ends(
     gateway: RunningGateway, services: Fakes
 ) -> None:

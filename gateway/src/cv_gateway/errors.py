@@ -65,6 +65,13 @@ class BodyTooSlow(Detailed):
     default_detail = "The request body arrived too slowly."
 
 
+class HeadersTooLarge(Detailed):
+    """431."""
+
+    status = 431
+    default_detail = "The request headers are too large."
+
+
 class TimedOut(Detailed):
     """504: the service is there and did not answer in time."""
 

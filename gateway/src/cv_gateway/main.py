@@ -78,7 +78,7 @@ class Gateway:
             return Detailed.status
 
     async def _answer(self, request: Request) -> int:
-        request.check_host()
+        request.check_head()
         if request.method not in METHODS:
             raise MethodNotAllowed(request.method, ", ".join(sorted(METHODS)))
         preflight = self._origins.preflight(request)

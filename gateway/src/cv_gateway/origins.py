@@ -43,10 +43,11 @@ class Origins:
         if request.method in _READ_ONLY:
             return
         origin = request.headers.get(b"origin")
-        if origin is not None and origin not in self._allowed:
+        if origin is None:
+            if request.headers.get(b"sec-fetch-site") == b"cross-site":
+                raise RefusedOrigin("null")
+        elif origin not in self._allowed and origin.partition(b"://")[2] != request.headers[b"host"]:
             raise RefusedOrigin(origin.decode("latin-1"))
-        if origin is None and request.headers.get(b"sec-fetch-site") == b"cross-site":
-            raise RefusedOrigin("null")
 
 
 def _allowed_headers(origin: bytes) -> Headers:

@@ -47,8 +47,6 @@ _KEPT_BACK = frozenset(
 
 _AT_ONCE = 64 * 1024
 """Bytes up to which an answer is read before it is begun: a service that breaks off is then a clean 503."""
-_CHUNK_TAKEN_WITHIN = 60
-"""Seconds that a client may take for one chunk of a long answer."""
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +120,7 @@ class Proxy:
             await request.send({"type": "http.response.body", "body": body})
         else:
             await request.send(start)
-            await _stream(request, response)
+            await _stream(request, response, self._settings.client_timeout)
         return response.status
 
     def _cookie(self, route: Route, visitor: Visitor, response: ClientResponse) -> bytes | None:
@@ -154,7 +152,7 @@ async def _whole(response: ClientResponse) -> bytes:
         raise Unavailable from None
 
 
-async def _stream(request: Request, response: ClientResponse) -> None:
+async def _stream(request: Request, response: ClientResponse, patience: float) -> None:
     """Send a long body on, chunk by chunk, at the client's pace.
 
     It has begun, so that what goes wrong can only be said by not ending it: the connection is closed short of the
@@ -165,7 +163,7 @@ async def _stream(request: Request, response: ClientResponse) -> None:
         async for chunk in response.content.iter_any():
             if gone.done():
                 return
-            async with asyncio.timeout(_CHUNK_TAKEN_WITHIN):
+            async with asyncio.timeout(patience):
                 await request.send({"type": "http.response.body", "body": chunk, "more_body": True})
         await request.send({"type": "http.response.body", "body": b""})
     except (TimeoutError, aiohttp.ClientError, OSError) as error:

@@ -6,6 +6,7 @@ from typing import Any
 
 from cv_common.errors import BadRequest
 
+from cv_gateway.errors import HeadersTooLarge
 from cv_gateway.routing import Route
 
 Scope = MutableMapping[str, Any]
@@ -14,11 +15,14 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
+_LONGEST_HEAD = 32 * 1024
+"""Bytes of header values, query and path: room for the cookies of a whole domain, not for filling buffers."""
+
 
 class Request:
     """Method, path and headers of one request, and the id it is followed by through every hop."""
 
-    __slots__ = ("headers", "id", "method", "path", "peer", "query", "receive", "route", "send", "unread")
+    __slots__ = ("headers", "id", "method", "path", "query", "receive", "route", "send", "unread")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.id = os.urandom(16).hex()
@@ -26,7 +30,6 @@ class Request:
         # As sent, not decoded: what is routed here must be what the service routes, byte for byte.
         self.path: str = scope["raw_path"].decode("latin-1")
         self.query: bytes = scope["query_string"]
-        self.peer: str = (scope.get("client") or ("",))[0]
         self.headers = _joined(scope["headers"])
         self.receive = receive
         self.send = send
@@ -35,11 +38,16 @@ class Request:
         self.route: Route | None = None
         """Where it goes, once that is known."""
 
-    def check_host(self) -> None:
-        """Raise BadRequest unless exactly one Host came: two mean that somebody on the way was to be fooled."""
+    def check_head(self) -> None:
+        """Raise BadRequest unless exactly one Host came, HeadersTooLarge if the head is a load in itself.
+
+        Two Hosts mean that somebody on the way was to be fooled.
+        """
         host = self.headers.get(b"host", b"")
         if not host or b"," in host:
             raise BadRequest("Exactly one Host header is required.")
+        if sum(map(len, self.headers.values())) + len(self.path) + len(self.query) > _LONGEST_HEAD:
+            raise HeadersTooLarge
 
     def close(self) -> None:
         """Let go of the connection.

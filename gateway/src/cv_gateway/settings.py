@@ -1,6 +1,5 @@
 """Every environment variable of the gateway, typed, read once."""
 
-from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -32,8 +31,6 @@ class Settings(ServiceSettings):
 
     cors_allowed_origins: tuple[str, ...] = ()
     """Origins of frontends, such as `https://cv.example`; the public URL's own origin is always one."""
-    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
-    """Networks of the ingress: only from there is `X-Forwarded-For` believed."""
 
     ops_host: str = "127.0.0.1"
     ops_port: int | None = None
@@ -47,6 +44,9 @@ class Settings(ServiceSettings):
     """Seconds that a request's body may take whatever its size, before `body_rate` counts."""
     body_rate: int = 16 * 1024
     """Bytes a second that a body must keep up with after its grace."""
+
+    client_timeout: float = 60
+    """Seconds that a client may take for one piece of a long answer."""
 
     connect_timeout: float = 1
     read_timeout: float = 10

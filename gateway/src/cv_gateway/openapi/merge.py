@@ -44,7 +44,7 @@ def merge(documents: dict[str, Json], base_url: str) -> Json:
         "openapi": "3.1.0",
         "info": _INFO,
         "servers": [{"url": base_url}],
-        "tags": [{"name": service} for service in cleaned],
+        "tags": [{"name": service} for service, document in cleaned.items() if document.get("paths")],
         "paths": {},
         "components": {"securitySchemes": dict(_SECURITY_SCHEMES)},
     }
