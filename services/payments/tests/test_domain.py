@@ -43,6 +43,7 @@ SUBSCRIPTION = Subscription(
     past_due_since=None,
     superfluous=False,
     created_at=NOW,
+    known_since=NOW,
     updated_at=NOW,
 )
 PAYMENT = Payment(
@@ -143,6 +144,8 @@ def test_of_two_living_subscriptions_the_newer_is_too_many() -> None:
     ended = subscription(id="sub_3", created_at=NOW - timedelta(hours=1), stripe_status="canceled")
     assert superfluous([newer, SUBSCRIPTION, ended]) == [newer]
     assert superfluous([newer, ended]) == []
+    heard_of_later = subscription(id="sub_0", known_since=NOW + timedelta(milliseconds=1))
+    assert superfluous([heard_of_later, SUBSCRIPTION]) == [heard_of_later]
     assert superfluous([replace(newer, superfluous=True), SUBSCRIPTION]) == []
     assert superfluous([newer], ended_at=NOW) == [newer]
     assert superfluous([SUBSCRIPTION], ended_at=NOW + timedelta(hours=1)) == []

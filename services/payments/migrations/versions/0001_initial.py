@@ -137,6 +137,7 @@ def upgrade() -> None:
         sa.Column("past_due_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("superfluous", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("known_since", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.ForeignKeyConstraint(["checkout_id"], ["checkouts.id"]),
         sa.ForeignKeyConstraint(["owner_id"], ["owners.id"]),

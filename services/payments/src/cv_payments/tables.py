@@ -111,6 +111,7 @@ subscriptions = Table(
     _moment("past_due_since"),
     Column("superfluous", Boolean, nullable=False, server_default=false()),
     _moment("created_at", nullable=False),
+    _moment_of_insert("known_since"),
     _moment_of_insert("updated_at"),
 )
 

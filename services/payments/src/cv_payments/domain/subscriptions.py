@@ -56,6 +56,8 @@ class Subscription:
     superfluous: bool
     """It came while another of the same owner lived; we cancel and refund it."""
     created_at: datetime
+    """At Stripe, in whole seconds."""
+    known_since: datetime
     updated_at: datetime
 
     @property
@@ -113,14 +115,21 @@ def _access(subscription: Subscription, suspended: Collection[str]) -> datetime 
     return None if subscription.id in suspended else subscription.entitled_until
 
 
-def _rank(rated: tuple[datetime | None, Subscription]) -> tuple[float, bool, datetime, str]:
+def _rank(rated: tuple[datetime | None, Subscription]) -> tuple[float, bool, datetime, datetime]:
     access, subscription = rated
-    return access.timestamp() if access else 0.0, subscription.is_live, subscription.created_at, subscription.id
+    return (
+        access.timestamp() if access else 0.0,
+        subscription.is_live,
+        subscription.created_at,
+        subscription.known_since,
+    )
 
 
 def superfluous(subscriptions: Sequence[Subscription], ended_at: datetime | None = None) -> list[Subscription]:
     """Of several that live at once, all but the oldest; and any begun after their owner `ended_at`."""
-    live = sorted((each for each in subscriptions if each.is_live), key=lambda each: (each.created_at, each.id))
+    live = sorted(
+        (each for each in subscriptions if each.is_live), key=lambda each: (each.created_at, each.known_since)
+    )
     late = [each for each in live if ended_at is not None and each.created_at > ended_at]
     in_time = [each for each in live if each not in late]
     return in_time[1:] + late

@@ -29,7 +29,7 @@ _GET = Statement(select(subscriptions).where(_BY_ID))
 _OF_OWNER = Statement(
     select(subscriptions)
     .where(subscriptions.c.owner_id == bindparam("owner_id"))
-    .order_by(subscriptions.c.created_at, subscriptions.c.id)
+    .order_by(subscriptions.c.created_at, subscriptions.c.known_since)
 )
 _SUPERFLUOUS = Statement(update(subscriptions).where(_BY_ID).values(superfluous=True))
 _MOVE = Statement(
