@@ -636,6 +636,14 @@ async def test_files_that_are_not_of_a_cv_are_never_opened(
     assert told(body, told_of) == [(None, "It is left out: a CV has no place for what it holds.")]
 
 
+@pytest.mark.parametrize("name", [name for name in OTHERS if name.endswith(".csv")])
+async def test_what_they_hold_does_not_come_along_even_if_it_looks_like_a_cv(
+    resumes: httpx.AsyncClient, user: dict[str, str], name: str
+) -> None:
+    body = await imported(resumes, user, {"Profile.csv": EXPORT["Profile.csv"], name: "Name\nSomebody else\n"})
+    assert body["skills"] == []
+
+
 def damaged(content: bytes, name: str) -> bytes:
     """An archive with one file's compressed bytes overwritten."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
