@@ -122,11 +122,10 @@ _ADD_TOKEN = Statement(
     )
 )
 _TOKEN = refresh_tokens.c.id == bindparam("token_id", type_=refresh_tokens.c.id.type)
-_LIVE = refresh_tokens.c.expires_at > func.now()
 _TOKEN_OWNER = Statement(
-    select(users.c.id, users.c.email).join(refresh_tokens, refresh_tokens.c.user_id == users.c.id).where(_TOKEN, _LIVE)
+    select(users.c.id, users.c.email).join(refresh_tokens, refresh_tokens.c.user_id == users.c.id).where(_TOKEN)
 )
-_END_TOKEN = Statement(delete(refresh_tokens).where(_TOKEN, _LIVE))
+_END_TOKEN = Statement(delete(refresh_tokens).where(_TOKEN))
 _END_TOKENS = Statement(delete(refresh_tokens).where(refresh_tokens.c.user_id == _USER_ID))
 _PURGE_TOKENS = Statement(delete(refresh_tokens).where(refresh_tokens.c.expires_at <= func.now()))
 
@@ -140,7 +139,7 @@ async def add_token(tx: Transaction, token_id: UUID, user_id: int, password_hash
 
 
 async def token_owner(tx: Transaction, token_id: UUID) -> Row | None:
-    """The `id` and `email` of whose refresh token this is, if it has neither ended nor expired."""
+    """The `id` and `email` of whose refresh token this is, if it has not ended."""
     return await tx.one(_TOKEN_OWNER, token_id=token_id)
 
 
