@@ -19,7 +19,11 @@ class _Settings(BaseSettings):
     """How all settings are read. The groups below share it: with several bases, the last one's configuration wins."""
 
     model_config = SettingsConfigDict(
-        secrets_dir=_secrets_dir(), env_ignore_empty=True, extra="ignore", frozen=True, case_sensitive=False
+        secrets_dir=_secrets_dir(),
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,  # an input may be a secret
     )
 
 
