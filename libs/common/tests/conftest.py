@@ -1,12 +1,24 @@
 """A service of the tests' own: its tables, its database, and the people on its bus."""
 
+import asyncio
 import secrets
-from collections.abc import Callable
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import pytest
+from cv_common.app import Part
+from cv_common.bus import Bus
 from cv_common.inbox import inbox_table
 from cv_common.outbox import outbox_table
+from cv_common.testing.nats import USERS, Nats, new_password
+from cv_common.testing.ports import free_port
 from cv_common.testing.postgres import Postgres
+from cv_common.testing.processes import Keeper, running
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.api import RawStreamMsg
 from sqlalchemy import BigInteger, Column, DateTime, Integer, MetaData, Table, Text, create_engine
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.pool import NullPool
@@ -43,3 +55,68 @@ def new_database(postgres: Postgres) -> str:
     engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"), poolclass=NullPool)
     metadata.create_all(engine)
     return url
+
+
+class Broker:
+    """A NATS server of a test's own, with an operator who may do what no service may."""
+
+    def __init__(self, server: Nats, keeper: Keeper, folder: Path) -> None:
+        self.server, self._keeper, self._folder = server, keeper, folder
+
+    def bus(self, service: str, *, publishes: bool = False) -> Bus:
+        login = self.server.environment(service)
+        return Bus(login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service=service, publishes=publishes)
+
+    @asynccontextmanager
+    async def operator(self) -> AsyncIterator[JetStreamContext]:
+        client = Client()
+        await client.connect(self.server.url, user="operator", password="operator")
+        yield client.jetstream()
+        await client.close()
+
+    async def messages(self, stream: str) -> list[RawStreamMsg]:
+        """All that a stream holds."""
+        async with self.operator() as jetstream:
+            state = (await jetstream.stream_info(stream)).state
+            last = state.last_seq if state.messages else 0
+            return [await jetstream.get_msg(stream, sequence) for sequence in range(max(state.first_seq, 1), last + 1)]
+
+    async def stop(self) -> None:
+        await asyncio.to_thread(self._keeper.stop)
+
+    async def start(self) -> None:
+        self._keeper.start()
+        await asyncio.to_thread(self._keeper.wait_ready)
+
+    async def crash(self) -> None:
+        """What kill -9 does; it comes back."""
+        self._keeper.kill()
+        await self.stop()
+        await self.start()
+
+    async def lose_everything(self) -> None:
+        """It comes back with an empty disk."""
+        await self.stop()
+        shutil.rmtree(self._folder)
+        self._folder.mkdir()
+        await self.start()
+
+
+@pytest.fixture
+def broker(tmp_path: Path, pytestconfig: pytest.Config) -> Iterator[Broker]:
+    ours = (pytestconfig.rootpath / "deploy/nats/nats-server.conf").read_text()
+    config = tmp_path / "nats-server.conf"
+    config.write_text(ours.replace("users: [", "users: [ {user: operator, password: operator}", 1))
+    server = Nats(config, tmp_path / "nats", free_port(), free_port(), {user: new_password() for user in USERS})
+    with running(server.program()) as keeper:
+        yield Broker(server, keeper, tmp_path / "nats")
+
+
+@asynccontextmanager
+async def parts_running(*parts: Part) -> AsyncIterator[None]:
+    """Parts of a service, started in order and stopped in reverse, as the app does it."""
+    async with AsyncExitStack() as stack:
+        for part in parts:
+            await part.start()
+            stack.push_async_callback(part.stop)
+        yield

@@ -140,14 +140,15 @@ async def system(
     database_url = service_database("payments")
     async with AsyncExitStack() as stack:
         at_resumes = await stack.enter_async_context(serving(lambda: neighbour(resumes), {}))
-        settings = environment(DATABASE_URL=database_url, RESUMES_URL=str(at_resumes.base_url))
+        resumes_url = str(at_resumes.base_url)
+        settings = environment(DATABASE_URL=database_url, RESUMES_URL=resumes_url)
         await asyncio.to_thread(set_up_stripe, settings)
         payments = await stack.enter_async_context(serving(app, settings))
         door[0].payments = payments
         neighbours = await stack.enter_async_context(neighbours_on_the_bus(nats_server, told))
         sandbox = await stack.enter_async_context(httpx.AsyncClient(base_url=sandbox_url, timeout=30))
         client = stripe.StripeClient(API_KEY, base_addresses={"api": sandbox_url})
-        yield Shop(payments, sandbox, client, identity_keys, database_url, neighbours, resumes, told)
+        yield Shop(payments, sandbox, client, identity_keys, database_url, resumes_url, neighbours, resumes, told)
         door[0].payments = None
 
 

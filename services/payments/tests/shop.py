@@ -34,6 +34,7 @@ class Shop:
     stripe: StripeClient
     keys: IdentityKeys
     database_url: str
+    resumes_url: str
     neighbours: dict[str, Bus]
     resumes: set[int]
     told: list[Event]
@@ -67,10 +68,12 @@ class Shop:
     async def post(self, path: str, body: Any, headers: dict[str, str]) -> httpx.Response:
         return await self.payments.post(path, json=body, headers=headers)
 
-    async def checkout(self, headers: dict[str, str], **body: Any) -> httpx.Response:
+    async def checkout(
+        self, headers: dict[str, str], to: httpx.AsyncClient | None = None, **body: Any
+    ) -> httpx.Response:
         """Ask for a checkout, with the ordinary addresses unless others are given."""
         wanted = {"success_url": SUCCESS, "cancel_url": CANCEL, **body}
-        return await self.post("/api/payments/create-checkout/", wanted, headers)
+        return await (to or self.payments).post("/api/payments/create-checkout/", json=wanted, headers=headers)
 
     async def page(self, headers: dict[str, str], **body: Any) -> str:
         """The address of the page to pay at."""
@@ -174,17 +177,21 @@ class Shop:
         with psycopg.connect(self.database_url, row_factory=dict_row) as connection:
             return connection.execute(query.encode(), parameters).fetchone() or {}
 
-    async def deliver(self, body: dict[str, Any] | bytes, **signing: Any) -> httpx.Response:
+    async def deliver(
+        self, body: dict[str, Any] | bytes, to: httpx.AsyncClient | None = None, **signing: Any
+    ) -> httpx.Response:
         """A webhook, signed as Stripe signs."""
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return await self.deliver_raw(raw, signed(raw, **signing))
+        return await self.deliver_raw(raw, signed(raw, **signing), to)
 
-    async def deliver_raw(self, raw: bytes, signature: str | None) -> httpx.Response:
+    async def deliver_raw(
+        self, raw: bytes, signature: str | None, to: httpx.AsyncClient | None = None
+    ) -> httpx.Response:
         """A webhook with any signature, or none."""
         headers = [(name.encode(), value.encode()) for name, value in self.stranger().items()]
         if signature is not None:
             headers.append((b"Stripe-Signature", signature.encode()))
-        return await self.payments.post("/api/payments/webhook/", content=raw, headers=headers)
+        return await (to or self.payments).post("/api/payments/webhook/", content=raw, headers=headers)
 
 
 def signed(raw: bytes, secret: str = SECRETS[0], age: float = 0) -> str:

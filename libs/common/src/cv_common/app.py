@@ -72,7 +72,7 @@ def create_app(
     app.state.context = context
     for router in (_operations_router(parts), *routers):
         app.router.routes.extend(router.routes)  # include_router() would match every request twice
-    openapi.install(app)
+    openapi.install(app, users_only)
     return Frame(app, Verifier(service, settings.identity_public_keys), users_only)
 
 

@@ -50,14 +50,16 @@ class Bus:
         self.service = service
         self._publishes = publishes
         self._client = Client()
-        self._connecting: asyncio.Task[None] | None = None
+        self._keeping: asyncio.Task[None] | None = None
+        self._streams_in_doubt = asyncio.Event()
         self._dead_letters = 0
 
     async def start(self) -> None:
         """Connect in the background, so that a service starts while the broker is away."""
-        self._connecting = asyncio.create_task(self._connect(), name="bus connect")
+        self._keeping = asyncio.create_task(self._keep_streams(), name="bus streams")
 
-    async def _connect(self) -> None:
+    async def _keep_streams(self) -> None:
+        """Connect, and see to it that the streams are there: also after the broker lost its disk."""
         await self._client.connect(
             [self._url],
             user=self._user,
@@ -68,16 +70,22 @@ class Bus:
             reconnect_time_wait=1,
             ping_interval=10,
             error_cb=self._on_error,
+            reconnected_cb=self._on_reconnect,
         )
         while True:
+            self._streams_in_doubt.clear()
             try:
                 if self._publishes:
                     await self._declare(self.service.upper(), f"{self.service}.>")
                 await self._declare(DEAD_STREAM, "dead.>")
-                return
             except (nats.errors.Error, TimeoutError) as error:
                 log.warning("a stream could not be declared yet", extra={"error": str(error)})
                 await asyncio.sleep(1)
+            else:
+                await self._streams_in_doubt.wait()
+
+    async def _on_reconnect(self) -> None:
+        self._streams_in_doubt.set()
 
     async def _on_error(self, error: Exception) -> None:
         """A denied publish, among others, is told nowhere else."""
@@ -98,7 +106,7 @@ class Bus:
             await self.jetstream.add_stream(config)
 
     async def stop(self) -> None:
-        await tasks.end(self._connecting)
+        await tasks.end(self._keeping)
         with suppress(nats.errors.Error):
             await self._client.close()
 
@@ -124,6 +132,8 @@ class Bus:
         try:
             await self.jetstream.publish(subject, payload, timeout=5, headers=headers)
         except (nats.errors.Error, TimeoutError) as error:
+            if isinstance(error, nats.js.errors.NoStreamResponseError):
+                self._streams_in_doubt.set()
             raise BusDown(str(error) or type(error).__name__) from error
 
 

@@ -1,5 +1,6 @@
 """OpenAPI as the contract has it: bodies documented though read by our own reader, and no 422 anywhere."""
 
+from collections.abc import Collection
 from typing import Any
 
 from fastapi import FastAPI
@@ -7,6 +8,12 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
+
+from cv_common.openapi_errors import add_errors
+
+_TOKEN: dict[str, list[str]] = {"accessToken": []}
+_SESSION: dict[str, list[str]] = {"session": []}
+"""How callers say who they are; the gateway describes both schemes."""
 
 BODY_MEDIA_TYPES = ("application/json", "multipart/form-data", "application/x-www-form-urlencoded")
 
@@ -35,18 +42,18 @@ def documented_parameters(query: tuple[str, ...] = (), headers: tuple[str, ...] 
     return {"parameters": numbers + texts} if numbers or texts else {}
 
 
-def install(app: FastAPI) -> None:
-    """Make `app.openapi()` give the finished document."""
+def install(app: FastAPI, users_only: Collection[str] = ()) -> None:
+    """Make `app.openapi()` give the finished document; the paths of `users_only` need an access token."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _document(app)
+            app.openapi_schema = _document(app, users_only)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to replace the document
 
 
-def _document(app: FastAPI) -> dict[str, Any]:
+def _document(app: FastAPI, users_only: Collection[str]) -> dict[str, Any]:
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
@@ -58,6 +65,10 @@ def _document(app: FastAPI) -> dict[str, Any]:
         ref_template="#/components/schemas/{model}",
     )
     schemas.update(definitions.get("$defs", {}))
+    for path, operations in document.get("paths", {}).items():
+        for operation in operations.values():
+            operation["security"] = [_TOKEN] if path in users_only else [_TOKEN, _SESSION, {}]
+    add_errors(document)
     return document
 
 

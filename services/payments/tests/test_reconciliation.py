@@ -1,0 +1,60 @@
+"""What Stripe never told us is found out."""
+
+from collections.abc import Callable
+
+from cv_common.testing.serving import eventually, serving
+from cv_payments.main import app
+
+from services.payments.tests.shop import Shop
+
+Environment = Callable[..., dict[str, str]]
+
+
+async def reconciled(shop: Shop, environment: Environment, done: Callable[[], object]) -> None:
+    """Start another process of the service, which reconciles as it starts, until `done`."""
+    settings = environment(DATABASE_URL=shop.database_url, RESUMES_URL=shop.resumes_url)
+    async with serving(app, settings):
+        await eventually(done)
+
+
+async def test_undelivered_events_are_fetched(shop: Shop, environment: Environment) -> None:
+    resume_id = shop.resume()
+    page = await shop.single(shop.user(), resume_id)
+    await shop.control("delivery", drop=["*"])
+    await shop.press(page)
+    await reconciled(shop, environment, lambda: shop.paid(resume_id) == [True])
+
+
+async def test_page_that_ended_unheard_is_a_failed_payment(shop: Shop, environment: Environment) -> None:
+    user = shop.user()
+    page = await shop.single(user, shop.resume())
+    await shop.control("delivery", drop=["*"])
+    await shop.control("expire", session=shop.session_at(page).id)
+    shop.row("update checkouts set expires_at = now() - interval '1 minute' where url = %s returning id", page)
+    await reconciled(shop, environment, lambda: shop.payment_of(page)["status"] == "failed")
+
+
+async def test_attempt_that_never_reached_stripe_is_given_up(shop: Shop, environment: Environment) -> None:
+    user, resume_id = shop.user(), shop.resume()
+    await shop.control("fault", path="/v1/checkout/sessions", times=5, status=429)
+    assert (await shop.checkout(user, payment_type="single", resume_id=resume_id)).status_code == 503
+    shop.row("update checkouts set expires_at = now() where resume_id = %s returning id", resume_id)
+    query = "select status from payments where resume_id = %s"
+    await reconciled(shop, environment, lambda: shop.row(query, resume_id)["status"] == "failed")
+
+
+async def test_period_that_is_over_is_looked_at(shop: Shop, environment: Environment) -> None:
+    user_id = shop.number()
+    user = shop.keys.user("payments", user_id)
+    subscription = await shop.subscribe(user)
+    await eventually(lambda: shop.standing(user_id=user_id) is not None)
+    await shop.control("delivery", drop=["*"])
+    await shop.control("cancel", subscription=subscription.id)
+    overdue = "update subscriptions set current_period_end = now() - interval '1 hour' where id = %s returning id"
+    shop.row(overdue, subscription.id)
+
+    def is_told() -> bool:
+        told = shop.standing(user_id=user_id)
+        return told is not None and told.status == "canceled"
+
+    await reconciled(shop, environment, is_told)

@@ -1,0 +1,253 @@
+"""Whatever happens between Stripe and us: every order, duplicates, a thousand at once, processes that die."""
+
+import asyncio
+import os
+import random
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from cv_common.testing.ports import free_port
+from cv_common.testing.postgres import Postgres
+from cv_common.testing.processes import answers
+from cv_common.testing.serving import eventually
+
+from services.payments.tests.shop import Shop, event
+
+
+async def unheard_events(shop: Shop, customer: str) -> list[dict[str, Any]]:
+    """All events about a customer's objects, as they would be delivered."""
+    found = shop.stripe.v1.events.list({"limit": 100}).data
+    told = [each.to_dict(for_json=True) for each in found]
+    return [each for each in told if each["data"]["object"].get("customer") == customer]
+
+
+async def deliver_in_disorder(shop: Shop, events: list[dict[str, Any]], seed: int) -> None:
+    """Each event once or twice, in any order, some at the same moment."""
+    chance = random.Random(seed)  # noqa: S311  # disorder that can be repeated, no secret
+    pile = [each for each in events for _ in range(chance.randint(1, 2))]
+    chance.shuffle(pile)
+    while pile:
+        handful = [pile.pop() for _ in range(min(len(pile), chance.randint(1, 6)))]
+        answers_ = await asyncio.gather(*(shop.deliver(each) for each in handful))
+        assert {answer.status_code for answer in answers_} == {200}
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_subscription_s_life_in_any_order(shop: Shop, seed: int) -> None:
+    user_id = shop.number()
+    user = shop.keys.user("payments", user_id)
+    await shop.control("delivery", drop=["*"])
+    subscription = await shop.subscribe(user)
+    customer = str(subscription.customer)
+    await shop.control("card", customer=customer, card="0341")
+    await shop.control("renew", subscription=subscription.id)
+    await shop.control("card", customer=customer, card="4242")
+    await shop.control("retry", subscription=subscription.id)
+    [yearly] = shop.stripe.v1.prices.list({"lookup_keys": ["cv_yearly"], "active": True}).data
+    item = shop.stripe.v1.subscriptions.retrieve(subscription.id)["items"]["data"][0]
+    shop.stripe.v1.subscriptions.update(subscription.id, {"items": [{"id": item.id, "price": yearly.id}]})
+    if seed % 2:
+        shop.stripe.v1.subscriptions.cancel(subscription.id)
+    await deliver_in_disorder(shop, await unheard_events(shop, customer), seed)
+    expected = ("canceled", None) if seed % 2 else ("active", "yearly")
+
+    def is_so() -> bool:
+        told = shop.standing(user_id=user_id)
+        return told is not None and (told.status, told.subscription_type) == expected
+
+    await eventually(is_so)
+    invoices = shop.stripe.v1.invoices.list({"customer": customer, "status": "paid", "limit": 100}).data
+    paid = [invoice.amount_paid for invoice in invoices if invoice.amount_paid]
+    mine = await shop.mine("", user)
+    assert [payment["status"] for payment in mine] == ["succeeded"] * len(paid)
+    assert sorted(payment["amount"] for payment in mine) == sorted(f"{cents / 100:.2f}" for cents in paid)
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_payment_s_life_in_any_order(shop: Shop, seed: int) -> None:
+    user, resume_id = shop.user(), shop.resume()
+    await shop.control("delivery", drop=["*"])
+    page = await shop.single(user, resume_id)
+    await shop.press(page)
+    session = shop.session_at(page)
+    charge = shop.stripe.v1.charges.list({"customer": str(session.customer)}).data[0].id
+    await shop.control("refund", charge=charge, amount=100)
+    dispute = await shop.control("dispute", charge=charge)
+    await shop.control("move-dispute", dispute=dispute["id"], status="won")
+    if seed % 2:
+        await shop.control("refund", charge=charge)
+    events = [
+        event("checkout.session.completed", session.id),
+        event("charge.refunded", charge),
+        event("charge.dispute.created", dispute["id"]),
+        event("charge.dispute.closed", dispute["id"]),
+    ]
+    await deliver_in_disorder(shop, events, seed)
+    [payment] = await shop.mine("", user)
+    refunded = ("refunded", "4.99") if seed % 2 else ("succeeded", "1.00")
+    assert (payment["status"], payment["amount_refunded"]) == refunded
+    await eventually(lambda: shop.paid(resume_id)[-1:] == ([] if seed % 2 else [True]))
+
+
+async def test_a_thousand_webhooks_at_once(shop: Shop) -> None:
+    await shop.control("delivery", drop=["*"])
+    bought: dict[int, str] = {}
+    for _ in range(25):
+        resume_id = shop.resume()
+        page = await shop.single(shop.user(), resume_id)
+        await shop.press(page)
+        bought[resume_id] = shop.session_at(page).id
+    events = [event("checkout.session.completed", session_id) for session_id in bought.values() for _ in range(4)]
+    answered = await asyncio.gather(*(shop.deliver(each) for each in events * 10))
+    assert {answer.status_code for answer in answered} == {200}
+    await eventually(lambda: all(shop.paid(resume_id) == [True] for resume_id in bought), within=30)
+
+
+async def test_webhook_without_a_database_is_sent_again(shop: Shop, postgres: Postgres) -> None:
+    user, resume_id = shop.user(), shop.resume()
+    page = await shop.single(user, resume_id)
+    await shop.control("delivery", drop=["*"])
+    await shop.press(page)
+    told = event("checkout.session.completed", shop.session_at(page).id)
+    with postgres.outage(shop.database_url):
+        answer = await shop.deliver(told)
+        assert answer.status_code == 503
+        assert (await shop.payments.get("/readyz")).status_code == 503
+        assert (await shop.checkout(user, payment_type="monthly")).status_code == 503
+
+    async def arrives() -> bool:
+        return (await shop.deliver(told)).status_code == 200
+
+    await eventually(arrives)
+    await eventually(lambda: shop.paid(resume_id) == [True])
+
+
+class Replica:
+    """A second process of the service, on the same database: the one that dies."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._port = free_port()
+        command = [
+            sys.executable, "-m", "uvicorn", "--factory", "cv_payments.main:app",
+            "--host", "127.0.0.1", "--port", str(self._port), "--loop", "uvloop",
+        ]  # fmt: skip
+        self._process = subprocess.Popen(
+            command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        self.client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self._port}", timeout=30)
+
+    def is_up(self) -> bool:
+        return answers(f"http://127.0.0.1:{self._port}/readyz")
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+@pytest.fixture
+async def replica(shop: Shop, environment: Callable[..., dict[str, str]]) -> AsyncIterator[Replica]:
+    it = Replica(environment(DATABASE_URL=shop.database_url, RESUMES_URL=shop.resumes_url))
+    await eventually(lambda: asyncio.to_thread(it.is_up), within=30)
+    yield it
+    it.kill()
+    await it.client.aclose()
+
+
+@contextmanager
+def held(shop: Shop, statement: str) -> Iterator[None]:
+    """Locks of the test's own, in the way of the service."""
+    with psycopg.connect(shop.database_url) as connection:
+        connection.execute(statement.encode())
+        yield
+        connection.rollback()
+
+
+STEPS = {
+    "before the event is kept": "lock table stripe_events in share mode",
+    "before Stripe is asked": "select pg_advisory_xact_lock(hashtextextended('stripe:{session}', 0))",
+    "while Stripe is asked": "select 1",
+    "before anything is written": "select 1 from owners where id = {owner} for update",
+    "before the resume is settled": "select 1 from resumes where id = {resume} for update",
+    "before the others are told": "lock table outbox in share mode",
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_killed_in_the_middle(shop: Shop, replica: Replica, step: str) -> None:
+    """What the dead process had begun has no effect; what it had kept is finished by another."""
+    user, resume_id = shop.user(), shop.resume()
+    page = await shop.single(user, resume_id)
+    await shop.control("delivery", drop=["*"])
+    await shop.press(page)
+    session_id = shop.session_at(page).id
+    shop.row("insert into resumes (id) values (%s) returning id", resume_id)
+    owner = shop.payment_of(page)["owner_id"]
+    if step == "while Stripe is asked":
+        await shop.control("fault", method="GET", path="/v1/checkout/sessions", delay=3)
+    told = event("checkout.session.completed", session_id)
+    with held(shop, STEPS[step].format(session=session_id, owner=owner, resume=resume_id)):
+        sending = asyncio.create_task(shop.deliver(told, to=replica.client))
+        await eventually(lambda: is_stuck(shop, told["id"], step))
+        replica.kill()
+        with pytest.raises(httpx.TransportError):
+            await sending
+        assert shop.paid(resume_id) == []
+    shop.row("update stripe_events set leased_until = null where id = %s returning id", told["id"])
+    if not shop.stored(told["id"]):
+        assert (await shop.deliver(told)).status_code == 200
+    await eventually(lambda: shop.paid(resume_id) == [True])
+    assert shop.stored(told["id"])["outcome"] == "done"
+
+
+def is_stuck(shop: Shop, event_id: str, step: str) -> bool:
+    """The replica has come as far as it can."""
+    if step == "while Stripe is asked":
+        query = "select 1 from pg_stat_activity where state = 'idle in transaction' and query like '%%advisory%%'"
+        return bool(shop.stored(event_id)) and bool(shop.row(query))
+    here = "(select oid from pg_database where datname = current_database())"
+    return bool(shop.row(f"select 1 from pg_locks where not granted and database = {here}"))
+
+
+async def test_a_lease_ends(shop: Shop) -> None:
+    """Nobody cleans up after a process that died: its work is taken over by itself."""
+    resume_id = shop.resume()
+    page = await shop.single(shop.user(), resume_id)
+    await shop.control("delivery", drop=["*"])
+    await shop.press(page)
+    told = event("checkout.session.completed", shop.session_at(page).id)
+    shop.row(
+        "insert into stripe_events (id, type, object_id, attempts, leased_until)"
+        " values (%s, %s, %s, 1, now() + interval '2 seconds') returning id",
+        told["id"], told["type"], told["data"]["object"]["id"],
+    )  # fmt: skip
+    assert (await shop.deliver(told)).status_code == 200
+    assert shop.stored(told["id"])["outcome"] is None
+    await eventually(lambda: shop.paid(resume_id) == [True])
+
+
+async def test_killed_while_a_page_is_opened(shop: Shop, replica: Replica) -> None:
+    """The attempt's row was committed before: asking again opens the page that Stripe has already."""
+    user, resume_id = shop.user(), shop.resume()
+    await shop.control("fault", path="/v1/checkout/sessions", delay_after=3)
+    wish = {"payment_type": "single", "resume_id": resume_id}
+    asking = asyncio.create_task(shop.checkout(user, to=replica.client, **wish))
+    await eventually(lambda: any(each.client_reference_id == attempt(shop, resume_id) for each in sessions(shop)))
+    replica.kill()
+    with pytest.raises(httpx.TransportError):
+        await asking
+    page = await shop.single(user, resume_id)
+    assert [each.url for each in sessions(shop) if each.client_reference_id == attempt(shop, resume_id)] == [page]
+
+
+def sessions(shop: Shop) -> list[Any]:
+    return shop.stripe.v1.checkout.sessions.list({"limit": 20}).data
+
+
+def attempt(shop: Shop, resume_id: int) -> str:
+    return str(shop.row("select id from checkouts where resume_id = %s", resume_id).get("id"))
