@@ -142,3 +142,17 @@ def test_a_killed_stand_in_delivers_after_its_restart(environment: dict[str, str
 
         assert told.data.object.id == session.id
         assert client.v1.checkout.sessions.retrieve(session.id).payment_status == "paid"
+
+
+def test_the_endpoint_of_the_environment_hears_the_types_it_names(
+    environment: dict[str, str], receiver: Receiver
+) -> None:
+    client = stripe.StripeClient(API_KEY, base_addresses={"api": environment["SANDBOX_PUBLIC_URL"]})
+
+    with process({**environment, "SANDBOX_WEBHOOK_EVENTS": "checkout.*, charge.*"}):
+        session = client.v1.checkout.sessions.create(single())
+        httpx.post(f"{session.url}/pay")
+        receiver.wait_for("checkout.session.completed")
+        receiver.wait_for("charge.succeeded")
+
+    assert {kind.partition(".")[0] for kind in receiver.types()} == {"checkout", "charge"}

@@ -196,4 +196,4 @@ def test_a_deep_value_is_refused_by_name_or_by_type() -> None:
 def test_several_messages_are_one_refusal() -> None:
     refusal = invalid("One.", "Two \ud800.")
     assert refusal.message() == "One. Two ?."
-    assert refusal.context == {"message": "One. Two ?.", "messages": ["One.", "Two ?."]}
+    assert refusal.context == {"message": "One. Two ?.", "messages": ["One.", "Two ?."], "field": None}

@@ -12,9 +12,8 @@ from cv_auth.main import app
 from cv_common.bus import Bus, Consumer
 from cv_common.events import Event, SessionClaimed, UserDeleted
 from cv_common.testing.identity import IdentityKeys
-from cv_common.testing.nats import USERS, Nats, new_password
-from cv_common.testing.ports import free_port
-from cv_common.testing.processes import running
+from cv_common.testing.nats import Nats
+from cv_common.testing.plugin import StartNats
 from cv_common.testing.serving import serving
 from psycopg.rows import DictRow, dict_row
 
@@ -40,13 +39,9 @@ def neighbours(neighbours_server: tuple[Neighbours, str]) -> Iterator[Neighbours
 
 
 @pytest.fixture(scope="session")
-def nats_server(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Nats]:
-    """A bus of auth's own: on a shared one, other packages' tests would speak of users with the same ids."""
-    config = pytestconfig.rootpath / "deploy" / "nats" / "nats-server.conf"
-    passwords = {user: new_password() for user in USERS}
-    server = Nats(config, tmp_path_factory.mktemp("auth_nats"), free_port(), free_port(), passwords)
-    with running(server.program()):
-        yield server
+def nats_server(start_nats: StartNats) -> Nats:
+    """A bus of these tests' own."""
+    return start_nats()
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from cv_common.bus import Bus, Consumer
 from cv_common.events import Event, ResumePaymentChanged, SubscriptionChanged
 from cv_common.testing.identity import IdentityKeys
 from cv_common.testing.nats import Nats
+from cv_common.testing.plugin import StartNats
 from cv_common.testing.ports import free_port
 from cv_common.testing.processes import Keeper, Program, answers
 from cv_common.testing.serving import serving
@@ -94,6 +95,12 @@ def sandbox_url(tmp_path_factory: pytest.TempPathFactory, door: tuple[Door, str]
     keeper.wait_ready()
     yield f"http://127.0.0.1:{port}"
     keeper.stop()
+
+
+@pytest.fixture(scope="session")
+def nats_server(start_nats: StartNats) -> Nats:
+    """A bus of these tests' own."""
+    return start_nats()
 
 
 Environment = Callable[..., dict[str, str]]

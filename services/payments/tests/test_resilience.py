@@ -210,8 +210,11 @@ def is_stuck(shop: Shop, event_id: str, step: str) -> bool:
     if step == "while Stripe is asked":
         query = "select 1 from pg_stat_activity where state = 'idle in transaction' and query like '%%advisory%%'"
         return bool(shop.stored(event_id)) and bool(shop.row(query))
-    here = "(select oid from pg_database where datname = current_database())"
-    return bool(shop.row(f"select 1 from pg_locks where not granted and database = {here}"))
+    query = (
+        "select 1 from pg_locks where not granted"
+        " and database = (select oid from pg_database where datname = current_database())"
+    )
+    return bool(shop.row(query))
 
 
 async def test_a_lease_ends(shop: Shop) -> None:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from cv_common.testing.identity import IdentityKeys
 from cv_common.testing.nats import Nats
+from cv_common.testing.plugin import StartNats
 from cv_common.testing.serving import serving
 from cv_renderer.engine.pool import Pool
 from cv_renderer.main import app
@@ -91,6 +92,12 @@ async def pool() -> AsyncIterator[Pool]:
 def media_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the service under test keeps its files."""
     return tmp_path_factory.mktemp("media")
+
+
+@pytest.fixture(scope="session")
+def nats_server(start_nats: StartNats) -> Nats:
+    """A bus of these tests' own."""
+    return start_nats()
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from cv_common.testing.identity import IdentityKeys
 from cv_common.testing.nats import Nats
+from cv_common.testing.plugin import StartNats
 from cv_common.testing.ports import free_port
 from cv_common.testing.processes import Program, answers, running
 from cv_common.testing.serving import serving
@@ -82,6 +83,12 @@ def profile_source() -> Iterator[dict[str, str]]:
     )
     with running(program):
         yield {"LINKEDIN_SOURCE_URL": f"http://127.0.0.1:{port}/profiles", "LINKEDIN_SOURCE_TOKEN": token}
+
+
+@pytest.fixture(scope="session")
+def nats_server(start_nats: StartNats) -> Nats:
+    """A bus of these tests' own."""
+    return start_nats()
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,7 @@ def is_current(alembic_ini: Path, database_url: str) -> bool:
     """Whether the database is at the newest of the migrations that `alembic_ini` leads to."""
     newest = ScriptDirectory.from_config(Config(alembic_ini)).get_current_head()
     with psycopg.connect(database_url) as connection:
-        try:
-            found = connection.execute("select version_num from alembic_version").fetchall()
-        except psycopg.errors.UndefinedTable:
+        if connection.execute("select to_regclass('alembic_version')").fetchone() == (None,):
             return False
+        found = connection.execute("select version_num from alembic_version").fetchall()
     return found == [(newest,)]

@@ -154,6 +154,7 @@ class Blueprint:
             "SANDBOX_PUBLIC_URL": f"http://localhost:{port}",
             "SANDBOX_API_KEY": self._stripe_api_key,
             "SANDBOX_WEBHOOK_URL": f"http://127.0.0.1:{self._ports.gateway}/api/payments/webhook/",
+            "SANDBOX_WEBHOOK_EVENTS": "checkout.*,customer.subscription.*,invoice.*,charge.*,refund.*",
             "SANDBOX_WEBHOOK_SECRET": self._stripe_webhook_secret,
             "SANDBOX_DATA": str(self._data / "stripe_sandbox"),
             **self._settings,

@@ -60,10 +60,10 @@ def _register_environment_endpoint(context: Context) -> None:
     if known is None:
         described = {
             "url": settings.webhook_url,
-            "enabled_events": ["*"],
+            "enabled_events": list(settings.webhook_events),
             "description": "SANDBOX_WEBHOOK_URL",
         }
         known = webhook_endpoint(described, context.now) | {"id": ENVIRONMENT_ENDPOINT}
         context.create(known)
-    context.update(known, {"url": settings.webhook_url})
+    context.update(known, {"url": settings.webhook_url, "enabled_events": list(settings.webhook_events)})
     context.objects.remember(ENVIRONMENT_ENDPOINT, {"secrets": list(settings.webhook_secrets)})

@@ -16,6 +16,7 @@ class Settings:
     public_url: str = "http://localhost:8010"
     api_key: str | None = None
     webhook_url: str | None = None
+    webhook_events: tuple[str, ...] = ("*",)
     webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
     checkout_wait: float = 10.0
     webhook_timeout: float = 20.0
@@ -25,7 +26,6 @@ class Settings:
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
         """Read the SANDBOX_* variables; ValueError names the one that makes no sense."""
         port = int(_number(environment, "SANDBOX_PORT", 8010))
-        secrets = environment.get("SANDBOX_WEBHOOK_SECRET", "")
         settings = cls(
             data=Path(environment.get("SANDBOX_DATA", ".data/stripe_sandbox")),
             host=environment.get("SANDBOX_HOST", "127.0.0.1"),
@@ -33,7 +33,8 @@ class Settings:
             public_url=environment.get("SANDBOX_PUBLIC_URL", f"http://localhost:{port}").rstrip("/"),
             api_key=environment.get("SANDBOX_API_KEY") or None,
             webhook_url=environment.get("SANDBOX_WEBHOOK_URL") or None,
-            webhook_secrets=tuple(part.strip() for part in secrets.split(",") if part.strip()),
+            webhook_events=_words(environment, "SANDBOX_WEBHOOK_EVENTS") or ("*",),
+            webhook_secrets=_words(environment, "SANDBOX_WEBHOOK_SECRET"),
             checkout_wait=_number(environment, "SANDBOX_CHECKOUT_WAIT", 10.0),
             webhook_timeout=_number(environment, "SANDBOX_WEBHOOK_TIMEOUT", 20.0),
             webhook_retry=_number(environment, "SANDBOX_WEBHOOK_RETRY", 1.0),
@@ -49,6 +50,10 @@ class Settings:
             raise ValueError("SANDBOX_WEBHOOK_URL needs SANDBOX_WEBHOOK_SECRET to sign with")
         if any(not secret.startswith("whsec_") for secret in self.webhook_secrets):
             raise ValueError("SANDBOX_WEBHOOK_SECRET must begin with whsec_")
+
+
+def _words(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in environment.get(name, "").split(",") if part.strip())
 
 
 def _number(environment: Mapping[str, str], name: str, default: float) -> float:

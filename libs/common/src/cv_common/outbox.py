@@ -131,7 +131,7 @@ class Relay:
 
     async def _relay(self, connection: Connection) -> None:
         await connection.execute("listen outbox")
-        last_cleaning = 0.0
+        last_cleaning = float("-inf")  # the loop's clock may have begun a moment ago
         loop = asyncio.get_running_loop()
         while True:
             while await self._publish_batch(connection):

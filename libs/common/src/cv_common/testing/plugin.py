@@ -9,6 +9,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from cv_common.testing.processes import ProgramFailed, running
 _HASTY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 ServiceDatabase = Callable[[str], str]
+StartNats = Callable[[], Nats]
 
 
 @pytest.fixture(scope="session")
@@ -62,14 +64,29 @@ def _migrate(root: Path, service: str, database_url: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def nats_server(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Nats]:
-    """A running NATS server with the users and permissions of `deploy/nats/nats-server.conf`."""
+def start_nats(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[StartNats]:
+    """Starts NATS servers with the users and permissions of `deploy/nats/nats-server.conf`."""
     config = pytestconfig.rootpath / "deploy" / "nats" / "nats-server.conf"
-    passwords = {user: new_password() for user in USERS}
-    server = Nats(config, tmp_path_factory.mktemp("nats"), free_port(), free_port(), passwords)
-    with running(server.program()):
-        server.require_durability()
-        yield server
+    with ExitStack() as stack:
+
+        def start() -> Nats:
+            passwords = {user: new_password() for user in USERS}
+            server = Nats(config, tmp_path_factory.mktemp("nats"), free_port(), free_port(), passwords)
+            stack.enter_context(running(server.program()))
+            server.require_durability()
+            return server
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def nats_server(start_nats: StartNats) -> Nats:
+    """A running NATS server.
+
+    A package whose service consumes has one of its own: durable consumers are named after their service, so another
+    package's tests, speaking for that service, would take its messages.
+    """
+    return start_nats()
 
 
 @pytest.fixture(scope="session")
