@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
-from cv_resumes import store
 from cv_resumes.actions.context import Context
 from cv_resumes.actions.photos import drop_photo
 from cv_resumes.actions.resumes import tell_deleted
+from cv_resumes.store import keys, resumes
 
 _BATCH = 200
 _KEYS_LAST = timedelta(days=2)
@@ -17,7 +17,7 @@ async def erase_abandoned(context: Context) -> None:
     before = now - timedelta(seconds=context.settings.session_lifetime)
     while True:
         async with context.database.transaction() as tx:
-            removed = await store.remove_abandoned(tx, before, _BATCH)
+            removed = await resumes.remove_abandoned(tx, before, _BATCH)
             for resume in removed:
                 await tell_deleted(tx, resume)
         for resume in removed:
@@ -25,4 +25,4 @@ async def erase_abandoned(context: Context) -> None:
         if len(removed) < _BATCH:
             break
     async with context.database.connection() as tx:
-        await store.forget_keys(tx, now - _KEYS_LAST)
+        await keys.forget_keys(tx, now - _KEYS_LAST)

@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from cv_common.errors import NotFound
 from cv_common.identity import Caller
 
-from cv_resumes import store
 from cv_resumes.actions.context import Context, found, known_owner
 from cv_resumes.actions.photos import read_photo
 from cv_resumes.domain.entitlement import entitlement
 from cv_resumes.domain.pdfs import choose_language, pdf_name
 from cv_resumes.schemas import present_document
+from cv_resumes.store import resumes
 
 
 async def export_pdf(context: Context, caller: Caller, resume_id: int, accept_language: str) -> tuple[str, bool]:
@@ -19,7 +19,7 @@ async def export_pdf(context: Context, caller: Caller, resume_id: int, accept_la
     Raises NotFound, BadRequest (it has too many pages) and Unavailable.
     """
     async with context.database.connection() as tx:
-        row = found(await store.visible(tx, known_owner(caller), resume_id))
+        row = found(await resumes.visible(tx, known_owner(caller), resume_id))
     template = await context.templates.get(row["template_id"])
     if template is None:
         raise NotFound

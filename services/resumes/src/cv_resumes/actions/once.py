@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from cv_common.db import Row, Transaction
 from cv_common.errors import BadRequest
 
-from cv_resumes import store
 from cv_resumes.domain.owners import Owner
+from cv_resumes.store import keys
 
 MAX_KEY_LENGTH = 255
 
@@ -28,7 +28,7 @@ async def already_created(tx: Transaction, once: IdempotencyKey, owner: Owner | 
 
     Raises BadRequest when the earlier request was another one.
     """
-    taken = await store.take_key(tx, once.scope(owner), once.key, once.fingerprint)
+    taken = await keys.take_key(tx, once.scope(owner), once.key, once.fingerprint)
     if taken is not None and taken["fingerprint"] != once.fingerprint:
         raise BadRequest("This Idempotency-Key was used for another request.")
     return taken
@@ -39,4 +39,4 @@ async def remember_created(
 ) -> None:
     """Keep what the request created: for whoever sent it, and for the session that was started for them."""
     for scope in {once.scope(asked_as), once.scope(owner)}:
-        await store.keep_key(tx, scope, once.key, once.fingerprint, owner, resume_id)
+        await keys.keep_key(tx, scope, once.key, once.fingerprint, owner, resume_id)

@@ -4,11 +4,11 @@ from cv_common import inbox
 from cv_common.db import Transaction
 from cv_common.events import SessionClaimed, UserDeleted
 
-from cv_resumes import store
 from cv_resumes.actions.context import Context
 from cv_resumes.actions.photos import drop_photo
 from cv_resumes.actions.resumes import tell_deleted
 from cv_resumes.domain.owners import Owner
+from cv_resumes.store import owners, payments, resumes
 
 
 async def claim_session(context: Context, session_id: str, user_id: int) -> None:
@@ -26,13 +26,13 @@ async def on_session_claimed(context: Context, event: SessionClaimed) -> None:
 
 async def _claim(tx: Transaction, session_id: str, user_id: int) -> None:
     session, user = Owner(session_id=session_id), Owner(user_id=user_id)
-    if await store.end_session(tx, session_id, user_id) != user_id:
+    if await owners.end_session(tx, session_id, user_id) != user_id:
         return
-    await store.move(tx, session, user)
-    bought = await store.subscription(tx, session)
+    await resumes.move(tx, session, user)
+    bought = await payments.subscription(tx, session)
     if bought is not None and bought["entitled_until"] is not None:
-        await store.keep_subscription(tx, user, bought["entitled_until"], bought["revision"])
-    await store.forget_subscription(tx, session)
+        await payments.keep_subscription(tx, user, bought["entitled_until"], bought["revision"])
+    await payments.forget_subscription(tx, session)
 
 
 async def on_user_deleted(context: Context, event: UserDeleted) -> None:
@@ -41,10 +41,10 @@ async def on_user_deleted(context: Context, event: UserDeleted) -> None:
         if not await inbox.first_time(tx, event):
             return
         owner = Owner(user_id=event.user_id)
-        removed = await store.remove_all(tx, owner)
+        removed = await resumes.remove_all(tx, owner)
         for resume in removed:
             await tell_deleted(tx, resume)
-        await store.forget_subscription(tx, owner)
-        await store.forget_payments(tx, [resume["id"] for resume in removed])
+        await payments.forget_subscription(tx, owner)
+        await payments.forget_payments(tx, [resume["id"] for resume in removed])
     for resume in removed:
         await drop_photo(context, resume["photo"])

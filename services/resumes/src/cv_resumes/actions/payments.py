@@ -3,16 +3,16 @@
 from cv_common import inbox
 from cv_common.events import ResumePaymentChanged, SubscriptionChanged
 
-from cv_resumes import store
 from cv_resumes.actions.context import Context
 from cv_resumes.domain.owners import Owner
+from cv_resumes.store import payments
 
 
 async def on_resume_payment_changed(context: Context, event: ResumePaymentChanged) -> None:
     """A resume was bought, or its payment was taken back."""
     async with context.database.transaction() as tx:
         if await inbox.first_time(tx, event):
-            await store.keep_payment(tx, event.resume_id, event.paid, event.revision)
+            await payments.keep_payment(tx, event.resume_id, event.paid, event.revision)
 
 
 async def on_subscription_changed(context: Context, event: SubscriptionChanged) -> None:
@@ -20,4 +20,4 @@ async def on_subscription_changed(context: Context, event: SubscriptionChanged) 
     async with context.database.transaction() as tx:
         if await inbox.first_time(tx, event):
             owner = Owner(user_id=event.user_id, session_id=event.session_id)
-            await store.keep_subscription(tx, owner, event.entitled_until, event.revision)
+            await payments.keep_subscription(tx, owner, event.entitled_until, event.revision)

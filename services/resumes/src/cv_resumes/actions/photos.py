@@ -7,9 +7,9 @@ from cv_common.db import Row
 from cv_common.errors import NotFound, ValidationFailed
 from cv_common.forms import UploadedFile
 
-from cv_resumes import store
 from cv_resumes.actions.context import Context
 from cv_resumes.domain.photos import BadPhoto, rewrite_photo
+from cv_resumes.store import resumes
 
 PUBLIC_FOLDER = "/media/resumes/photos/"
 _MEDIA_TYPES = {"jpg": "image/jpeg", "png": "image/png"}
@@ -49,7 +49,7 @@ async def show_photo(context: Context, name: str) -> tuple[bytes, str]:
     """The photo behind a public name, and its media type. Raises NotFound when no resume shows it."""
     path = PUBLIC_FOLDER + name
     async with context.database.connection() as tx:
-        shown = await store.has_photo(tx, path)
+        shown = await resumes.has_photo(tx, path)
     content = await context.media.get(_file(path)) if shown else None
     if content is None:
         raise NotFound

@@ -15,7 +15,6 @@ from cv_common.identity import Caller
 from cv_common.responses import dump_json
 from cv_common.revision import next_revision
 
-from cv_resumes import store
 from cv_resumes.actions.context import Context, found, known_owner, owner_of
 from cv_resumes.actions.once import IdempotencyKey, already_created, remember_created
 from cv_resumes.actions.photos import drop_photo, keep_photo, photo_url
@@ -34,6 +33,7 @@ from cv_resumes.domain.sections import (
 )
 from cv_resumes.domain.versions import etag, may_change
 from cv_resumes.schemas import ResumeBody, columns_sent, present_resume
+from cv_resumes.store import owners, resumes
 
 
 async def list_resumes(context: Context, caller: Caller, page: Page | None) -> tuple[list[Row], int]:
@@ -43,15 +43,15 @@ async def list_resumes(context: Context, caller: Caller, page: Page | None) -> t
         return [], 0
     async with context.database.connection() as tx:
         if page is None:
-            rows = await store.owned_by(tx, owner)
+            rows = await resumes.owned_by(tx, owner)
             return rows, len(rows)
-        return await store.owned_by(tx, owner, page.limit, page.offset), await store.count(tx, owner)
+        return await resumes.owned_by(tx, owner, page.limit, page.offset), await resumes.count(tx, owner)
 
 
 async def open_resume(context: Context, caller: Caller, resume_id: int) -> Row:
     """One resume, whose `last_accessed` moves. Raises NotFound."""
     async with context.database.connection() as tx:
-        return found(await store.open_visible(tx, known_owner(caller), resume_id))
+        return found(await resumes.open_visible(tx, known_owner(caller), resume_id))
 
 
 async def create_resume(
@@ -90,21 +90,21 @@ async def _create(
         if once is not None and (earlier := await already_created(tx, once, caller)) is not None:
             await drop_photo(context, columns["photo"])
             owner = Owner.of_key(earlier["owner"])
-            row = found(await store.visible(tx, owner, earlier["resume_id"]))
+            row = found(await resumes.visible(tx, owner, earlier["resume_id"]))
             return row, owner.session_id if owner != caller else None
         owner, started = await _owner_for_new(tx, caller)
         columns |= await _reconciled(tx, {section: [] for section in SECTIONS}, columns)
         columns |= {"owner": owner.key, "revision": next_revision(0)}
         _check_size(columns)
-        added = await store.add(tx, columns)
+        added = await resumes.add(tx, columns)
         if once is not None:
             await remember_created(tx, once, caller, owner, added["id"])
-        return found(await store.visible(tx, owner, added["id"])), started
+        return found(await resumes.visible(tx, owner, added["id"])), started
 
 
 async def _owner_for_new(tx: Transaction, owner: Owner | None) -> tuple[Owner, str | None]:
     """Whose a new thing is. A visitor without a live session gets a new one, whose id comes second."""
-    if owner is not None and (owner.session_id is None or await store.is_session_live(tx, owner.session_id)):
+    if owner is not None and (owner.session_id is None or await owners.is_session_live(tx, owner.session_id)):
         return owner, None
     started = token_urlsafe(24)
     return Owner(session_id=started), started
@@ -172,7 +172,7 @@ async def _change(context: Context, owner: Owner, resume_id: int, edit: _Edit) -
         now = datetime.now(UTC)
         if changes:
             changes |= {"updated_at": now, "revision": next_revision(stored["revision"])}
-        changed = await store.change(tx, resume_id, {**changes, "last_accessed": now})
+        changed = await resumes.change(tx, resume_id, {**changes, "last_accessed": now})
     return stored, {**stored, **changed}
 
 
@@ -184,14 +184,14 @@ async def delete_resume(context: Context, caller: Caller, resume_id: int, if_mat
     owner = known_owner(caller)
     async with context.database.transaction() as tx:
         await _lock(context, tx, owner, resume_id, if_match)
-        removed = found(await store.remove(tx, resume_id))
+        removed = found(await resumes.remove(tx, resume_id))
         await tell_deleted(tx, removed)
     await drop_photo(context, removed["photo"])
 
 
 async def _lock(context: Context, tx: Transaction, owner: Owner, resume_id: int, if_match: str | None) -> Row:
     """The resume, which nobody else changes until `tx` ends. Raises NotFound and PreconditionFailed."""
-    stored = found(await store.lock_visible(tx, owner, resume_id))
+    stored = found(await resumes.lock_visible(tx, owner, resume_id))
     if not may_change(if_match, stored["revision"]):
         current = present_resume(stored, datetime.now(UTC), context.settings.public_base_url)
         raise PreconditionFailed(
@@ -209,7 +209,7 @@ async def tell_deleted(tx: Transaction, removed: Row) -> None:
 async def find_owner(context: Context, resume_id: int) -> Owner:
     """Whose a resume is, for another service. Raises NotFound."""
     async with context.database.connection() as tx:
-        owner = await store.owner_of(tx, resume_id)
+        owner = await resumes.owner_of(tx, resume_id)
     if owner is None:
         raise NotFound
     return owner
@@ -247,7 +247,7 @@ async def _reconciled(tx: Transaction, stored: Row, sent: dict[str, Any]) -> dic
     }
     wanted = {section: missing_ids(entries) for section, entries in sections.items()}
     if any(wanted.values()):
-        new_ids = await store.new_entry_ids(tx, wanted)
+        new_ids = await resumes.new_entry_ids(tx, wanted)
         sections = {section: number_entries(entries, new_ids[section]) for section, entries in sections.items()}
     return sections
 

@@ -1,26 +1,17 @@
-"""All SQL of the resumes service. A resume you may not see is a resume not found."""
+"""Resumes. A resume you may not see is a resume not found."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from typing import Any
 
 from cv_common.db import Row, Statement, Transaction
 from psycopg.types.json import Jsonb
-from sqlalchemy import BigInteger, bindparam, delete, func, insert, literal, or_, select, true, update
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import BigInteger, bindparam, delete, func, insert, or_, select, true, update
 
 from cv_resumes.domain.owners import Owner
 from cv_resumes.domain.sections import ENTRY_SECTIONS, SECTIONS
-from cv_resumes.tables import (
-    ended_sessions,
-    entry_ids,
-    idempotency_keys,
-    resume_payments,
-    resumes,
-    subscriptions,
-)
+from cv_resumes.tables import entry_ids, resume_payments, resumes, subscriptions
 
 _OWNED = resumes.c.owner == bindparam("owner")
 _ONE = resumes.c.id == bindparam("resume_id")
@@ -173,118 +164,3 @@ async def remove_abandoned(tx: Transaction, before: datetime, at_most: int) -> l
 async def move(tx: Transaction, old: Owner, new: Owner) -> int:
     """Give all of one owner's resumes to another; how many there were."""
     return await tx.run(_MOVE, owner=old.key, new_owner=new.key)
-
-
-_TAKE_KEY = Statement(
-    upsert(idempotency_keys)
-    .values({name: bindparam(name) for name in ("scope", "key", "fingerprint")})
-    .on_conflict_do_nothing()
-)
-_TAKEN_KEY = Statement(
-    select(idempotency_keys.c.fingerprint, idempotency_keys.c.owner, idempotency_keys.c.resume_id).where(
-        idempotency_keys.c.scope == bindparam("scope"), idempotency_keys.c.key == bindparam("key")
-    )
-)
-_KEEP_KEY = Statement(
-    upsert(idempotency_keys)
-    .values({name: bindparam(name) for name in ("scope", "key", "fingerprint", "owner", "resume_id")})
-    .on_conflict_do_update(
-        index_elements=["scope", "key"], set_={"owner": bindparam("owner"), "resume_id": bindparam("resume_id")}
-    )
-)
-_FORGET_KEYS = Statement(delete(idempotency_keys).where(idempotency_keys.c.created_at < bindparam("before")))
-
-
-async def take_key(tx: Transaction, scope: str, key: str, fingerprint: str) -> Row | None:
-    """None when the key is new and now taken; else `fingerprint`, `owner`, `resume_id` of the request that took it.
-
-    Waits while another request with the same key is under way.
-    """
-    if await tx.run(_TAKE_KEY, scope=scope, key=key, fingerprint=fingerprint):
-        return None
-    return await tx.one(_TAKEN_KEY, scope=scope, key=key)
-
-
-async def keep_key(tx: Transaction, scope: str, key: str, fingerprint: str, owner: Owner, resume_id: int) -> None:
-    """Remember what the request with this key created."""
-    await tx.run(_KEEP_KEY, scope=scope, key=key, fingerprint=fingerprint, owner=owner.key, resume_id=resume_id)
-
-
-async def forget_keys(tx: Transaction, before: datetime) -> None:
-    """Forget the keys taken before a moment."""
-    await tx.run(_FORGET_KEYS, before=before)
-
-
-_END_SESSION = Statement(
-    upsert(ended_sessions)
-    .values(session_id=bindparam("session_id"), user_id=bindparam("user_id"))
-    .on_conflict_do_update(index_elements=["session_id"], set_={"session_id": bindparam("session_id")})
-    .returning(ended_sessions.c.user_id)
-)
-_IS_ENDED = Statement(select(literal(1).label("ended")).where(ended_sessions.c.session_id == bindparam("session_id")))
-_SHARE_SESSION = Statement(select(func.pg_advisory_xact_lock_shared(func.hashtextextended(bindparam("session_id"), 0))))
-_OWN_SESSION = Statement(select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("session_id"), 0))))
-
-
-async def is_session_live(tx: Transaction, session_id: str) -> bool:
-    """May something be created under this session? If so, it cannot end before `tx` does."""
-    await tx.one(_SHARE_SESSION, session_id=session_id)
-    return await tx.one(_IS_ENDED, session_id=session_id) is None
-
-
-async def end_session(tx: Transaction, session_id: str, user_id: int) -> int:
-    """End a session in favour of a user. The user it ended for: the first claim stands."""
-    await tx.one(_OWN_SESSION, session_id=session_id)
-    row = await tx.one(_END_SESSION, session_id=session_id, user_id=user_id)
-    assert row is not None
-    return int(row["user_id"])
-
-
-def _keep_newer(table: Any, key: str, columns: Sequence[str]) -> Statement:
-    """Insert a state, or replace an older one by its revision."""
-    statement = upsert(table).values({name: bindparam(name) for name in (key, *columns, "revision")})
-    return Statement(
-        statement.on_conflict_do_update(
-            index_elements=[key],
-            set_={name: statement.excluded[name] for name in (*columns, "revision")},
-            where=table.c.revision < statement.excluded.revision,
-        )
-    )
-
-
-_KEEP_PAYMENT = _keep_newer(resume_payments, "resume_id", ["paid"])
-_KEEP_SUBSCRIPTION = _keep_newer(subscriptions, "owner", ["entitled_until"])
-_SUBSCRIPTION = Statement(
-    select(subscriptions.c.entitled_until, subscriptions.c.revision).where(subscriptions.c.owner == bindparam("owner"))
-)
-_FORGET_SUBSCRIPTION = Statement(delete(subscriptions).where(subscriptions.c.owner == bindparam("owner")))
-_FORGET_PAYMENTS = Statement(
-    delete(resume_payments).where(
-        resume_payments.c.resume_id == func.any(bindparam("resume_ids", type_=ARRAY(BigInteger)))
-    )
-)
-
-
-async def keep_payment(tx: Transaction, resume_id: int, paid: bool, revision: int) -> None:
-    """Remember whether a resume is bought, unless something newer is known."""
-    await tx.run(_KEEP_PAYMENT, resume_id=resume_id, paid=paid, revision=revision)
-
-
-async def keep_subscription(tx: Transaction, owner: Owner, entitled_until: datetime | None, revision: int) -> None:
-    """Remember until when an owner is entitled, unless something newer is known."""
-    await tx.run(_KEEP_SUBSCRIPTION, owner=owner.key, entitled_until=entitled_until, revision=revision)
-
-
-async def subscription(tx: Transaction, owner: Owner) -> Row | None:
-    """`entitled_until` and `revision` of what is known of an owner's subscription."""
-    return await tx.one(_SUBSCRIPTION, owner=owner.key)
-
-
-async def forget_subscription(tx: Transaction, owner: Owner) -> None:
-    """Forget what an owner was entitled to."""
-    await tx.run(_FORGET_SUBSCRIPTION, owner=owner.key)
-
-
-async def forget_payments(tx: Transaction, resume_ids: Sequence[int]) -> None:
-    """Forget what was paid for resumes that are gone."""
-    await tx.run(_FORGET_PAYMENTS, resume_ids=list(resume_ids))

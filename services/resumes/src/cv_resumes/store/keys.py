@@ -1,0 +1,49 @@
+"""The keys of requests that take effect once."""
+
+from datetime import datetime
+
+from cv_common.db import Row, Statement, Transaction
+from sqlalchemy import bindparam, delete, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from cv_resumes.domain.owners import Owner
+from cv_resumes.tables import idempotency_keys
+
+_TAKE_KEY = Statement(
+    upsert(idempotency_keys)
+    .values({name: bindparam(name) for name in ("scope", "key", "fingerprint")})
+    .on_conflict_do_nothing()
+)
+_TAKEN_KEY = Statement(
+    select(idempotency_keys.c.fingerprint, idempotency_keys.c.owner, idempotency_keys.c.resume_id).where(
+        idempotency_keys.c.scope == bindparam("scope"), idempotency_keys.c.key == bindparam("key")
+    )
+)
+_KEEP_KEY = Statement(
+    upsert(idempotency_keys)
+    .values({name: bindparam(name) for name in ("scope", "key", "fingerprint", "owner", "resume_id")})
+    .on_conflict_do_update(
+        index_elements=["scope", "key"], set_={"owner": bindparam("owner"), "resume_id": bindparam("resume_id")}
+    )
+)
+_FORGET_KEYS = Statement(delete(idempotency_keys).where(idempotency_keys.c.created_at < bindparam("before")))
+
+
+async def take_key(tx: Transaction, scope: str, key: str, fingerprint: str) -> Row | None:
+    """None when the key is new and now taken; else `fingerprint`, `owner`, `resume_id` of the request that took it.
+
+    Waits while another request with the same key is under way.
+    """
+    if await tx.run(_TAKE_KEY, scope=scope, key=key, fingerprint=fingerprint):
+        return None
+    return await tx.one(_TAKEN_KEY, scope=scope, key=key)
+
+
+async def keep_key(tx: Transaction, scope: str, key: str, fingerprint: str, owner: Owner, resume_id: int) -> None:
+    """Remember what the request with this key created."""
+    await tx.run(_KEEP_KEY, scope=scope, key=key, fingerprint=fingerprint, owner=owner.key, resume_id=resume_id)
+
+
+async def forget_keys(tx: Transaction, before: datetime) -> None:
+    """Forget the keys taken before a moment."""
+    await tx.run(_FORGET_KEYS, before=before)

@@ -1,0 +1,63 @@
+"""What payments tells: which resume is bought, and until when an owner is entitled."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from cv_common.db import Row, Statement, Transaction
+from sqlalchemy import BigInteger, bindparam, delete, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from cv_resumes.domain.owners import Owner
+from cv_resumes.tables import resume_payments, subscriptions
+
+
+def _keep_newer(table: Any, key: str, columns: Sequence[str]) -> Statement:
+    """Insert a state, or replace an older one by its revision."""
+    statement = upsert(table).values({name: bindparam(name) for name in (key, *columns, "revision")})
+    return Statement(
+        statement.on_conflict_do_update(
+            index_elements=[key],
+            set_={name: statement.excluded[name] for name in (*columns, "revision")},
+            where=table.c.revision < statement.excluded.revision,
+        )
+    )
+
+
+_KEEP_PAYMENT = _keep_newer(resume_payments, "resume_id", ["paid"])
+_KEEP_SUBSCRIPTION = _keep_newer(subscriptions, "owner", ["entitled_until"])
+_SUBSCRIPTION = Statement(
+    select(subscriptions.c.entitled_until, subscriptions.c.revision).where(subscriptions.c.owner == bindparam("owner"))
+)
+_FORGET_SUBSCRIPTION = Statement(delete(subscriptions).where(subscriptions.c.owner == bindparam("owner")))
+_FORGET_PAYMENTS = Statement(
+    delete(resume_payments).where(
+        resume_payments.c.resume_id == func.any(bindparam("resume_ids", type_=ARRAY(BigInteger)))
+    )
+)
+
+
+async def keep_payment(tx: Transaction, resume_id: int, paid: bool, revision: int) -> None:
+    """Remember whether a resume is bought, unless something newer is known."""
+    await tx.run(_KEEP_PAYMENT, resume_id=resume_id, paid=paid, revision=revision)
+
+
+async def keep_subscription(tx: Transaction, owner: Owner, entitled_until: datetime | None, revision: int) -> None:
+    """Remember until when an owner is entitled, unless something newer is known."""
+    await tx.run(_KEEP_SUBSCRIPTION, owner=owner.key, entitled_until=entitled_until, revision=revision)
+
+
+async def subscription(tx: Transaction, owner: Owner) -> Row | None:
+    """`entitled_until` and `revision` of what is known of an owner's subscription."""
+    return await tx.one(_SUBSCRIPTION, owner=owner.key)
+
+
+async def forget_subscription(tx: Transaction, owner: Owner) -> None:
+    """Forget what an owner was entitled to."""
+    await tx.run(_FORGET_SUBSCRIPTION, owner=owner.key)
+
+
+async def forget_payments(tx: Transaction, resume_ids: Sequence[int]) -> None:
+    """Forget what was paid for resumes that are gone."""
+    await tx.run(_FORGET_PAYMENTS, resume_ids=list(resume_ids))
