@@ -85,6 +85,17 @@ class Shop:
         """The address of the page to pay for a resume at."""
         return await self.page(headers, payment_type="single", resume_id=resume_id)
 
+    async def single_at_last(self, headers: dict[str, str], resume_id: int) -> str:
+        """The same, as soon as Stripe has finished what it was asked for before."""
+
+        async def is_open() -> bool:
+            answer = await self.checkout(headers, payment_type="single", resume_id=resume_id)
+            assert answer.status_code in (200, 503), answer.text
+            return answer.status_code == 200
+
+        await eventually(is_open, within=30)
+        return await self.single(headers, resume_id)
+
     async def press(self, page: str, button: str = "pay") -> httpx.Response:
         """Press a button on a page of Stripe's."""
         answer = await self.sandbox.post(f"{page}/{button}")
@@ -192,6 +203,10 @@ class Shop:
         if signature is not None:
             headers.append((b"Stripe-Signature", signature.encode()))
         return await (to or self.payments).post("/api/payments/webhook/", content=raw, headers=headers)
+
+    def webhook(self, raw: bytes) -> tuple[bytes, dict[str, str]]:
+        """A webhook that is ready to be sent: its body and its headers."""
+        return raw, {**self.stranger(), "Stripe-Signature": signed(raw)}
 
 
 def signed(raw: bytes, secret: str = SECRETS[0], age: float = 0) -> str:

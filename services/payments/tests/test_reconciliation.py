@@ -14,7 +14,7 @@ async def reconciled(shop: Shop, environment: Environment, done: Callable[[], ob
     """Start another process of the service, which reconciles as it starts, until `done`."""
     settings = environment(DATABASE_URL=shop.database_url, RESUMES_URL=shop.resumes_url)
     async with serving(app, settings):
-        await eventually(done)
+        await eventually(done, within=30)  # whatever other tests left undelivered comes first
 
 
 async def test_undelivered_events_are_fetched(shop: Shop, environment: Environment) -> None:

@@ -16,6 +16,11 @@ def _slots() -> asyncio.Semaphore:
     return asyncio.Semaphore(6)
 
 
+def _letterbox() -> asyncio.Semaphore:
+    """A burst of webhooks waits here, not at the database's pool, where everybody else would wait behind it."""
+    return asyncio.Semaphore(4)
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """The service's settings, its database, and whom it asks."""
@@ -26,3 +31,4 @@ class Context:
     stripe: Stripe
     catalogue: Catalogue
     slots: asyncio.Semaphore = field(default_factory=_slots)
+    letterbox: asyncio.Semaphore = field(default_factory=_letterbox)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 from cv_common.db import Row, Transaction
-from cv_common.errors import BadRequest, NotFound
+from cv_common.errors import BadRequest, NotFound, Unavailable
 
 from cv_payments.actions.context import Context
 from cv_payments.actions.refresh import refresh
@@ -16,6 +16,8 @@ from cv_payments.store import stripe_events, work
 
 log = logging.getLogger(__name__)
 
+_KEPT_WITHIN = 10.0
+"""Seconds that keeping one event may take, in a burst of them; Stripe waits longer."""
 _WITHIN = 6.0
 """Seconds that acting on one event may take before it is put off: Stripe holds the buyer's browser meanwhile."""
 
@@ -23,8 +25,10 @@ _WITHIN = 6.0
 async def receive_event(context: Context, body: bytes, signature: str | None) -> None:
     """Take a webhook: when this returns, the event is kept for good, and most often acted on.
 
-    Raises NotFound (no secret is configured), BadRequest (it is not Stripe's), and what says that the database is
-    down: the event could not be kept, and Stripe sends it again.
+    Of a burst only the first ones are acted on at once; the worker sees to the others, and nobody waits for that.
+
+    Raises NotFound (no secret is configured), BadRequest (it is not Stripe's), Unavailable and what says that the
+    database is down: the event could not be kept, and Stripe sends it again.
     """
     secrets = context.settings.stripe_webhook_secrets
     if not secrets:
@@ -36,24 +40,32 @@ async def receive_event(context: Context, body: bytes, signature: str | None) ->
     if event.livemode != context.settings.livemode:
         raise BadRequest("The webhook was refused: it is of the other mode.")
     await record_event(context, event)
-    await process_event(context, event.id)
+    if not context.slots.locked():
+        await process_event(context, event.id)
 
 
 async def record_event(context: Context, event: ReceivedEvent) -> None:
-    """Keep an event for good. Of those that nothing follows from it is enough to know that they came."""
-    async with context.database.connection() as tx:
-        raw = event.raw if event.type in KINDS else None
-        await stripe_events.record(tx, event.id, event.type, event.object_id, raw)
+    """Keep an event for good. Of those that nothing follows from it is enough to know that they came.
+
+    Raises Unavailable when that takes too long, and what says that the database is down.
+    """
+    raw = event.raw if event.type in KINDS else None
+    try:
+        async with asyncio.timeout(_KEPT_WITHIN), context.letterbox, context.database.connection() as tx:
+            await stripe_events.record(tx, event.id, event.type, event.object_id, raw)
+    except TimeoutError:
+        raise Unavailable from None
 
 
 async def process_event(context: Context, event_id: str) -> None:
     """Act on a kept event, unless that was done or somebody is at it. Whatever goes wrong, the event stays."""
-    await attempt(context, work.events, event_id, _act)
+    async with context.slots:
+        await attempt(context, work.events, event_id, _act)
 
 
 async def _act(context: Context, event: Row) -> None:
     try:
-        async with asyncio.timeout(_WITHIN), context.slots, context.database.transaction() as tx:
+        async with asyncio.timeout(_WITHIN), context.database.transaction() as tx:
             owner_id = await _refresh(context, tx, event["type"], event["object_id"])
             await stripe_events.concerns(tx, event["id"], owner_id)
             await work.events.finish(tx, event["id"], "done")
@@ -81,7 +93,11 @@ async def _finish(context: Context, event_id: str, outcome: work.Outcome, reason
 
 
 async def process_due_events(context: Context) -> None:
-    """Act on the events that were put off, or left behind by a process that died."""
+    """Act on the events that were put off, came too many at once, or were left behind by a process that died."""
+    while due := await _due_events(context):
+        await asyncio.gather(*(process_event(context, event_id) for event_id in due))
+
+
+async def _due_events(context: Context) -> list[str]:
     async with context.database.connection() as tx:
-        due = await work.events.due(tx, at_most=6)
-    await asyncio.gather(*(process_event(context, event_id) for event_id in due))
+        return await work.events.due(tx, at_most=30)

@@ -16,7 +16,10 @@ logging.getLogger("stripe").setLevel(logging.WARNING)  # below, its lines hold a
 
 
 class StripeDown(Exception):
-    """Stripe cannot be reached, is too slow, or does not serve us now. `answered`: it said so itself."""
+    """Stripe cannot be reached, is too slow, or does not serve us now.
+
+    `answered`: it said so itself, and says so again whenever it is asked with the same idempotency key.
+    """
 
     def __init__(self, message: str, answered: bool = False) -> None:
         super().__init__(message)
@@ -42,6 +45,8 @@ class StripeConnection:
     WITHIN = 8.0
     """Seconds that one call may take, its repetitions included."""
     _ANSWER, _CONNECT, _REPETITIONS = 4.0, 2.0, 2
+    _NOT_KEPT = (None, 409, 429)
+    """Answers that say nothing of how the call ends: none at all, "it is being done already", "not now"."""
 
     def __init__(self, api_key: str, api_base: str | None) -> None:
         self._api_key = api_key
@@ -89,6 +94,6 @@ class StripeConnection:
             raise StripeRefused(str(error.user_message), "idempotency_error") from error
         except stripe.StripeError as error:
             message = f"{type(error).__name__} {error.http_status or ''}".strip()
-            raise StripeDown(message, answered=error.http_status is not None) from error
+            raise StripeDown(message, answered=error.http_status not in self._NOT_KEPT) from error
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise StripeDown(type(error).__name__) from error

@@ -8,7 +8,11 @@ from cv_payments.tables import stripe_events, words
 
 _RECORD = Statement(
     upsert(stripe_events)
-    .values({name: bindparam(name) for name in ("id", "type", "object_id", "raw")})
+    .values(
+        {name: bindparam(name) for name in ("id", "type", "object_id", "raw")}
+        # Whoever received it comes first; the worker looks a moment later.
+        | {"next_try_at": func.now() + text("interval '1 second'")}
+    )
     .on_conflict_do_nothing()
 )
 _CONCERNS = Statement(
