@@ -58,7 +58,7 @@ def new_database(postgres: Postgres) -> str:
 
 
 class Broker:
-    """A NATS server of a test's own, with an operator who may do what no service may."""
+    """A NATS server of a test's own, with an administrator who may do what nobody else may."""
 
     def __init__(self, server: Nats, keeper: Keeper, folder: Path) -> None:
         self.server, self._keeper, self._folder = server, keeper, folder
@@ -68,15 +68,15 @@ class Broker:
         return Bus(login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service=service, publishes=publishes)
 
     @asynccontextmanager
-    async def operator(self) -> AsyncIterator[JetStreamContext]:
+    async def administrator(self) -> AsyncIterator[JetStreamContext]:
         client = Client()
-        await client.connect(self.server.url, user="operator", password="operator")
+        await client.connect(self.server.url, user="administrator", password="administrator")
         yield client.jetstream()
         await client.close()
 
     async def messages(self, stream: str) -> list[RawStreamMsg]:
         """All that a stream holds."""
-        async with self.operator() as jetstream:
+        async with self.administrator() as jetstream:
             state = (await jetstream.stream_info(stream)).state
             last = state.last_seq if state.messages else 0
             return [await jetstream.get_msg(stream, sequence) for sequence in range(max(state.first_seq, 1), last + 1)]
@@ -106,7 +106,7 @@ class Broker:
 def broker(tmp_path: Path, pytestconfig: pytest.Config) -> Iterator[Broker]:
     ours = (pytestconfig.rootpath / "deploy/nats/nats-server.conf").read_text()
     config = tmp_path / "nats-server.conf"
-    config.write_text(ours.replace("users: [", "users: [ {user: operator, password: operator}", 1))
+    config.write_text(ours.replace("users: [", "users: [ {user: administrator, password: administrator}", 1))
     server = Nats(config, tmp_path / "nats", free_port(), free_port(), {user: new_password() for user in USERS})
     with running(server.program()) as keeper:
         yield Broker(server, keeper, tmp_path / "nats")

@@ -64,7 +64,7 @@ async def expect_published(broker: Broker, publisher: Publisher, within: float =
     """Wait until every recorded event is in the stream; once, and in order."""
 
     async def complete() -> bool:
-        async with broker.operator() as jetstream:
+        async with broker.administrator() as jetstream:
             streams = {info.config.name for info in await jetstream.streams_info()}
         return "PAYMENTS" in streams and len(await broker.messages("PAYMENTS")) >= len(publisher.recorded)
 

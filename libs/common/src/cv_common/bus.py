@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from cv_common import tasks
 from cv_common.db import DatabaseDown
+from cv_common.errors import Unavailable
 from cv_common.events import Event
 from cv_common.logs import request_id
 
@@ -31,6 +32,8 @@ REQUEST_ID_HEADER = "Request-Id"
 DEAD_STREAM = "DEAD"
 _DAY = 24 * 3600
 _MEBIBYTE = 1024 * 1024
+_STREAM_EXISTS = 10058
+"""JetStream's code for: there is a stream of this name, and its settings are others."""
 
 Handler = Callable[[Any], Awaitable[None]]
 """Takes one event; returns when its effect is committed."""
@@ -102,8 +105,11 @@ class Bus:
             max_bytes=512 * _MEBIBYTE,
             duplicate_window=120,
         )
-        with suppress(nats.js.errors.BadRequestError):  # it exists with settings an operator chose: those stay
+        try:
             await self.jetstream.add_stream(config)
+        except nats.js.errors.BadRequestError as error:
+            if error.err_code != _STREAM_EXISTS:  # with settings an operator chose: those stay
+                raise
 
     async def stop(self) -> None:
         await tasks.end(self._keeping)
@@ -142,6 +148,8 @@ class Consumer:
 
     TRIES = 10
     """Deliveries after which an event that fails for no passing reason becomes a dead letter."""
+    PATIENCE = 8
+    """Seconds that a handler may take. What a process that died had taken is delivered again soon after."""
 
     def __init__(self, bus: Bus, handlers: Mapping[type[Event], Handler]) -> None:
         streams = {event.stream() for event in handlers}
@@ -184,7 +192,7 @@ class Consumer:
                 durable_name=self._bus.service,
                 filter_subjects=sorted(self._events),
                 ack_policy=AckPolicy.EXPLICIT,
-                ack_wait=30,
+                ack_wait=self.PATIENCE + 2,
                 max_deliver=-1,
             ),
         )
@@ -210,10 +218,19 @@ class Consumer:
         token = request_id.set((message.headers or {}).get(REQUEST_ID_HEADER))
         try:
             event = self._events[message.subject].model_validate_json(message.data)
-            await self._handlers[type(event)](event)
         except (KeyError, ValidationError) as error:
             await self._bury(message, f"unreadable: {type(error).__name__}")
-        except (*DatabaseDown, OSError, TimeoutError) as error:
+        else:
+            await self._handle(message, event)
+        finally:
+            request_id.reset(token)
+
+    async def _handle(self, message: Msg, event: Event) -> None:
+        """Acknowledge, hand back or bury, as the handler fares. What passes by itself is tried again without end."""
+        try:
+            async with asyncio.timeout(self.PATIENCE):
+                await self._handlers[type(event)](event)
+        except (*DatabaseDown, Unavailable, OSError, TimeoutError) as error:
             log.warning("an event is tried again", extra={"event": message.subject, "error": type(error).__name__})
             await message.nak(delay=self._delay(message))
         except Exception as error:
@@ -224,8 +241,6 @@ class Consumer:
                 await message.nak(delay=self._delay(message))
         else:
             await message.ack()
-        finally:
-            request_id.reset(token)
 
     def _delay(self, message: Msg) -> float:
         """Seconds until the next try: 0.5, 1, 2, … 30."""

@@ -1,0 +1,172 @@
+"""The bus: what is tried again, what is buried, and that streams are there or missed aloud."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from uuid import uuid4
+
+import psycopg
+import pytest
+from cv_common.bus import Bus, BusDown, Consumer
+from cv_common.errors import Unavailable
+from cv_common.events import Event, ResumePaymentChanged
+from cv_common.testing.serving import eventually
+from nats.js.api import StreamConfig
+from pydantic import TypeAdapter
+
+from libs.common.tests.conftest import Broker, parts_running
+
+PAID = ResumePaymentChanged(resume_id=7, paid=True, revision=1)
+
+
+def bad_input() -> None:
+    TypeAdapter(int).validate_python("seven")
+
+
+def missing_key() -> None:
+    raise KeyError("seven")
+
+
+def store_away() -> None:
+    raise Unavailable("The media store is not available, try again later.")
+
+
+def database_away() -> None:
+    raise psycopg.OperationalError("the connection is lost")
+
+
+class Hearing:
+    """A handler that fails `times` times, and knows how often it was called."""
+
+    def __init__(self, fail: Callable[[], None], times: int) -> None:
+        self._fail, self._times = fail, times
+        self.calls = 0
+        self.taken: list[Event] = []
+
+    async def __call__(self, event: Event) -> None:
+        self.calls += 1
+        if self.calls <= self._times:
+            self._fail()
+        self.taken.append(event)
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three tries, soon after each other."""
+    monkeypatch.setattr(Consumer, "TRIES", 3)
+    monkeypatch.setattr(Consumer, "_delay", lambda *_: 0.01)
+
+
+def consumer(bus: Bus, handler: Callable[[ResumePaymentChanged], Awaitable[None]]) -> Consumer:
+    return Consumer(bus, {ResumePaymentChanged: handler})
+
+
+async def publish(bus: Bus, payload: bytes) -> None:
+    """Publish as soon as the bus and its stream are there."""
+
+    async def published() -> bool:
+        try:
+            await bus.publish(ResumePaymentChanged.name, payload, str(uuid4()))
+        except BusDown:
+            return False
+        return True
+
+    await eventually(published)
+
+
+async def dead_letters(broker: Broker) -> list[str | None]:
+    return [message.subject for message in await broker.messages("DEAD")]
+
+
+@pytest.mark.parametrize("fail", [bad_input, missing_key])
+async def test_a_handler_that_fails_is_tried_again_whatever_it_raises(broker: Broker, fail: Callable[[], None]) -> None:
+    payments, resumes = broker.bus("payments", publishes=True), broker.bus("resumes")
+    hearing = Hearing(fail, times=2)
+    async with parts_running(payments, resumes, consumer(resumes, hearing)):
+        await publish(payments, PAID.model_dump_json().encode())
+        await eventually(lambda: hearing.taken == [PAID])
+        assert await dead_letters(broker) == []
+
+
+async def test_an_event_that_never_succeeds_is_buried_and_the_next_one_taken(broker: Broker) -> None:
+    payments, resumes = broker.bus("payments", publishes=True), broker.bus("resumes")
+    hearing = Hearing(missing_key, times=3)
+
+    async def ill() -> bool:
+        return await resumes.problem() == "1 dead letters"
+
+    async with parts_running(payments, resumes, consumer(resumes, hearing)):
+        await publish(payments, PAID.model_dump_json().encode())
+        await eventually(ill)
+        await publish(payments, PAID.model_dump_json().encode())
+        await eventually(lambda: hearing.taken == [PAID])
+        assert await dead_letters(broker) == [f"dead.resumes.{PAID.name}"]
+
+
+async def test_what_cannot_be_read_is_buried_at_once(broker: Broker) -> None:
+    payments, resumes = broker.bus("payments", publishes=True), broker.bus("resumes")
+    hearing = Hearing(missing_key, times=0)
+    async with parts_running(payments, resumes, consumer(resumes, hearing)):
+        await publish(payments, b'{"resume_id": "seven"}')
+        await publish(payments, PAID.model_dump_json().encode())
+        await eventually(lambda: hearing.taken == [PAID])
+        assert await dead_letters(broker) == [f"dead.resumes.{PAID.name}"]
+
+
+@pytest.mark.parametrize("fail", [store_away, database_away])
+async def test_an_outage_longer_than_all_tries_buries_nothing(broker: Broker, fail: Callable[[], None]) -> None:
+    payments, resumes = broker.bus("payments", publishes=True), broker.bus("resumes")
+    hearing = Hearing(fail, times=8)
+    async with parts_running(payments, resumes, consumer(resumes, hearing)):
+        await publish(payments, PAID.model_dump_json().encode())
+        await eventually(lambda: hearing.taken == [PAID])
+        assert await dead_letters(broker) == []
+
+
+async def test_a_handler_that_hangs_is_given_up_and_tried_again(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Consumer, "PATIENCE", 0.1)
+    payments, resumes = broker.bus("payments", publishes=True), broker.bus("resumes")
+    calls: list[ResumePaymentChanged] = []
+
+    async def handle(event: ResumePaymentChanged) -> None:
+        calls.append(event)
+        if len(calls) == 1:
+            await asyncio.Event().wait()
+
+    async with parts_running(payments, resumes, consumer(resumes, handle)):
+        await publish(payments, PAID.model_dump_json().encode())
+        await eventually(lambda: len(calls) == 2)
+
+
+async def test_a_stream_that_cannot_be_declared_is_missed_aloud_until_it_can(
+    broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with broker.administrator() as jetstream:
+        await jetstream.add_stream(StreamConfig("SQUATTER", subjects=["payments.>"]))
+        with caplog.at_level(logging.WARNING, "cv_common.bus"):
+            async with parts_running(broker.bus("payments", publishes=True)):
+                await eventually(lambda: "subjects overlap" in str([vars(record) for record in caplog.records]))
+                await jetstream.delete_stream("SQUATTER")
+
+                async def declared() -> bool:
+                    return "PAYMENTS" in {info.config.name for info in await jetstream.streams_info()}
+
+                await eventually(declared)
+
+
+async def test_a_stream_keeps_the_settings_an_operator_chose(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
+    async with broker.administrator() as jetstream:
+        await jetstream.add_stream(StreamConfig("PAYMENTS", subjects=["payments.>"], max_age=60))
+        with caplog.at_level(logging.WARNING, "cv_common.bus"):
+            payments = broker.bus("payments", publishes=True)
+            async with parts_running(payments):
+                await publish(payments, PAID.model_dump_json().encode())
+
+                async def declared() -> bool:
+                    return await payments.problem() is None  # it is the stream of dead letters that is asked, the last
+
+                await eventually(declared)
+        assert (await jetstream.stream_info("PAYMENTS")).config.max_age == 60
+        assert caplog.records == []
