@@ -29,9 +29,9 @@ async def _claim(tx: Transaction, session_id: str, user_id: int) -> None:
     if await owners.end_session(tx, session_id, user_id) != user_id:
         return
     await resumes.move(tx, session, user)
-    bought = await payments.subscription(tx, session)
-    if bought is not None and bought["entitled_until"] is not None:
-        await payments.keep_subscription(tx, user, bought["entitled_until"], bought["revision"])
+    until = await payments.entitled_until(tx, session)
+    if until is not None:
+        await payments.extend_subscription(tx, user, until)
     await payments.forget_subscription(tx, session)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from cv_common.db import Row, Statement, Transaction
+from cv_common.db import Statement, Transaction
 from sqlalchemy import BigInteger, bindparam, delete, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -27,9 +27,14 @@ def _keep_newer(table: Any, key: str, columns: Sequence[str]) -> Statement:
 
 _KEEP_PAYMENT = _keep_newer(resume_payments, "resume_id", ["paid"])
 _KEEP_SUBSCRIPTION = _keep_newer(subscriptions, "owner", ["entitled_until"])
-_SUBSCRIPTION = Statement(
-    select(subscriptions.c.entitled_until, subscriptions.c.revision).where(subscriptions.c.owner == bindparam("owner"))
+_GIVEN = upsert(subscriptions).values(owner=bindparam("owner"), entitled_until=bindparam("entitled_until"), revision=0)
+_EXTEND_SUBSCRIPTION = Statement(
+    _GIVEN.on_conflict_do_update(
+        index_elements=["owner"],
+        set_={"entitled_until": func.greatest(subscriptions.c.entitled_until, _GIVEN.excluded.entitled_until)},
+    )
 )
+_ENTITLED_UNTIL = Statement(select(subscriptions.c.entitled_until).where(subscriptions.c.owner == bindparam("owner")))
 _FORGET_SUBSCRIPTION = Statement(delete(subscriptions).where(subscriptions.c.owner == bindparam("owner")))
 _FORGET_PAYMENTS = Statement(
     delete(resume_payments).where(
@@ -48,9 +53,15 @@ async def keep_subscription(tx: Transaction, owner: Owner, entitled_until: datet
     await tx.run(_KEEP_SUBSCRIPTION, owner=owner.key, entitled_until=entitled_until, revision=revision)
 
 
-async def subscription(tx: Transaction, owner: Owner) -> Row | None:
-    """`entitled_until` and `revision` of what is known of an owner's subscription."""
-    return await tx.one(_SUBSCRIPTION, owner=owner.key)
+async def extend_subscription(tx: Transaction, owner: Owner, entitled_until: datetime) -> None:
+    """An owner is entitled at least until then, as far as we know: whatever payments says of the owner is newer."""
+    await tx.run(_EXTEND_SUBSCRIPTION, owner=owner.key, entitled_until=entitled_until)
+
+
+async def entitled_until(tx: Transaction, owner: Owner) -> datetime | None:
+    """Until when an owner is entitled, as far as we know; None: not at all."""
+    row = await tx.one(_ENTITLED_UNTIL, owner=owner.key)
+    return row["entitled_until"] if row else None
 
 
 async def forget_subscription(tx: Transaction, owner: Owner) -> None:
