@@ -5,17 +5,23 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from cv_common.db import Database
+from cv_common.media import Media
 from cv_common.testing.identity import IdentityKeys
 from cv_common.testing.nats import Nats
 from cv_common.testing.plugin import StartNats
 from cv_common.testing.ports import free_port
 from cv_common.testing.processes import Program, answers, running
 from cv_common.testing.serving import serving
+from cv_resumes.actions.context import Context
+from cv_resumes.clients import ProfileSource, Renderer, Template, Templates
 from cv_resumes.main import app
+from cv_resumes.settings import Settings
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -117,6 +123,43 @@ def environment(
 async def resumes(environment: dict[str, str]) -> AsyncIterator[httpx.AsyncClient]:
     async with serving(app, environment) as client:
         yield client
+
+
+class OneTemplate(Templates):
+    """Whatever is asked for is a free template."""
+
+    def __init__(self) -> None:
+        pass
+
+    async def get(self, template_id: int) -> Template:
+        return Template(template_id, is_premium=False, is_active=True, version="1", html="", css="")
+
+
+@pytest.fixture
+def database_url(service_database: Callable[[str], str]) -> str:
+    """A database of the test's own."""
+    return service_database("resumes")
+
+
+@pytest.fixture
+def media_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A media store of the test's own."""
+    return tmp_path_factory.mktemp("media")
+
+
+@pytest.fixture
+async def context(environment: dict[str, str], database_url: str, media_folder: Path) -> AsyncIterator[Context]:
+    """What actions act with, over that database and that media store, without the service around them."""
+    database = Database(database_url)
+    await database.start()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        settings = Settings()
+    media = Media(media_folder.as_uri())
+    renderer, profiles = Renderer.__new__(Renderer), ProfileSource.__new__(ProfileSource)
+    yield Context(settings, database, OneTemplate(), renderer, media, profiles)
+    await database.stop()
 
 
 @pytest.fixture

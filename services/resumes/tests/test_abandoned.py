@@ -1,39 +1,18 @@
 """What nobody comes back for is erased; what is paid, owned or opened stays."""
 
-from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 
 import psycopg
-import pytest
-from cv_common.db import Database
-from cv_common.media import Media
 from cv_resumes.actions.abandoned import erase_abandoned
 from cv_resumes.actions.context import Context
-from cv_resumes.clients import ProfileSource, Renderer, Templates
-from cv_resumes.settings import Settings
 
 OLD = datetime.now(UTC) - timedelta(days=91)
 RECENT = datetime.now(UTC) - timedelta(days=89)
 
 
-@pytest.fixture
-async def url(service_database: Callable[[str], str]) -> str:
-    return service_database("resumes")
-
-
-@pytest.fixture
-async def context(url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Context]:
-    database = Database(url)
-    await database.start()
-    settings = Settings.model_construct(session_lifetime=90 * 24 * 3600)
-    media = Media(tmp_path_factory.mktemp("media").as_uri())
-    # Erasing asks nobody anything.
-    templates, renderer = Templates.__new__(Templates), Renderer.__new__(Renderer)
-    yield Context(settings, database, templates, renderer, media, ProfileSource.__new__(ProfileSource))
-    await database.stop()
-
-
-async def test_only_unpaid_resumes_of_sessions_that_nobody_opened_are_erased(context: Context, url: str) -> None:
+async def test_only_unpaid_resumes_of_sessions_that_nobody_opened_are_erased(
+    context: Context, database_url: str
+) -> None:
     owners = {
         "abandoned": ("session:a", OLD),
         "opened": ("session:b", RECENT),
@@ -42,7 +21,7 @@ async def test_only_unpaid_resumes_of_sessions_that_nobody_opened_are_erased(con
         "subscribed": ("session:d", OLD),
         "expired": ("session:e", OLD),
     }
-    with psycopg.connect(url, autocommit=True) as connection:
+    with psycopg.connect(database_url, autocommit=True) as connection:
         for number, (name, (owner, opened)) in enumerate(owners.items(), start=1):
             connection.execute(
                 "insert into resumes (owner, template_id, template_is_premium, full_name, email, revision,"

@@ -1,38 +1,16 @@
 """What comes and goes with owners, down to what is kept: claims, erased accounts, what payments tells of them."""
 
-from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
-from cv_common.db import Database
 from cv_common.events import SubscriptionChanged
-from cv_common.media import Media
 from cv_resumes.actions.context import Context
 from cv_resumes.actions.owners import claim_session
 from cv_resumes.actions.payments import on_subscription_changed
-from cv_resumes.clients import ProfileSource, Renderer, Templates
-from cv_resumes.settings import Settings
 
 NOW = datetime.now(UTC)
 MONTH, YEAR = NOW + timedelta(days=31), NOW + timedelta(days=366)
-
-
-@pytest.fixture
-def url(service_database: Callable[[str], str]) -> str:
-    return service_database("resumes")
-
-
-@pytest.fixture
-async def context(url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Context]:
-    database = Database(url)
-    await database.start()
-    media = Media(tmp_path_factory.mktemp("media").as_uri())
-    # Nobody is asked anything here.
-    templates, renderer = Templates.__new__(Templates), Renderer.__new__(Renderer)
-    settings = Settings.model_construct()
-    yield Context(settings, database, templates, renderer, media, ProfileSource.__new__(ProfileSource))
-    await database.stop()
 
 
 async def subscribed(
@@ -51,8 +29,8 @@ async def subscribed(
     await on_subscription_changed(context, told)
 
 
-def entitlements(url: str) -> dict[str, datetime | None]:
-    with psycopg.connect(url) as connection:
+def entitlements(database_url: str) -> dict[str, datetime | None]:
+    with psycopg.connect(database_url) as connection:
         return dict(connection.execute("select owner, entitled_until from subscriptions").fetchall())
 
 
@@ -63,7 +41,7 @@ def entitlements(url: str) -> dict[str, datetime | None]:
 @pytest.mark.parametrize("sessions_revision", [1, 2000])
 async def test_claim_takes_no_entitlement_away(
     context: Context,
-    url: str,
+    database_url: str,
     users: datetime | None,
     sessions: datetime | None,
     kept: datetime,
@@ -72,15 +50,15 @@ async def test_claim_takes_no_entitlement_away(
     await subscribed(context, 1000, users, user=7)
     await subscribed(context, sessions_revision, sessions, session="s")
     await claim_session(context, "s", 7)
-    assert entitlements(url) == {"user:7": kept}
+    assert entitlements(database_url) == {"user:7": kept}
 
 
 @pytest.mark.parametrize("known", [True, False])
-async def test_after_a_claim_payments_still_has_the_last_word(context: Context, url: str, known: bool) -> None:
+async def test_after_a_claim_payments_still_has_the_last_word(context: Context, database_url: str, known: bool) -> None:
     if known:
         await subscribed(context, 10, MONTH, user=7)
     await subscribed(context, 2000, YEAR, session="s")
     await claim_session(context, "s", 7)
-    assert entitlements(url) == {"user:7": YEAR}
+    assert entitlements(database_url) == {"user:7": YEAR}
     await subscribed(context, 11, None, user=7)
-    assert entitlements(url) == {"user:7": None}
+    assert entitlements(database_url) == {"user:7": None}

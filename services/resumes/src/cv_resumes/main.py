@@ -15,11 +15,13 @@ from starlette.types import ASGIApp
 from cv_resumes import routes
 from cv_resumes.actions.abandoned import erase_abandoned
 from cv_resumes.actions.context import Context
+from cv_resumes.actions.photos import remove_discarded_photos
 from cv_resumes.clients import ProfileSource, Renderer, Templates
 from cv_resumes.consumers import consumers
 from cv_resumes.settings import Settings
 
 _DAY = 24 * 3600
+_TEN_MINUTES = 600
 
 
 def app() -> ASGIApp:
@@ -50,6 +52,7 @@ def app() -> ASGIApp:
             profiles,
             *consumers(context, bus),
             Periodic("erasure of abandoned resumes", _DAY, partial(erase_abandoned, context)),
+            Periodic("removal of discarded photos", _TEN_MINUTES, partial(remove_discarded_photos, context)),
         ],
         context=context,
     )

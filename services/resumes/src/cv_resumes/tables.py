@@ -63,6 +63,14 @@ resume_payments = Table(
     Column("revision", BigInteger, nullable=False),
 )
 
+discarded_photos = Table(
+    "discarded_photos",
+    metadata,
+    Column("path", String(200), primary_key=True),
+    Column("remove_after", DateTime(timezone=True), nullable=False, index=True),
+)
+"""Photos whose files are to be removed: what no resume shows any more, and what none has come to show."""
+
 subscriptions = Table(
     "subscriptions",
     metadata,

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from cv_resumes.actions.context import Context
-from cv_resumes.actions.photos import drop_photo
+from cv_resumes.actions.photos import discard_photos, remove_photos
 from cv_resumes.actions.resumes import tell_deleted
 from cv_resumes.store import keys, resumes
 
@@ -20,8 +20,8 @@ async def erase_abandoned(context: Context) -> None:
             removed = await resumes.remove_abandoned(tx, before, _BATCH)
             for resume in removed:
                 await tell_deleted(tx, resume)
-        for resume in removed:
-            await drop_photo(context, resume["photo"])
+            discarded = await discard_photos(tx, [resume["photo"] for resume in removed])
+        await remove_photos(context, discarded)
         if len(removed) < _BATCH:
             break
     async with context.database.connection() as tx:

@@ -5,7 +5,7 @@ from cv_common.db import Transaction
 from cv_common.events import SessionClaimed, UserDeleted
 
 from cv_resumes.actions.context import Context
-from cv_resumes.actions.photos import drop_photo
+from cv_resumes.actions.photos import discard_photos, remove_photos
 from cv_resumes.actions.resumes import tell_deleted
 from cv_resumes.domain.owners import Owner
 from cv_resumes.store import owners, payments, resumes
@@ -46,5 +46,5 @@ async def on_user_deleted(context: Context, event: UserDeleted) -> None:
             await tell_deleted(tx, resume)
         await payments.forget_subscription(tx, owner)
         await payments.forget_payments(tx, [resume["id"] for resume in removed])
-    for resume in removed:
-        await drop_photo(context, resume["photo"])
+        discarded = await discard_photos(tx, [resume["photo"] for resume in removed])
+    await remove_photos(context, discarded)

@@ -17,7 +17,7 @@ from cv_common.revision import next_revision
 
 from cv_resumes.actions.context import Context, found, known_owner, owner_of
 from cv_resumes.actions.once import IdempotencyKey, already_created, remember_created
-from cv_resumes.actions.photos import drop_photo, keep_photo, photo_url
+from cv_resumes.actions.photos import discard_photos, keep_photo, photo_url, remove_photos, take_photo
 from cv_resumes.clients import Template
 from cv_resumes.domain.owners import Owner
 from cv_resumes.domain.pages import Page
@@ -76,11 +76,7 @@ async def create_resume(
         "template_is_premium": template.is_premium,
         "photo": await _photo_sent(context, body.photo),
     }
-    try:
-        return await _create(context, owner_of(caller), columns, once)
-    except BaseException:
-        await drop_photo(context, columns["photo"])
-        raise
+    return await _create(context, owner_of(caller), columns, once)
 
 
 async def _create(
@@ -88,7 +84,6 @@ async def _create(
 ) -> tuple[Row, str | None]:
     async with context.database.transaction() as tx:
         if once is not None and (earlier := await already_created(tx, once, caller)) is not None:
-            await drop_photo(context, columns["photo"])
             owner = Owner.of_key(earlier["owner"])
             row = found(await resumes.visible(tx, owner, earlier["resume_id"]))
             return row, owner.session_id if owner != caller else None
@@ -96,6 +91,7 @@ async def _create(
         columns |= await _reconciled(tx, {section: [] for section in SECTIONS}, columns)
         columns |= {"owner": owner.key, "revision": next_revision(0)}
         _check_size(columns)
+        await keep_photo(tx, columns["photo"])
         added = await resumes.add(tx, columns)
         if once is not None:
             await remember_created(tx, once, caller, owner, added["id"])
@@ -116,7 +112,7 @@ async def _photo_sent(context: Context, photo: UploadedFile | str | None) -> str
         return None
     if isinstance(photo, str):
         raise ValidationFailed.on("photo", NOT_A_FILE)
-    return await keep_photo(context, photo)
+    return await take_photo(context, photo)
 
 
 async def change_resume(
@@ -129,19 +125,12 @@ async def change_resume(
     owner = known_owner(caller)
     body, template = await _checked(context, data, patched(ResumeBody))
     edit = _Edit(columns_sent(body), template, if_match)
-    uploaded = None
     if isinstance(body.photo, str):
         edit.photo_url = body.photo
     elif "photo" in body.model_fields_set:
-        uploaded = await keep_photo(context, body.photo) if body.photo is not None else None
-        edit.columns["photo"] = uploaded
-    try:
-        before, after = await _change(context, owner, resume_id, edit)
-    except BaseException:
-        await drop_photo(context, uploaded)
-        raise
-    if before["photo"] != after["photo"]:
-        await drop_photo(context, before["photo"])
+        edit.columns["photo"] = await take_photo(context, body.photo) if body.photo is not None else None
+    after, discarded = await _change(context, owner, resume_id, edit)
+    await remove_photos(context, discarded)
     return after
 
 
@@ -155,8 +144,8 @@ class _Edit:
     photo_url: str | None = None
 
 
-async def _change(context: Context, owner: Owner, resume_id: int, edit: _Edit) -> tuple[Row, Row]:
-    """The resume before and after."""
+async def _change(context: Context, owner: Owner, resume_id: int, edit: _Edit) -> tuple[Row, list[str]]:
+    """The resume as it is now, and the photos that were discarded."""
     columns, template = edit.columns, edit.template
     async with context.database.transaction() as tx:
         stored = await _lock(context, tx, owner, resume_id, edit.if_match)
@@ -169,11 +158,15 @@ async def _change(context: Context, owner: Owner, resume_id: int, edit: _Edit) -
         columns |= await _reconciled(tx, stored, columns)
         changes = {name: value for name, value in columns.items() if stored[name] != value}
         _check_size({**stored, **changes})
+        discarded = []
+        if "photo" in changes:
+            await keep_photo(tx, changes["photo"])
+            discarded = await discard_photos(tx, [stored["photo"]])
         now = datetime.now(UTC)
         if changes:
             changes |= {"updated_at": now, "revision": next_revision(stored["revision"])}
         changed = await resumes.change(tx, resume_id, {**changes, "last_accessed": now})
-    return stored, {**stored, **changed}
+    return {**stored, **changed}, discarded
 
 
 async def delete_resume(context: Context, caller: Caller, resume_id: int, if_match: str | None = None) -> None:
@@ -186,7 +179,8 @@ async def delete_resume(context: Context, caller: Caller, resume_id: int, if_mat
         await _lock(context, tx, owner, resume_id, if_match)
         removed = found(await resumes.remove(tx, resume_id))
         await tell_deleted(tx, removed)
-    await drop_photo(context, removed["photo"])
+        discarded = await discard_photos(tx, [removed["photo"]])
+    await remove_photos(context, discarded)
 
 
 async def _lock(context: Context, tx: Transaction, owner: Owner, resume_id: int, if_match: str | None) -> Row:

@@ -1,0 +1,126 @@
+"""No photo outlives what shows it, whatever the media store or the database does meanwhile."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from cv_common.errors import Unavailable
+from cv_common.events import UserDeleted
+from cv_common.forms import UploadedFile
+from cv_common.identity import Caller
+from cv_resumes.actions.abandoned import erase_abandoned
+from cv_resumes.actions.context import Context
+from cv_resumes.actions.once import IdempotencyKey
+from cv_resumes.actions.owners import on_user_deleted
+from cv_resumes.actions.photos import remove_discarded_photos
+from cv_resumes.actions.resumes import change_resume, create_resume, delete_resume
+from PIL import Image
+
+RESUME = {"template": 1, "full_name": "Marie Dubois", "email": "marie.dubois@example.com"}
+USER = Caller("gateway", user_id=7)
+
+
+def photo() -> UploadedFile:
+    out = io.BytesIO()
+    Image.new("RGB", (60, 40), "red").save(out, "JPEG")
+    return UploadedFile("me.jpg", out.getvalue())
+
+
+async def write(context: Context, caller: Caller = USER) -> int:
+    row, _ = await create_resume(context, caller, {**RESUME, "photo": photo()})
+    return int(row["id"])
+
+
+def photos(media_folder: Path) -> list[Path]:
+    return sorted((media_folder / "photos").glob("*"))
+
+
+@contextmanager
+def stuck(media_folder: Path) -> Iterator[None]:
+    """A media store that cannot remove the photo which is there: a folder that is not empty has its name."""
+    (path,) = photos(media_folder)
+    aside = media_folder / "aside"
+    path.rename(aside)
+    path.mkdir()
+    (path / "something").touch()
+    yield
+    (path / "something").unlink()
+    path.rmdir()
+    aside.rename(path)
+
+
+async def delete(context: Context, resume_id: int) -> None:
+    await delete_resume(context, USER, resume_id)
+
+
+async def replace(context: Context, resume_id: int) -> None:
+    assert (await change_resume(context, USER, resume_id, {"photo": None}))["photo"] is None
+
+
+async def erase_account(context: Context, resume_id: int) -> None:
+    await on_user_deleted(context, UserDeleted(user_id=7, revision=1))
+
+
+@pytest.mark.parametrize("discard", [delete, replace, erase_account])
+async def test_photo_that_could_not_be_removed_is_removed_later(
+    context: Context, media_folder: Path, discard: Any
+) -> None:
+    resume_id = await write(context)
+    with stuck(media_folder):
+        await discard(context, resume_id)
+        with pytest.raises(Unavailable):
+            await remove_discarded_photos(context)
+    assert len(photos(media_folder)) == 1
+    await remove_discarded_photos(context)
+    assert photos(media_folder) == []
+
+
+async def test_photos_of_abandoned_resumes_do_not_stop_the_erasure(
+    context: Context, media_folder: Path, database_url: str
+) -> None:
+    resume_id = await write(context, Caller("gateway", session_id="a"))
+    with psycopg.connect(database_url) as connection:
+        connection.execute("update resumes set last_accessed = %s", (datetime.now(UTC) - timedelta(days=91),))
+    with stuck(media_folder):
+        await erase_abandoned(context)
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("select 1 from resumes where id = %s", (resume_id,)).fetchall() == []
+    await remove_discarded_photos(context)
+    assert photos(media_folder) == []
+
+
+@pytest.mark.parametrize("discard", [delete, replace, erase_account])
+async def test_photo_is_removed_at_once_and_nothing_of_it_is_kept(
+    context: Context, media_folder: Path, database_url: str, discard: Any
+) -> None:
+    await discard(context, await write(context))
+    assert photos(media_folder) == []
+    assert waiting(database_url) == []
+
+
+async def test_photo_that_no_resume_came_to_show_is_removed(
+    context: Context, media_folder: Path, database_url: str
+) -> None:
+    resume_id, once = await write(context), IdempotencyKey("k" * 22, "f")
+    (shown,) = photos(media_folder)
+    await create_resume(context, USER, {**RESUME, "photo": None}, once)
+    await create_resume(context, USER, {**RESUME, "photo": photo()}, once)  # sent again: the resume is there
+    with pytest.raises(Exception, match="has changed since"):
+        await change_resume(context, USER, resume_id, {"photo": photo()}, '"1"')
+    await remove_discarded_photos(context)
+    assert len(photos(media_folder)) == 3  # a photo has some time to find its resume
+    with psycopg.connect(database_url) as connection:
+        connection.execute("update discarded_photos set remove_after = remove_after - interval '1 hour'")
+    await remove_discarded_photos(context)
+    assert photos(media_folder) == [shown]
+    assert waiting(database_url) == []
+
+
+def waiting(database_url: str) -> list[str]:
+    with psycopg.connect(database_url) as connection:
+        return [path for (path,) in connection.execute("select path from discarded_photos")]
