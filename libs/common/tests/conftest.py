@@ -12,7 +12,7 @@ from cv_common.app import Part
 from cv_common.bus import Bus
 from cv_common.inbox import inbox_table
 from cv_common.outbox import outbox_table
-from cv_common.testing.nats import USERS, Nats, new_password
+from cv_common.testing.nats import Nats, new_passwords
 from cv_common.testing.ports import free_port
 from cv_common.testing.postgres import Postgres
 from cv_common.testing.processes import Keeper, running
@@ -107,7 +107,7 @@ def broker(tmp_path: Path, pytestconfig: pytest.Config) -> Iterator[Broker]:
     ours = (pytestconfig.rootpath / "deploy/nats/nats-server.conf").read_text()
     config = tmp_path / "nats-server.conf"
     config.write_text(ours.replace("users: [", "users: [ {user: administrator, password: administrator}", 1))
-    server = Nats(config, tmp_path / "nats", free_port(), free_port(), {user: new_password() for user in USERS})
+    server = Nats(config, tmp_path / "nats", free_port(), free_port(), new_passwords())
     with running(server.program()) as keeper:
         yield Broker(server, keeper, tmp_path / "nats")
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from cv_common.testing.nats import USERS, Nats
+from cv_common.testing.nats import OPERATOR, USERS, Nats
 from cv_common.testing.ports import free_port, is_free
 from cv_common.testing.postgres import Postgres
 from cv_common.testing.processes import Keeper, Program, ProgramFailed, Say
@@ -117,7 +117,7 @@ class System:
         postgres = Postgres(self.data / "postgres", free_port(), secrets.password("postgres"))
         nats = Nats(
             ROOT / "deploy" / "nats" / "nats-server.conf", self.data / "nats", free_port(), free_port(),
-            {user: secrets.password(f"nats {user}") for user in USERS},
+            {user: secrets.password(f"nats {user}") for user in (*USERS, OPERATOR)},
         )  # fmt: skip
         self._tell("starting PostgreSQL and NATS")
         postgres.initialise()

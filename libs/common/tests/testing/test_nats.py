@@ -7,7 +7,7 @@ from pathlib import Path
 
 import nats.errors
 import pytest
-from cv_common.testing.nats import USERS, Nats, new_password
+from cv_common.testing.nats import USERS, Nats, new_passwords
 from cv_common.testing.ports import free_port
 from cv_common.testing.processes import Keeper, ProgramFailed, running
 from nats.aio.client import Client
@@ -69,7 +69,7 @@ class Service:
 
 
 def make_server(config: Path, folder: Path) -> Nats:
-    return Nats(config, folder, free_port(), free_port(), {user: new_password() for user in USERS})
+    return Nats(config, folder, free_port(), free_port(), new_passwords())
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +117,21 @@ async def test_it_does_not_listen_in_on_others(service: Service) -> None:
     for other in set(USERS) - {service.name}:
         assert not await service.may_listen(f"_INBOX_{other}.>")
         assert not await service.may_listen(f"{other}.>")
+
+
+async def test_the_operator_looks_after_dead_letters_and_nothing_else(bus: Nats) -> None:
+    operator = Service("operator")
+    await operator.connect(bus)
+    for action in ("MSG.GET", "MSG.DELETE"):
+        assert await operator.may(f"$JS.API.STREAM.{action}.DEAD")
+        assert not await operator.may(f"$JS.API.STREAM.{action}.AUTH")
+    for owner, stream in STREAMS.items():
+        assert await operator.may(f"{owner}.thing_happened.v1")
+        for action in ("CREATE", "DELETE", "PURGE"):
+            assert not await operator.may(f"$JS.API.STREAM.{action}.{stream}")
+    assert not await operator.may("dead.auth.thing_happened.v1")
+    assert not await operator.may_listen("auth.>")
+    await operator.client.close()
 
 
 async def test_without_a_password_there_is_no_bus(bus: Nats) -> None:

@@ -12,6 +12,8 @@ from cv_common.testing.processes import Program, ProgramFailed, answers
 
 USERS = ("auth", "payments", "resumes", "renderer")
 """The services on the bus, as `deploy/nats/nats-server.conf` knows them."""
+OPERATOR = "operator"
+"""Who looks after dead letters."""
 
 
 class Nats:
@@ -49,7 +51,7 @@ class Nats:
                 "NATS_PORT": str(self._port),
                 "NATS_HTTP_PORT": str(self._http_port),
                 "NATS_STORE_DIR": json.dumps(str(self._folder)),
-                **{f"NATS_PASSWORD_{user.upper()}": self.passwords[user] for user in USERS},
+                **{f"NATS_PASSWORD_{user.upper()}": self.passwords[user] for user in (*USERS, OPERATOR)},
             },
             is_ready=self.is_ready,
             pass_fds=pass_fds,
@@ -65,6 +67,11 @@ class Nats:
             jetstream = json.load(answer)["jetstream"]["config"]
         if not jetstream.get("sync_always"):
             raise ProgramFailed(f"NATS does not sync every write; see sync_interval in {self._config}")
+
+
+def new_passwords() -> dict[str, str]:
+    """One for every user."""
+    return {user: new_password() for user in (*USERS, OPERATOR)}
 
 
 def new_password() -> str:

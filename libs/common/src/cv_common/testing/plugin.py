@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from cv_common.testing.identity import IdentityKeys
-from cv_common.testing.nats import USERS, Nats, new_password
+from cv_common.testing.nats import Nats, new_passwords
 from cv_common.testing.ports import free_port
 from cv_common.testing.postgres import Postgres
 from cv_common.testing.processes import ProgramFailed, running
@@ -70,8 +70,7 @@ def start_nats(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Co
     with ExitStack() as stack:
 
         def start() -> Nats:
-            passwords = {user: new_password() for user in USERS}
-            server = Nats(config, tmp_path_factory.mktemp("nats"), free_port(), free_port(), passwords)
+            server = Nats(config, tmp_path_factory.mktemp("nats"), free_port(), free_port(), new_passwords())
             stack.enter_context(running(server.program()))
             server.require_durability()
             return server
