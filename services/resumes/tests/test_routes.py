@@ -215,7 +215,7 @@ async def test_deleted_resume_is_gone(resumes: httpx.AsyncClient, user: dict[str
     assert (await resumes.delete(path, headers=user)).json() == {"detail": "Not found."}
 
 
-@pytest.mark.parametrize("resume_id", ["0", "-1", "9223372036854775808", "1;drop", "x", "99999999999999999999999"])
+@pytest.mark.parametrize("resume_id", ["0", "-1", "9223372036854775808", "1;drop", "x", "9" * 23, "9" * 5000])
 async def test_impossible_ids_are_not_found(resumes: httpx.AsyncClient, user: dict[str, str], resume_id: str) -> None:
     answer = await resumes.get(f"/api/resumes/{resume_id}/", headers=user)
     assert (answer.status_code, answer.json()) == (404, {"detail": "Not found."})
@@ -234,6 +234,7 @@ async def test_impossible_ids_are_not_found(resumes: httpx.AsyncClient, user: di
         ),
         ({**MINIMUM, "template": 999}, {"template": ['Invalid pk "999" - object does not exist.']}),
         ({**MINIMUM, "template": 4}, {"template": ['Invalid pk "4" - object does not exist.']}),
+        ({**MINIMUM, "template": "9" * 5000}, {"template": ["Incorrect type. Expected pk value, received str."]}),
         ({**MINIMUM, "template": "one"}, {"template": ["Incorrect type. Expected pk value, received str."]}),
         ({**MINIMUM, "full_name": " "}, {"full_name": ["This field may not be blank."]}),
         (

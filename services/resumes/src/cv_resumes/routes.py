@@ -10,6 +10,7 @@ from cv_common.db import Row
 from cv_common.errors import BadRequest
 from cv_common.identity import SESSION_START_HEADER
 from cv_common.openapi import BODY_MEDIA_TYPES, documented_body, documented_parameters
+from cv_common.paths import Id
 from cv_common.responses import PRIVATE_FILE, JSONResponse, no_content
 from fastapi import APIRouter, Path
 from starlette.requests import Request
@@ -36,8 +37,6 @@ from cv_resumes.schemas import (
 router = APIRouter(prefix="/api/resumes", tags=["resumes"])
 media = APIRouter(include_in_schema=False)
 internal = APIRouter(prefix="/internal", include_in_schema=False)
-
-ResumeId = Annotated[int, Path(le=2**63 - 1)]
 
 
 def context_of(request: Request) -> Context:
@@ -115,7 +114,7 @@ async def idempotency_key(request: Request) -> IdempotencyKey | None:
 
 
 @router.get("/{resume_id:int}/", response_model=Resume, summary="One resume")
-async def get_resume(request: Request, resume_id: ResumeId) -> Response:
+async def get_resume(request: Request, resume_id: Id) -> Response:
     return _resume(request, await resumes.open_resume(context_of(request), caller(request), resume_id))
 
 
@@ -125,7 +124,7 @@ async def get_resume(request: Request, resume_id: ResumeId) -> Response:
     openapi_extra=documented_body(patched(ResumeBody), media_types=BODY_MEDIA_TYPES, headers=("If-Match",)),
     summary="Save the fields that are sent (auto-save)",
 )
-async def change_resume(request: Request, resume_id: ResumeId) -> Response:
+async def change_resume(request: Request, resume_id: Id) -> Response:
     data, if_match = await read_data(request), request.headers.get("if-match")
     row = await resumes.change_resume(context_of(request), caller(request), resume_id, data, if_match)
     return _resume(request, row)
@@ -137,7 +136,7 @@ async def change_resume(request: Request, resume_id: ResumeId) -> Response:
     openapi_extra=documented_parameters(headers=("If-Match",)),
     summary="Delete a resume and its files",
 )
-async def delete_resume(request: Request, resume_id: ResumeId) -> Response:
+async def delete_resume(request: Request, resume_id: Id) -> Response:
     await resumes.delete_resume(context_of(request), caller(request), resume_id, request.headers.get("if-match"))
     return no_content()
 
@@ -148,7 +147,7 @@ async def delete_resume(request: Request, resume_id: ResumeId) -> Response:
     openapi_extra=documented_body(ExportBody),
     summary="Make a PDF; watermarked when the template is premium and nothing was paid",
 )
-async def export_pdf(request: Request, resume_id: ResumeId) -> Response:
+async def export_pdf(request: Request, resume_id: Id) -> Response:
     await read_body(request, ExportBody)
     context = context_of(request)
     languages = request.headers.get("accept-language", "")
@@ -163,7 +162,7 @@ async def show_photo(request: Request, name: str) -> Response:
 
 
 @internal.get("/resumes/{resume_id:int}/", response_model=InternalResume)
-async def find_resume(request: Request, resume_id: ResumeId) -> Response:
+async def find_resume(request: Request, resume_id: Id) -> Response:
     owner = await resumes.find_owner(context_of(request), resume_id)
     return JSONResponse({"id": resume_id, "user": owner.user_id, "session_id": owner.session_id})
 

@@ -213,21 +213,13 @@ async def _checked(context: Context, data: Any, model: type[ResumeBody]) -> tupl
     """The valid body and the template it names, if it names one; every field error at once."""
     body, errors = sift(data, model)
     template = None
-    if (template_id := _template_id(data)) is not None:
-        template = await context.templates.get(template_id)
+    if "template" in body.model_fields_set:
+        template = await context.templates.get(body.template)
         if template is None:
-            errors |= _no_such_template(template_id).body
+            errors |= _no_such_template(body.template).body
     if errors:
         raise ValidationFailed(errors)
     return body, template
-
-
-def _template_id(data: Any) -> int | None:
-    """The template that request data names, if what it says can be an id."""
-    value = data.get("template") if isinstance(data, dict) else None
-    if isinstance(value, str) and value.strip().isdecimal():
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _no_such_template(template_id: int) -> ValidationFailed:
