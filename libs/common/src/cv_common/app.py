@@ -4,6 +4,7 @@ import gc
 import logging
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any, Protocol
 
 from fastapi import APIRouter, FastAPI
@@ -15,15 +16,19 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp
 
-from cv_common import logs, openapi
+from cv_common import inbox, logs, openapi
+from cv_common.bus import Consumer
 from cv_common.db import Database, DatabaseDown
 from cv_common.errors import ApiError, Detailed, NotFound, Unavailable
 from cv_common.frame import Frame, error_response
 from cv_common.identity import Caller, Verifier
+from cv_common.periodic import Periodic
 from cv_common.responses import JSONResponse
 from cv_common.settings import ServiceSettings
 
 log = logging.getLogger(__name__)
+
+_DAY = 24 * 3600
 
 
 class Part(Protocol):
@@ -50,10 +55,12 @@ def create_app(
 ) -> ASGIApp:
     """The service as an ASGI app.
 
-    `parts` start in order and stop in reverse; `context` is what the routes act with, at `request.app.state.context`;
-    `users_only` are paths that answer 401 to anybody who is not logged in, whatever the method.
+    `parts` start in order and stop in reverse; if events are consumed, the inbox is kept small. `context` is what the
+    routes act with, at `request.app.state.context`; `users_only` are paths that answer 401 to anybody who is not logged
+    in, whatever the method.
     """
     logs.configure(service, settings.log_level)
+    parts = [*parts, *_inbox_purges(parts)]
     app = FastAPI(
         title=f"CV Builder: {service}",
         lifespan=_lifespan(service, parts),
@@ -74,6 +81,14 @@ def create_app(
         app.router.routes.extend(router.routes)  # include_router() would match every request twice
     openapi.install(app, users_only)
     return Frame(app, Verifier(service, settings.identity_public_keys), users_only)
+
+
+def _inbox_purges(parts: Sequence[Part]) -> list[Part]:
+    """What empties the inbox: one, if the service has one."""
+    if not any(isinstance(part, Consumer) for part in parts):
+        return []
+    databases = [part for part in parts if isinstance(part, Database)]
+    return [Periodic("purge of the inbox", _DAY, partial(inbox.forget_old, database)) for database in databases]
 
 
 def _lifespan(service: str, parts: Sequence[Part]) -> Any:

@@ -1,9 +1,13 @@
-"""The inbox: which events this service has already taken. One row per event, in the transaction of its effect."""
+"""The inbox: which events this service has already taken. One row per event, in the transaction of its effect.
 
-from sqlalchemy import Column, DateTime, MetaData, Table, Uuid, bindparam, func
+A row stays as long as its event may come again: 30 days in the outbox, from which a lost stream is rebuilt, another 30
+in that stream, and a margin. `cv_common.app` sees to it in every service that consumes.
+"""
+
+from sqlalchemy import Column, DateTime, MetaData, Table, Uuid, bindparam, delete, func, text
 from sqlalchemy.dialects.postgresql import insert
 
-from cv_common.db import Statement, Transaction
+from cv_common.db import Database, Statement, Transaction
 from cv_common.events import Event
 
 
@@ -19,8 +23,15 @@ def inbox_table(metadata: MetaData) -> Table:
 
 _TABLE = inbox_table(MetaData())
 _RECORD = Statement(insert(_TABLE).values(event_id=bindparam("event_id")).on_conflict_do_nothing())
+_FORGET = Statement(delete(_TABLE).where(_TABLE.c.received_at < func.now() - text("interval '70 days'")))
 
 
 async def first_time(tx: Transaction, event: Event) -> bool:
     """True when `event` was never taken before; from now on it was, if `tx` commits."""
     return await tx.run(_RECORD, event_id=event.id) == 1
+
+
+async def forget_old(database: Database) -> None:
+    """Drop the rows of events that cannot come again."""
+    async with database.connection() as tx:
+        await tx.run(_FORGET)

@@ -1,0 +1,37 @@
+"""The inbox: it remembers what was taken for as long as it may come again, and no longer."""
+
+import psycopg
+from cv_common.app import Part, create_app
+from cv_common.bus import Consumer
+from cv_common.db import Database
+from cv_common.events import ResumeDeleted
+from cv_common.settings import ServiceSettings
+from cv_common.testing.identity import IdentityKeys
+from cv_common.testing.serving import eventually, serving
+
+from libs.common.tests.conftest import Broker
+
+
+async def ignore(event: ResumeDeleted) -> None:
+    """Nothing follows from it."""
+
+
+async def test_a_service_that_consumes_forgets_what_cannot_come_again(
+    broker: Broker, database_url: str, identity_keys: IdentityKeys
+) -> None:
+    database, bus = Database(database_url), broker.bus("renderer")
+    parts: list[Part] = [database, bus, Consumer(bus, {ResumeDeleted: ignore})]
+    with psycopg.connect(database_url, autocommit=True) as service:
+        for days in (1, 61, 71):
+            service.execute(
+                "insert into inbox values (gen_random_uuid(), now() - %s * interval '1 day' - interval '1 hour')",
+                (days,),
+            )
+
+        def ages() -> list[int]:
+            rows = service.execute("select extract(day from now() - received_at) from inbox order by 1").fetchall()
+            return [int(days) for (days,) in rows]
+
+        environment = identity_keys.environment("renderer")
+        async with serving(lambda: create_app("renderer", ServiceSettings(), [], parts=parts), environment):
+            await eventually(lambda: ages() == [1, 61])
