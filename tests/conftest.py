@@ -1,5 +1,6 @@
 """One private running system for all journeys and for the oracle: its own data, free ports, every process real."""
 
+import asyncio
 from collections import deque
 from collections.abc import Generator, Iterator
 
@@ -7,19 +8,32 @@ import pytest
 from cv_stack.console import readable
 from cv_stack.system import System
 
+from tests.integration.visitor import eventually
+
 _written: deque[str] = deque(maxlen=300)
 """What the system's programs wrote last."""
 
 
 @pytest.fixture(scope="session")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """The running system."""
-    running = System(
+def started_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """The system, once for the whole run."""
+    started = System(
         tmp_path_factory.mktemp("system"), lambda name, line: _written.append(f"{name:<9} | {readable(line)}")
     )
-    running.start()
-    yield running
-    running.stop()
+    started.start()
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+async def system(started_system: System) -> System:
+    """The running system, recovered from what the test before has done to it."""
+
+    async def is_well() -> bool:
+        return await asyncio.to_thread(started_system.is_well)
+
+    await eventually(is_well)
+    return started_system
 
 
 @pytest.hookimpl(wrapper=True)

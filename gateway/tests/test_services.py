@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 
 import pytest
 from aiohttp import web
@@ -123,6 +123,20 @@ async def test_a_slow_service_does_not_use_up_the_places_of_the_others(
     assert [(await each).status_code for each in held] == [200, 200, 200]
     services["resumes"].respond = None
     assert (await gateway.client.get("/api/resumes/")).status_code == 200
+
+
+async def test_clients_that_announce_bodies_and_send_none_take_no_places(make_gateway: MakeGateway) -> None:
+    gateway = await make_gateway(REQUESTS_PER_SERVICE="3")
+    head = b"POST /api/resumes/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
+    async with AsyncExitStack() as stack:
+        for _ in range(5):
+            _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+            stack.callback(writer.close)
+            writer.write(head)
+            await writer.drain()
+        answers = await asyncio.gather(*(gateway.client.get("/api/resumes/") for _ in range(3)))
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])

@@ -1,13 +1,16 @@
 """What a person does, through the gateway of a running system, with every part real but Stripe, which stands in."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx
 import pytest
 from cv_stack.system import System
 from pypdf import PdfReader
 
-from tests.integration.visitor import Visitor, eventually
+from tests.integration.visitor import Visitor, eventually, expect
 
 WATERMARK = "CV Builder aperçu"
 THREE_PAGES = [
@@ -74,23 +77,28 @@ async def test_from_the_first_look_to_a_paid_resume_in_an_account(marie: Visitor
 async def test_payment_reaches_the_resume_although_the_bus_was_killed(marie: Visitor, system: System) -> None:
     resume = await marie.write_resume()
     url = await marie.checkout(resume["id"])
-    system.take_down("nats")
+    await asyncio.to_thread(system.take_down, "nats")
     try:
         await marie.pay(url)
+        assert (await marie.export(resume["id"]))[0]
     finally:
-        system.bring_up("nats")
+        await asyncio.to_thread(system.bring_up, "nats")
     await eventually_paid_once(marie, resume)
 
 
 @pytest.mark.parametrize("name", ["nats", "payments", "resumes", "auth", "templates", "renderer", "gateway"])
-async def test_whoever_is_killed_while_paying_nothing_is_lost_or_doubled(
+async def test_whoever_is_killed_as_the_webhook_comes_nothing_is_lost_or_doubled(
     marie: Visitor, system: System, name: str
 ) -> None:
     resume = await marie.write_resume()
     url = await marie.checkout(resume["id"])
-    await marie.pay(url)
-    system.kill(name)
+    async with webhooks_held(system) as release:
+        await marie.pay(url)
+        assert not (await marie.get(f"/api/resumes/{resume['id']}/"))["is_paid"]
+        await release()
+        system.kill(name)
     await eventually_paid_once(marie, resume)
+    await eventually_in_an_account(marie, resume)
 
 
 @pytest.mark.parametrize("name", ["payments", "gateway", "postgres"])
@@ -117,18 +125,62 @@ async def test_what_was_saved_survives_a_crash_of_the_database(marie: Visitor, s
     await eventually(found)
 
 
+@asynccontextmanager
+async def webhooks_held(system: System) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Stripe's stand-in keeps its webhooks until the function it yields is called."""
+    async with httpx.AsyncClient(base_url=f"{system.ports.stripe_url}/sandbox", timeout=30) as stripe:
+
+        async def turn(knob: str, **how: Any) -> None:
+            expect(await stripe.post(f"/{knob}", json=how), 200)
+
+        async def release() -> None:
+            await turn("delivery", hold=False)
+            await turn("release")
+
+        await turn("delivery", hold=True)
+        try:
+            yield release
+        finally:
+            await release()
+
+
 async def eventually_paid_once(marie: Visitor, resume: dict[str, Any]) -> None:
-    """The resume ends up bought, exports clean, is still one, and a second purchase is refused."""
+    """The resume ends up bought by one payment, exports clean, is still one, and a second purchase is refused."""
 
     async def exports_clean() -> bool:
         return not (await marie.export(resume["id"]))[0]
 
+    async def is_refused() -> bool:
+        body = {
+            "payment_type": "single", "resume_id": resume["id"],
+            "success_url": "http://localhost:3000/success", "cancel_url": "http://localhost:3000/cancel",
+        }  # fmt: skip
+        again = await marie.request("POST", "/api/payments/create-checkout/", json=body)
+        return (again.status_code, list(again.json())) == (400, ["resume_id"])
+
+    async def is_one_payment() -> bool:
+        payments = await marie.get("/api/payments/")
+        return [(each["resume_id"], each["status"]) for each in payments] == [(resume["id"], "succeeded")]
+
     await eventually(exports_clean)
+    await eventually(is_refused)
+    await eventually(is_one_payment)
     mine = await marie.get("/api/resumes/")
     assert [(found["id"], found["payment_type"]) for found in mine] == [(resume["id"], "single")]
-    body = {
-        "payment_type": "single", "resume_id": resume["id"],
-        "success_url": "http://localhost:3000/success", "cancel_url": "http://localhost:3000/cancel",
-    }  # fmt: skip
-    again = await marie.request("POST", "/api/payments/create-checkout/", json=body)
-    assert (again.status_code, list(again.json())) == (400, ["resume_id"])
+
+
+async def eventually_in_an_account(marie: Visitor, resume: dict[str, Any]) -> None:
+    """The visitor registers, and finds the resume in the account."""
+
+    async def auth_answers() -> bool:
+        return (await marie.request("POST", "/api/auth/refresh/", json={})).status_code == 400
+
+    await eventually(auth_answers)
+    user = await marie.register()
+    await marie.login(user["email"])
+
+    async def is_mine() -> bool:
+        found = await marie.get("/api/resumes/")
+        return [(each["id"], each["user"], each["is_paid"]) for each in found] == [(resume["id"], user["id"], True)]
+
+    await eventually(is_mine)

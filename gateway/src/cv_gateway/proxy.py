@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import aiohttp
 from aiohttp import ClientResponse
@@ -15,7 +17,7 @@ from cv_gateway.errors import TimedOut
 from cv_gateway.identity import Identities, Sessions, Visitor
 from cv_gateway.request import Headers, Request
 from cv_gateway.routing import Route
-from cv_gateway.services import Services
+from cv_gateway.services import Payload, Services
 from cv_gateway.settings import Settings
 
 # What a service may hear of an outside request. A list of what passes, not of what is dropped: no header that
@@ -69,23 +71,31 @@ class Proxy:
 
         Raises an ApiError as long as nothing has been answered.
         """
-        if self._under_way[route.service] >= self._settings.requests_per_service:
-            raise Unavailable
-        self._under_way[route.service] += 1
-        try:
-            body = IncomingBody(request, route, self._settings)
-            response = await self._ask(request, route, visitor, body)
+        body = IncomingBody(request, route, self._settings)
+        payload = await body.payload()
+        with self._place_at(route.service):
+            response = await self._ask(request, route, visitor, body, payload)
             try:
                 return await self._relay(request, route, visitor, response)
             finally:
                 response.release()
-        finally:
-            self._under_way[route.service] -= 1
 
-    async def _ask(self, request: Request, route: Route, visitor: Visitor, body: IncomingBody) -> ClientResponse:
+    @contextmanager
+    def _place_at(self, service: str) -> Iterator[None]:
+        """One of the places that a service has for requests. Raises Unavailable when all are taken."""
+        if self._under_way[service] >= self._settings.requests_per_service:
+            raise Unavailable
+        self._under_way[service] += 1
+        try:
+            yield
+        finally:
+            self._under_way[service] -= 1
+
+    async def _ask(
+        self, request: Request, route: Route, visitor: Visitor, body: IncomingBody, payload: Payload
+    ) -> ClientResponse:
         """The service's answer. Raises an ApiError."""
         headers = self._request_headers(request, route, visitor)
-        payload = await body.payload()
         if body.declared is not None and not isinstance(payload, bytes | None):
             headers[_CONTENT_LENGTH] = str(body.declared)
         method = "GET" if request.method == "HEAD" else request.method

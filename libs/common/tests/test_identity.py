@@ -50,6 +50,7 @@ def encoded(part: object) -> str:
         ("gateway", GATEWAY, {}, Caller("gateway")),
         ("payments", PAYMENTS, {}, Caller("payments")),
     ],
+    ids=["a user", "a session", "a user with an address", "nobody yet", "a service"],
 )
 def test_who_is_told_is_who_is_believed(issuer: str, key: str, who: dict[str, Any], expected: Caller) -> None:
     token = Signer(issuer, key).token("resumes", **who)

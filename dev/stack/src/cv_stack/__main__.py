@@ -68,7 +68,7 @@ def _welcome(system: System) -> None:
     sys.stdout.write(
         f"\n  CV Builder is ready   {url}\n"
         f"  API documentation     {url}/api/docs/\n"
-        f"  Stripe stand-in       http://localhost:{system.ports.stripe_sandbox}\n"
+        f"  Stripe stand-in       {system.ports.stripe_url}\n"
         f"  Logs                  make logs ({Path('.data/logs')})\n"
         f"  Stop                  Ctrl-C\n\n"
     )

@@ -1,7 +1,6 @@
 """What the system consists of: each service's settings and command line, as they would stand in any deployment."""
 
 import json
-import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -51,6 +50,11 @@ class Ports:
     services: Mapping[str, int]
 
     @property
+    def stripe_url(self) -> str:
+        """Where the stand-in for Stripe is."""
+        return f"http://localhost:{self.stripe_sandbox}"
+
+    @property
     def public_url(self) -> str:
         """What a browser opens."""
         return f"http://localhost:{self.gateway}"
@@ -67,6 +71,7 @@ class Job:
     name: str
     command: list[str]
     environment: Mapping[str, str]
+    """What it is told, beside what the machine tells every program."""
 
 
 class Blueprint:
@@ -93,7 +98,7 @@ class Blueprint:
         """The environment of one service: its own database, its own user on the bus, the addresses it calls."""
         database = self._postgres.url(service, service, self._secrets.password(f"database {service}"))
         return (
-            {**os.environ, "DATABASE_URL": database, "PUBLIC_BASE_URL": self._ports.public_url}
+            {"DATABASE_URL": database, "PUBLIC_BASE_URL": self._ports.public_url}
             | self._keys.environment(service, CALLERS[service])
             | {f"{name.upper()}_URL": self._ports.url(name) for name in _CALLS[service]}
             | (self._nats.environment(service) if service in _ON_THE_BUS else {})
@@ -129,7 +134,7 @@ class Blueprint:
     def gateway(self) -> Program:
         """The only door, and the only one with a published port."""
         environment = (
-            {**os.environ, "PUBLIC_BASE_URL": self._ports.public_url, "OPS_PORT": str(self._ports.gateway_ops)}
+            {"PUBLIC_BASE_URL": self._ports.public_url, "OPS_PORT": str(self._ports.gateway_ops)}
             | self._keys.environment("gateway", ())
             | {f"{name.upper()}_URL": self._ports.url(name) for name in SERVICES}
             | {
@@ -138,20 +143,15 @@ class Blueprint:
             }
             | self._settings
         )
-        command = [
-            sys.executable, "-m", "granian", "--interface", "asgi", "--factory", "cv_gateway.main:app",
-            "--host", "127.0.0.1", "--port", str(self._ports.gateway), "--workers", "1", "--loop", "uvloop",
-            "--respawn-failed-workers", "--workers-kill-timeout", "15", "--no-ws",
-        ]  # fmt: skip
+        command = [sys.executable, "-m", "cv_gateway", "--host", "127.0.0.1", "--port", str(self._ports.gateway)]
         return Program("gateway", command, environment, _ready(self._ports.gateway_ops))
 
     def stripe_sandbox(self) -> Program:
         """The stand-in for Stripe; its pages are opened by the browser."""
         port = self._ports.stripe_sandbox
         environment = {
-            **os.environ,
             "SANDBOX_PORT": str(port),
-            "SANDBOX_PUBLIC_URL": f"http://localhost:{port}",
+            "SANDBOX_PUBLIC_URL": self._ports.stripe_url,
             "SANDBOX_API_KEY": self._stripe_api_key,
             "SANDBOX_WEBHOOK_URL": f"http://127.0.0.1:{self._ports.gateway}/api/payments/webhook/",
             "SANDBOX_WEBHOOK_EVENTS": "checkout.*,customer.subscription.*,invoice.*,charge.*,refund.*",
@@ -165,7 +165,6 @@ class Blueprint:
         """The stand-in for a source of LinkedIn profiles."""
         port = self._ports.linkedin_sandbox
         environment = {
-            **os.environ,
             "LINKEDIN_SANDBOX_PORT": str(port),
             "LINKEDIN_SANDBOX_TOKEN": self._linkedin_token,
             **self._settings,

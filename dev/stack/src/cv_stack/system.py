@@ -6,12 +6,14 @@ any part of it by name.
 
 import fcntl
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from cv_common.testing.environment import machine_environment
 from cv_common.testing.nats import OPERATOR, USERS, Nats
 from cv_common.testing.ports import free_port, is_free
 from cv_common.testing.postgres import Postgres
@@ -87,8 +89,8 @@ class System:
         self._keepers[name].kill()
 
     def take_down(self, name: str) -> None:
-        """Stop one program, until `bring_up`."""
-        self._keepers[name].stop()
+        """Crash one program, and keep it down until `bring_up`."""
+        self._keepers[name].stop(signal.SIGKILL)
 
     def bring_up(self, name: str) -> None:
         """Start one program that was taken down; returns when it answers."""
@@ -100,10 +102,9 @@ class System:
         for name in names:
             self._keepers[name].wait_ready()
 
-    @property
-    def names(self) -> list[str]:
-        """The running programs."""
-        return list(self._keepers)
+    def is_well(self) -> bool:
+        """Whether every program answers at this moment."""
+        return all(keeper.program.is_ready() for keeper in self._keepers.values())
 
     def _check_ports(self) -> None:
         for port, variable in ((self.ports.gateway, "PORT"), (self.ports.stripe_sandbox, "SANDBOX_PORT")):
@@ -137,7 +138,7 @@ class System:
     def _run(self, job: Job) -> None:
         """Run a job to its end. Raises ProgramFailed when it fails."""
         done = subprocess.run(
-            job.command, env=dict(job.environment), cwd=ROOT, text=True, check=False,
+            job.command, env={**machine_environment(), **job.environment}, cwd=ROOT, text=True, check=False,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         if done.returncode != 0:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+from cv_common.testing.environment import machine_environment
+
 _STEADY = 10.0
 """Seconds after which a program counts as running well, so that its next crash is its first."""
 _LONGEST_PAUSE = 15.0
@@ -42,6 +44,7 @@ class Program:
     name: str
     command: Sequence[str]
     environment: Mapping[str, str]
+    """What it is told, beside what the machine tells every program."""
     is_ready: Callable[[], bool]
     stop_signal: signal.Signals = signal.SIGTERM
     pass_fds: Sequence[int] = field(default=())
@@ -88,12 +91,12 @@ class Keeper:
         if (pid := self.pid) is not None:
             os.kill(pid, signal.SIGKILL)
 
-    def stop(self) -> None:
-        """Ask the program to stop, wait, and kill it if it does not."""
+    def stop(self, by: signal.Signals | None = None) -> None:
+        """Ask the program to stop (`by` another signal than its own, such as SIGKILL), wait, kill it if it does not."""
         self._stopping.set()
         if (pid := self.pid) is not None:
             with suppress(ProcessLookupError):
-                os.kill(pid, self.program.stop_signal)
+                os.kill(pid, by or self.program.stop_signal)
         if self._thread is not None:
             self._thread.join(_GRACE)
             if self._thread.is_alive() and (pid := self.pid) is not None:
@@ -117,7 +120,7 @@ class Keeper:
         """Run the program once, from start to end. Returns how it ended."""
         process = subprocess.Popen(
             [*_ending_with_starter(self.program.stop_signal), *self.program.command],
-            env=dict(self.program.environment),
+            env={**machine_environment(), **self.program.environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
