@@ -160,6 +160,9 @@ async def test_erased_account_leaves_nothing(
         return not (await resumes.get("/api/resumes/", headers=user)).json()
 
     await eventually(gone)
+    refused = await resumes.post("/api/resumes/", json=PREMIUM, headers=user)  # its access token is still valid
+    assert (refused.status_code, refused.json()) == (401, {"detail": "User not found", "code": "user_not_found"})
+    assert refused.headers["WWW-Authenticate"] == 'Bearer realm="api"'
 
 
 async def test_session_that_bought_a_subscription_brings_it_to_the_account(

@@ -1,14 +1,20 @@
 """What comes and goes with owners, down to what is kept: claims, erased accounts, what payments tells of them."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
-from cv_common.events import SubscriptionChanged
+from cv_common.errors import UserNotFound
+from cv_common.events import SessionClaimed, SubscriptionChanged, UserDeleted
+from cv_common.identity import Caller
 from cv_resumes.actions.context import Context
-from cv_resumes.actions.owners import claim_session
+from cv_resumes.actions.owners import claim_session, on_session_claimed, on_user_deleted
 from cv_resumes.actions.payments import on_subscription_changed
+from cv_resumes.actions.resumes import create_resume, list_resumes
 
+RESUME = {"template": 1, "full_name": "Marie Dubois", "email": "marie.dubois@example.com"}
+USER = Caller("gateway", user_id=7)
 NOW = datetime.now(UTC)
 MONTH, YEAR = NOW + timedelta(days=31), NOW + timedelta(days=366)
 
@@ -62,3 +68,32 @@ async def test_after_a_claim_payments_still_has_the_last_word(context: Context, 
     assert entitlements(database_url) == {"user:7": YEAR}
     await subscribed(context, 11, None, user=7)
     assert entitlements(database_url) == {"user:7": None}
+
+
+async def test_erased_account_writes_nothing_any_more(context: Context) -> None:
+    await create_resume(context, USER, RESUME)
+    await on_user_deleted(context, UserDeleted(user_id=7, revision=1))
+    with pytest.raises(UserNotFound):
+        await create_resume(context, USER, RESUME)
+    assert (await list_resumes(context, USER, None))[1] == 0
+    await create_resume(context, Caller("gateway", user_id=8), RESUME)
+
+
+async def test_account_erased_while_it_writes_leaves_nothing(context: Context) -> None:
+    written = [create_resume(context, USER, RESUME) for _ in range(12)]
+    erased = on_user_deleted(context, UserDeleted(user_id=7, revision=1))
+    await asyncio.gather(*written[:6], erased, *written[6:], return_exceptions=True)
+    assert (await list_resumes(context, USER, None))[1] == 0
+
+
+async def test_claim_told_after_the_account_was_erased_erases_too(context: Context, database_url: str) -> None:
+    row, session_id = await create_resume(context, Caller("gateway"), RESUME)
+    assert session_id is not None
+    await subscribed(context, 1, MONTH, session=session_id)
+    await on_user_deleted(context, UserDeleted(user_id=7, revision=1))
+    await on_session_claimed(context, SessionClaimed(session_id=session_id, user_id=7, revision=1))
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("select 1 from resumes").fetchall() == []
+        told = connection.execute("select name, (payload->>'resume_id')::int from outbox").fetchall()
+    assert told == [("resumes.resume_deleted.v1", row["id"])]
+    assert entitlements(database_url) == {}

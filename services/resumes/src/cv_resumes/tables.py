@@ -87,6 +87,14 @@ ended_sessions = Table(
     Column("ended_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )
 
+ended_users = Table(
+    "ended_users",
+    metadata,
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("ended_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+"""Erased accounts, whose access tokens may be valid for some minutes more."""
+
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,

@@ -8,7 +8,7 @@ from typing import Any
 from cv_common import outbox
 from cv_common.body import patched, sift
 from cv_common.db import Row, Transaction
-from cv_common.errors import BadRequest, NotFound, PreconditionFailed, ValidationFailed
+from cv_common.errors import BadRequest, NotFound, PreconditionFailed, UserNotFound, ValidationFailed
 from cv_common.events import ResumeDeleted
 from cv_common.forms import UploadedFile
 from cv_common.identity import Caller
@@ -63,8 +63,8 @@ async def create_resume(
 ) -> tuple[Row, str | None]:
     """A new resume from request data, read as `model`; and the id of the session started for it, if one was.
 
-    Raises ValidationFailed, BadRequest (too large, or `once` was used otherwise) and Unavailable (the template
-    cannot be looked up).
+    Raises ValidationFailed, BadRequest (too large, or `once` was used otherwise), UserNotFound and Unavailable (the
+    template cannot be looked up).
     """
     body, template = await _checked(context, data, model)
     assert template is not None, "a new resume's body names its template"
@@ -99,9 +99,14 @@ async def _create(
 
 
 async def _owner_for_new(tx: Transaction, owner: Owner | None) -> tuple[Owner, str | None]:
-    """Whose a new thing is. A visitor without a live session gets a new one, whose id comes second."""
-    if owner is not None and (owner.session_id is None or await owners.is_session_live(tx, owner.session_id)):
+    """Whose a new thing is. A visitor without a live session gets a new one, whose id comes second.
+
+    Raises UserNotFound when the account was erased.
+    """
+    if owner is not None and await owners.lock_live(tx, owner):
         return owner, None
+    if owner is not None and owner.user_id is not None:
+        raise UserNotFound
     started = token_urlsafe(24)
     return Owner(session_id=started), started
 
