@@ -339,6 +339,14 @@ async def test_an_import_sent_twice_with_a_key_is_one_resume(resumes: httpx.Asyn
     assert len((await resumes.get("/api/resumes/", headers=user)).json()) == 1
 
 
+async def test_an_upload_sent_twice_with_a_key_is_one_resume(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+    headers = {**user, "Idempotency-Key": "import-2"}
+    content = zipped(EXPORT)
+    answers = [await resumes.post(PATH, files={"file": ("export.zip", content)}, headers=headers) for _ in "ab"]
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert answers[0].json() == answers[1].json()
+
+
 @pytest.fixture(scope="session")
 async def without_source(environment: dict[str, str]) -> AsyncIterator[httpx.AsyncClient]:
     async with serving(app, {**environment, "LINKEDIN_SOURCE_URL": "", "LINKEDIN_SOURCE_TOKEN": ""}) as client:

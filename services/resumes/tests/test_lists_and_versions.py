@@ -1,13 +1,25 @@
 """Optional manners of the HTTP door: pages, versions, requests sent twice, forms."""
 
 import asyncio
+import io
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 from cv_common.testing.identity import IdentityKeys
+from PIL import Image
 
 MINIMUM = {"template": 1, "full_name": "Marie Dubois", "email": "marie.dubois@example.com"}
+
+
+def _pixel() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(out, "PNG")
+    return out.getvalue()
+
+
+PIXEL = _pixel()
 
 
 async def write(resumes: httpx.AsyncClient, headers: dict[str, str], **changes: Any) -> httpx.Response:
@@ -85,7 +97,7 @@ async def test_visitor_who_missed_the_answer_gets_the_same_session(
     resumes: httpx.AsyncClient, stranger: dict[str, str], identity_keys: IdentityKeys
 ) -> None:
     body = {**MINIMUM, "title": "Perdue en route"}
-    headers = {"Idempotency-Key": "a-visitor's-first"}
+    headers = {"Idempotency-Key": str(uuid4())}
     first = await resumes.post("/api/resumes/", json=body, headers=stranger | headers)
     again = await resumes.post("/api/resumes/", json=body, headers=stranger | headers)
     assert again.json()["id"] == first.json()["id"]
@@ -96,6 +108,36 @@ async def test_visitor_who_missed_the_answer_gets_the_same_session(
     assert "X-Session-Start" not in third.headers
     stolen = await resumes.post("/api/resumes/", json=MINIMUM, headers=stranger | headers)
     assert stolen.json()["id"] != first.json()["id"]
+
+
+@pytest.mark.parametrize("key", ["1", "a-visitor's-first", "0" * 36, "a-b-c-d-a-b-c-d-a-b-c-d-a-b-c-d"])
+async def test_key_that_others_may_have_chosen_too_gives_nobodys_session_away(
+    resumes: httpx.AsyncClient, stranger: dict[str, str], identity_keys: IdentityKeys, key: str
+) -> None:
+    headers = {"Idempotency-Key": key}
+    first, other = [await resumes.post("/api/resumes/", json=MINIMUM, headers=stranger | headers) for _ in "ab"]
+    assert other.json()["id"] != first.json()["id"]
+    assert other.headers["X-Session-Start"] != first.headers["X-Session-Start"]
+    session = identity_keys.session("resumes", first.headers["X-Session-Start"])
+    again = await resumes.post("/api/resumes/", json=MINIMUM, headers=session | headers)
+    assert again.json()["id"] == first.json()["id"]
+
+
+async def test_form_sent_again_with_its_key_and_its_file_creates_once(
+    resumes: httpx.AsyncClient, user: dict[str, str]
+) -> None:
+    def form(photo: bytes) -> dict[str, Any]:
+        return {"data": {**MINIMUM, "skills_data[0]name": "React"}, "files": {"photo": ("me.png", photo)}}
+
+    headers = {**user, "Idempotency-Key": "with-a-photo"}
+    first, again = [await resumes.post("/api/resumes/", **form(PIXEL), headers=headers) for _ in "ab"]
+    assert first.request.headers["Content-Type"] != again.request.headers["Content-Type"]
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json() == first.json()
+    other = await resumes.post("/api/resumes/", **form(PIXEL + b" "), headers=headers)
+    assert (other.status_code, other.json()) == (
+        400, {"detail": "This Idempotency-Key was used for another request."},
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

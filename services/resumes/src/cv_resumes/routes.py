@@ -1,7 +1,6 @@
 """The HTTP door of resumes: read the request, call one action, shape the answer."""
 
 from datetime import UTC, datetime
-from hashlib import sha256
 from typing import Annotated, Any
 
 from cv_common.app import caller
@@ -18,7 +17,8 @@ from starlette.responses import Response
 
 from cv_resumes.actions import exports, imports, owners, photos, resumes
 from cv_resumes.actions.context import Context
-from cv_resumes.actions.once import MAX_KEY_LENGTH, IdempotencyKey
+from cv_resumes.actions.once import IdempotencyKey, fingerprint
+from cv_resumes.domain.keys import MAX_LENGTH
 from cv_resumes.domain.pages import page_of
 from cv_resumes.domain.versions import etag
 from cv_resumes.schemas import (
@@ -37,6 +37,10 @@ from cv_resumes.schemas import (
 router = APIRouter(prefix="/api/resumes", tags=["resumes"])
 media = APIRouter(include_in_schema=False)
 internal = APIRouter(prefix="/internal", include_in_schema=False)
+
+_ONCE = """Sent again within two days with the same `Idempotency-Key` and the same data, by the same account or session,
+the request creates nothing and answers with what the first one created. A visitor who has no session yet is told from
+others by the key alone: it counts only when it is a random UUID, or at least 22 random characters."""
 
 
 def context_of(request: Request) -> Context:
@@ -76,10 +80,11 @@ async def list_resumes(request: Request) -> Response:
     response_model=Resume,
     openapi_extra=documented_body(ResumeBody, media_types=BODY_MEDIA_TYPES, headers=("Idempotency-Key",)),
     summary="Write a resume, with or without an account",
+    description=_ONCE,
 )
 async def create_resume(request: Request) -> Response:
-    once = await idempotency_key(request)
     data = await read_data(request)
+    once = idempotency_key(request, data)
     row, started = await resumes.create_resume(context_of(request), caller(request), data, once)
     return _resume(request, row, 201, started)
 
@@ -94,23 +99,24 @@ _IMPORT["requestBody"]["content"]["multipart/form-data"] = {"schema": FileImport
     response_model=ImportedResume,
     openapi_extra=_IMPORT,
     summary="Make a resume of a LinkedIn profile, by its address or from the member's data export",
+    description=_ONCE,
 )
 async def import_linkedin(request: Request) -> Response:
-    once = await idempotency_key(request)
     data, languages = await read_data(request), request.headers.get("accept-language", "")
+    once = idempotency_key(request, data)
     imported = await imports.import_linkedin(context_of(request), caller(request), data, languages, once)
     more = {} if imported.report is None else {"import_report": imported.report}
     return _resume(request, imported.row, 201, imported.started, more)
 
 
-async def idempotency_key(request: Request) -> IdempotencyKey | None:
-    """The request's `Idempotency-Key`, if it has one, with a digest of what the request says."""
+def idempotency_key(request: Request, data: Any) -> IdempotencyKey | None:
+    """The `Idempotency-Key`, if there is one, of a request that says `data`. Raises BadRequest when it is too long."""
     key = request.headers.get("idempotency-key")
     if not key:
         return None
-    if len(key) > MAX_KEY_LENGTH:
-        raise BadRequest(f"An Idempotency-Key has at most {MAX_KEY_LENGTH} characters.")
-    return IdempotencyKey(key, sha256(await request.body()).hexdigest())
+    if len(key) > MAX_LENGTH:
+        raise BadRequest(f"An Idempotency-Key has at most {MAX_LENGTH} characters.")
+    return IdempotencyKey(key, fingerprint(data))
 
 
 @router.get("/{resume_id:int}/", response_model=Resume, summary="One resume")

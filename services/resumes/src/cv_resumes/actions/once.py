@@ -1,26 +1,44 @@
 """Requests that create something take effect once, however often they are sent with the same `Idempotency-Key`."""
 
+import json
 from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
 
 from cv_common.db import Row, Transaction
 from cv_common.errors import BadRequest
+from cv_common.forms import UploadedFile
 
+from cv_resumes.domain.keys import is_unguessable
 from cv_resumes.domain.owners import Owner
 from cv_resumes.store import keys
-
-MAX_KEY_LENGTH = 255
 
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """A client's key for one request, and what that request said."""
+    """A client's key for one request, and a digest of what that request said."""
 
     key: str
     fingerprint: str
 
-    def scope(self, owner: Owner | None) -> str:
-        """Whose keys this one is among. A visitor without a session has nothing but the request itself."""
-        return owner.key if owner else f"request:{self.fingerprint}"
+    def scope(self, owner: Owner | None) -> str | None:
+        """Whose keys this one is among; None when it proves nothing.
+
+        A visitor without a session is known by nothing but the request. Two visitors may well send the same one: only
+        a key that nobody else can have made leads to the session that the first of them was given.
+        """
+        if owner is not None:
+            return owner.key
+        return f"request:{self.fingerprint}" if is_unguessable(self.key) else None
+
+
+def fingerprint(data: Any) -> str:
+    """A digest of what request data says, however it was written: no two multipart bodies are the same."""
+    return sha256(json.dumps(data, default=_digest, sort_keys=True).encode()).hexdigest()
+
+
+def _digest(upload: UploadedFile) -> list[str]:
+    return [upload.name, sha256(upload.content).hexdigest()]
 
 
 async def already_created(tx: Transaction, once: IdempotencyKey, owner: Owner | None) -> Row | None:
@@ -28,7 +46,10 @@ async def already_created(tx: Transaction, once: IdempotencyKey, owner: Owner | 
 
     Raises BadRequest when the earlier request was another one.
     """
-    taken = await keys.take_key(tx, once.scope(owner), once.key, once.fingerprint)
+    scope = once.scope(owner)
+    if scope is None:
+        return None
+    taken = await keys.take_key(tx, scope, once.key, once.fingerprint)
     if taken is not None and taken["fingerprint"] != once.fingerprint:
         raise BadRequest("This Idempotency-Key was used for another request.")
     return taken
@@ -39,4 +60,5 @@ async def remember_created(
 ) -> None:
     """Keep what the request created: for whoever sent it, and for the session that was started for them."""
     for scope in {once.scope(asked_as), once.scope(owner)}:
-        await keys.keep_key(tx, scope, once.key, once.fingerprint, owner, resume_id)
+        if scope is not None:
+            await keys.keep_key(tx, scope, once.key, once.fingerprint, owner, resume_id)
