@@ -123,19 +123,13 @@ def upstream_program(port: int, jwks: str) -> Program:
         sys.executable, "-m", "uvicorn", "--app-dir", str(Path(__file__).parent), "gateway_overhead:upstream",
         "--port", str(port), "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning",
     ]  # fmt: skip
-    environment = {**os.environ, "BENCHMARK_JWKS": jwks}
-    return Program("upstream", command, environment, lambda: answers(f"http://127.0.0.1:{port}/"))
+    return Program("upstream", command, {"BENCHMARK_JWKS": jwks}, lambda: answers(f"http://127.0.0.1:{port}/"))
 
 
 def gateway_program(port: int, ops_port: int, upstream_port: int) -> Program:
     """The gateway as it is deployed, with all services at one address."""
-    command = [
-        sys.executable, "-m", "granian", "--interface", "asgi", "--factory", "cv_gateway.main:app",
-        "--port", str(port), "--workers", "1", "--loop", "uvloop", "--http", "1", "--runtime-mode", "st", "--no-ws",
-        "--log-level", "warning",
-    ]  # fmt: skip
+    command = [sys.executable, "-m", "cv_gateway", "--port", str(port)]
     environment = {
-        **os.environ,
         **{f"{name.upper()}_URL": f"http://127.0.0.1:{upstream_port}" for name in _SERVICES},
         "IDENTITY_PRIVATE_KEY": generate_keys()[0],
         "SESSION_KEYS": json.dumps(["a session key of more than 32 characters"]),

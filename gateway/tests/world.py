@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -147,7 +146,6 @@ async def start_gateway(
     port, ops_port = free_port(), free_port()
     seed, public = generate_keys()
     environment = {
-        **os.environ,
         **{f"{name.upper()}_URL": service.url for name, service in services.items()},
         "IDENTITY_PRIVATE_KEY": seed,
         "SESSION_KEYS": json.dumps([SESSION_KEY]),
@@ -156,11 +154,7 @@ async def start_gateway(
         "OPS_PORT": str(ops_port),
         **settings,
     }
-    command = [
-        sys.executable, "-m", "granian", "--interface", "asgi", "--factory", "cv_gateway.main:app",
-        "--port", str(port), "--workers", "1", "--loop", "uvloop", "--http", "1", "--runtime-mode", "st", "--no-ws",
-        "--log-level", "warning",
-    ]  # fmt: skip
+    command = [sys.executable, "-m", "cv_gateway", "--port", str(port)]
     lines: list[str] = []
     ready = f"http://127.0.0.1:{ops_port}/readyz"
     keeper = Keeper(

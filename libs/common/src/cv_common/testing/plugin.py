@@ -4,7 +4,6 @@
 """
 
 import itertools
-import os
 import secrets
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from cv_common.testing.environment import machine_environment
 from cv_common.testing.identity import IdentityKeys
 from cv_common.testing.nats import Nats, new_passwords
 from cv_common.testing.ports import free_port
@@ -57,7 +57,8 @@ def service_database(postgres: Postgres, pytestconfig: pytest.Config) -> Service
 def _migrate(root: Path, service: str, database_url: str) -> None:
     migrated = subprocess.run(
         [sys.executable, "-m", "alembic", "-c", f"services/{service}/alembic.ini", "upgrade", "head"],
-        cwd=root, env={**os.environ, "DATABASE_URL": database_url}, capture_output=True, text=True, check=False,
+        cwd=root, env={**machine_environment(), "DATABASE_URL": database_url},
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     if migrated.returncode != 0:
         raise ProgramFailed(f"the migrations of {service} failed:\n{migrated.stderr}")

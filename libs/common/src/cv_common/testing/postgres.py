@@ -89,7 +89,7 @@ class Postgres:
         return Program(
             name=name,
             command=[*_as_whom(), str(_binaries() / "postgres"), "-D", str(self.folder), *options],
-            environment=os.environ,
+            environment={},
             is_ready=self.is_ready,
             stop_signal=signal.SIGINT,  # on SIGTERM it would wait for its clients
             pass_fds=pass_fds,

@@ -11,11 +11,13 @@ import httpx
 import uvicorn
 from starlette.types import ASGIApp
 
+from cv_common.testing.environment import machine_environment
+
 
 @asynccontextmanager
 async def serving(factory: Callable[[], ASGIApp], environment: Mapping[str, str]) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the app that `factory` makes from `environment`; its parts run until the block ends."""
-    with mock.patch.dict(os.environ, environment), _own_logging():
+    """A client of the app that `factory` makes from `environment` alone; its parts run until the block ends."""
+    with mock.patch.dict(os.environ, {**machine_environment(), **environment}, clear=True), _own_logging():
         app = factory()
     logging.getLogger("httpx").setLevel(logging.WARNING)
     config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False, lifespan="on")

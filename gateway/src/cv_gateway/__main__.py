@@ -1,0 +1,27 @@
+"""`python -m cv_gateway`: the one command line of the gateway, for development, tests and images.
+
+Arguments are granian's own, such as `--host` and `--port`; one that is given here too wins.
+"""
+
+import sys
+
+from granian.cli import cli
+
+_FLAGS = (
+    "--interface", "asgi", "--factory", "cv_gateway.main:app",
+    # One event loop a process, and the kernel between processes: measured faster than granian's threads.
+    "--workers", "1", "--runtime-mode", "st", "--loop", "uvloop",
+    # The proxy speaks HTTP/1.1 to the services, and nothing here is a web socket: less to attack.
+    "--http", "1", "--no-ws",
+    "--respawn-failed-workers", "--workers-kill-timeout", "15",
+    "--log-level", "warning",
+)  # fmt: skip
+
+
+def main() -> None:
+    """Serve until a signal ends it."""
+    cli([*_FLAGS, *sys.argv[1:]], "cv_gateway")
+
+
+if __name__ == "__main__":
+    main()
