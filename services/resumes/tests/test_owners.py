@@ -1,17 +1,20 @@
 """What comes and goes with owners, down to what is kept: claims, erased accounts, what payments tells of them."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import psycopg
 import pytest
 from cv_common.errors import UserNotFound
-from cv_common.events import SessionClaimed, SubscriptionChanged, UserDeleted
+from cv_common.events import ResumePaymentChanged, SessionClaimed, SubscriptionChanged, UserDeleted
 from cv_common.identity import Caller
+from cv_resumes.actions.abandoned import erase_abandoned
 from cv_resumes.actions.context import Context
 from cv_resumes.actions.owners import claim_session, on_session_claimed, on_user_deleted
-from cv_resumes.actions.payments import on_subscription_changed
-from cv_resumes.actions.resumes import create_resume, list_resumes
+from cv_resumes.actions.payments import on_resume_payment_changed, on_subscription_changed
+from cv_resumes.actions.resumes import create_resume, delete_resume, list_resumes
 
 RESUME = {"template": 1, "full_name": "Marie Dubois", "email": "marie.dubois@example.com"}
 USER = Caller("gateway", user_id=7)
@@ -96,4 +99,57 @@ async def test_claim_told_after_the_account_was_erased_erases_too(context: Conte
         assert connection.execute("select 1 from resumes").fetchall() == []
         told = connection.execute("select name, (payload->>'resume_id')::int from outbox").fetchall()
     assert told == [("resumes.resume_deleted.v1", row["id"])]
+    assert entitlements(database_url) == {}
+
+
+def payments(database_url: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(database_url) as connection:
+        return connection.execute("select resume_id, paid from resume_payments").fetchall()
+
+
+def bought(resume_id: int, revision: int = 1) -> ResumePaymentChanged:
+    return ResumePaymentChanged(resume_id=resume_id, paid=True, revision=revision)
+
+
+async def deleted(context: Context, resume_id: int) -> None:
+    await delete_resume(context, USER, resume_id)
+
+
+async def abandoned(context: Context, resume_id: int) -> None:
+    async with context.database.connection() as tx:
+        await tx.connection.execute("update resumes set owner = 'session:a', last_accessed = '2000-01-01'")
+        await tx.connection.execute("update resume_payments set paid = false")
+    await erase_abandoned(context)
+
+
+async def account_erased(context: Context, resume_id: int) -> None:
+    await on_user_deleted(context, UserDeleted(user_id=7, revision=1))
+
+
+@pytest.mark.parametrize("end", [deleted, abandoned, account_erased])
+async def test_payment_is_forgotten_with_its_resume_and_late_news_of_it_are_no_payment(
+    context: Context, database_url: str, end: Callable[[Context, int], Awaitable[None]]
+) -> None:
+    row, _ = await create_resume(context, USER, RESUME)
+    await on_resume_payment_changed(context, bought(row["id"]))
+    assert payments(database_url) == [(row["id"], True)]
+    await end(context, row["id"])
+    assert payments(database_url) == []
+    await on_resume_payment_changed(context, bought(row["id"], 2))
+    assert payments(database_url) == []
+
+
+async def test_payment_told_while_its_resume_is_deleted_is_forgotten(context: Context, database_url: str) -> None:
+    written = [(await create_resume(context, USER, RESUME))[0]["id"] for _ in range(8)]
+    told = [on_resume_payment_changed(context, bought(resume_id)) for resume_id in written]
+    gone = [delete_resume(context, USER, resume_id) for resume_id in written]
+    await asyncio.gather(*told, *gone)
+    assert payments(database_url) == []
+
+
+async def test_subscription_told_after_its_owners_end_is_not_kept(context: Context, database_url: str) -> None:
+    await claim_session(context, "s", 7)
+    await on_user_deleted(context, UserDeleted(user_id=8, revision=1))
+    await subscribed(context, 1, MONTH, session="s")
+    await subscribed(context, 1, MONTH, user=8)
     assert entitlements(database_url) == {}

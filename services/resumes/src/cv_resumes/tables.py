@@ -7,6 +7,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
+    ForeignKey,
     Identity,
     Index,
     Integer,
@@ -58,7 +59,9 @@ entry_ids = {section: Sequence(f"{section}_entry_id", metadata=metadata) for sec
 resume_payments = Table(
     "resume_payments",
     metadata,
-    Column("resume_id", BigInteger, primary_key=True, autoincrement=False),
+    Column(
+        "resume_id", BigInteger, ForeignKey("resumes.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    ),
     Column("paid", Boolean, nullable=False),
     Column("revision", BigInteger, nullable=False),
 )

@@ -56,5 +56,4 @@ async def _erase(tx: Transaction, owner: Owner) -> list[str]:
     for resume in removed:
         await tell_deleted(tx, resume)
     await payments.forget_subscription(tx, owner)
-    await payments.forget_payments(tx, [resume["id"] for resume in removed])
     return await discard_photos(tx, [resume["photo"] for resume in removed])

@@ -2,31 +2,40 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from cv_common.db import Statement, Transaction
-from sqlalchemy import BigInteger, bindparam, delete, func, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import BigInteger, Boolean, Table, bindparam, delete, func, select
+from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from cv_resumes.domain.owners import Owner
-from cv_resumes.tables import resume_payments, subscriptions
+from cv_resumes.tables import resume_payments, resumes, subscriptions
 
 
-def _keep_newer(table: Any, key: str, columns: Sequence[str]) -> Statement:
+def _if_newer(statement: Insert, table: Table, columns: Sequence[str]) -> Statement:
     """Insert a state, or replace an older one by its revision."""
-    statement = upsert(table).values({name: bindparam(name) for name in (key, *columns, "revision")})
     return Statement(
         statement.on_conflict_do_update(
-            index_elements=[key],
+            index_elements=list(table.primary_key),
             set_={name: statement.excluded[name] for name in (*columns, "revision")},
             where=table.c.revision < statement.excluded.revision,
         )
     )
 
 
-_KEEP_PAYMENT = _keep_newer(resume_payments, "resume_id", ["paid"])
-_KEEP_SUBSCRIPTION = _keep_newer(subscriptions, "owner", ["entitled_until"])
+_STILL_THERE = (
+    select(resumes.c.id, bindparam("paid", type_=Boolean), bindparam("revision", type_=BigInteger))
+    .where(resumes.c.id == bindparam("resume_id"))
+    .with_for_update(read=True, key_share=True)
+)
+_KEEP_PAYMENT = _if_newer(
+    upsert(resume_payments).from_select(["resume_id", "paid", "revision"], _STILL_THERE), resume_payments, ["paid"]
+)
+_KEEP_SUBSCRIPTION = _if_newer(
+    upsert(subscriptions).values({name: bindparam(name) for name in ("owner", "entitled_until", "revision")}),
+    subscriptions,
+    ["entitled_until"],
+)
 _GIVEN = upsert(subscriptions).values(owner=bindparam("owner"), entitled_until=bindparam("entitled_until"), revision=0)
 _EXTEND_SUBSCRIPTION = Statement(
     _GIVEN.on_conflict_do_update(
@@ -36,15 +45,10 @@ _EXTEND_SUBSCRIPTION = Statement(
 )
 _ENTITLED_UNTIL = Statement(select(subscriptions.c.entitled_until).where(subscriptions.c.owner == bindparam("owner")))
 _FORGET_SUBSCRIPTION = Statement(delete(subscriptions).where(subscriptions.c.owner == bindparam("owner")))
-_FORGET_PAYMENTS = Statement(
-    delete(resume_payments).where(
-        resume_payments.c.resume_id == func.any(bindparam("resume_ids", type_=ARRAY(BigInteger)))
-    )
-)
 
 
 async def keep_payment(tx: Transaction, resume_id: int, paid: bool, revision: int) -> None:
-    """Remember whether a resume is bought, unless something newer is known."""
+    """Remember whether a resume is bought, unless something newer is known or it is gone."""
     await tx.run(_KEEP_PAYMENT, resume_id=resume_id, paid=paid, revision=revision)
 
 
@@ -67,8 +71,3 @@ async def entitled_until(tx: Transaction, owner: Owner) -> datetime | None:
 async def forget_subscription(tx: Transaction, owner: Owner) -> None:
     """Forget what an owner was entitled to."""
     await tx.run(_FORGET_SUBSCRIPTION, owner=owner.key)
-
-
-async def forget_payments(tx: Transaction, resume_ids: Sequence[int]) -> None:
-    """Forget what was paid for resumes that are gone."""
-    await tx.run(_FORGET_PAYMENTS, resume_ids=list(resume_ids))
