@@ -160,6 +160,11 @@ class Shop:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    async def has_heard_all(self) -> bool:
+        """Whether no webhook is on its way any more, and all that came have been acted on."""
+        on_their_way = await self.sandbox.get("/sandbox/deliveries", params={"state": "pending"})
+        return not on_their_way.json() and not self.row("select id from stripe_events where outcome is null")
+
     def paid(self, resume_id: int) -> list[bool]:
         """What was told of a resume so far, in order."""
         mine = [each for each in self.told if isinstance(each, ResumePaymentChanged) and each.resume_id == resume_id]

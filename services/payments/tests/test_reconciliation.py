@@ -48,6 +48,7 @@ async def test_period_that_is_over_is_looked_at(shop: Shop, environment: Environ
     user = shop.keys.user("payments", user_id)
     subscription = await shop.subscribe(user)
     await eventually(lambda: shop.standing(user_id=user_id) is not None)
+    await eventually(shop.has_heard_all)
     await shop.control("delivery", drop=["*"])
     await shop.control("cancel", subscription=subscription.id)
     overdue = "update subscriptions set current_period_end = now() - interval '1 hour' where id = %s returning id"

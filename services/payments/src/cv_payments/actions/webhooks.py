@@ -16,8 +16,10 @@ from cv_payments.store import stripe_events, work
 
 log = logging.getLogger(__name__)
 
-_KEPT_WITHIN = 10.0
-"""Seconds that keeping one event may take, in a burst of them; Stripe waits longer."""
+_KEPT_WITHIN = 8.0
+"""Seconds that keeping one event may take, in a burst of them; the gateway and Stripe wait longer."""
+_PATIENCE = 0.5
+"""Seconds that a sender waits for others' events to be acted on, before the event is left to the worker."""
 _WITHIN = 6.0
 """Seconds that acting on one event may take before it is put off: Stripe holds the buyer's browser meanwhile."""
 
@@ -25,7 +27,7 @@ _WITHIN = 6.0
 async def receive_event(context: Context, body: bytes, signature: str | None) -> None:
     """Take a webhook: when this returns, the event is kept for good, and most often acted on.
 
-    Of a burst only the first ones are acted on at once; the worker sees to the others, and nobody waits for that.
+    Of a burst only the first ones are acted on at once; the others are the worker's, and their senders do not wait.
 
     Raises NotFound (no secret is configured), BadRequest (it is not Stripe's), Unavailable and what says that the
     database is down: the event could not be kept, and Stripe sends it again.
@@ -40,8 +42,7 @@ async def receive_event(context: Context, body: bytes, signature: str | None) ->
     if event.livemode != context.settings.livemode:
         raise BadRequest("The webhook was refused: it is of the other mode.")
     await record_event(context, event)
-    if not context.slots.locked():
-        await process_event(context, event.id)
+    await process_event(context, event.id, patience=_PATIENCE)
 
 
 async def record_event(context: Context, event: ReceivedEvent) -> None:
@@ -57,10 +58,20 @@ async def record_event(context: Context, event: ReceivedEvent) -> None:
         raise Unavailable from None
 
 
-async def process_event(context: Context, event_id: str) -> None:
-    """Act on a kept event, unless that was done or somebody is at it. Whatever goes wrong, the event stays."""
-    async with context.slots:
+async def process_event(context: Context, event_id: str, patience: float | None = None) -> None:
+    """Act on a kept event, unless that was done or somebody is at it. Whatever goes wrong, the event stays.
+
+    When others are in front of it for longer than `patience` seconds, it is left to the worker.
+    """
+    try:
+        async with asyncio.timeout(patience):
+            await context.slots.acquire()
+    except TimeoutError:
+        return
+    try:
         await attempt(context, work.events, event_id, _act)
+    finally:
+        context.slots.release()
 
 
 async def _act(context: Context, event: Row) -> None:
