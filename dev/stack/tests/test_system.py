@@ -23,13 +23,20 @@ def test_a_taken_port_is_named_with_a_way_out(tmp_path: Path) -> None:
     port = free_port()
     with (
         socket.create_server(("127.0.0.1", port)),
-        pytest.raises(CannotStart, match=f"port {port} is taken .* make run PORT={port + 1}"),
+        socket.create_server(("127.0.0.1", port + 1)),
+        pytest.raises(CannotStart, match=f"port {port} is taken .* make run PORT={port + 3}"),
     ):
-        System(tmp_path, unheard, gateway_port=port).start()
+        System(tmp_path, unheard, gateway_port=port, sandbox_port=port + 2).start()
 
     again = DataLock(tmp_path)
     again.take()  # what failed to start holds nothing
     again.release()
+
+
+def test_one_port_for_two_is_refused(tmp_path: Path) -> None:
+    port = free_port()
+    with pytest.raises(CannotStart, match=f"PORT and SANDBOX_PORT are both {port}; .* make run PORT={port + 1}"):
+        System(tmp_path, unheard, gateway_port=port, sandbox_port=port).start()
 
 
 def test_the_data_is_free_again_after_a_system_is_gone(tmp_path: Path) -> None:

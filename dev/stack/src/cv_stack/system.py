@@ -8,7 +8,7 @@ import fcntl
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -107,11 +107,19 @@ class System:
         return all(keeper.program.is_ready() for keeper in self._keepers.values())
 
     def _check_ports(self) -> None:
-        for port, variable in ((self.ports.gateway, "PORT"), (self.ports.stripe_sandbox, "SANDBOX_PORT")):
+        chosen = {"PORT": self.ports.gateway, "SANDBOX_PORT": self.ports.stripe_sandbox}
+        if len(set(chosen.values())) < len(chosen):
+            names = " and ".join(chosen)
+            raise CannotStart(f"{names} are both {self.ports.gateway}; {self._way_out('PORT', chosen)}")
+        for variable, port in chosen.items():
             if not is_free(port):
-                raise CannotStart(
-                    f"port {port} is taken by another program; choose another: make run {variable}={port + 1}"
-                )
+                raise CannotStart(f"port {port} is taken by another program; {self._way_out(variable, chosen)}")
+
+    def _way_out(self, variable: str, chosen: Mapping[str, int]) -> str:
+        """What to type: the next port that is neither taken nor chosen for something else."""
+        later = range(chosen[variable] + 1, 65536)
+        free = next((port for port in later if port not in chosen.values() and is_free(port)), free_port())
+        return f"choose another: make run {variable}={free}"
 
     def _start_servers(self) -> Blueprint:
         secrets = Secrets(self.data / "secrets.json")
