@@ -10,6 +10,7 @@ import pytest
 from cv_common.errors import UserNotFound
 from cv_common.events import ResumePaymentChanged, SessionClaimed, SubscriptionChanged, UserDeleted
 from cv_common.identity import Caller
+from cv_common.testing.serving import eventually
 from cv_resumes.actions.abandoned import erase_abandoned
 from cv_resumes.actions.context import Context
 from cv_resumes.actions.owners import claim_session, on_session_claimed, on_user_deleted
@@ -18,6 +19,7 @@ from cv_resumes.actions.resumes import create_resume, delete_resume, list_resume
 
 RESUME = {"template": 1, "full_name": "Marie Dubois", "email": "marie.dubois@example.com"}
 USER = Caller("gateway", user_id=7)
+WAITING = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
 NOW = datetime.now(UTC)
 MONTH, YEAR = NOW + timedelta(days=31), NOW + timedelta(days=366)
 
@@ -140,10 +142,13 @@ async def test_payment_is_forgotten_with_its_resume_and_late_news_of_it_are_no_p
 
 
 async def test_payment_told_while_its_resume_is_deleted_is_forgotten(context: Context, database_url: str) -> None:
-    written = [(await create_resume(context, USER, RESUME))[0]["id"] for _ in range(8)]
-    told = [on_resume_payment_changed(context, bought(resume_id)) for resume_id in written]
-    gone = [delete_resume(context, USER, resume_id) for resume_id in written]
-    await asyncio.gather(*told, *gone)
+    row, _ = await create_resume(context, USER, RESUME)
+    with psycopg.connect(database_url) as deleting, psycopg.connect(database_url, autocommit=True) as watching:
+        deleting.execute("delete from resumes where id = %s", (row["id"],))
+        told = asyncio.create_task(on_resume_payment_changed(context, bought(row["id"])))
+        await eventually(lambda: watching.execute(WAITING).fetchall())
+        deleting.commit()
+        await told
     assert payments(database_url) == []
 
 
