@@ -152,6 +152,7 @@ async def start_gateway(
         "CORS_ALLOWED_ORIGINS": json.dumps([FRONTEND]),
         "PUBLIC_BASE_URL": f"http://localhost:{port}",
         "OPS_PORT": str(ops_port),
+        "RATE_LIMITS_ENABLED": "false",
         **settings,
     }
     command = [sys.executable, "-m", "cv_gateway", "--port", str(port)]

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
+import starlette.requests
+from cv_common.body import read_data
 from cv_common.errors import ApiError, BadRequest, TooLarge
 
 from cv_gateway.errors import BodyIncomplete, BodyTooSlow
-from cv_gateway.request import Request
+from cv_gateway.request import Message, Request
 from cv_gateway.routing import Route
 from cv_gateway.services import Payload
 from cv_gateway.settings import Settings
@@ -82,6 +84,23 @@ async def drain(request: Request) -> None:
             while request.unread:
                 message = await request.receive()
                 request.unread = message.get("more_body", False)
+
+
+async def text_field(request: Request, payload: Payload, name: str) -> str:
+    """A field of a small body, read as its service will read it; empty where there is no such text."""
+    if not isinstance(payload, bytes):
+        return ""
+
+    async def whole() -> Message:
+        return {"type": "http.request", "body": payload, "more_body": False}
+
+    headers = [(b"content-type", request.headers.get(b"content-type", b""))]
+    try:
+        data = await read_data(starlette.requests.Request({"type": "http", "headers": headers}, whole))
+    except ApiError:
+        return ""
+    value = data.get(name) if isinstance(data, dict) else None
+    return value if isinstance(value, str) else ""
 
 
 def _limit(request: Request, route: Route) -> int:

@@ -72,6 +72,18 @@ class HeadersTooLarge(Detailed):
     default_detail = "The request headers are too large."
 
 
+class Throttled(Detailed):
+    """429, in DRF's words."""
+
+    status = 429
+
+    def __init__(self, seconds: int) -> None:
+        unit = "second" if seconds == 1 else "seconds"
+        super().__init__(
+            f"Request was throttled. Expected available in {seconds} {unit}.", {"Retry-After": str(seconds)}
+        )
+
+
 class TimedOut(Detailed):
     """504: the service is there and did not answer in time."""
 

@@ -13,6 +13,7 @@ from cv_gateway.answers import Answers
 from cv_gateway.bodies import drain
 from cv_gateway.errors import MethodNotAllowed
 from cv_gateway.identity import AccessTokens, Identities, PublishedKeys, Sessions
+from cv_gateway.limits import Limits
 from cv_gateway.openapi import MergedSchema
 from cv_gateway.ops import OpsServer, tell
 from cv_gateway.origins import Origins
@@ -47,7 +48,8 @@ class Gateway:
         self._answers = Answers(settings, self._origins)
         sessions = Sessions(settings)
         self._identities = Identities(settings, AccessTokens(self._keys), sessions)
-        self._proxy = Proxy(settings, self._services, self._identities, sessions, self._answers)
+        self._limits = Limits(settings)
+        self._proxy = Proxy(settings, self._services, self._identities, sessions, self._answers, self._limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection event of the server: its life, or a request."""
@@ -91,7 +93,9 @@ class Gateway:
             await self._answers.send(request, page.status, page.headers, page.body)
             return page.status
         route = request.route = self._router.find(request.path)
+        await self._limits.check_address(request, route)
         visitor = await self._identities.visitor(request, route)
+        await self._limits.check_caller(route, visitor.key)
         if visitor.session_id is not None:
             self._origins.check_write(request)
         return await self._proxy.pass_on(request, route, visitor)

@@ -12,9 +12,10 @@ from cv_common.identity import IDENTITY_HEADER, REQUEST_ID_HEADER, SESSION_END_H
 from multidict import CIMultiDict, istr
 
 from cv_gateway.answers import Answers
-from cv_gateway.bodies import IncomingBody
+from cv_gateway.bodies import IncomingBody, text_field
 from cv_gateway.errors import TimedOut
 from cv_gateway.identity import Identities, Sessions, Visitor
+from cv_gateway.limits import Limits
 from cv_gateway.request import Headers, Request
 from cv_gateway.routing import Route
 from cv_gateway.services import Payload, Services
@@ -57,13 +58,20 @@ class Proxy:
     """Passes requests on: one at a time, whole or streamed, both ways."""
 
     def __init__(
-        self, settings: Settings, services: Services, identities: Identities, sessions: Sessions, answers: Answers
+        self,
+        settings: Settings,
+        services: Services,
+        identities: Identities,
+        sessions: Sessions,
+        answers: Answers,
+        limits: Limits,
     ) -> None:
         self._settings = settings
         self._services = services
         self._identities = identities
         self._sessions = sessions
         self._answers = answers
+        self._limits = limits
         self._under_way = dict.fromkeys(services.origins, 0)
 
     async def pass_on(self, request: Request, route: Route, visitor: Visitor) -> int:
@@ -73,6 +81,8 @@ class Proxy:
         """
         body = IncomingBody(request, route, self._settings)
         payload = await body.payload()
+        if route.limited_as == "login":
+            await self._limits.check_account(request, route, await text_field(request, payload, "email"))
         with self._place_at(route.service):
             response = await self._ask(request, route, visitor, body, payload)
             try:

@@ -22,7 +22,7 @@ _LONGEST_HEAD = 32 * 1024
 class Request:
     """Method, path and headers of one request, and the id it is followed by through every hop."""
 
-    __slots__ = ("headers", "id", "method", "path", "query", "receive", "route", "send", "unread")
+    __slots__ = ("headers", "id", "method", "path", "peer", "query", "receive", "route", "send", "unread")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.id = os.urandom(16).hex()
@@ -31,6 +31,8 @@ class Request:
         self.path: str = scope["raw_path"].decode("latin-1")
         self.query: bytes = scope["query_string"]
         self.headers = _joined(scope["headers"])
+        self.peer: str = scope["client"][0]
+        """The address of whoever holds the other end of the connection."""
         self.receive = receive
         self.send = send
         self.unread = self.headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in self.headers

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from cv_common.errors import NotFound
 
-from cv_gateway.settings import Settings
+from cv_gateway.settings import Limited, Settings
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -34,6 +34,10 @@ class Route:
     """Whether an access token counts; login, register, refresh and the webhook ignore it."""
     tells_email: bool = False
     """Whether the service is told the e-mail address of a user's account."""
+    reads_cookie: bool = True
+    """Whether the anonymous session's cookie counts."""
+    limited_as: Limited = "any"
+    """Which of the rate limits it counts for, beside those of any request."""
     sessions: bool = False
     """Whether a visit prolongs the anonymous session's cookie."""
 
@@ -61,13 +65,20 @@ class Router:
             read_timeout=settings.import_timeout,
             multipart_limit=settings.import_body_limit,
             tells_email=True,
+            limited_as="import",
         )
         endpoints = {
-            r"/api/auth/(login|register|refresh)/": replace(auth, reads_token=False),
+            r"/api/auth/login/": replace(auth, reads_token=False, limited_as="login"),
+            r"/api/auth/register/": replace(auth, reads_token=False, limited_as="register"),
+            r"/api/auth/refresh/": replace(auth, reads_token=False),
             r"/api/resumes/import_linkedin/": linkedin,
-            r"/api/resumes/\d+/export_pdf/": replace(resumes, read_timeout=settings.export_timeout),
-            r"/api/payments/create-checkout/": replace(payments, read_timeout=settings.checkout_timeout),
-            r"/api/payments/webhook/": replace(payments, reads_token=False),
+            r"/api/resumes/\d+/export_pdf/": replace(
+                resumes, read_timeout=settings.export_timeout, limited_as="export"
+            ),
+            r"/api/payments/create-checkout/": replace(
+                payments, read_timeout=settings.checkout_timeout, limited_as="checkout"
+            ),
+            r"/api/payments/webhook/": replace(payments, reads_token=False, reads_cookie=False, sessions=False),
         }
         self._endpoints = [(re.compile(pattern), route) for pattern, route in endpoints.items()]
         public = (auth, templates, resumes, payments, *media)

@@ -1,14 +1,39 @@
 """Every environment variable of the gateway, typed, read once."""
 
+from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from cv_common.settings import ServiceSettings
-from pydantic import Field, StringConstraints
+from limits import parse
+from pydantic import AfterValidator, Field, StringConstraints, field_validator
 
 _MIB = 1024 * 1024
 
 SessionKey = Annotated[str, StringConstraints(min_length=32)]
+TrustedNetworks = tuple[IPv4Network | IPv6Network, ...]
+
+
+def _readable(rate: str) -> str:
+    parse(rate)
+    return rate
+
+
+Rate = Annotated[str, AfterValidator(_readable)]
+Limited = Literal["any", "login", "register", "export", "import", "checkout"]
+Whose = Literal["address", "caller", "account"]
+RateLimits = dict[Limited, dict[Whose, Rate]]
+
+RATE_LIMITS: RateLimits = {
+    "any": {"address": "1800/minute", "caller": "600/minute"},
+    "login": {"address": "20/minute", "account": "5/minute"},
+    "register": {"address": "30/hour"},
+    "export": {"address": "60/minute", "caller": "20/minute"},
+    "import": {"address": "60/hour", "caller": "20/hour"},
+    "checkout": {"address": "60/minute", "caller": "20/minute"},
+}
+"""How often: from one network address (offices and schools share one), by one user or anonymous session, and at one
+account's password from one address. Every request counts as `any`, and as what else it is."""
 
 
 class Settings(ServiceSettings):
@@ -31,6 +56,14 @@ class Settings(ServiceSettings):
 
     cors_allowed_origins: tuple[str, ...] = ()
     """Origins of frontends, such as `https://cv.example`; the public URL's own origin is always one."""
+
+    rate_limits_enabled: bool = True
+    rate_limits: RateLimits = Field(default_factory=lambda: RATE_LIMITS)
+    """Figures that differ from `RATE_LIMITS`, such as `{"login": {"address": "40/minute"}}`."""
+    rate_limits_url: str | None = None
+    """`valkey://…` or `redis://…`, where several replicas count together; none: each counts for itself."""
+    trusted_proxies: TrustedNetworks = ()
+    """Networks of the proxies before the gateway, whose `X-Forwarded-For` is believed."""
 
     ops_host: str = "127.0.0.1"
     ops_port: int | None = None
@@ -56,6 +89,11 @@ class Settings(ServiceSettings):
     export_timeout: float = 60
     requests_per_service: int = 256
     """Requests that may wait for one service at a time; more are refused, so that a slow one holds up no other."""
+
+    @field_validator("rate_limits")
+    @classmethod
+    def _over_defaults(cls, changes: RateLimits) -> RateLimits:
+        return {name: {**rates, **changes.get(name, {})} for name, rates in RATE_LIMITS.items()}
 
     @property
     def https(self) -> bool:

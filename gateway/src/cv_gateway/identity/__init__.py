@@ -23,6 +23,13 @@ class Visitor:
     email: str | None = None
     """The user's address, for the few endpoints that are told it."""
 
+    @property
+    def key(self) -> str | None:
+        """Names the user or the session, if it is one."""
+        if self.user_id is not None:
+            return f"user:{self.user_id}"
+        return f"session:{self.session_id}" if self.session_id is not None else None
+
 
 _NOBODY = Visitor()
 
@@ -44,7 +51,7 @@ class Identities:
             if token is not None:
                 account = await self._access_tokens.account(token)
                 return Visitor(user_id=account.user_id, email=account.email if route.tells_email else None)
-        cookies = request.headers.get(b"cookie")
+        cookies = request.headers.get(b"cookie") if route.reads_cookie else None
         session_id = self._sessions.read(cookies) if cookies else None
         return Visitor(session_id=session_id) if session_id else _NOBODY
 
