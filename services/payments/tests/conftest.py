@@ -54,7 +54,7 @@ def neighbour(resumes: set[int]) -> Starlette:
         resume_id = request.path_params["resume_id"]
         if resume_id not in resumes:
             return JSONResponse({"detail": "Not found."}, status_code=404)
-        return JSONResponse({"id": resume_id, "user": 1, "session_id": None})
+        return JSONResponse({"id": resume_id})
 
     return Starlette(routes=[Route("/internal/resumes/{resume_id:int}/", find)])
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from cv_common.body import validate
 from cv_common.db import Transaction
-from cv_common.errors import Detailed, NotAuthenticated, Unavailable, ValidationFailed
+from cv_common.errors import Detailed, Unavailable, UserNotFound, ValidationFailed
 from cv_common.identity import Caller
 
 from cv_payments.actions.context import Context
@@ -39,7 +39,7 @@ class Begun:
 async def begin_checkout(context: Context, caller: Caller, data: Any) -> Begun:
     """Answer a buyer's wish with the address of a page to pay at.
 
-    Raises ValidationFailed, NotAuthenticated (the account was erased), Unavailable (resumes or Stripe is down)
+    Raises ValidationFailed, UserNotFound (the account was erased), Unavailable (resumes or Stripe is down)
     and Detailed (Stripe refuses what we ask: a bug).
     """
     body = await _checked(context, data)
@@ -121,7 +121,7 @@ async def _locked_owner(tx: Transaction, user_id: int | None, session_id: str) -
     if user_id is not None:
         owner = await owners.lock_user(tx, user_id)
         if owner.ended_at is not None:
-            raise NotAuthenticated
+            raise UserNotFound
         return owner
     owner = await owners.lock_session(tx, session_id)
     return owner if owner.ended_at is None else await owners.lock_session(tx, token_urlsafe(24))
