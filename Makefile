@@ -7,6 +7,10 @@ OWN := $(notdir $(wildcard services/*)) common gateway stack stripe-sandbox link
 LOCK = $(BIN)/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header \
 	--no-emit-index-url $(foreach name,$(OWN),--no-emit-package cv-$(name)) $(if $(UPGRADE),--upgrade)
 
+LICENCES = { echo '\# Licences of the packages used'; echo; \
+	echo 'Written by `make licences`; `make lint` refuses a licence that is neither permissive nor weak copyleft.'; echo; \
+	$(BIN)/pip-licenses; }
+
 .DEFAULT_GOAL := help
 .PHONY: help prepare run test lint logs reset requirements licences
 
@@ -27,10 +31,12 @@ lint: prepare ## style, types, import rules, licences
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary .
 	@report=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$report"; exit 1; }
-	@$(BIN)/pip-licenses >/dev/null
+	@text=$$($(LICENCES)) || exit 1; printf '%s\n' "$$text" | cmp -s - docs/licences.md || \
+		{ echo '! docs/licences.md is not of these packages; type: make licences' >&2; exit 1; }
 
 logs: ## follow what the running system writes
-	@tail -n 50 -F .data/logs/*.log
+	@ls .data/logs/*.log >/dev/null 2>&1 || { echo '! nothing has run yet; type: make run' >&2; exit 1; }
+	@exec tail -n 50 -F .data/logs/*.log
 
 reset: prepare ## forget all data of `make run`
 	@exec $(BIN)/python -m cv_stack reset
@@ -44,6 +50,4 @@ requirements: prepare ## lock the packages again (UPGRADE=1: to their newest ver
 	done
 
 licences: prepare ## list the licences of all packages in docs/licences.md
-	@{ echo '# Licences of the packages used'; echo; \
-	echo 'Written by `make licences`; `make lint` refuses a licence that is neither permissive nor weak copyleft.'; echo; \
-	$(BIN)/pip-licenses; } > docs/licences.md
+	@$(LICENCES) > docs/licences.md

@@ -19,6 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 BIN = VENV / "bin"
+PIP = (BIN / "python", "-m", "pip")
 STAMP = VENV / ".prepared"
 LOCKED = [ROOT / "requirements" / name for name in ("uv.txt", "dev.txt")]
 PACKAGES = sorted(
@@ -74,8 +75,8 @@ def ensure_libraries() -> None:
 
 
 def ensure_venv() -> None:
-    """A virtual environment with pip in it."""
-    if _succeeds(BIN / "python", "-m", "pip", "--version"):
+    """A virtual environment with pip in it, made where it stands: its scripts name their interpreter by its path."""
+    if _is_of_this_place(BIN / "pip") and _succeeds(*PIP, "--version"):
         return
     if importlib.util.find_spec("ensurepip") is None:
         command = f"{APT_INSTALL} python3.{sys.version_info.minor}-venv"
@@ -89,7 +90,7 @@ def ensure_venv() -> None:
 def install() -> None:
     """The locked packages, and the workspace's own in editable form."""
     _say("installing the packages (only when they change)")
-    _run(BIN / "pip", "install", "-qq", "--disable-pip-version-check", "--require-hashes", "-r", LOCKED[0])
+    _run(*PIP, "install", "-qq", "--disable-pip-version-check", "--require-hashes", "-r", LOCKED[0])
     uv, quietly = BIN / "uv", ("--quiet", "--python", BIN / "python")
     environment = _environment_for_uv()
     _run(uv, "pip", "sync", *quietly, "--compile-bytecode", "--require-hashes", LOCKED[1], env=environment)
@@ -119,7 +120,7 @@ def prepare() -> None:
 
 def _environment_for_uv() -> dict[str, str]:
     """The environment, with what pip's configuration says of indexes and certificates in uv's words."""
-    listed = subprocess.run([BIN / "pip", "config", "list"], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run([*PIP, "config", "list"], capture_output=True, text=True, check=True).stdout
     settings = {}
     for line in reversed(listed.splitlines()):  # environment variables are listed first, and win
         key, _, value = line.partition("=")
@@ -155,7 +156,17 @@ def _apt(command: str) -> None:
 
 def _run(*words: str | Path, env: dict[str, str] | None = None) -> None:
     if subprocess.run(words, cwd=ROOT, env=env, check=False).returncode != 0:
-        raise Missing(f"`{Path(words[0]).name} {words[1]}` failed, see above; is the package index reachable?")
+        command = " ".join([Path(words[0]).name, *map(str, words[1:4])])
+        raise Missing(f"`{command} …` failed, see above; is the package index reachable?")
+
+
+def _is_of_this_place(script: Path) -> bool:
+    """Whether the script runs by an interpreter of this very environment; a copied or moved one names another."""
+    try:
+        head = script.read_text()[:1000]
+    except OSError:
+        return False
+    return any(f"{before}{BIN}/" in head for before in ("#!", " ", '"'))  # a long path stands behind /bin/sh and exec
 
 
 def _succeeds(*words: str | Path) -> bool:
