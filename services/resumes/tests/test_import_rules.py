@@ -11,7 +11,7 @@ import pytest
 from cv_common.body import validate
 from cv_common.responses import dump_json
 from cv_resumes.domain.archives import Limits, RefusedArchive
-from cv_resumes.domain.drafts import TITLES, Draft
+from cv_resumes.domain.drafts import EDUCATION, TITLES, Draft
 from cv_resumes.domain.json_resume import read_json_resume
 from cv_resumes.domain.linkedin import read_export
 from cv_resumes.domain.pdfs import LANGUAGES
@@ -94,6 +94,17 @@ def test_every_section_full_to_the_brim_becomes_a_resume() -> None:
         "interests": [{"name": long}] * 3,
     }
     assert_sound(read_json_resume(document))
+
+
+@pytest.mark.parametrize("length", [1000, 1150, 1200])
+def test_entries_that_say_little_leave_room_for_what_they_are_completed_with(length: int) -> None:
+    """A source may know nothing of half of an entry's fields; two hundred times their names are much."""
+    draft = Draft()
+    while length:
+        studies = {"institution": "x", "degree": "y", "start_date": "2020-01-01", "description": "z" * length}
+        if draft.add(EDUCATION, studies) is not None:
+            length -= 1
+    assert_sound(draft)
 
 
 HEADERS = {

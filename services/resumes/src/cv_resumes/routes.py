@@ -169,8 +169,8 @@ async def show_photo(request: Request, name: str) -> Response:
 
 @internal.get("/resumes/{resume_id:int}/", response_model=InternalResume)
 async def find_resume(request: Request, resume_id: Id) -> Response:
-    owner = await resumes.find_owner(context_of(request), resume_id)
-    return JSONResponse({"id": resume_id, "user": owner.user_id, "session_id": owner.session_id})
+    await resumes.check_exists(context_of(request), resume_id)
+    return JSONResponse({"id": resume_id})
 
 
 @internal.post("/sessions/{session_id}/claim/", status_code=204)

@@ -12,7 +12,6 @@ from cv_common.errors import BadRequest, NotFound, PreconditionFailed, UserNotFo
 from cv_common.events import ResumeDeleted
 from cv_common.forms import UploadedFile
 from cv_common.identity import Caller
-from cv_common.responses import dump_json
 from cv_common.revision import next_revision
 
 from cv_resumes.actions.context import Context, found, known_owner, owner_of
@@ -24,9 +23,8 @@ from cv_resumes.domain.pages import Page
 from cv_resumes.domain.photos import NOT_A_FILE
 from cv_resumes.domain.sections import (
     ENTRY_SECTIONS,
-    MAX_DOCUMENT_BYTES,
-    MAX_ENTRIES,
     SECTIONS,
+    excess,
     missing_ids,
     number_entries,
     reconcile_section,
@@ -205,13 +203,11 @@ async def tell_deleted(tx: Transaction, removed: Row) -> None:
     await outbox.record(tx, ResumeDeleted(resume_id=removed["id"], revision=next_revision(removed["revision"])))
 
 
-async def find_owner(context: Context, resume_id: int) -> Owner:
-    """Whose a resume is, for another service. Raises NotFound."""
+async def check_exists(context: Context, resume_id: int) -> None:
+    """Is there such a resume, whosever it is? Another service asks. Raises NotFound."""
     async with context.database.connection() as tx:
-        owner = await resumes.owner_of(tx, resume_id)
-    if owner is None:
-        raise NotFound
-    return owner
+        if not await resumes.exists(tx, resume_id):
+            raise NotFound
 
 
 async def _checked(context: Context, data: Any, model: type[ResumeBody]) -> tuple[ResumeBody, Template | None]:
@@ -245,8 +241,5 @@ async def _reconciled(tx: Transaction, stored: Row, sent: dict[str, Any]) -> dic
 
 def _check_size(columns: Row) -> None:
     """Raise BadRequest for more than a CV can be."""
-    sections = {section: columns.get(section, []) for section in SECTIONS}
-    if any(len(entries) > MAX_ENTRIES for entries in sections.values()):
-        raise BadRequest(f"A section may have at most {MAX_ENTRIES} entries.")
-    if len(dump_json({**sections, "summary": columns.get("summary")})) > MAX_DOCUMENT_BYTES:
-        raise BadRequest(f"A CV may have at most {MAX_DOCUMENT_BYTES // 1024} KB.")
+    if (reason := excess(columns)) is not None:
+        raise BadRequest(reason)

@@ -1,10 +1,9 @@
 """What an import makes of somebody else's data: the fields of a new resume, and a report of what did not fit."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from cv_resumes.domain.sections import MAX_DOCUMENT_BYTES, MAX_ENTRIES, Entry
+from cv_resumes.domain.sections import MAX_DOCUMENT_BYTES, MAX_ENTRIES, Entry, size_of
 
 SHORT, LINE, LONG = 100, 200, 10_000
 """Most characters of a level, of a name or title, of a description."""
@@ -39,8 +38,8 @@ TITLES = {
 
 _MOST_NOTES = 200
 _NAMES_TOLD = 10
-_ENTRY_OVERHEAD = 64
-"""Bytes that an entry grows by when it is stored: its id, its place, a comma."""
+_ENTRY_OVERHEAD = 160
+"""Most bytes that an entry grows by when it is stored: its id, its place, what the source says nothing of, a comma."""
 _DOCUMENT_OVERHEAD = 1024
 
 Note = dict[str, Any]
@@ -79,7 +78,7 @@ class Draft:
     def set(self, **fields: str | None) -> None:
         """Fill fields of the resume with what the source has."""
         self._fields |= {name: value for name, value in fields.items() if value}
-        self._room -= _size(fields.get("summary"))
+        self._room -= size_of(fields.get("summary"))
 
     def add(self, section: str, entry: Entry) -> str | None:
         """Put an entry into its section; the reason if that cannot be."""
@@ -120,7 +119,7 @@ class Draft:
 
     def _keep(self, section: str, entry: Entry) -> str | None:
         entries = self._sections[section]
-        size = _size(entry) + _ENTRY_OVERHEAD
+        size = size_of(entry) + _ENTRY_OVERHEAD
         if len(entries) >= MAX_ENTRIES:
             return f"It is left out: a section takes {MAX_ENTRIES} entries."
         if size > self._room:
@@ -135,8 +134,3 @@ class Draft:
             if unused:
                 more = ", …" if len(unused) > _NAMES_TOLD else ""
                 self.note(file, None, f"A CV has no place for: {', '.join(unused[:_NAMES_TOLD])}{more}.")
-
-
-def _size(value: Any) -> int:
-    """Bytes of a value as JSON, or a few more."""
-    return len(json.dumps(value, ensure_ascii=False).encode())

@@ -1,7 +1,10 @@
 """The sections of a resume, and what an edit keeps of them."""
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+import orjson
 
 Entry = dict[str, Any]
 """One experience, education or skill, as JSON."""
@@ -13,6 +16,7 @@ FREE_SECTIONS = ("languages_data", "certifications_data", "projects_data", "cust
 SECTIONS = ENTRY_SECTIONS + FREE_SECTIONS
 MAX_ENTRIES = 200
 MAX_DOCUMENT_BYTES = 256 * 1024
+"""Most bytes of the sections and the summary, as JSON."""
 
 
 def reconcile_section(stored: Sequence[Entry], sent: Sequence[Entry]) -> list[Entry]:
@@ -49,3 +53,21 @@ def number_entries(entries: Iterable[Entry], new_ids: Iterable[int]) -> list[Ent
 def missing_ids(entries: Iterable[Entry]) -> int:
     """How many entries wait for an id."""
     return sum(entry["id"] is None for entry in entries)
+
+
+def excess(columns: Mapping[str, Any]) -> str | None:
+    """What makes a resume with these columns more than a CV can be; None when nothing does."""
+    sections = {section: columns.get(section, []) for section in SECTIONS}
+    if any(len(entries) > MAX_ENTRIES for entries in sections.values()):
+        return f"A section may have at most {MAX_ENTRIES} entries."
+    if size_of({**sections, "summary": columns.get("summary")}) > MAX_DOCUMENT_BYTES:
+        return f"A CV may have at most {MAX_DOCUMENT_BYTES // 1024} KB."
+    return None
+
+
+def size_of(value: Any) -> int:
+    """Bytes of a value as JSON."""
+    try:
+        return len(orjson.dumps(value))
+    except TypeError:  # an integer beyond 64 bits, which the slower writer takes
+        return len(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode())

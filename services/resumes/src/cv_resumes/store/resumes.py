@@ -39,7 +39,7 @@ _OWNED_BY = Statement(
 )
 _COUNT = Statement(select(func.count().label("total")).select_from(resumes).where(_OWNED))
 _PHOTO = Statement(select(resumes.c.id).where(resumes.c.photo == bindparam("photo")))
-_OWNER_OF = Statement(select(resumes.c.id, resumes.c.owner).where(_ONE))
+_EXISTS = Statement(select(resumes.c.id).where(_ONE))
 _REMOVED = (resumes.c.id, resumes.c.revision, resumes.c.photo)
 _DELETE = Statement(delete(resumes).where(_ONE).returning(*_REMOVED))
 _DELETE_ALL = Statement(delete(resumes).where(_OWNED).returning(*_REMOVED))
@@ -103,10 +103,9 @@ async def has_photo(tx: Transaction, photo: str) -> bool:
     return await tx.one(_PHOTO, photo=photo) is not None
 
 
-async def owner_of(tx: Transaction, resume_id: int) -> Owner | None:
-    """Whose a resume is, or None when there is none."""
-    row = await tx.one(_OWNER_OF, resume_id=resume_id)
-    return Owner.of_key(row["owner"]) if row else None
+async def exists(tx: Transaction, resume_id: int) -> bool:
+    """Whether there is such a resume, whosever it is."""
+    return await tx.one(_EXISTS, resume_id=resume_id) is not None
 
 
 async def add(tx: Transaction, columns: Mapping[str, Any]) -> Row:
