@@ -12,6 +12,10 @@ class Settings(ServiceSettings, DatabaseSettings, BusSettings, MediaSettings):
     renderer_url: str
     session_lifetime: int = 90 * 24 * 3600
     """Seconds for which an anonymous resume that nobody opens is kept."""
+    max_anonymous_resumes: int = 20
+    """How many resumes an anonymous session may have."""
+    max_resumes: int = 500
+    """How many resumes an account may have; those that a session brings along come on top."""
     pdf_language: str = "fr"
     """Language of section titles and dates in a PDF when the request asks for none that we have."""
 

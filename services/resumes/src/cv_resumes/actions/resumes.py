@@ -18,7 +18,7 @@ from cv_resumes.actions.context import Context, found, known_owner, owner_of
 from cv_resumes.actions.once import IdempotencyKey, already_created, remember_created
 from cv_resumes.actions.photos import discard_photos, keep_photo, photo_url, remove_photos, take_photo
 from cv_resumes.clients import Template
-from cv_resumes.domain.owners import Owner
+from cv_resumes.domain.owners import Owner, Quotas
 from cv_resumes.domain.pages import Page
 from cv_resumes.domain.photos import NOT_A_FILE
 from cv_resumes.domain.sections import (
@@ -61,8 +61,8 @@ async def create_resume(
 ) -> tuple[Row, str | None]:
     """A new resume from request data, read as `model`; and the id of the session started for it, if one was.
 
-    Raises ValidationFailed, BadRequest (too large, or `once` was used otherwise), UserNotFound and Unavailable (the
-    template cannot be looked up).
+    Raises ValidationFailed, BadRequest (too large, one too many, or `once` was used otherwise), UserNotFound and
+    Unavailable (the template cannot be looked up).
     """
     body, template = await _checked(context, data, model)
     assert template is not None, "a new resume's body names its template"
@@ -85,7 +85,7 @@ async def _create(
             owner = Owner.of_key(earlier["owner"])
             row = found(await resumes.visible(tx, owner, earlier["resume_id"]))
             return row, owner.session_id if owner != caller else None
-        owner, started = await _owner_for_new(tx, caller)
+        owner, started = await _owner_for_new(context, tx, caller)
         columns |= await _reconciled(tx, {section: [] for section in SECTIONS}, columns)
         columns |= {"owner": owner.key, "revision": next_revision(0)}
         _check_size(columns)
@@ -96,12 +96,15 @@ async def _create(
         return found(await resumes.visible(tx, owner, added["id"])), started
 
 
-async def _owner_for_new(tx: Transaction, owner: Owner | None) -> tuple[Owner, str | None]:
+async def _owner_for_new(context: Context, tx: Transaction, owner: Owner | None) -> tuple[Owner, str | None]:
     """Whose a new thing is. A visitor without a live session gets a new one, whose id comes second.
 
-    Raises UserNotFound when the account was erased.
+    Raises UserNotFound when the account was erased and BadRequest when the owner has too many resumes already.
     """
     if owner is not None and await owners.lock_live(tx, owner):
+        quotas = Quotas(context.settings.max_resumes, context.settings.max_anonymous_resumes)
+        if (refusal := quotas.refusal(owner, await resumes.count(tx, owner))) is not None:
+            raise BadRequest(refusal)
         return owner, None
     if owner is not None and owner.user_id is not None:
         raise UserNotFound

@@ -20,3 +20,19 @@ class Owner:
         """The owner behind a key."""
         kind, _, name = key.partition(":")
         return cls(user_id=int(name)) if kind == "user" else cls(session_id=name)
+
+
+@dataclass(frozen=True, slots=True)
+class Quotas:
+    """How many resumes an owner may have."""
+
+    user: int
+    session: int
+
+    def refusal(self, owner: Owner, count: int) -> str | None:
+        """Why an owner of `count` resumes may not write another; None when that is fine."""
+        if owner.user_id is not None and count >= self.user:
+            return f"An account can keep at most {self.user} CVs: delete one to write another."
+        if owner.session_id is not None and count >= self.session:
+            return f"Without an account you can keep at most {self.session} CVs: register to write more."
+        return None
