@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -67,3 +68,22 @@ def test_a_lock_file_of_another_life_does_not_keep_it_from_starting(crashable: t
     keeper.start()
 
     keeper.wait_ready()
+
+
+def test_what_it_writes_names_no_values(tmp_path: Path) -> None:
+    server = Postgres(tmp_path / "data", free_port(), "password")
+    server.initialise()
+    written: list[str] = []
+    keeper = Keeper(server.program(), lambda _, line: written.append(line))
+    keeper.start()
+    try:
+        keeper.wait_ready()
+        with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+            connection.execute("create table people (email text unique)")
+            for _ in range(2):
+                with suppress(psycopg.errors.UniqueViolation):
+                    connection.execute("insert into people values (%s)", ("marie@example.com",))
+    finally:
+        keeper.stop()
+    assert "duplicate key value violates unique constraint" in "".join(written)
+    assert "marie" not in "".join(written)

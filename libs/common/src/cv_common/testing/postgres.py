@@ -45,6 +45,7 @@ class Postgres:
             "max_connections": "200",
             "timezone": "UTC",
             "log_timezone": "UTC",
+            "log_error_verbosity": "terse",  # the DETAIL of an error holds values of rows: e-mail addresses
             **(options or {}),
         }
 

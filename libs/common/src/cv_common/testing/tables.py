@@ -1,0 +1,16 @@
+"""Whether migrations make the tables that the code speaks of."""
+
+from typing import Any
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import MetaData, create_engine
+from sqlalchemy.pool import NullPool
+
+
+def differences(database_url: str, metadata: MetaData) -> list[Any]:
+    """What would have to be migrated yet, in Alembic's words; nothing when all is well."""
+    engine = create_engine(database_url.replace("postgresql://", "postgresql+psycopg://", 1), poolclass=NullPool)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+        return list(compare_metadata(context, metadata))
