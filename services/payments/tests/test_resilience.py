@@ -217,7 +217,7 @@ async def test_killed_in_the_middle(shop: Shop, replica: Replica, step: str) -> 
     shop.row("insert into resumes (id) values (%s) returning id", resume_id)
     owner = shop.payment_of(page)["owner_id"]
     if step == "while Stripe is asked":
-        await shop.control("fault", method="GET", path="/v1/checkout/sessions", delay=3)
+        await shop.control("fault", method="GET", path="/v1/checkout/sessions", times=5, delay=10)
     told = event("checkout.session.completed", session_id)
     with held(shop, STEPS[step].format(session=session_id, owner=owner, resume=resume_id)):
         sending = asyncio.create_task(shop.deliver(told, to=replica.client))
@@ -226,6 +226,7 @@ async def test_killed_in_the_middle(shop: Shop, replica: Replica, step: str) -> 
         with pytest.raises(httpx.TransportError):
             await sending
         assert shop.paid(resume_id) == []
+    await shop.control("clear-faults")
     shop.row("update stripe_events set leased_until = now() where id = %s returning id", told["id"])
     if not shop.stored(told["id"]):
         assert (await shop.deliver(told)).status_code == 200
