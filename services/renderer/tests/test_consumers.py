@@ -10,6 +10,7 @@ from cv_common.bus import Bus, BusDown
 from cv_common.db import connect_directly
 from cv_common.events import ResumeDeleted
 from cv_common.testing.nats import Nats
+from cv_common.testing.plugin import ServiceDatabase
 from cv_common.testing.serving import eventually, serving
 from cv_renderer.main import app
 
@@ -114,3 +115,21 @@ async def test_housekeeping_removes_what_nobody_can_fetch_any_more(
         assert await cursor.fetchone() == {"left": 0}
     assert (await renderer.get(old_path)).status_code == 404
     assert (await renderer.get(fresh_path)).status_code == 200
+
+
+async def test_housekeeping_that_fails_is_told_until_it_succeeds(
+    environment: dict[str, str], service_database: ServiceDatabase, tmp_path: Path
+) -> None:
+    environment = {**environment, "DATABASE_URL": service_database("renderer"), "MEDIA_URL": tmp_path.as_uri()}
+    (tmp_path / "pdfs" / "in the way").mkdir(parents=True)  # no file: the store cannot remove it
+    async with await connect_directly(environment["DATABASE_URL"]) as database:
+        await database.execute(
+            "insert into pdfs (key, resume_id, path, discarded_at) values ('key', 1, 'pdfs', now() - interval '1 day')"
+        )
+    async with serving(app, environment) as renderer:
+
+        async def told() -> bool:
+            problems = (await renderer.get("/healthz")).json()["problems"]
+            return "housekeeping failed: Unavailable" in problems.values()
+
+        await eventually(told)

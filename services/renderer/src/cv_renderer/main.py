@@ -1,14 +1,18 @@
 """The composition root of the renderer."""
 
+from functools import partial
+
 from cv_common.app import create_app
 from cv_common.bus import Bus
 from cv_common.db import Database
 from cv_common.media import Media
+from cv_common.periodic import Periodic
 from starlette.types import ASGIApp
 
 from cv_renderer import routes
+from cv_renderer.actions import pdfs
 from cv_renderer.actions.context import Context
-from cv_renderer.consumers import Housekeeping, consumers
+from cv_renderer.consumers import consumers
 from cv_renderer.engine.pool import Pool
 from cv_renderer.settings import Settings
 from cv_renderer.store.locks import KeyLocks
@@ -26,6 +30,13 @@ def app() -> ASGIApp:
         "renderer",
         settings,
         [routes.internal, routes.media],
-        parts=[database, pool, locks, bus, *consumers(context, bus), Housekeeping(context)],
+        parts=[
+            database,
+            pool,
+            locks,
+            bus,
+            *consumers(context, bus),
+            Periodic("housekeeping", 600, partial(pdfs.tidy, context)),
+        ],
         context=context,
     )

@@ -3,7 +3,7 @@
 from typing import TypeVar
 
 from cv_common.errors import BadRequest
-from cv_common.responses import JSONResponse
+from cv_common.responses import PRIVATE_FILE, JSONResponse
 from fastapi import APIRouter
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
@@ -49,10 +49,5 @@ async def make_thumbnail(request: Request) -> Response:
 @media.get("/{token}/{file_name}")
 async def fetch_pdf(request: Request, token: str, file_name: str) -> Response:
     content = await pdfs.fetch_pdf(context_of(request), token, file_name)
-    headers = {
-        "Content-Disposition": f'inline; filename="{file_name}"',
-        "Cache-Control": "private, no-store",
-        "Referrer-Policy": "no-referrer",
-        "X-Content-Type-Options": "nosniff",
-    }
+    headers = {"Content-Disposition": f'inline; filename="{file_name}"', **PRIVATE_FILE}
     return Response(content, media_type="application/pdf", headers=headers)
