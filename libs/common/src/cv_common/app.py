@@ -143,6 +143,11 @@ def _health(problems: dict[str, str]) -> Response:
     return JSONResponse(body, status_code=503 if problems else 200)
 
 
+def context_of(request: Request) -> Any:
+    """What the service's actions act with: the `context` that its app was created with."""
+    return request.app.state.context
+
+
 def caller(request: Request) -> Caller:
     """Who asks: put there by the frame before any routing."""
     found: Caller = request.state.caller

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from cv_common.app import caller
+from cv_common.app import caller, context_of
 from cv_common.body import patched, read_data
 from cv_common.identity import SESSION_END_HEADER
 from cv_common.openapi import documented_body
@@ -12,7 +12,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cv_auth.actions import accounts, tokens
-from cv_auth.actions.context import Context
 from cv_auth.schemas import (
     AccessToken,
     ChangePasswordBody,
@@ -33,12 +32,6 @@ router = APIRouter(prefix="/api/auth", tags=["auth"])
 published = APIRouter(include_in_schema=False)
 
 USERS_ONLY = ("/api/auth/profile/", "/api/auth/change-password/")
-
-
-def context_of(request: Request) -> Context:
-    """What the actions act with."""
-    context: Context = request.app.state.context
-    return context
 
 
 def _user_id(request: Request) -> int:

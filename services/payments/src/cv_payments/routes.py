@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from cv_common.app import caller
+from cv_common.app import caller, context_of
 from cv_common.body import read_body, read_data
 from cv_common.errors import TooLarge
 from cv_common.identity import SESSION_START_HEADER
@@ -14,7 +14,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cv_payments.actions import checkouts, portal, purchases, sessions, webhooks
-from cv_payments.actions.context import Context
 from cv_payments.schemas import (
     Address,
     CheckoutBody,
@@ -33,12 +32,6 @@ router = APIRouter(prefix="/api/payments", tags=["payments"])
 internal = APIRouter(prefix="/internal", include_in_schema=False)
 
 MAX_WEBHOOK_BYTES = 1024 * 1024
-
-
-def context_of(request: Request) -> Context:
-    """What the actions act with."""
-    context: Context = request.app.state.context
-    return context
 
 
 @router.post(

@@ -2,6 +2,7 @@
 
 from typing import TypeVar
 
+from cv_common.app import context_of
 from cv_common.errors import BadRequest
 from cv_common.responses import PRIVATE_FILE, JSONResponse
 from fastapi import APIRouter
@@ -10,19 +11,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cv_renderer.actions import pdfs, thumbnails
-from cv_renderer.actions.context import Context
 from cv_renderer.schemas import PdfOrder, ThumbnailOrder, present_link
 
 internal = APIRouter(prefix="/internal", include_in_schema=False)
 media = APIRouter(prefix="/media/resumes/pdfs", include_in_schema=False)
 
 Order = TypeVar("Order", bound=BaseModel)
-
-
-def context_of(request: Request) -> Context:
-    """What the actions act with."""
-    context: Context = request.app.state.context
-    return context
 
 
 async def _read(request: Request, model: type[Order]) -> Order:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from cv_common.app import caller
+from cv_common.app import caller, context_of
 from cv_common.body import patched, read_body, read_data
 from cv_common.db import Row
 from cv_common.errors import BadRequest
@@ -16,7 +16,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cv_resumes.actions import exports, imports, owners, photos, resumes
-from cv_resumes.actions.context import Context
 from cv_resumes.actions.once import IdempotencyKey, fingerprint
 from cv_resumes.domain.keys import MAX_LENGTH
 from cv_resumes.domain.pages import page_of
@@ -41,12 +40,6 @@ internal = APIRouter(prefix="/internal", include_in_schema=False)
 _ONCE = """Sent again within two days with the same `Idempotency-Key` and the same data, by the same account or session,
 the request creates nothing and answers with what the first one created. A visitor who has no session yet is told from
 others by the key alone: it counts only when it is a random UUID, or at least 22 random characters."""
-
-
-def context_of(request: Request) -> Context:
-    """What the actions act with."""
-    context: Context = request.app.state.context
-    return context
 
 
 def _resume(

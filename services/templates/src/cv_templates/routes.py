@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from cv_common.app import context_of
 from cv_common.etag import etag_of, has_current
 from cv_common.paths import Id
 from fastapi import APIRouter
@@ -9,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cv_templates import actions
-from cv_templates.actions import Context
 from cv_templates.schemas import Answer, ListedTemplate, Template
 
 _NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "It is as `If-None-Match` says."}}
@@ -17,12 +17,6 @@ _NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "It is as
 router = APIRouter(prefix="/api/templates", tags=["templates"], responses=_NOT_MODIFIED)
 media = APIRouter(prefix="/media/templates", include_in_schema=False)
 internal = APIRouter(prefix="/internal/templates", include_in_schema=False)
-
-
-def context_of(request: Request) -> Context:
-    """What the actions act with."""
-    context: Context = request.app.state.context
-    return context
 
 
 def _send(request: Request, answer: Answer) -> Response:
