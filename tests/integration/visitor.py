@@ -1,13 +1,13 @@
 """A person at a browser: keeps cookies and a token, and does what the README's curl lines do."""
 
-import asyncio
 import io
 import itertools
-from collections.abc import Awaitable, Callable
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
+from cv_common.testing import serving
 from pypdf import PdfReader
 
 _numbers = itertools.count(1)
@@ -35,8 +35,9 @@ class Visitor:
         return self._client.cookies
 
     async def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Ask, with `headers` beside or instead of those a browser sends."""
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        return await self._client.request(method, path, headers=headers, **options)
+        return await self._client.request(method, path, **{**options, "headers": headers | options.get("headers", {})})
 
     async def get(self, path: str) -> Any:
         return expect(await self.request("GET", path), 200)
@@ -54,11 +55,11 @@ class Visitor:
         assert file.headers["content-type"] == "application/pdf"
         return answer["has_watermark"], PdfReader(io.BytesIO(file.content))
 
-    async def checkout(self, resume_id: int) -> str:
-        """The address of the hosted payment page for one resume."""
+    async def checkout(self, resume_id: int | None = None, payment_type: str = "single") -> str:
+        """The address of the hosted payment page for one resume, or for a subscription."""
         body = {
-            "payment_type": "single",
-            "resume_id": resume_id,
+            "payment_type": payment_type,
+            **({} if resume_id is None else {"resume_id": resume_id}),
             "success_url": f"{self._url}/?paid=yes",
             "cancel_url": f"{self._url}/?paid=no",
         }
@@ -90,13 +91,5 @@ def expect(answer: httpx.Response, status: int) -> Any:
     return answer.json()
 
 
-async def eventually(condition: Callable[[], Awaitable[bool]], within: float = 60) -> None:
-    """Wait until `condition` holds; a part that is down meanwhile is not the end. Raises TimeoutError."""
-    async with asyncio.timeout(within):
-        while True:
-            try:
-                if await condition():
-                    return
-            except (AssertionError, httpx.HTTPError):
-                pass
-            await asyncio.sleep(0.1)
+eventually = partial(serving.eventually, within=60, despite=(AssertionError, httpx.HTTPError))
+"""Wait until a condition holds; a part that is down meanwhile is not the end."""

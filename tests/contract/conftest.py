@@ -1,0 +1,69 @@
+"""The people of the document, each new for each test."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from cv_stack.system import System
+
+from tests.contract.comparison import differences
+from tests.contract.document import example
+from tests.integration.visitor import Visitor, eventually, expect
+
+Compare = Callable[[Any, Any], list[str]]
+
+
+@pytest.fixture
+def compare(system: System) -> Compare:
+    """Where an answer is not as its example."""
+    return lambda got, expected: differences(got, expected, system.ports.public_url)
+
+
+@pytest.fixture
+async def visitor(system: System) -> AsyncIterator[Visitor]:
+    """Somebody whom nobody knows."""
+    async with Visitor(system.ports.public_url) as visitor:
+
+        async def sees_templates() -> bool:
+            return len(await visitor.get("/api/templates/")) == 3
+
+        await eventually(sees_templates)  # a catalog just loaded shows within a second
+        yield visitor
+
+
+@pytest.fixture
+async def stranger(system: System) -> AsyncIterator[Visitor]:
+    """Somebody else whom nobody knows."""
+    async with Visitor(system.ports.public_url) as visitor:
+        yield visitor
+
+
+@pytest.fixture
+async def john(system: System) -> AsyncIterator[Visitor]:
+    """John Doe of the document, registered and logged in as it shows, and gone after the test."""
+    async with Visitor(system.ports.public_url) as visitor:
+        expect(await visitor.request("POST", "/api/auth/register/", json=example("1.1 request")), 201)
+        login = expect(await visitor.request("POST", "/api/auth/login/", json=example("1.2 request")), 200)
+        visitor.token = login["access"]
+        yield visitor
+        for name in ("SecurePass123!", "NewSecurePass456!"):
+            await visitor.request("DELETE", "/api/auth/profile/", json={"password": name})
+
+
+@pytest.fixture
+async def subscriber(john: Visitor) -> Visitor:
+    """John Doe with the monthly subscription that the document shows."""
+    await subscribe(john)
+    return john
+
+
+async def subscribe(visitor: Visitor) -> None:
+    """Buy the monthly subscription; returns when it shows on what the visitor has written."""
+    resume = await visitor.write_resume()
+    await visitor.pay(await visitor.checkout(payment_type="monthly"))
+
+    async def is_entitled() -> bool:
+        return bool((await visitor.get(f"/api/resumes/{resume['id']}/"))["payment_type"] == "subscription")
+
+    await eventually(is_entitled)
+    assert (await visitor.request("DELETE", f"/api/resumes/{resume['id']}/")).status_code == 204

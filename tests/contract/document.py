@@ -1,0 +1,38 @@
+"""The API document's examples, to the letter: `examples/<section>.json`, each named by its place in the document."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+_FOLDER = Path(__file__).parent / "examples"
+_EXAMPLES: dict[str, Any] = {
+    name: example for file in _FOLDER.glob("*.json") for name, example in json.loads(file.read_text("utf-8")).items()
+}
+_ELISION = "..."
+_WHOLE = "3.1 response, user"
+"""The example that shows what later ones of the same CV leave out."""
+
+
+def example(name: str, **corrections: Any) -> Any:
+    """An example, such as `1.1 request`, with what the rulings say of it, and what the document elides filled in."""
+    found = copy.deepcopy(_EXAMPLES[name])
+    if isinstance(found, dict):
+        for field, value in found.items():
+            if value == _ELISION:
+                found[field] = copy.deepcopy(_EXAMPLES[_WHOLE][0][field])
+        found |= corrections
+    return found
+
+
+def requested(shown: dict[str, Any]) -> dict[str, Any]:
+    """The request that makes the CV that an example shows, but for its photo."""
+    sections = {"experiences": "experience_data", "education": "education_data", "skills": "skills_data"}
+    read_only = {
+        "id", "session_id", "user", "photo", "is_paid", "payment_type", "can_export_without_watermark",
+        "created_at", "updated_at", "last_accessed",
+    }  # fmt: skip
+    body = {sections.get(name, name): value for name, value in shown.items() if name not in read_only}
+    for section in sections.values():
+        body[section] = [{name: value for name, value in entry.items() if name != "id"} for entry in body[section]]
+    return body

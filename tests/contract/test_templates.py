@@ -1,0 +1,32 @@
+"""Section 2 of the document, example by example."""
+
+from tests.contract.conftest import Compare
+from tests.contract.document import example
+from tests.integration.visitor import Visitor
+
+
+async def test_2_1_all(visitor: Visitor, compare: Compare) -> None:
+    answer = await visitor.get("/api/templates/")
+    assert compare(answer, example("2.1 response")) == []
+    assert [template["id"] for template in answer] == [1, 2, 3]
+
+
+async def test_2_1_thumbnails_are_pictures(visitor: Visitor) -> None:
+    for template in await visitor.get("/api/templates/"):
+        picture = await visitor.request("GET", template["thumbnail"])
+        assert (picture.status_code, picture.headers["content-type"]) == (200, "image/png")
+        assert picture.content.startswith(b"\x89PNG\r\n\x1a\n")
+
+
+async def test_2_2_one(visitor: Visitor, compare: Compare) -> None:
+    assert compare(await visitor.get("/api/templates/1/"), example("2.2 response")) == []
+
+
+async def test_2_3_free(visitor: Visitor, compare: Compare) -> None:
+    assert compare(await visitor.get("/api/templates/free/"), example("2.3 response")) == []
+
+
+async def test_2_4_premium(visitor: Visitor, compare: Compare) -> None:
+    # The example ends after the first; 2.1 shows that the third template is premium too.
+    expected = [*example("2.4 response"), example("2.1 response")[2]]
+    assert compare(await visitor.get("/api/templates/premium/"), expected) == []
