@@ -11,7 +11,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp
@@ -27,6 +27,9 @@ from cv_common.responses import JSONResponse
 from cv_common.settings import ServiceSettings
 
 log = logging.getLogger(__name__)
+
+CLIENT_GONE = 499
+"""The status of a request whose client broke off before all of it was read."""
 
 _DAY = 24 * 3600
 
@@ -72,6 +75,7 @@ def create_app(
             ApiError: _on_api_error,
             HTTPException: _on_http_exception,
             RequestValidationError: _on_bad_parameter,
+            ClientDisconnect: _on_client_gone,
             Exception: _on_bug,
             **dict.fromkeys(DatabaseDown, _on_database_down),
         },
@@ -185,6 +189,11 @@ async def _on_database_down(request: Request, error: Exception) -> Response:
     return error_response(Unavailable())
 
 
+async def _on_client_gone(request: Request, error: Exception) -> Response:
+    """Nobody reads this; the status is for the log and the figures."""
+    return Response(status_code=CLIENT_GONE)
+
+
 async def _on_bug(request: Request, error: Exception) -> Response:
-    log.error("unexpected error", exc_info=error)
+    """The frame tells of it: Starlette raises it again after this answer."""
     return error_response(Detailed())

@@ -45,17 +45,22 @@ class Frame:
         given = headers.get(_REQUEST_ID_KEY, b"")
         token = request_id.set(given.decode() if _REQUEST_ID.fullmatch(given) else token_hex(8))
         started = time.perf_counter()
-        status = 500
+        status, answered = 500, False
 
         async def watch(message: Message) -> None:
-            nonlocal status
+            nonlocal status, answered
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
+            answered = message["type"] == "http.response.body" and not message.get("more_body", False)
 
         try:
             refusal = self._admit(scope, headers.get(_IDENTITY_KEY))
             await (refusal or self._app)(scope, receive, watch)
+        except Exception as bug:
+            log.error("unexpected error", exc_info=bug)
+            if not answered:  # else the connection is as good as before: the server would close it
+                raise
         finally:
             self._tell(scope, status, time.perf_counter() - started)
             request_id.reset(token)
