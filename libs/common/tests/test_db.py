@@ -58,7 +58,7 @@ async def test_a_value_is_never_read_as_sql(database: Database) -> None:
 
 async def test_values_come_back_as_they_went_in(database: Database) -> None:
     moment = datetime(2026, 1, 31, 12, 30, 15, tzinfo=UTC)
-    parts = {"a": [1, 2.5, None, True, "é"], "b": {}}
+    parts = {"a": [1, 2.5, None, True, "é"], "b": {}, "c": 12345678901234567890123}
     async with database.connection() as tx:
         await tx.run(ADD_WHOLE, id=1, text="😀", parts=Jsonb(parts), changed_at=moment, revision=2**62)
         row = await tx.one(ONE, note_id=1)

@@ -2,12 +2,20 @@
 
 import json
 from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from cv_common.etag import etag_of, has_current
-from cv_common.responses import dump_json, no_content, timestamp
+from cv_common.responses import dump_json, load_json, no_content, timestamp
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.requests import Request
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+)
 
 
 def test_moments_and_dates_are_written_as_the_contract_has_them() -> None:
@@ -26,6 +34,17 @@ def test_text_is_utf_8_and_huge_numbers_are_numbers() -> None:
     }
     with pytest.raises(TypeError):
         dump_json(object())
+
+
+@given(JSON)
+def test_what_is_written_is_read_again_to_the_last_digit(content: Any) -> None:
+    assert load_json(dump_json(content)) == content
+
+
+@pytest.mark.parametrize("number", [2**63, 2**64 - 1, 2**64, -(2**63), -(2**63) - 1, 12345678901234567890123])
+def test_no_whole_number_is_rounded(number: int) -> None:
+    read = load_json(dump_json({"n": [number]}))["n"][0]
+    assert (read, type(read)) == (number, int)
 
 
 def test_no_content_has_none() -> None:

@@ -14,7 +14,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-import orjson
 import psycopg
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import set_json_dumps, set_json_loads
@@ -23,9 +22,9 @@ from sqlalchemy import Executable, create_mock_engine
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
 
-from cv_common.responses import dump_json
+from cv_common.responses import dump_json, load_json
 
-set_json_loads(orjson.loads)
+set_json_loads(load_json)
 set_json_dumps(dump_json)
 
 Row = dict[str, Any]

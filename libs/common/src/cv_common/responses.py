@@ -14,6 +14,7 @@ PRIVATE_FILE = {
 }
 """Headers of a file that only its unguessable name protects: kept by nobody, told to nobody."""
 
+_DIGITS = bytes.maketrans(b"123456789", b"000000000")
 _FORMAT = orjson.OPT_OMIT_MICROSECONDS | orjson.OPT_UTC_Z
 
 
@@ -23,6 +24,12 @@ def dump_json(content: Any) -> bytes:
         return orjson.dumps(content, option=_FORMAT)
     except TypeError:  # an integer beyond 64 bits, which the slower writer takes
         return json.dumps(content, default=_text_of, separators=(",", ":")).encode()
+
+
+def load_json(raw: bytes | str) -> Any:
+    """What `dump_json` wrote. An integer beyond 64 bits, which orjson would round, is left to the slower reader."""
+    encoded = raw.encode() if isinstance(raw, str) else raw
+    return json.loads(encoded) if b"0" * 19 in encoded.translate(_DIGITS) else orjson.loads(encoded)
 
 
 def _text_of(value: Any) -> str:
