@@ -270,6 +270,20 @@ async def test_a_bad_form_is_refused_like_json(notes: httpx.AsyncClient) -> None
     )
 
 
+async def test_a_list_in_a_form_is_refused_entry_by_entry_like_json(notes: httpx.AsyncClient) -> None:
+    lines = [{"name": "a"}, {"name": "", "level": "none"}, None, "text", {}]
+    for form in ({**GOOD, "lines": lines, "count": "[]"}, {**GOOD, "lines": [1]}):
+        answer = await notes.post("/", data={**form, "lines": json.dumps(form["lines"])})
+        as_json = await refusal(notes, form)
+        assert (answer.status_code, answer.json()) == (400, as_json)
+    assert isinstance(answer.json()["lines"], list)
+
+
+async def test_an_empty_list_in_a_form_has_no_text(notes: httpx.AsyncClient) -> None:
+    answer = await notes.patch("/", data={"lines": "", "free": ""})
+    assert (answer.status_code, answer.json()) == (200, {"lines": [], "free": []})
+
+
 @pytest.mark.parametrize(
     "content_type", ["multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=x"]
 )

@@ -1,5 +1,6 @@
 """Fields, with the texts of Django REST Framework's."""
 
+import sys
 import unicodedata
 from typing import Any
 
@@ -15,9 +16,11 @@ from cv_common.fields import (
     PrimaryKey,
     Text,
     Url,
-    clean_text,
+    check_text,
     invalid,
 )
+from cv_common.texts import normalized, text_faults, thinned
+from django.utils.dateparse import parse_date
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
@@ -31,6 +34,7 @@ NOT_INTEGER = "A valid integer is required."
 NOT_BOOLEAN = "Must be a valid boolean."
 NOT_DATE = "Date has wrong format. Use one of these formats instead: YYYY-MM-DD."
 NUL = "Null characters are not allowed."
+CROWDED = "Ensure this text has no more than 30 combining characters in a row."
 
 
 def judge(field: Field, value: Any) -> Any:
@@ -57,6 +61,13 @@ CASES = [
     Case(TEXT, "abcde", "abcde"),
     Case(TEXT, "abcdef", ["Ensure this field has no more than 5 characters."]),
     Case(TEXT, "e\u0301" * 5, "é" * 5),
+    Case(TEXT, "\u03b1\u0313\u0300\u0345" * 5, "\u1f82" * 5),
+    Case(TEXT, "\u03b1\u0313\u0300\u0345" * 6, ["Ensure this field has no more than 5 characters."]),
+    Case(Text(50), "a" + "\u0316" * 30, "a" + "\u0316" * 30),
+    Case(Text(50), "a" + "\u0301\u0327" * 16, [CROWDED]),
+    Case(Text(50), "a" + "\U0001d165\u0301" * 16, [CROWDED]),
+    Case(Text(50, trim=False), "\u0f73" * 31, [CROWDED]),
+    Case(Text(5), "\u0301" * 31, ["Ensure this field has no more than 5 characters.", CROWDED]),
     Case(TEXT, 12, "12"),
     Case(TEXT, 1.5, "1.5"),
     Case(TEXT, True, [NOT_TEXT]),
@@ -120,6 +131,9 @@ CASES = [
     Case(Date(), "2024-02-29", "2024-02-29"),
     Case(Date(), "2024-1-5", "2024-01-05"),
     Case(Date(), "20240105", "2024-01-05"),
+    Case(Date(), "2020-W01-1", "2019-12-30"),
+    Case(Date(), "\u0662\u0660\u0662\u0664-\u0661-\u0665", "2024-01-05"),
+    Case(Date(), "2024-1-5\n", "2024-01-05"),
     Case(Date(), "2024-02-30", [NOT_DATE]),
     Case(Date(), "2023-02-29", [NOT_DATE]),
     Case(Date(), "2024-01-01T00:00:00Z", [NOT_DATE]),
@@ -181,7 +195,8 @@ def test_a_text_that_is_taken_can_be_kept(value: str) -> None:
     outcome = judge(Text(1000, null=True), value)
     if isinstance(outcome, str):
         assert "\x00" not in outcome
-        assert outcome == unicodedata.normalize("NFC", outcome).strip() == clean_text(value)
+        assert outcome == unicodedata.normalize("NFC", outcome).strip()
+        check_text(outcome)
         outcome.encode()
 
 
@@ -197,3 +212,53 @@ def test_several_messages_are_one_refusal() -> None:
     refusal = invalid("One.", "Two \ud800.")
     assert refusal.message() == "One. Two ?."
     assert refusal.context == {"message": "One. Two ?.", "messages": ["One.", "Two ?."], "field": None}
+
+
+DIGITS = st.sampled_from("0123456789\u0660\u0661\u0669\uff12W-: \n.+")
+
+
+@given(
+    st.text(DIGITS, min_size=6, max_size=12)
+    | st.dates().map(str)
+    | st.dates().map(lambda day: day.strftime("%G-W%V-%u"))
+)
+def test_dates_are_those_that_django_reads(value: str) -> None:
+    try:
+        read = parse_date(value)
+    except ValueError:
+        read = None
+    assert judge(Date(), value) == (read.isoformat() if read else [NOT_DATE])
+
+
+MARKS = st.text(st.characters(categories=["Mn", "Mc", "Me"]), max_size=12)
+WORDS = st.lists(st.tuples(st.characters(exclude_categories=["Cs"]), MARKS)).map(
+    lambda words: "".join(letter + marks for letter, marks in words)
+)
+
+
+@given(WORDS, st.integers(31, 200), st.sampled_from(["\u0301\u0327", "\u0f73", "\U0001e8d0\u0301"]))
+def test_only_what_is_too_many_marks_is_thinned(text: str, number: int, marks: str) -> None:
+    assert normalized(text) == unicodedata.normalize("NFC", text)
+    assert thinned(text) == text
+    heap = (marks * number)[:number]
+    assert thinned(f"a{heap}b{text}") == f"a{heap[:30]}b{text}"
+
+
+def test_every_character_that_normalising_moves_counts_as_a_mark() -> None:
+    moved = [chr(code) for code in range(sys.maxunicode + 1) if unicodedata.combining(chr(code))]
+    assert [mark for mark in moved if not list(text_faults(mark * 31))] == []
+
+
+def test_heaps_of_marks_are_never_normalised(monkeypatch: pytest.MonkeyPatch) -> None:
+    normalised: list[str] = []
+
+    def note(form: str, text: str) -> str:
+        normalised.append(text)
+        return text
+
+    monkeypatch.setattr("cv_common.texts.unicodedata.normalize", note)
+    heap = "\u0301\u0327" * 20_000
+    for field in (Text(10_000), Text(40_000), Email(254), Url(200)):
+        assert CROWDED in judge(field, f"a{heap}")
+    assert judge(Text(10), "\u00e9" * 41) == ["Ensure this field has no more than 10 characters."]
+    assert normalised == []

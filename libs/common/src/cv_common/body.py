@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, create_model
 from starlette.requests import Request
 
 from cv_common.errors import BadRequest, UnsupportedMediaType, ValidationFailed
 from cv_common.fields import NULL, FormText, type_name
 from cv_common.forms import read_form
+from cv_common.texts import text_faults
 
 MAX_DEPTH = 100
 """How deep lists and objects may lie within each other: what comes in goes out again, through writers with limits."""
@@ -88,14 +89,29 @@ async def read_data(request: Request) -> Any:
     return parse_json(raw)
 
 
+def limited_list(most: int, refusal: str) -> BeforeValidator:
+    """For list fields: a form's JSON text is read, and more than `most` entries are refused before any is judged.
+
+    The refusal is a BadRequest, whatever else is wrong.
+    """
+
+    def check(value: Any) -> Any:
+        entries = list_from_form(value)
+        if isinstance(entries, list) and len(entries) > most:
+            raise BadRequest(refusal)
+        return entries
+
+    return BeforeValidator(check)
+
+
 def list_from_form(value: Any) -> Any:
-    """For list fields, as a BeforeValidator: a form carries a list as JSON text."""
-    if isinstance(value, FormText):
-        try:
-            return parse_json(value.encode())
-        except BadRequest:
-            return value
-    return value
+    """For list fields, as a BeforeValidator: a form carries a list as JSON text, and an empty one as no text."""
+    if not isinstance(value, FormText):
+        return value
+    try:
+        return parse_json(value.encode("utf-8", "surrogatepass")) if value else []
+    except BadRequest:
+        return value
 
 
 def parse_json(raw: bytes) -> Any:
@@ -131,9 +147,12 @@ def _refuse_constant(name: str) -> None:
 def error_tree(error: ValidationError, data: Any) -> dict[str, Any]:
     """Pydantic's flat list of errors as DRF's nested body; lists are padded to the length of the input's."""
     tree: dict[str, Any] = {}
-    for item in error.errors(include_url=False, include_context=True):
+    items = error.errors(include_url=False, include_context=True)
+    listed = {str(item["loc"][0]) for item in items if len(item["loc"]) > 1}
+    judged = {name: list_from_form(value) if name in listed else value for name, value in data.items()}
+    for item in items:
         blamed = item.get("ctx", {}).get("field")
-        _place(tree, data, [*item["loc"], blamed] if blamed else list(item["loc"]), _messages(item))
+        _place(tree, judged, [*item["loc"], blamed] if blamed else list(item["loc"]), _messages(item))
     return tree
 
 
@@ -142,7 +161,9 @@ def _place(node: dict[str, Any], data: Any, path: list[int | str], messages: lis
     field = str(path[0]) if path else "non_field_errors"
     below = data.get(field) if isinstance(data, Mapping) else None
     if len(path) > 1 and isinstance(path[1], int) and isinstance(below, list):
-        entries = node.setdefault(field, [{} for _ in below])
+        if field not in node:
+            node[field] = [{} for _ in below]
+        entries = node[field]
         if below[path[1]] is None:
             entries[path[1]] = messages
         else:
@@ -168,6 +189,8 @@ def _messages(item: Any) -> list[str]:
             return [_not_a_dictionary(value)]
         case "list_type":
             return [f'Expected a list of items but got type "{type_name(value)}".']
+        case "string_unicode":  # a key, which no field of ours has judged
+            return list(text_faults(value))
         case _:
             return [str(item["msg"])]
 

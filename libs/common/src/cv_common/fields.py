@@ -5,23 +5,21 @@ Messages are DRF's, to the letter. Strings come out trimmed and in Unicode NFC.
 """
 
 import re
-import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from cv_common.addresses import is_email, is_web_address
+from cv_common.texts import MAX_SHRINK, normalized, text_faults
 
 NULL = "This field may not be null."
 BLANK = "This field may not be blank."
 MAX_INTEGER = 2_147_483_647
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class FormText(str):
@@ -43,18 +41,10 @@ def invalid(*messages: str, field: str | None = None) -> PydanticCustomError:
     return PydanticCustomError("drf", "{message}", context)
 
 
-def clean_text(value: str) -> str:
-    """`value` trimmed and in NFC. Raises on NUL and on lone surrogates, which no database can keep."""
-    if unkeepable := list(_unkeepable(value)):
-        raise invalid(*unkeepable)
-    return unicodedata.normalize("NFC", value.strip())
-
-
-def _unkeepable(value: str) -> Iterator[str]:
-    if "\x00" in value:
-        yield "Null characters are not allowed."
-    if found := _SURROGATE.search(value):
-        yield f"Surrogate characters are not allowed: U+{ord(found.group()):X}."
+def check_text(value: str) -> None:
+    """Raise when `value` holds what cannot be kept: NUL, lone surrogates, heaps of combining marks."""
+    if faults := list(text_faults(value)):
+        raise invalid(*faults)
 
 
 class Field(ABC):
@@ -98,6 +88,7 @@ class Text(Field):
     """DRF's CharField. A number becomes its text; `true` does not. A nullable text may be blank too."""
 
     wrong_type = "Not a valid string."
+    form: Literal["NFC", "NFKC"] = "NFC"
 
     def __init__(self, max_length: int, *, null: bool = False, blank: bool | None = None, trim: bool = True) -> None:
         super().__init__(null=null)
@@ -113,7 +104,9 @@ class Text(Field):
             raise invalid(self.wrong_type)
         text = str(value)
         if self.trim:
-            text = unicodedata.normalize("NFC", text.strip())
+            text = text.strip()
+            if len(text) <= MAX_SHRINK * self.max_length:
+                text = normalized(text, self.form)
         if not text:
             if self.blank:
                 return ""
@@ -126,7 +119,7 @@ class Text(Field):
         """All that is wrong with a text that is not blank."""
         if len(text) > self.max_length:
             yield f"Ensure this field has no more than {self.max_length} characters."
-        yield from _unkeepable(text)
+        yield from text_faults(text)
 
     def schema(self) -> dict[str, Any]:
         shape: dict[str, Any] = {"type": "string", "maxLength": self.max_length}
@@ -229,12 +222,12 @@ class Boolean(Field):
 class Date(Field):
     """DRF's DateField: a date in ISO 8601, of which `2024-1-5` is a tolerated form, comes out as `2024-01-05`."""
 
-    _LENIENT = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})")
+    _LENIENT = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})$")
 
     def parse(self, value: Any) -> str:
         if isinstance(value, str):
             with suppress(ValueError):
-                if found := self._LENIENT.fullmatch(value):
+                if found := self._LENIENT.match(value):
                     return date(*(int(part) for part in found.groups())).isoformat()
                 return date.fromisoformat(value).isoformat()
         raise invalid("Date has wrong format. Use one of these formats instead: YYYY-MM-DD.")

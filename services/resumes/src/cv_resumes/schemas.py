@@ -4,17 +4,17 @@ import math
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from cv_common.body import RequestBody, list_from_form
+from cv_common.body import RequestBody, limited_list
 from cv_common.db import Row
-from cv_common.fields import Boolean, Choice, Date, Email, Field, Integer, PrimaryKey, Text, Url, clean_text, invalid
+from cv_common.fields import Boolean, Choice, Date, Email, Field, Integer, PrimaryKey, Text, Url, check_text, invalid
 from cv_common.forms import UploadedFile
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from cv_resumes.domain.entitlement import PaymentType, entitlement
 from cv_resumes.domain.owners import Owner
 from cv_resumes.domain.photos import NOT_A_FILE
 from cv_resumes.domain.profile_urls import profile_url
-from cv_resumes.domain.sections import SECTIONS, Entry
+from cv_resumes.domain.sections import MAX_ENTRIES, SECTIONS, Entry
 
 
 class Upload(Field):
@@ -33,7 +33,7 @@ _Required200 = Annotated[str, Text(200)]
 _Optional200 = Annotated[str | None, Text(200, null=True)]
 _Long = Annotated[str | None, Text(10_000, null=True)]
 _Url = Annotated[str | None, Url(200, null=True)]
-_FromForm = BeforeValidator(list_from_form)
+_Section = limited_list(MAX_ENTRIES, f"A section may have at most {MAX_ENTRIES} entries.")
 _OptionalDate = Annotated[str | None, Date(null=True)]
 
 
@@ -143,10 +143,10 @@ def check_json(value: Any) -> None:
         case float() if not math.isfinite(value):
             raise invalid("Value must be valid JSON.")
         case str():
-            clean_text(value)
+            check_text(value)
         case dict():
             for key, item in value.items():
-                clean_text(key)
+                check_text(key)
                 check_json(item)
         case list():
             for item in value:
@@ -167,13 +167,13 @@ class ResumeBody(RequestBody):
     photo: Annotated[Any, Upload(null=True)] = None
     title: _Optional200 = None
     summary: _Long = None
-    experience_data: Annotated[list[Experience], _FromForm] = []
-    education_data: Annotated[list[Education], _FromForm] = []
-    skills_data: Annotated[list[Skill], _FromForm] = []
-    languages_data: Annotated[list[Language], _FromForm] = []
-    certifications_data: Annotated[list[Certification], _FromForm] = []
-    projects_data: Annotated[list[Project], _FromForm] = []
-    custom_sections: Annotated[list[CustomSection], _FromForm] = []
+    experience_data: Annotated[list[Experience], _Section] = []
+    education_data: Annotated[list[Education], _Section] = []
+    skills_data: Annotated[list[Skill], _Section] = []
+    languages_data: Annotated[list[Language], _Section] = []
+    certifications_data: Annotated[list[Certification], _Section] = []
+    projects_data: Annotated[list[Project], _Section] = []
+    custom_sections: Annotated[list[CustomSection], _Section] = []
 
 
 class ImportedResumeBody(ResumeBody):
