@@ -35,9 +35,8 @@ class Visitor:
         return self._client.cookies
 
     async def request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Ask, with `headers` beside or instead of those a browser sends."""
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        return await self._client.request(method, path, **{**options, "headers": headers | options.get("headers", {})})
+        return await self._client.request(method, path, headers=headers, **options)
 
     async def get(self, path: str) -> Any:
         return expect(await self.request("GET", path), 200)
@@ -55,11 +54,11 @@ class Visitor:
         assert file.headers["content-type"] == "application/pdf"
         return answer["has_watermark"], PdfReader(io.BytesIO(file.content))
 
-    async def checkout(self, resume_id: int | None = None, payment_type: str = "single") -> str:
-        """The address of the hosted payment page for one resume, or for a subscription."""
+    async def checkout(self, resume_id: int) -> str:
+        """The address of the hosted payment page for one resume."""
         body = {
-            "payment_type": payment_type,
-            **({} if resume_id is None else {"resume_id": resume_id}),
+            "payment_type": "single",
+            "resume_id": resume_id,
             "success_url": f"{self._url}/?paid=yes",
             "cancel_url": f"{self._url}/?paid=no",
         }

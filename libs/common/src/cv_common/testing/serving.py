@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from unittest import mock
 
 import httpx
@@ -46,11 +46,17 @@ def _own_logging() -> Iterator[None]:
     root.handlers[:] = handlers
 
 
-async def eventually(condition: Callable[[], object], within: float = 10) -> None:
-    """Wait until the (sync or async) `condition` holds. Raises TimeoutError after `within` seconds."""
+async def eventually(
+    condition: Callable[[], object], within: float = 10, despite: tuple[type[Exception], ...] = ()
+) -> None:
+    """Wait until the (sync or async) `condition` holds; that it raises one of `despite` is not the end.
+
+    Raises TimeoutError after `within` seconds.
+    """
     async with asyncio.timeout(within):
         while True:
-            outcome = condition()
-            if await outcome if asyncio.iscoroutine(outcome) else outcome:
-                return
+            with suppress(*despite):
+                outcome = condition()
+                if await outcome if asyncio.iscoroutine(outcome) else outcome:
+                    return
             await asyncio.sleep(0.02)
