@@ -1,0 +1,172 @@
+"""What holds of the pure rules, whatever comes in."""
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
+
+from cv_resumes.domain.entitlement import entitlement
+from cv_resumes.domain.keys import is_unguessable
+from cv_resumes.domain.owners import Owner, Quotas
+from cv_resumes.domain.pages import MAX_LIMIT, Page, page_of
+from cv_resumes.domain.pdfs import LANGUAGES, choose_language, pdf_name
+from cv_resumes.domain.profile_urls import profile_url
+from cv_resumes.domain.sections import Entry, excess, reconcile_section
+from cv_resumes.domain.versions import etag, may_change
+from hypothesis import given
+from hypothesis import strategies as st
+
+NOW = datetime(2025, 10, 29, 10, 30, tzinfo=UTC)
+revisions = st.integers(0, 2**53)
+entries = st.lists(
+    st.fixed_dictionaries({"name": st.sampled_from("abc"), "order": st.none() | st.integers(0, 3)}), max_size=8
+)
+slugs = st.text("abcXYZ019-_", min_size=1, max_size=50)
+odd_texts = st.text() | st.text("https:/.linkedncom@?#%&in\\ \t\n12")
+moments = st.none() | st.timedeltas(-timedelta(days=999), timedelta(days=999)).map(lambda apart: NOW + apart)
+
+
+def numbered(sent: list[Entry]) -> list[Entry]:
+    return [{**entry, "id": place} for place, entry in enumerate(reconcile_section([], sent), start=1)]
+
+
+@given(entries)
+def test_section_sent_back_as_it_was_answered_stays_as_it_is(sent: list[Entry]) -> None:
+    stored = numbered(sent)
+    assert reconcile_section(stored, stored) == stored
+
+
+@given(entries, st.randoms())
+def test_reordering_a_section_keeps_every_id_with_its_entry(sent: list[Entry], random: object) -> None:
+    stored = numbered(sent)
+    shuffled = [dict(entry) for entry in stored]
+    random.shuffle(shuffled)  # type: ignore[attr-defined]  # hypothesis gives a random.Random
+    moved = [{**entry, "order": place} for place, entry in enumerate(shuffled)]
+    assert reconcile_section(stored, moved) == moved
+
+
+@given(entries, entries)
+def test_reconciling_changes_neither_what_is_stored_nor_what_was_sent(before: list[Entry], sent: list[Entry]) -> None:
+    stored = numbered(before)
+    copies = [dict(entry) for entry in stored], [dict(entry) for entry in sent]
+    reconcile_section(stored, sent)
+    assert (stored, sent) == copies
+
+
+@given(st.integers(198, 202), st.text(max_size=20))
+def test_a_section_is_too_long_from_one_length_on(length: int, text: str) -> None:
+    reason = excess({"skills": [{"name": text}] * length})
+    assert (reason is not None) == (length > 200)
+
+
+@given(st.integers(-2, 2))
+def test_a_document_is_too_large_from_one_size_on(beyond: int) -> None:
+    around = len(
+        '{"experiences":[],"education":[],"skills":[],"languages_data":[],"certifications_data":[],'
+        '"projects_data":[],"custom_sections":[],"summary":""}'
+    )
+    assert (excess({"summary": "x" * (256 * 1024 - around + beyond)}) is not None) == (beyond > 0)
+
+
+@given(revisions, revisions, st.lists(st.sampled_from(['"x"', "W/", "*x", " ", '"']), max_size=3))
+def test_only_the_current_version_may_be_changed(current: int, other: int, noise: list[str]) -> None:
+    assert may_change(",".join([*noise, etag(current)]), current)
+    assert may_change(",".join([*noise, etag(other)]), current) is (other == current)
+    assert not may_change("W/" + etag(current), current)
+    assert may_change(None, current)
+    assert may_change("*", current)
+
+
+@given(st.integers(0, 500), st.integers(1, 250), st.integers(0, 600))
+def test_links_lead_from_page_to_page_through_everything_once(total: int, limit: int, start: int) -> None:
+    page = page_of(str(limit), str(start))
+    seen: list[int] = []
+    while page is not None:
+        assert page.limit == min(limit, MAX_LIMIT)
+        seen += range(total)[page.offset : page.offset + page.limit]
+        page = linked(page, total, "next")
+    assert seen == list(range(total))[start:]
+
+
+@given(st.integers(1, 50), st.integers(0, 300), st.integers(0, 300))
+def test_links_lead_back_to_the_beginning(limit: int, offset: int, total: int) -> None:
+    page: Page | None = Page(limit, offset)
+    for _ in range(offset + 1):
+        if page is None or (before := linked(page, total, "prev")) is None:
+            break
+        assert before.offset < page.offset
+        page = before
+    assert page is not None
+    assert page.offset == 0
+
+
+def linked(page: Page, total: int, relation: str) -> Page | None:
+    found = re.search(rf'<([^>]*)>; rel="{relation}"', page.link("http://localhost/api/resumes/", total))
+    if found is None:
+        return None
+    query = parse_qs(urlsplit(found[1]).query)
+    return page_of(query["limit"][0], query["offset"][0])
+
+
+@given(odd_texts, odd_texts)
+def test_any_query_is_a_page_or_none(limit: str, offset: str) -> None:
+    page = page_of(limit, offset)
+    assert page is None or (1 <= page.limit <= MAX_LIMIT and page.offset >= 0)
+
+
+@given(st.text() | st.text("Ab ", min_size=90), st.dates(), st.booleans())
+def test_file_name_fits_any_file_system_and_says_what_it_is(full_name: str, day: date, watermarked: bool) -> None:
+    name = pdf_name(full_name, day, watermarked)
+    assert re.fullmatch(r"[a-z0-9][a-z0-9_]{0,79}_cv_\d+(_watermarked)?\.pdf", name)
+    assert name.endswith("_watermarked.pdf") is watermarked
+
+
+@given(odd_texts, st.sampled_from(LANGUAGES))
+def test_any_header_chooses_a_language_that_we_have(header: str, default: str) -> None:
+    assert choose_language(header, default) in LANGUAGES
+
+
+@given(slugs, st.sampled_from(["", "/", "/?trk=public", "?a=b&c=https://example.org/"]))
+def test_address_of_a_profile_is_rebuilt_from_its_slug(slug: str, rest: str) -> None:
+    rebuilt = f"https://www.linkedin.com/in/{slug}"
+    assert profile_url(f"HTTPS://fr.LinkedIn.com/in/{slug}{rest}") == rebuilt
+    assert profile_url(rebuilt) == rebuilt
+
+
+@given(odd_texts, odd_texts)
+def test_whatever_is_taken_for_a_profile_leads_to_linkedin_alone(before: str, after: str) -> None:
+    for text in (before, f"https://{before}linkedin.com{after}", f"https://linkedin.com/in/{before}{after}"):
+        found = profile_url(text)
+        assert found is None or re.fullmatch(r"https://www\.linkedin\.com/in/[\w%-]+", found, re.ASCII)
+
+
+@given(slugs, st.sampled_from(["@example.org", ".example.org", ":8080", "\\example.org", "#", "%2f"]))
+def test_no_other_host_or_port_passes_for_linkedin(slug: str, trick: str) -> None:
+    assert profile_url(f"https://www.linkedin.com{trick}/in/{slug}") is None
+
+
+@given(slugs, st.sampled_from(["#top", "/details", "\n", "\tx", "@example.org", "\\", "%2f"]))
+def test_nothing_but_a_query_follows_the_slug(slug: str, rest: str) -> None:
+    assert profile_url(f"https://www.linkedin.com/in/{slug}{rest}") is None
+
+
+@given(st.none() | st.booleans(), moments, st.timedeltas(timedelta(), timedelta(days=999)))
+def test_entitlement_only_ever_ends_by_the_clock(bought: bool | None, until: datetime | None, later: timedelta) -> None:
+    now, then = entitlement(bought, until, NOW), entitlement(bought, until, NOW + later)
+    assert now.is_paid or not then.is_paid
+    for moment in (now, then):
+        assert moment.is_paid == (moment.payment_type != "free")
+        assert moment.needs_watermark(True) is not moment.is_paid
+        assert not moment.needs_watermark(False)
+    assert (now.payment_type == "single") is bool(bought)
+
+
+@given(st.uuids())
+def test_every_uuid_is_unguessable_but_the_few_that_say_nothing(key: object) -> None:
+    assert is_unguessable(str(key)) == (len(set(str(key))) >= 8)
+
+
+@given(st.integers(0, 30), st.integers(1, 10), st.integers(11, 20))
+def test_quotas_are_the_owners_own(count: int, session: int, user: int) -> None:
+    quotas = Quotas(user=user, session=session)
+    assert (quotas.refusal(Owner(user_id=1), count) is None) == (count < user)
+    assert (quotas.refusal(Owner(session_id="s"), count) is None) == (count < session)
