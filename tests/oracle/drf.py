@@ -164,8 +164,8 @@ class Register(serializers.Serializer):
     email = serializers.EmailField(max_length=254)
     password = text(128)
     password2 = text(128)
-    first_name = text(150, required=False, allow_blank=True)
-    last_name = text(150, required=False, allow_blank=True)
+    first_name = optional(150)
+    last_name = optional(150)
     phone = optional(20)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

@@ -56,6 +56,11 @@ class Neighbours:
         return {claim.service: claim for claim in self.claims if claim.session_id == session_id}
 
 
+def full_width(text: str) -> str:
+    """`text` in letters that look alike and are others."""
+    return "".join(chr(ord(character) + 0xFEE0) for character in text)
+
+
 @dataclass(frozen=True)
 class Account:
     """A registered account, and what the gateway says of its requests."""

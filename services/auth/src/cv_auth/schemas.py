@@ -17,6 +17,8 @@ from cv_auth.domain.subscriptions import current_subscription
 class Username(Text):
     """Django's username: letters and digits of any script, and four signs."""
 
+    form = "NFKC"
+    """As in Django: letters that only look alike, such as full-width ones, make no second name."""
     _ALLOWED = re.compile(r"[\w.@+-]+")
 
     def faults(self, text: str) -> Iterator[str]:
@@ -25,7 +27,17 @@ class Username(Text):
         yield from super().faults(text)
 
 
-_Name = Annotated[str, Text(150, blank=True)]
+class Name(Text):
+    """A name that may be left out: null is the empty one."""
+
+    def __init__(self, max_length: int) -> None:
+        super().__init__(max_length, null=True)
+
+    def validate(self, value: Any) -> str:
+        return super().validate(value) or ""
+
+
+_Name = Annotated[str, Name(150)]
 _Password = Annotated[str, Text(MAX_LENGTH)]
 # Long enough for any token of ours; what is no token is said by 401, not by its length.
 _Token = Annotated[str, Text(10_000)]

@@ -11,7 +11,7 @@ from cv_common.testing.identity import IdentityKeys
 from cv_common.testing.serving import eventually
 from psycopg.rows import DictRow
 
-from services.auth.tests.cast import PASSWORD, Account
+from services.auth.tests.cast import PASSWORD, Account, full_width
 
 PROFILE, CHANGE_PASSWORD = "/api/auth/profile/", "/api/auth/change-password/"
 NEW_PASSWORD = "NewSecurePass456!"
@@ -36,6 +36,11 @@ async def test_documented_change(auth: httpx.AsyncClient, account: Account) -> N
     answer = await auth.patch(PROFILE, json=change, headers=account.headers)
     assert (answer.status_code, answer.json()) == (200, {**account.profile, **change})
     assert (await auth.get(PROFILE, headers=account.headers)).json() == answer.json()
+
+
+async def test_names_that_are_null_are_empty(auth: httpx.AsyncClient, account: Account) -> None:
+    answer = await auth.patch(PROFILE, json={"first_name": None, "last_name": None}, headers=account.headers)
+    assert (answer.status_code, answer.json()) == (200, {**account.profile, "first_name": "", "last_name": ""})
 
 
 @pytest.mark.parametrize("change", [{}, {"phone": None}, {"phone": ""}, {"first_name": "", "last_name": "  Léa "}])
@@ -66,6 +71,8 @@ async def test_names_of_others_are_taken(
 ) -> None:
     other = {**person, "username": f"Other{person['username']}", "email": f"Other{person['email']}"}
     assert (await auth.post("/api/auth/register/", json=other, headers=stranger)).status_code == 201
+    disguised = await auth.patch(PROFILE, json={"username": full_width(other["username"])}, headers=account.headers)
+    assert (disguised.status_code, list(disguised.json())) == (400, ["username"])
     change = {"username": other["username"].lower(), "email": other["email"].upper(), "phone": "1" * 21}
     answer = await auth.patch(PROFILE, json=change, headers=account.headers)
     assert answer.status_code == 400

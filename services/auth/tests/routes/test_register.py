@@ -6,6 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
+from services.auth.tests.cast import full_width
+
 PATH = "/api/auth/register/"
 TOO_LONG = "Ensure this field has no more than {} characters."
 BAD_USERNAME = "Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters."
@@ -48,6 +50,15 @@ async def test_names_and_phone_may_be_left_out_and_read_only_fields_are_ignored(
     assert user["id"] != 1 or user["created_at"] != cheat["created_at"]
 
 
+async def test_names_that_are_null_are_empty(
+    auth: httpx.AsyncClient, stranger: dict[str, str], person: dict[str, Any]
+) -> None:
+    nameless = {**person, "first_name": None, "last_name": None, "phone": None}
+    answer = await auth.post(PATH, json=nameless, headers=stranger)
+    user = answer.json()["user"]
+    assert (answer.status_code, user["first_name"], user["last_name"], user["phone"]) == (201, "", "", None)
+
+
 async def test_everything_wrong_is_said_at_once(
     auth: httpx.AsyncClient, stranger: dict[str, str], person: dict[str, Any]
 ) -> None:
@@ -70,6 +81,18 @@ async def test_names_are_taken_in_every_case(
         "username": ["This username is already taken."],
         "email": ["This email is already registered."],
     }
+
+
+async def test_names_that_look_alike_are_one(
+    auth: httpx.AsyncClient, stranger: dict[str, str], person: dict[str, Any]
+) -> None:
+    disguised = {**person, "username": full_width(person["username"])}
+    answer = await auth.post(PATH, json=disguised, headers=stranger)
+    assert (answer.status_code, answer.json()["user"]["username"]) == (201, person["username"])
+    for username in (disguised["username"], person["username"]):
+        other = {**person, "username": username, "email": f"other_{person['email']}"}
+        refused = await auth.post(PATH, json=other, headers=stranger)
+        assert (refused.status_code, refused.json()) == (400, {"username": ["This username is already taken."]})
 
 
 @pytest.mark.parametrize("field", ["username", "email"])

@@ -79,6 +79,27 @@ async def test_login_does_not_tell_what_was_wrong(
     assert answer.headers["WWW-Authenticate"] == REALM
 
 
+async def test_login_costs_the_same_whether_the_account_exists_or_not(
+    auth: httpx.AsyncClient, stranger: dict[str, str], account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spent: list[argon2.Parameters] = []
+    verify = argon2.PasswordHasher.verify
+
+    def counted(hasher: argon2.PasswordHasher, password_hash: str, password: str) -> bool:
+        spent.append(argon2.extract_parameters(password_hash))
+        return verify(hasher, password_hash, password)
+
+    monkeypatch.setattr(argon2.PasswordHasher, "verify", counted)
+    costs = []
+    for email in (account.email, "nobody@example.com", "not an address"):
+        answer = await auth.post(LOGIN, json={"email": email, "password": "WrongPass123!"}, headers=stranger)
+        assert answer.status_code == 401
+        costs.append(spent[:])
+        spent.clear()
+    assert costs[0] == costs[1] == costs[2]
+    assert len(costs[0]) == 1
+
+
 @pytest.mark.parametrize(
     ("body", "errors"),
     [
