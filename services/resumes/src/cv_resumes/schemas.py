@@ -281,11 +281,9 @@ class Export(BaseModel):
 
 
 class InternalResume(BaseModel):
-    """What other services may know of a resume: that it is there, and whose it is."""
+    """What other services may know of a resume: that it is there."""
 
     id: int
-    user: int | None
-    session_id: str | None
 
 
 class ClaimBody(RequestBody):
