@@ -74,7 +74,8 @@ async def test_erased_account_leaves_payments_without_a_name(shop: Shop) -> None
     open_page = await shop.single(user, shop.resume())
     await shop.publish(UserDeleted(user_id=user_id, revision=1))
     await eventually(lambda: shop.session_at(open_page).status == "expired")
-    assert (await shop.checkout(user, payment_type="single", resume_id=shop.resume())).status_code == 401
+    refused = await shop.checkout(user, payment_type="single", resume_id=shop.resume())
+    assert (refused.status_code, refused.json()["code"]) == (401, "user_not_found")
     with psycopg.connect(shop.database_url) as connection:
         query = (
             "select amount, status, payments.receipt_url, owners.user_id, owners.session_id from payments"
