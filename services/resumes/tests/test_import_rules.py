@@ -24,8 +24,9 @@ from hypothesis import strategies as st
 
 LIMITS = Limits(files=50, unpacked=10 * 2**20, read=2**20, ratio=100)
 
-# Texts with what breaks things: NUL, lone surrogates, letters that grow when they are composed, other directions.
-characters = st.characters() | st.sampled_from("\x00\ud800\udfff\u0958\ufb1d\u202e\u200b\r\n\"',;[]:")
+# Texts with what breaks things: NUL, lone surrogates, letters that grow when they are composed, marks that come in
+# heaps, other directions.
+characters = st.characters() | st.sampled_from("\x00\ud800\udfff\u0958\ufb1d\u0301\u0327\u202e\u200b\r\n\"',;[]:")
 texts = st.text(characters, max_size=30) | st.builds(
     lambda text, times: text * times, st.text(characters, min_size=1, max_size=3), st.integers(90, 4000)
 )
@@ -226,6 +227,10 @@ def test_dates_begin_on_their_first_day(text: str, day: str | None) -> None:
 def test_a_date_is_one_or_none(text: str) -> None:
     found = parse_date(clean(text))
     assert found is None or re.fullmatch(r"\d{4}-\d{2}-\d{2}", found, re.ASCII)
+
+
+def test_marks_that_are_too_many_are_left_out() -> None:
+    assert clean("a" + "\u0316" * 100_000 + "b") == "a" + "\u0316" * 30 + "b"
 
 
 def test_every_language_of_pdfs_has_its_titles() -> None:
