@@ -128,11 +128,15 @@ class Shop:
         return shown and str(shown["status"])
 
     def session_at(self, page: str) -> Session:
-        """The checkout session behind a page."""
-        session_id = page.split("?")[0].split("#")[0].rstrip("/").rsplit("/", 1)[1]
+        """The checkout session behind a page, or with an id."""
+        session_id = page.split("?")[0].split("#")[0].rstrip("/").rpartition("/")[2]
         return self.stripe.v1.checkout.sessions.retrieve(
             session_id, {"expand": ["payment_intent.latest_charge", "subscription"]}
         )
+
+    def sessions(self) -> list[Session]:
+        """The newest checkout sessions at Stripe, whosever they are."""
+        return self.stripe.v1.checkout.sessions.list({"limit": 100}).data
 
     def refunded(self, page: str) -> int:
         """How much of what was paid at a page was given back."""

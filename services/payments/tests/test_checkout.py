@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from cv_common.events import ResumeDeleted, UserDeleted
 from cv_common.testing.serving import eventually
 
 from services.payments.tests.shop import CANCEL, SUCCESS, Shop
@@ -58,6 +59,9 @@ NOT_ALLOWED = ["This address is not one that buyers may return to."]
         ({"resume_id": 0}, {"resume_id": ["Resume with id 0 does not exist."]}),
         ({"resume_id": 999999}, {"resume_id": ["Resume with id 999999 does not exist."]}),
         ({"resume_id": "999999"}, {"resume_id": ["Resume with id 999999 does not exist."]}),
+        ({"resume_id": "999999.0"}, {"resume_id": ["Resume with id 999999 does not exist."]}),
+        ({"resume_id": "999999."}, {"resume_id": ["Resume with id 999999 does not exist."]}),
+        ({"resume_id": "1e3"}, {"resume_id": ["A valid integer is required."]}),
         ({"resume_id": 2**31}, {"resume_id": ["Ensure this value is less than or equal to 2147483647."]}),
         ({"success_url": ""}, {"success_url": ["This field may not be blank."]}),
         ({"success_url": "/payment/success"}, {"success_url": NOT_A_URL}),
@@ -104,6 +108,21 @@ async def test_all_errors_come_at_once(shop: Shop, body: Any, errors: Any) -> No
     assert (answer.status_code, answer.json()) == (400, errors)
 
 
+@pytest.mark.parametrize("wrong", [[], {}, [[]], True, 1.5, 10**400, "", "SINGLE", "\x00", None])
+@pytest.mark.parametrize("name", ["payment_type", "resume_id", "success_url", "cancel_url"])
+async def test_no_type_is_a_server_error(shop: Shop, name: str, wrong: Any) -> None:
+    wish = {"payment_type": "single", "resume_id": shop.resume(), name: wrong}
+    answer = await shop.checkout(shop.user(), **wish)
+    assert (answer.status_code, list(answer.json())) == (400, [name])
+
+
+@pytest.mark.parametrize("form", ["{}", "{}.", "{}.0", " {} "])
+async def test_resume_id_may_be_a_text(shop: Shop, form: str) -> None:
+    resume_id = shop.resume()
+    page = await shop.page(shop.user(), payment_type="single", resume_id=form.format(resume_id))
+    assert shop.row("select resume_id from checkouts where url = %s", page) == {"resume_id": resume_id}
+
+
 async def test_resume_id_is_of_no_account_for_a_subscription(shop: Shop) -> None:
     assert (await shop.checkout(shop.user(), payment_type="monthly", resume_id=999999)).status_code == 200
 
@@ -132,6 +151,75 @@ async def test_another_wish_for_the_same_closes_the_first_page(shop: Shop) -> No
     yearly = await shop.page(user, payment_type="yearly")
     assert (shop.session_at(monthly).status, shop.session_at(yearly).status) == ("expired", "open")
     assert shop.session_at(second).status == "open"
+
+
+async def test_wishes_at_once_have_one_page_in_the_end(shop: Shop) -> None:
+    """Eight tabs, each with an address of its own to return to: each is answered, and one page can be paid."""
+    user, resume_id = shop.user(), shop.resume()
+    pages = await asyncio.gather(
+        *(
+            shop.page(user, payment_type="single", resume_id=resume_id, success_url=f"{SUCCESS}?tab={tab}")
+            for tab in range(8)
+        )
+    )
+    await eventually(lambda: sorted(shop.session_at(page).status or "" for page in pages) == ["expired"] * 7 + ["open"])
+    assert shop.row(OPEN_ATTEMPTS, resume_id) == {"attempts": 1}
+
+
+OPEN_ATTEMPTS = "select count(*) as attempts from checkouts where resume_id = %s and status in ('new', 'open')"
+
+
+async def test_another_tab_waits_for_the_page_that_is_being_opened(shop: Shop) -> None:
+    user, resume_id = shop.user(), shop.resume()
+    await shop.control("fault", path="/v1/checkout/sessions", delay_after=1.5)
+    first = asyncio.create_task(shop.single(user, resume_id))
+    await eventually(lambda: shop.row(OPEN_ATTEMPTS, resume_id)["attempts"] == 1)
+    second = await shop.page(user, payment_type="single", resume_id=resume_id, cancel_url=SUCCESS)
+    assert (shop.session_at(await first).status, shop.session_at(second).status) == ("expired", "open")
+
+
+async def test_page_given_up_while_it_was_opened_is_handed_to_nobody(shop: Shop) -> None:
+    """Whoever opened it was so slow that others went on without them: the page is closed, theirs is the winner's."""
+    user, resume_id = shop.user(), shop.resume()
+    await shop.control("fault", path="/v1/checkout/sessions", delay_after=2)
+    slow = asyncio.create_task(shop.single(user, resume_id))
+    lapsed = "update checkouts set opening_until = now() where resume_id = %s and status = 'new' returning id"
+    await eventually(lambda: shop.row(lapsed, resume_id))
+    given_up = str(shop.row("select id from checkouts where resume_id = %s", resume_id)["id"])
+    other = await shop.page(user, payment_type="single", resume_id=resume_id, cancel_url=SUCCESS)
+    page = await slow
+    found = [each for each in shop.sessions() if each.client_reference_id == given_up]
+    await eventually(lambda: [shop.session_at(each.id).status for each in found] == ["expired"])
+    assert [shop.session_at(each).status for each in (other, page)] == ["expired", "open"]
+
+
+@pytest.mark.parametrize("gone", ["account", "resume"])
+async def test_page_of_what_is_gone_meanwhile_is_handed_to_nobody(shop: Shop, gone: str) -> None:
+    user_id, resume_id = shop.number(), shop.resume()
+    await shop.control("fault", path="/v1/checkout/sessions", delay_after=2)
+    wish = {"payment_type": "single", "resume_id": resume_id}
+    slow = asyncio.create_task(shop.checkout(shop.keys.user("payments", user_id), **wish))
+    await eventually(lambda: shop.row(OPEN_ATTEMPTS, resume_id)["attempts"] == 1)
+    told = (
+        UserDeleted(user_id=user_id, revision=1)
+        if gone == "account"
+        else ResumeDeleted(resume_id=resume_id, revision=1)
+    )
+    await shop.publish(told)
+    assert (await slow).status_code == (401 if gone == "account" else 400)
+    attempt = str(shop.row("select id from checkouts where resume_id = %s", resume_id)["id"])
+    [session] = [each for each in shop.sessions() if each.client_reference_id == attempt]
+    await eventually(lambda: shop.session_at(session.id).status == "expired")
+
+
+async def test_page_that_stripe_does_not_know_is_no_obstacle(shop: Shop) -> None:
+    user, resume_id = shop.user(), shop.resume()
+    page = await shop.single(user, resume_id)
+    lost = "update checkouts set stripe_session_id = %s where url = %s returning id"
+    shop.row(lost, f"cs_test_lost_{resume_id}", page)
+    other = await shop.page(user, payment_type="single", resume_id=resume_id, cancel_url=SUCCESS)
+    assert shop.session_at(other).status == "open"
+    assert shop.payment_of(page)["status"] == "failed"
 
 
 async def test_paying_in_the_last_moment_is_noticed(shop: Shop) -> None:

@@ -1,7 +1,8 @@
 """What Stripe never told us is found out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+import pytest
 from cv_common.testing.serving import eventually, serving
 from cv_payments.main import app
 
@@ -25,6 +26,18 @@ async def test_undelivered_events_are_fetched(shop: Shop, environment: Environme
     await reconciled(shop, environment, lambda: shop.paid(resume_id) == [True])
 
 
+async def test_undelivered_events_are_fetched_to_the_last(shop: Shop, environment: Environment) -> None:
+    """Stripe lists a hundred at a time, the newest first, and those that were fetched before as well."""
+    subscription = await shop.subscribe(shop.user())
+    resume_id = shop.resume()
+    page = await shop.single(shop.user(), resume_id)
+    await shop.control("delivery", drop=["*"])
+    await shop.press(page)
+    for number in range(105):
+        shop.stripe.v1.subscriptions.update(subscription.id, {"metadata": {"number": str(number)}})
+    await reconciled(shop, environment, lambda: shop.paid(resume_id) == [True])
+
+
 async def test_page_that_ended_unheard_is_a_failed_payment(shop: Shop, environment: Environment) -> None:
     user = shop.user()
     page = await shop.single(user, shop.resume())
@@ -43,6 +56,22 @@ async def test_attempt_that_never_reached_stripe_is_given_up(shop: Shop, environ
     await reconciled(shop, environment, lambda: shop.row(query, resume_id)["status"] == "failed")
 
 
+@pytest.fixture
+def unknown_to_stripe(shop: Shop) -> Iterator[None]:
+    """More subscriptions that are overdue, and cannot be looked at, than are looked through at once."""
+    made = (
+        "insert into subscriptions (id, owner_id, customer_id, item_id, price_id, subscription_type, stripe_status,"
+        " current_period_end, created_at, updated_at)"
+        " select 'sub_0_' || number, (select min(id) from owners), 'cus_0', 'si_0', 'price_0', 'monthly', 'active',"
+        " now() - interval '1 year', now(), now() - interval '1 year' from generate_series(1, 105) as number"
+        " returning id"
+    )
+    shop.row(made)
+    yield
+    shop.row("delete from subscriptions where id like 'sub_0_%%' returning id")
+
+
+@pytest.mark.usefixtures("unknown_to_stripe")
 async def test_period_that_is_over_is_looked_at(shop: Shop, environment: Environment) -> None:
     user_id = shop.number()
     user = shop.keys.user("payments", user_id)

@@ -91,6 +91,8 @@ checkouts = Table(
     Column("status", String(10), nullable=False),
     _moment("created_at", nullable=False),
     _moment("expires_at", nullable=False),
+    _moment("opening_until"),
+    Column("customer_id", _STRIPE_ID),
 )
 Index("checkouts_unfinished", checkouts.c.owner_id, postgresql_where=checkouts.c.status.in_(words("new", "open")))
 

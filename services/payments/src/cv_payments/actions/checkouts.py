@@ -1,31 +1,31 @@
 """Beginning a checkout: what is wished for, our own row first, then the page at Stripe."""
 
-import logging
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from secrets import token_urlsafe
 from typing import Any
 from uuid import uuid4
 
-from cv_common.body import validate
+from cv_common.body import sift
 from cv_common.db import Transaction
-from cv_common.errors import Detailed, Unavailable, UserNotFound, ValidationFailed
+from cv_common.errors import Unavailable, UserNotFound, ValidationFailed
 from cv_common.identity import Caller
 
 from cv_payments.actions.context import Context
+from cv_payments.actions.pages import close_page, open_page
 from cv_payments.actions.portal import NOT_ALLOWED, page_for_subscriber
-from cv_payments.actions.refresh import refresh
-from cv_payments.clients.stripe_connection import StripeDown, StripeRefused
-from cv_payments.domain.checkouts import Checkout, Wish, begin
+from cv_payments.domain.checkouts import Checkout, Wish, begin, opening_until
 from cv_payments.domain.return_urls import is_allowed
 from cv_payments.domain.subscriptions import Subscription
 from cv_payments.schemas import CheckoutBody
 from cv_payments.store import checkouts, owners, payments, resumes, subscriptions
 from cv_payments.store.owners import Owner
 
-log = logging.getLogger(__name__)
-
-_STRIPE_DOWN = "The payment service is not available, try again later."
+_PATIENCE = 10.0
+"""Seconds that a buyer waits for what others, or their own other tabs, have begun for the same."""
+_PAUSE = 0.05
+"""Seconds between two looks at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,30 +51,27 @@ async def begin_checkout(context: Context, caller: Caller, data: Any) -> Begun:
         price_id=context.catalogue.price_of(body.payment_type),
     )
     session_id = caller.session_id or token_urlsafe(24)
-    found, owner = await _attempt(context, caller.user_id, session_id, wish)
-    started = owner.session_id if owner.session_id != caller.session_id else None
-    if isinstance(found, Subscription):
-        return Begun(await page_for_subscriber(context, found, wish), started)
-    return Begun(found.url or await _open(context, found), started)
+    while True:
+        owner, found = await _attempt(context, caller.user_id, session_id, wish)
+        started = owner.session_id if owner.session_id != caller.session_id else None
+        if isinstance(found, Subscription):
+            return Begun(await page_for_subscriber(context, found, wish), started)
+        url = found.url or await open_page(context, found)
+        if url is not None:
+            return Begun(url, started)
 
 
 async def _checked(context: Context, data: Any) -> CheckoutBody:
     """The valid body; every field error at once."""
-    errors: dict[str, Any] = {}
-    body = None
-    try:
-        body = validate(data, CheckoutBody)
-    except ValidationFailed as failed:
-        errors = failed.body
-    fields = data if isinstance(data, dict) else {}
+    body, errors = sift(data, CheckoutBody)
+    sent = body.sent()
     for name in ("success_url", "cancel_url"):
-        url = fields.get(name)
-        if name not in errors and isinstance(url, str) and not _may_return_to(context, url.strip()):
+        if name in sent and not _may_return_to(context, sent[name]):
             errors[name] = [NOT_ALLOWED]
-    if "resume_id" not in errors and fields.get("payment_type") not in ("monthly", "yearly"):
-        required = fields.get("payment_type") == "single"
-        errors |= await _resume_errors(context, fields.get("resume_id"), required)
-    if body is None or errors:
+    payment_type = sent.get("payment_type")
+    if "resume_id" not in errors and payment_type not in ("monthly", "yearly"):
+        errors |= await _resume_errors(context, sent.get("resume_id"), required=payment_type == "single")
+    if errors:
         raise ValidationFailed(errors)
     return body
 
@@ -83,37 +80,57 @@ def _may_return_to(context: Context, url: str) -> bool:
     return is_allowed(url, context.settings.checkout_allowed_origins)
 
 
-async def _resume_errors(context: Context, resume_id: Any, required: bool) -> dict[str, list[str]]:
-    """What is wrong with a well-formed `resume_id`, given as a number or as its text."""
+async def _resume_errors(context: Context, resume_id: int | None, required: bool) -> dict[str, list[str]]:
+    """What is wrong with a well-formed `resume_id`."""
     if resume_id is None:
         return {"resume_id": ["This field is required."]} if required else {}
-    if await context.resumes.exists(int(resume_id)):
+    if await context.resumes.exists(resume_id):
         return {}
-    return {"resume_id": [f"Resume with id {int(resume_id)} does not exist."]}
+    return {"resume_id": [f"Resume with id {resume_id} does not exist."]}
 
 
 async def _attempt(
     context: Context, user_id: int | None, session_id: str, wish: Wish
-) -> tuple[Checkout | Subscription, Owner]:
+) -> tuple[Owner, Checkout | Subscription]:
     """The one attempt that may be paid for this wish: the unfinished one that serves it, else a new one.
 
-    A live subscription is the answer to the wish for another: nobody shall pay for two.
+    One without a page is ours to open. A live subscription is the answer to the wish for another: nobody shall pay
+    for two. Raises Unavailable when others keep us waiting.
     """
-    for _ in range(3):
-        async with context.database.transaction() as tx:
-            owner = await _locked_owner(tx, user_id, session_id)
-            await _refuse_paid(tx, wish)
-            if wish.resume_id is None and (live := await _live_subscription(tx, owner)) is not None:
-                return live, owner
-            rivals = [each for each in await checkouts.unfinished(tx, owner.id) if each.resume_id == wish.resume_id]
-            now = datetime.now(UTC)
-            serving = next((each for each in reversed(rivals) if each.serves(wish, now)), None)
-            stale = [each for each in rivals if each is not serving]
-            if not stale:
-                return serving or await _add(tx, owner, wish, now), owner
-        for checkout in stale:
-            await _close(context, checkout)
-    raise Unavailable
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            while True:
+                owner, found, stale = await _look(context, user_id, session_id, wish)
+                if found is not None:
+                    return owner, found
+                for checkout in stale:
+                    await close_page(context, checkout)
+                if not stale:
+                    await asyncio.sleep(_PAUSE)
+    except TimeoutError:
+        raise Unavailable from None
+
+
+async def _look(
+    context: Context, user_id: int | None, session_id: str, wish: Wish
+) -> tuple[Owner, Checkout | Subscription | None, list[Checkout]]:
+    """Who buys, and what serves the wish. None while another page for the same is being opened, or is to be closed."""
+    async with context.database.transaction() as tx:
+        owner = await _locked_owner(tx, user_id, session_id)
+        await _refuse_paid(tx, wish)
+        if wish.resume_id is None and (live := await _live_subscription(tx, owner)) is not None:
+            return owner, live, []
+        now = datetime.now(UTC)
+        rivals = [each for each in await checkouts.unfinished(tx, owner.id) if each.resume_id == wish.resume_id]
+        if any(each.is_being_opened(now) for each in rivals):
+            return owner, None, []
+        serving = next((each for each in reversed(rivals) if each.serves(wish, now)), None)
+        stale = [each for each in rivals if each is not serving]
+        if stale:
+            return owner, None, stale
+        if serving is not None and serving.url is None:
+            await checkouts.lease(tx, serving.id, opening_until(now))
+        return owner, serving or await _add(tx, owner, wish, now), []
 
 
 async def _locked_owner(tx: Transaction, user_id: int | None, session_id: str) -> Owner:
@@ -145,48 +162,3 @@ async def _add(tx: Transaction, owner: Owner, wish: Wish, now: datetime) -> Chec
     if wish.resume_id is not None:
         await payments.add_single(tx, checkout)
     return checkout
-
-
-async def _close(context: Context, checkout: Checkout) -> None:
-    """Make sure that nobody pays at a page we no longer send anybody to; if somebody just has, take note of it."""
-    if checkout.stripe_session_id is None:
-        await give_up(context, checkout)
-        return
-    try:
-        await context.stripe.expire_session(checkout.stripe_session_id)
-    except StripeRefused:
-        log.info("a checkout was over before it was closed", extra={"checkout": str(checkout.id)})
-    except StripeDown as down:
-        raise Unavailable(_STRIPE_DOWN) from down
-    try:
-        async with context.database.transaction() as tx:
-            await refresh(context, tx, "session", checkout.stripe_session_id)
-    except StripeDown as down:
-        raise Unavailable(_STRIPE_DOWN) from down
-
-
-async def _open(context: Context, checkout: Checkout) -> str:
-    """The page of an attempt. Its row is committed, so asking again, now or after a crash, opens the same page."""
-    try:
-        session = await context.stripe.create_session(checkout.parameters, checkout.idempotency_key)
-    except StripeDown as down:
-        log.warning("no checkout could be opened", extra={"checkout": str(checkout.id), "error": str(down)})
-        if down.answered:  # Stripe repeats its answer to a key, errors included
-            await give_up(context, checkout)
-        raise Unavailable(_STRIPE_DOWN) from down
-    except StripeRefused as refused:
-        log.error("Stripe refuses a checkout", extra={"checkout": str(checkout.id), "error": str(refused)})
-        await give_up(context, checkout)
-        raise Detailed from refused
-    assert session.url is not None, "an open session has an address"
-    async with context.database.connection() as tx:
-        await checkouts.opened(tx, checkout.id, session.id, session.url)
-    return session.url
-
-
-async def give_up(context: Context, checkout: Checkout) -> None:
-    """Nobody can pay at this attempt: Stripe did not open a session for it."""
-    async with context.database.transaction() as tx:
-        if await checkouts.failed(tx, checkout.id) and checkout.resume_id is not None:
-            payment = await payments.of_checkout(tx, checkout)
-            await payments.write_facts(tx, payment, outcome="failed")

@@ -1,10 +1,13 @@
 """Resumes and accounts that are gone: nobody pays for them any more."""
 
 from cv_common import inbox
+from cv_common.db import Transaction
 from cv_common.events import ResumeDeleted, UserDeleted
 
 from cv_payments.actions.context import Context
+from cv_payments.actions.pages import give_up
 from cv_payments.actions.settle import settle_resume
+from cv_payments.domain.checkouts import Checkout
 from cv_payments.store import checkouts, owners, payments, resumes, stripe_calls, stripe_events, subscriptions
 
 
@@ -13,11 +16,10 @@ async def on_resume_deleted(context: Context, event: ResumeDeleted) -> None:
     async with context.database.transaction() as tx:
         if not await inbox.first_time(tx, event):
             return
+        for checkout in await checkouts.unfinished_for_resume(tx, event.resume_id):
+            await _close(tx, checkout)
         resume = await resumes.lock(tx, event.resume_id)
         await resumes.deleted(tx, resume)
-        for checkout in await checkouts.open_for_resume(tx, resume.id):
-            if checkout.stripe_session_id is not None:
-                await stripe_calls.expire_session(tx, checkout.stripe_session_id)
         await settle_resume(tx, resume.id)
 
 
@@ -30,11 +32,19 @@ async def on_user_deleted(context: Context, event: UserDeleted) -> None:
         if owner.ended_at is not None:
             return
         for checkout in await checkouts.unfinished(tx, owner.id):
-            if checkout.stripe_session_id is not None:
-                await stripe_calls.expire_session(tx, checkout.stripe_session_id)
+            await _close(tx, checkout)
         for subscription in await subscriptions.of_owner(tx, owner.id):
             if subscription.is_live:
                 await stripe_calls.cancel_subscription(tx, subscription.id)
         await payments.forget_receipts(tx, owner.id)
         await stripe_events.purge_of(tx, owner.id)
         await owners.forget_user(tx, owner)
+
+
+async def _close(tx: Transaction, checkout: Checkout) -> None:
+    """Have an attempt's page closed. One that is only being opened is closed by whoever opens it."""
+    if await give_up(tx, checkout):
+        return
+    now = await checkouts.get(tx, checkout.id)
+    if now is not None and now.stripe_session_id is not None:
+        await stripe_calls.expire_session(tx, now.stripe_session_id)

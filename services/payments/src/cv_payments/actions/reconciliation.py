@@ -1,14 +1,17 @@
 """Looking after what Stripe never told us, or told while we were away."""
 
 import logging
+from collections.abc import AsyncIterator
+from uuid import UUID
 
-from cv_payments.actions.checkouts import give_up
 from cv_payments.actions.context import Context
-from cv_payments.actions.refresh import refresh
+from cv_payments.actions.pages import close_page, follow_page
+from cv_payments.actions.refresh import look_at
 from cv_payments.actions.retries import PASSING
 from cv_payments.actions.webhooks import process_event, record_event
 from cv_payments.clients.stripe_connection import StripeDown, StripeRefused
-from cv_payments.domain.events import KINDS, Kind
+from cv_payments.domain.checkouts import Checkout
+from cv_payments.domain.events import KINDS
 from cv_payments.domain.findings import NotOurs, Quarantined
 from cv_payments.store import checkouts, stripe_events, subscriptions
 
@@ -21,35 +24,64 @@ EVERY = 3600.0
 async def reconcile(context: Context) -> None:
     """Take the events that never arrived, look at what is overdue, and forget what has been kept long enough."""
     await _fetch_undelivered(context)
+    async for checkout in _overdue_checkouts(context):
+        await _look_at_checkout(context, checkout)
+    async for subscription_id in _overdue_subscriptions(context):
+        await _look_at_subscription(context, subscription_id)
     async with context.database.connection() as tx:
-        overdue_checkouts = await checkouts.overdue(tx)
-        overdue_subscriptions = await subscriptions.overdue(tx)
         await stripe_events.purge_old(tx)
-    for checkout in overdue_checkouts:
-        if checkout.stripe_session_id is None:
-            await give_up(context, checkout)
-        else:
-            await _look_at(context, "session", checkout.stripe_session_id)
-    for subscription_id in overdue_subscriptions:
-        await _look_at(context, "subscription", subscription_id)
 
 
 async def _fetch_undelivered(context: Context) -> None:
+    """Keep and act on every event that no webhook brought. Stripe lists them for 30 days: those we know are skipped."""
     try:
-        missed = await context.stripe.undelivered(sorted(KINDS))
+        async for page in context.stripe.undelivered(sorted(KINDS)):
+            async with context.database.connection() as tx:
+                known = await stripe_events.known(tx, [event.id for event in page])
+            for event in page:
+                if event.id not in known:
+                    await record_event(context, event)
+                    await process_event(context, event.id)
     except (StripeDown, StripeRefused) as error:
         log.warning("undelivered events cannot be asked for", extra={"error": str(error)})
-        return
-    for event in missed:
-        await record_event(context, event)
-        await process_event(context, event.id)
 
 
-async def _look_at(context: Context, kind: Kind, object_id: str) -> None:
+async def _overdue_checkouts(context: Context) -> AsyncIterator[Checkout]:
+    """All of them: one that cannot be cleared up now stands in the way of no other."""
+    page, after = checkouts.PAGE, UUID(int=0)
+    while page == checkouts.PAGE:
+        async with context.database.connection() as tx:
+            found = await checkouts.overdue(tx, after)
+        for checkout in found:
+            yield checkout
+        page, after = len(found), found[-1].id if found else after
+
+
+async def _overdue_subscriptions(context: Context) -> AsyncIterator[str]:
+    """All of them, by id."""
+    page, after = subscriptions.PAGE, ""
+    while page == subscriptions.PAGE:
+        async with context.database.connection() as tx:
+            found = await subscriptions.overdue(tx, after)
+        for subscription_id in found:
+            yield subscription_id
+        page, after = len(found), found[-1] if found else after
+
+
+async def _look_at_checkout(context: Context, checkout: Checkout) -> None:
     try:
-        async with context.database.transaction() as tx:
-            await refresh(context, tx, kind, object_id)
+        if checkout.stripe_session_id is None:
+            await close_page(context, checkout)
+        else:
+            await follow_page(context, checkout, checkout.stripe_session_id)
+    except (StripeRefused, *PASSING) as error:
+        log.warning("what is overdue is looked at later", extra={"object": str(checkout.id), "error": repr(error)})
+
+
+async def _look_at_subscription(context: Context, subscription_id: str) -> None:
+    try:
+        await look_at(context, "subscription", subscription_id)
     except (Quarantined, NotOurs, StripeRefused) as reason:
-        log.error("what is overdue does not fit", extra={"object": object_id, "reason": str(reason)})
+        log.error("what is overdue does not fit", extra={"object": subscription_id, "reason": str(reason)})
     except PASSING as error:
-        log.warning("what is overdue is looked at later", extra={"object": object_id, "error": repr(error)})
+        log.warning("what is overdue is looked at later", extra={"object": subscription_id, "error": repr(error)})

@@ -47,6 +47,12 @@ async def refresh(context: Context, tx: Transaction, kind: Kind, object_id: str)
     return owner.id
 
 
+async def look_at(context: Context, kind: Kind, object_id: str) -> None:
+    """The same in a transaction of its own, in turn with Stripe's events: each holds a connection while it asks."""
+    async with context.slots, context.database.transaction() as tx:
+        await refresh(context, tx, kind, object_id)
+
+
 class Refresh:
     """One transaction's worth of news. Each method looks at one object; `settle` comes last."""
 
@@ -76,7 +82,7 @@ class Refresh:
             await self.subscription(session.subscription_id)
         charge = await self._locked_charge(session.charge_id) if session.charge_id else None
         owner = await owners.lock_of_checkout(self._tx, checkout.id)
-        await checkouts.follow(self._tx, checkout.id, session.id, _status_of(session))
+        await checkouts.follow(self._tx, checkout.id, session.id, _status_of(session), session.customer_id)
         if session.customer_id is not None:
             await owners.keep_customer(self._tx, owner, session.customer_id)
         if checkout.resume_id is not None:

@@ -1,10 +1,10 @@
 """Stripe's API: one method for each thing asked while something is sold, answers reduced to what decides anything."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, cast
 
 import stripe
-from stripe.params import RefundCreateParams
+from stripe.params import EventListParams, RefundCreateParams
 from stripe.params.checkout import SessionCreateParams
 
 from cv_payments.clients.stripe_connection import StripeConnection
@@ -104,12 +104,16 @@ class Stripe:
             wanted["flow_data"] = dict(flow)
         return (await self._answer(self._v1.billing_portal.sessions.create_async(wanted))).url
 
-    async def undelivered(self, event_types: Sequence[str]) -> list[ReceivedEvent]:
-        """Events of the last 30 days that we have not confirmed, oldest first, as far as one page of them goes."""
-        listed = await self._answer(
-            self._v1.events.list_async({"delivery_success": False, "types": list(event_types), "limit": 100})
-        )
-        return [read_event(each) for each in reversed(listed.data)]
+    async def undelivered(self, event_types: Sequence[str]) -> AsyncIterator[list[ReceivedEvent]]:
+        """Events of the last 30 days that no webhook of ours has confirmed, newest first, a page at a time."""
+        asked: EventListParams = {"delivery_success": False, "types": list(event_types), "limit": 100}
+        more = True
+        while more:
+            listed = await self._answer(self._v1.events.list_async(asked))
+            yield [read_event(each) for each in listed.data]
+            more = listed.has_more and bool(listed.data)
+            if more:
+                asked = {**asked, "starting_after": listed.data[-1].id}
 
 
 def _in_order(value: Any) -> Any:

@@ -14,6 +14,8 @@ CheckoutStatus = Literal["new", "open", "complete", "expired", "failed"]
 LIFETIME = timedelta(minutes=31)
 """Stripe's minimum is 30 minutes from its own clock."""
 _WORTH_REUSING = timedelta(minutes=3)
+_OPENING = timedelta(seconds=9)
+"""A moment longer than a call to Stripe may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,14 @@ class Checkout:
     status: CheckoutStatus
     created_at: datetime
     expires_at: datetime
+    opening_until: datetime | None
+    """Until when whoever asks Stripe for the page is waited for; a process that died does not come back."""
+    customer_id: str | None
+    """Whom Stripe made of the buyer, once it has told."""
+
+    def is_being_opened(self, now: datetime) -> bool:
+        """Whether somebody is asking Stripe for its page."""
+        return self.status == "new" and self.opening_until is not None and now < self.opening_until
 
     def serves(self, wish: Wish, now: datetime) -> bool:
         """Whether a buyer with this wish can be sent to this very checkout."""
@@ -79,7 +89,14 @@ def begin(checkout_id: UUID, owner_id: int, wish: Wish, customer_id: str | None,
         status="new",
         created_at=now,
         expires_at=expires_at,
+        opening_until=opening_until(now),
+        customer_id=None,
     )
+
+
+def opening_until(now: datetime) -> datetime:
+    """Until when somebody who begins to open a page now has it to themselves."""
+    return now + _OPENING
 
 
 def _parameters(checkout_id: UUID, wish: Wish, customer_id: str | None, expires_at: datetime) -> dict[str, Any]:

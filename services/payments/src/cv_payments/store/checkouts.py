@@ -1,14 +1,18 @@
 """Checkouts."""
 
 from dataclasses import asdict, fields
+from datetime import datetime
 from uuid import UUID
 
 from cv_common.db import Row, Statement, Transaction
 from psycopg.types.json import Jsonb
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import String, bindparam, func, insert, select, update
 
 from cv_payments.domain.checkouts import Checkout, CheckoutStatus
 from cv_payments.tables import checkouts, owners, words
+
+PAGE = 100
+"""How many rows are looked through at once."""
 
 _BY_ID = checkouts.c.id == bindparam("checkout_id")
 _NEW = checkouts.c.status.in_(words("new"))
@@ -21,14 +25,14 @@ _UNFINISHED_OF = Statement(
     .where(checkouts.c.owner_id == bindparam("owner_id"), _UNFINISHED)
     .order_by(checkouts.c.created_at, checkouts.c.id)
 )
-_OPEN_FOR_RESUME = Statement(
-    select(checkouts).where(checkouts.c.resume_id == bindparam("resume_id"), _UNFINISHED, ~_NEW)
+_UNFINISHED_FOR_RESUME = Statement(
+    select(checkouts).where(checkouts.c.resume_id == bindparam("resume_id"), _UNFINISHED)
 )
 _OVERDUE = Statement(
     select(checkouts)
-    .where(_UNFINISHED, checkouts.c.expires_at < func.now())
-    .order_by(checkouts.c.expires_at)
-    .limit(100)
+    .where(_UNFINISHED, checkouts.c.expires_at < func.now(), checkouts.c.id > bindparam("after"))
+    .order_by(checkouts.c.id)
+    .limit(PAGE)
 )
 _VISIBLE = Statement(
     select(checkouts)
@@ -39,14 +43,22 @@ _VISIBLE = Statement(
         (owners.c.user_id == bindparam("user_id")) | (owners.c.session_id == bindparam("session_id")),
     )
 )
+_LEASE = Statement(update(checkouts).where(_BY_ID, _NEW).values(opening_until=bindparam("until")))
 _OPENED = Statement(
     update(checkouts)
-    .where(_BY_ID, _NEW)
+    .where(_BY_ID, _UNFINISHED)
     .values(status="open", stripe_session_id=bindparam("session"), url=bindparam("url"))
 )
 _FAILED = Statement(update(checkouts).where(_BY_ID, _NEW).values(status="failed"))
+_SET_ASIDE = Statement(update(checkouts).where(_BY_ID, _UNFINISHED).values(status="failed"))
 _FOLLOW = Statement(
-    update(checkouts).where(_BY_ID).values(status=bindparam("status"), stripe_session_id=bindparam("session"))
+    update(checkouts)
+    .where(_BY_ID)
+    .values(
+        status=bindparam("status"),
+        stripe_session_id=bindparam("session"),
+        customer_id=func.coalesce(bindparam("customer", type_=String), checkouts.c.customer_id),
+    )
 )
 _MOVE = Statement(
     update(checkouts).where(checkouts.c.owner_id == bindparam("owner_id")).values(owner_id=bindparam("new_owner_id"))
@@ -69,9 +81,9 @@ async def unfinished(tx: Transaction, owner_id: int) -> list[Checkout]:
     return [_present(row) for row in await tx.all(_UNFINISHED_OF, owner_id=owner_id)]
 
 
-async def open_for_resume(tx: Transaction, resume_id: int) -> list[Checkout]:
+async def unfinished_for_resume(tx: Transaction, resume_id: int) -> list[Checkout]:
     """Everybody's attempts to buy one resume that may still be paid."""
-    return [_present(row) for row in await tx.all(_OPEN_FOR_RESUME, resume_id=resume_id)]
+    return [_present(row) for row in await tx.all(_UNFINISHED_FOR_RESUME, resume_id=resume_id)]
 
 
 async def visible(
@@ -83,14 +95,19 @@ async def visible(
     return _present(row) if row else None
 
 
-async def overdue(tx: Transaction) -> list[Checkout]:
-    """Attempts that are past their end without our having heard what became of them."""
-    return [_present(row) for row in await tx.all(_OVERDUE)]
+async def overdue(tx: Transaction, after: UUID) -> list[Checkout]:
+    """The next `PAGE` attempts that are past their end without our having heard what became of them, by id."""
+    return [_present(row) for row in await tx.all(_OVERDUE, after=after)]
 
 
-async def opened(tx: Transaction, checkout_id: UUID, stripe_session_id: str, url: str) -> None:
-    """Stripe has opened a session for this attempt."""
-    await tx.run(_OPENED, checkout_id=checkout_id, session=stripe_session_id, url=url)
+async def lease(tx: Transaction, checkout_id: UUID, until: datetime | None) -> None:
+    """Somebody opens this attempt's page `until` then; nobody does, with None."""
+    await tx.run(_LEASE, checkout_id=checkout_id, until=until)
+
+
+async def opened(tx: Transaction, checkout_id: UUID, stripe_session_id: str, url: str) -> bool:
+    """Stripe has opened a session for this attempt. False when that was given up, or is over, already."""
+    return await tx.run(_OPENED, checkout_id=checkout_id, session=stripe_session_id, url=url) == 1
 
 
 async def failed(tx: Transaction, checkout_id: UUID) -> bool:
@@ -98,9 +115,16 @@ async def failed(tx: Transaction, checkout_id: UUID) -> bool:
     return await tx.run(_FAILED, checkout_id=checkout_id) == 1
 
 
-async def follow(tx: Transaction, checkout_id: UUID, stripe_session_id: str, status: CheckoutStatus) -> None:
-    """The session at Stripe is in this state."""
-    await tx.run(_FOLLOW, checkout_id=checkout_id, session=stripe_session_id, status=status)
+async def set_aside(tx: Transaction, checkout_id: UUID) -> bool:
+    """This attempt and its session at Stripe do not fit. False when it is over already."""
+    return await tx.run(_SET_ASIDE, checkout_id=checkout_id) == 1
+
+
+async def follow(
+    tx: Transaction, checkout_id: UUID, stripe_session_id: str, status: CheckoutStatus, customer_id: str | None
+) -> None:
+    """The session at Stripe is in this state, and its buyer is this customer as far as Stripe knows yet."""
+    await tx.run(_FOLLOW, checkout_id=checkout_id, session=stripe_session_id, status=status, customer=customer_id)
 
 
 async def move(tx: Transaction, owner_id: int, new_owner_id: int) -> None:

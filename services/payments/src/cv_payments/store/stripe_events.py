@@ -1,7 +1,7 @@
 """Events as Stripe sent them. What becomes of one is `work.events`."""
 
 from cv_common.db import Statement, Transaction
-from sqlalchemy import bindparam, func, text, update
+from sqlalchemy import ARRAY, Text, any_, bindparam, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from cv_payments.tables import stripe_events, words
@@ -14,6 +14,9 @@ _RECORD = Statement(
         | {"next_try_at": func.now() + text("interval '1 second'")}
     )
     .on_conflict_do_nothing()
+)
+_KNOWN = Statement(
+    select(stripe_events.c.id).where(stripe_events.c.id == any_(bindparam("event_ids", type_=ARRAY(Text))))
 )
 _CONCERNS = Statement(
     update(stripe_events).where(stripe_events.c.id == bindparam("event_id")).values(owner_id=bindparam("owner"))
@@ -33,6 +36,11 @@ _PURGE_OLD = Statement(
 async def record(tx: Transaction, event_id: str, event_type: str, object_id: str | None, raw: str | None) -> None:
     """Keep an event. One that is here already is the same event delivered again."""
     await tx.run(_RECORD, id=event_id, type=event_type, object_id=object_id, raw=raw)
+
+
+async def known(tx: Transaction, event_ids: list[str]) -> set[str]:
+    """Those of the events that are here already."""
+    return {row["id"] for row in await tx.all(_KNOWN, event_ids=event_ids)}
 
 
 async def concerns(tx: Transaction, event_id: str, owner_id: int) -> None:

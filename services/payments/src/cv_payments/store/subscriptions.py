@@ -11,6 +11,9 @@ from cv_payments.domain.stripe_objects import StripeSubscription
 from cv_payments.domain.subscriptions import Subscription
 from cv_payments.tables import subscriptions, words
 
+PAGE = 100
+"""How many rows are looked through at once."""
+
 _BY_ID = subscriptions.c.id == bindparam("subscription_id")
 _FOLLOWED = (
     "customer_id", "item_id", "price_id", "subscription_type", "stripe_status",
@@ -42,9 +45,10 @@ _OVERDUE = Statement(
     .where(
         subscriptions.c.stripe_status.not_in(words("canceled", "incomplete_expired")),
         or_(subscriptions.c.current_period_end < func.now(), subscriptions.c.cancel_at < func.now()),
+        subscriptions.c.id > bindparam("after"),
     )
-    .order_by(subscriptions.c.updated_at)
-    .limit(100)
+    .order_by(subscriptions.c.id)
+    .limit(PAGE)
 )
 
 
@@ -84,9 +88,9 @@ async def of_owner(tx: Transaction, owner_id: int) -> list[Subscription]:
     return [_present(row) for row in await tx.all(_OF_OWNER, owner_id=owner_id)]
 
 
-async def overdue(tx: Transaction) -> list[str]:
-    """Subscriptions whose period is over without our having heard what came next."""
-    return [row["id"] for row in await tx.all(_OVERDUE)]
+async def overdue(tx: Transaction, after: str) -> list[str]:
+    """The next `PAGE` subscriptions whose period is over without our having heard what came next, by id."""
+    return [row["id"] for row in await tx.all(_OVERDUE, after=after)]
 
 
 async def superfluous(tx: Transaction, subscription: Subscription) -> None:
