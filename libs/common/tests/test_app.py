@@ -4,7 +4,7 @@ import httpx
 import pytest
 from cv_common.app import create_app
 from cv_common.body import RequestBody
-from cv_common.openapi import documented_body
+from cv_common.openapi import documented
 from cv_common.settings import ServiceSettings
 from cv_common.testing.identity import IdentityKeys
 from cv_common.testing.serving import serving
@@ -25,7 +25,7 @@ def client(identity_keys: IdentityKeys, monkeypatch: pytest.MonkeyPatch) -> http
     async def read(note_id: int) -> Response:
         return Response(b"")
 
-    @router.patch("/{note_id:int}/", openapi_extra=documented_body(NoteBody))
+    @router.patch("/{note_id:int}/", openapi_extra=documented(NoteBody))
     async def change(note_id: int) -> Response:
         return Response(b"")
 
@@ -51,7 +51,7 @@ async def test_openapi_shows_bodies_that_are_read_by_hand(client: httpx.AsyncCli
     document = (await client.get("/openapi.json")).json()
     operation = document["paths"]["/api/notes/{note_id}/"]["patch"]
     reference = {"$ref": "#/components/schemas/NoteBody"}
-    assert operation["requestBody"]["content"] == {"application/json": {"schema": reference}}
+    assert operation["requestBody"]["content"]["application/json"] == {"schema": reference}
     assert operation["tags"] == ["notes"]
     assert "422" not in operation["responses"]
     assert list(document["components"]["schemas"]["NoteBody"]["properties"]) == ["text"]

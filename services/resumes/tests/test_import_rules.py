@@ -18,7 +18,7 @@ from cv_resumes.domain.pdfs import LANGUAGES
 from cv_resumes.domain.profile_urls import profile_url
 from cv_resumes.domain.records import clean, parse_date
 from cv_resumes.domain.sections import MAX_DOCUMENT_BYTES, MAX_ENTRIES, SECTIONS
-from cv_resumes.schemas import ImportedResumeBody, columns_sent
+from cv_resumes.schemas.requests import ImportedResumeBody, columns_sent
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -43,7 +43,8 @@ class MergedSchema:
 
     async def _merge(self) -> None:
         await asyncio.gather(*(self._fetch(service) for service in self._services.origins))
-        public = {service: self._public(service, schema) for service, schema in self._last_good.items()}
+        known = [service for service in self._services.origins if service in self._last_good]
+        public = {service: self._public(service, self._last_good[service]) for service in known}
         self._document = orjson.dumps(merge(public, self._base_url))
         complete = len(self._last_good) == len(self._services.origins)
         self._stale_at = time.monotonic() + (_FRESH_FOR if complete else _INCOMPLETE_FOR)

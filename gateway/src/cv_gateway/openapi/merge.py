@@ -15,7 +15,19 @@ _VERBS = frozenset({"get", "put", "post", "delete", "options", "head", "patch", 
 _INFO = {
     "title": "CV Builder",
     "version": "1.0.0",
-    "description": "CVs as data, exported as PDF. Anonymous at first, kept in an account later.",
+    "description": """CVs as data, exported as PDF. Anonymous at first, kept in an account later.
+
+- Bodies are JSON, or the same fields as a form; fields that are unknown or read-only are ignored.
+- Timestamps are `YYYY-MM-DDTHH:MM:SSZ` (UTC), dates `YYYY-MM-DD`.
+- What is wrong is told as `{"field": ["message"]}`, all fields at once, or as `{"detail": "message"}`.
+- Beside the errors of each operation any may answer 405 to another method, 408 to a body that comes too slowly,
+  and 431 to headers that are too large, each with a `detail`.""",
+}
+_TAGS = {
+    "auth": "Accounts: registration, login, tokens, profile, password.",
+    "templates": "What a CV can look like.",
+    "resumes": "CVs, of an account or of an anonymous session; somebody else's are not found. PDFs and imports.",
+    "payments": "One CV at a time, or by subscription. Stripe takes the money.",
 }
 _SECURITY_SCHEMES = {
     "accessToken": {
@@ -44,7 +56,7 @@ def merge(documents: dict[str, Json], base_url: str) -> Json:
         "openapi": "3.1.0",
         "info": _INFO,
         "servers": [{"url": base_url}],
-        "tags": [{"name": service} for service, document in cleaned.items() if document.get("paths")],
+        "tags": [_tag(service) for service, document in cleaned.items() if document.get("paths")],
         "paths": {},
         "components": {"securitySchemes": dict(_SECURITY_SCHEMES)},
     }
@@ -55,6 +67,10 @@ def merge(documents: dict[str, Json], base_url: str) -> Json:
                 operation["operationId"] = f"{service}_{operation['operationId']}"
         _add(merged, _renamed(document, service, ambiguous))
     return merged
+
+
+def _tag(service: str) -> Json:
+    return {"name": service} | ({"description": _TAGS[service]} if service in _TAGS else {})
 
 
 def _add(merged: Json, document: Json) -> None:

@@ -1,6 +1,8 @@
-"""OpenAPI as the contract has it: bodies documented though read by our own reader, and no 422 anywhere."""
+"""OpenAPI as the contract has it: bodies documented though read by our own reader, examples, and no 422 anywhere."""
 
-from collections.abc import Collection
+import json
+from collections.abc import Collection, Iterator
+from importlib.resources import files
 from typing import Any
 
 from fastapi import FastAPI
@@ -9,37 +11,76 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from cv_common.openapi_errors import add_errors
+from cv_common.openapi_errors import add_errors, schemas_of_errors
+from cv_common.openapi_headers import answer_headers, parameters
 
-_TOKEN: dict[str, list[str]] = {"accessToken": []}
-_SESSION: dict[str, list[str]] = {"session": []}
-"""How callers say who they are; the gateway describes both schemes."""
+Json = dict[str, Any]
 
 BODY_MEDIA_TYPES = ("application/json", "multipart/form-data", "application/x-www-form-urlencoded")
 
-
-class DocumentedBody(dict[str, Any]):
-    """The `openapi_extra` of a route, which remembers the model that its body is read as."""
-
-    def __init__(self, model: type[BaseModel], media_types: tuple[str, ...], headers: tuple[str, ...]) -> None:
-        reference = {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}
-        super().__init__(requestBody={"content": dict.fromkeys(media_types, reference), "required": True})
-        self.update(documented_parameters(headers=headers))
-        self.model = model
-
-
-def documented_body(
-    model: type[BaseModel], *, media_types: tuple[str, ...] = BODY_MEDIA_TYPES[:1], headers: tuple[str, ...] = ()
-) -> DocumentedBody:
-    """`openapi_extra` for a route that reads `model`, and perhaps some optional headers, from the request itself."""
-    return DocumentedBody(model, media_types, headers)
+# How callers say who they are; the gateway describes both schemes. An empty requirement: nobody has to.
+_TOKEN: dict[str, list[str]] = {"accessToken": []}
+_SESSION: dict[str, list[str]] = {"session": []}
+ANYBODY: list[Json] = [_TOKEN, _SESSION, {}]
+USERS: list[Json] = [_TOKEN]
+TOKEN_OR_NOTHING: list[Json] = [_TOKEN, {}]
+SESSION_OR_NOTHING: list[Json] = [_SESSION, {}]
+NOBODY: list[Json] = []
 
 
-def documented_parameters(query: tuple[str, ...] = (), headers: tuple[str, ...] = ()) -> dict[str, Any]:
-    """`openapi_extra` for a route that reads optional numbers of the query, or optional headers, itself."""
-    numbers = [{"name": name, "in": "query", "schema": {"type": "integer", "minimum": 0}} for name in query]
-    texts = [{"name": name, "in": "header", "schema": {"type": "string"}} for name in headers]
-    return {"parameters": numbers + texts} if numbers or texts else {}
+class Documentation(dict[str, Any]):
+    """The `openapi_extra` of a route, with what only the finished document can be given."""
+
+    def __init__(self, bodies: tuple[type[BaseModel], ...], answered: tuple[str, ...], examples: Json) -> None:
+        super().__init__()
+        self.bodies = bodies
+        self.answered = answered
+        self.examples = examples
+
+
+def documented(
+    body: type[BaseModel] | None = None,
+    *,
+    multipart: type[BaseModel] | None = None,
+    raw: bool = False,
+    sent: tuple[str, ...] = (),
+    answered: tuple[str, ...] = (),
+    security: list[Json] | None = None,
+    examples: Json | None = None,
+) -> Documentation:
+    """`openapi_extra` for a route that reads its request itself.
+
+    `body`: the model of its body; `multipart`: the one that takes files, where it is another; `raw`: any JSON object.
+    `sent`: the headers and the numbers of the query that it heeds; `answered`: the headers of its success.
+    `security`: who may call it, where not as in all of its service; `examples`: an operation's of `read_examples`.
+    """
+    bodies = tuple(dict.fromkeys(model for model in (body, multipart) if model is not None))
+    extra = Documentation(bodies, answered, examples or {})
+    if body is not None:
+        models = dict.fromkeys(BODY_MEDIA_TYPES, body) | ({"multipart/form-data": multipart} if multipart else {})
+        content = {media_type: {"schema": _reference(model)} for media_type, model in models.items()}
+        required = any(field.is_required() for field in body.model_fields.values())
+        extra["requestBody"] = {"content": content, "required": required}
+    elif raw:
+        extra["requestBody"] = {"content": {"application/json": {"schema": {"type": "object"}}}, "required": True}
+    if sent:
+        extra["parameters"] = parameters(sent)
+    if security is not None:
+        extra["security"] = security
+    return extra
+
+
+def _reference(model: type[BaseModel]) -> Json:
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
+
+
+def read_examples(package: str) -> Json:
+    """The examples of a service, from `examples.json` in its package.
+
+    Operation -> `request` or a status -> title -> what is sent or answered.
+    """
+    examples: Json = json.loads((files(package) / "examples.json").read_text("utf-8"))
+    return examples
 
 
 def install(app: FastAPI, users_only: Collection[str] = ()) -> None:
@@ -53,29 +94,62 @@ def install(app: FastAPI, users_only: Collection[str] = ()) -> None:
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to replace the document
 
 
-def _document(app: FastAPI, users_only: Collection[str]) -> dict[str, Any]:
+def _document(app: FastAPI, users_only: Collection[str]) -> Json:
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    for operation in _operations(document):
-        operation.get("responses", {}).pop("422", None)
-    _, definitions = models_json_schema(
-        [(model, "validation") for model in dict.fromkeys(_body_models(app))],
-        ref_template="#/components/schemas/{model}",
-    )
-    schemas.update(definitions.get("$defs", {}))
-    for path, operations in document.get("paths", {}).items():
-        for operation in operations.values():
-            operation["security"] = [_TOKEN] if path in users_only else [_TOKEN, _SESSION, {}]
-    add_errors(document)
+    schemas.update(_definitions(app))
+    _drop_defaults(schemas)
+    for path, method, operation, extra in _operations(app, document):
+        operation["responses"].pop("422", None)
+        operation.setdefault("security", USERS if path in users_only else ANYBODY)
+        add_errors(path, method, operation, extra.examples, reads_body=bool(extra.bodies))
+        _add_answer_headers(operation, extra.answered)
+        _add_examples(operation, extra.examples)
+    schemas.update(schemas_of_errors(document))
     return document
 
 
-def _body_models(app: FastAPI) -> list[type[BaseModel]]:
+def _operations(app: FastAPI, document: Json) -> Iterator[tuple[str, str, Json, Documentation]]:
+    """Path, method, operation and what its route says of itself."""
+    for route in app.routes:
+        if isinstance(route, APIRoute) and route.include_in_schema:
+            extra = route.openapi_extra
+            for method in sorted(route.methods or ()):
+                operation = document["paths"][route.path_format][method.lower()]
+                operation["operationId"] = route.name
+                known = extra if isinstance(extra, Documentation) else Documentation((), (), {})
+                yield route.path_format, method.lower(), operation, known
+
+
+def _definitions(app: FastAPI) -> Json:
+    """The schemas of all bodies."""
     extras = [route.openapi_extra for route in app.routes if isinstance(route, APIRoute) and route.include_in_schema]
-    return [extra.model for extra in extras if isinstance(extra, DocumentedBody)]
+    bodies = dict.fromkeys(body for extra in extras if isinstance(extra, Documentation) for body in extra.bodies)
+    _, definitions = models_json_schema(
+        [(body, "validation") for body in bodies], ref_template="#/components/schemas/{model}"
+    )
+    found: Json = definitions.get("$defs", {})
+    return found
 
 
-def _operations(document: dict[str, Any]) -> list[dict[str, Any]]:
-    return [operation for path in document.get("paths", {}).values() for operation in path.values()]
+def _drop_defaults(schemas: Json) -> None:
+    """A field with a default is taken, by generators of clients, for one that is always there; and a partial update
+    has none."""
+    for schema in schemas.values():
+        for field in schema.get("properties", {}).values():
+            field.pop("default", None)
+
+
+def _add_answer_headers(operation: Json, names: tuple[str, ...]) -> None:
+    for status, response in operation["responses"].items():
+        if names and (status.startswith("2") or status == "304"):
+            response["headers"] = answer_headers(names)
+
+
+def _add_examples(operation: Json, examples: Json) -> None:
+    """Show examples where they belong; an error that has its own does without the shared ones."""
+    for place, titled in examples.items():
+        part = operation["requestBody"] if place == "request" else operation["responses"][place]
+        part["content"]["application/json"]["examples"] = {title: {"value": value} for title, value in titled.items()}

@@ -1,4 +1,4 @@
-"""Ids in paths: `/resumes/{resume_id:int}/` with a parameter `resume_id: Id`.
+"""Ids in paths: `/resumes/{id:int}/` with a parameter `resume_id: Id`.
 
 Starlette takes any number of digits for an int and fails, as a server error, on more than Python converts. From here
 on a longer number than a database can hold names nothing: its path matches no route.
@@ -18,5 +18,5 @@ class _IdConvertor(IntegerConvertor):
 
 register_url_convertor("int", _IdConvertor())
 
-Id = Annotated[int, Path(ge=0, lt=10**_DIGITS)]
+Id = Annotated[int, Path(alias="id", ge=0, lt=10**_DIGITS)]
 """The id of something, as a path has it."""

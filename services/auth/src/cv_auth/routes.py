@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from cv_common.app import caller, context_of
 from cv_common.body import patched, read_data
 from cv_common.identity import SESSION_END_HEADER
-from cv_common.openapi import documented_body
+from cv_common.openapi import NOBODY, SESSION_OR_NOTHING, TOKEN_OR_NOTHING, documented, read_examples
 from cv_common.responses import JSONResponse, no_content
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -31,6 +31,8 @@ from cv_auth.schemas import (
 router = APIRouter(prefix="/api/auth", tags=["auth"])
 published = APIRouter(include_in_schema=False)
 
+_EXAMPLES = read_examples("cv_auth")
+
 USERS_ONLY = ("/api/auth/profile/", "/api/auth/change-password/")
 
 
@@ -50,7 +52,9 @@ def _session_ended(request: Request) -> dict[str, str]:
     "/register/",
     status_code=201,
     response_model=Registered,
-    openapi_extra=documented_body(RegisterBody),
+    openapi_extra=documented(
+        RegisterBody, security=SESSION_OR_NOTHING, answered=("Set-Cookie",), examples=_EXAMPLES["register"]
+    ),
     summary="Make an account; what the visitor has made so far becomes its own",
 )
 async def register(request: Request) -> Response:
@@ -62,7 +66,9 @@ async def register(request: Request) -> Response:
 @router.post(
     "/login/",
     response_model=Tokens,
-    openapi_extra=documented_body(LoginBody),
+    openapi_extra=documented(
+        LoginBody, security=SESSION_OR_NOTHING, answered=("Set-Cookie",), examples=_EXAMPLES["login"]
+    ),
     summary="Log in; what the visitor has made so far becomes the account's",
 )
 async def login(request: Request) -> Response:
@@ -73,7 +79,7 @@ async def login(request: Request) -> Response:
 @router.post(
     "/refresh/",
     response_model=AccessToken,
-    openapi_extra=documented_body(RefreshBody),
+    openapi_extra=documented(RefreshBody, security=NOBODY, examples=_EXAMPLES["refresh"]),
     summary="A new access token for a refresh token",
 )
 async def refresh(request: Request) -> Response:
@@ -83,7 +89,7 @@ async def refresh(request: Request) -> Response:
 @router.post(
     "/logout/",
     response_model=Nothing,
-    openapi_extra=documented_body(RefreshBody),
+    openapi_extra=documented(RefreshBody, security=TOKEN_OR_NOTHING, examples=_EXAMPLES["logout"]),
     summary="End a refresh token",
 )
 async def logout(request: Request) -> Response:
@@ -91,7 +97,12 @@ async def logout(request: Request) -> Response:
     return JSONResponse({})
 
 
-@router.get("/profile/", response_model=Profile, summary="My account")
+@router.get(
+    "/profile/",
+    response_model=Profile,
+    openapi_extra=documented(examples=_EXAMPLES["get_profile"]),
+    summary="My account",
+)
 async def get_profile(request: Request) -> Response:
     row = await accounts.profile(context_of(request), _user_id(request))
     return JSONResponse(present_profile(row, datetime.now(UTC)))
@@ -100,7 +111,7 @@ async def get_profile(request: Request) -> Response:
 @router.patch(
     "/profile/",
     response_model=Profile,
-    openapi_extra=documented_body(patched(ProfileBody)),
+    openapi_extra=documented(patched(ProfileBody), examples=_EXAMPLES["change_profile"]),
     summary="Change the fields that are sent",
 )
 async def change_profile(request: Request) -> Response:
@@ -111,7 +122,7 @@ async def change_profile(request: Request) -> Response:
 @router.delete(
     "/profile/",
     status_code=204,
-    openapi_extra=documented_body(EraseBody),
+    openapi_extra=documented(EraseBody, examples=_EXAMPLES["erase_account"]),
     summary="Erase my account and everything in it, for ever",
 )
 async def erase_account(request: Request) -> Response:
@@ -122,7 +133,7 @@ async def erase_account(request: Request) -> Response:
 @router.post(
     "/change-password/",
     response_model=Message,
-    openapi_extra=documented_body(ChangePasswordBody),
+    openapi_extra=documented(ChangePasswordBody, examples=_EXAMPLES["change_password"]),
     summary="Change my password; every refresh token ends",
 )
 async def change_password(request: Request) -> Response:

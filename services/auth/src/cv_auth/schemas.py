@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cv_common.body import RequestBody
 from cv_common.db import Row
@@ -97,7 +97,7 @@ class Profile(BaseModel):
     last_name: str
     phone: str | None
     is_premium: bool
-    subscription_type: str | None
+    subscription_type: Literal["monthly", "yearly"] | None
     subscription_end_date: datetime | None
     created_at: datetime
 

@@ -7,13 +7,14 @@ from cv_common.app import caller, context_of
 from cv_common.body import read_body, read_data
 from cv_common.errors import TooLarge
 from cv_common.identity import SESSION_START_HEADER
-from cv_common.openapi import documented_body
+from cv_common.openapi import NOBODY, documented, read_examples
 from cv_common.responses import JSONResponse, no_content
 from fastapi import APIRouter, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
 from cv_payments.actions import checkouts, portal, purchases, sessions, webhooks
+from cv_payments.domain.events import KINDS
 from cv_payments.schemas import (
     Address,
     CheckoutBody,
@@ -31,13 +32,19 @@ from cv_payments.schemas import (
 router = APIRouter(prefix="/api/payments", tags=["payments"])
 internal = APIRouter(prefix="/internal", include_in_schema=False)
 
+_EXAMPLES = read_examples("cv_payments")
+_EVENTS = f"""Called by Stripe alone, which signs what it sends. Acted on are:
+
+{"".join(f"- `{event_type}`{chr(10)}" for event_type in KINDS)}
+Any other event is answered with success, and nothing follows. An event that comes twice counts once."""
+
 MAX_WEBHOOK_BYTES = 1024 * 1024
 
 
 @router.post(
     "/create-checkout/",
     response_model=Address,
-    openapi_extra=documented_body(CheckoutBody),
+    openapi_extra=documented(CheckoutBody, answered=("Set-Cookie",), examples=_EXAMPLES["create_checkout"]),
     summary="Where to pay for one resume, or for a subscription, with or without an account",
 )
 async def create_checkout(request: Request) -> Response:
@@ -46,7 +53,13 @@ async def create_checkout(request: Request) -> Response:
     return JSONResponse({"url": begun.url}, headers=headers)
 
 
-@router.post("/webhook/", response_model=WebhookReceived, summary="Stripe tells what happened")
+@router.post(
+    "/webhook/",
+    response_model=WebhookReceived,
+    openapi_extra=documented(sent=("Stripe-Signature",), raw=True, security=NOBODY, examples=_EXAMPLES["webhook"]),
+    summary="Stripe tells what happened",
+    description=_EVENTS,
+)
 async def webhook(request: Request) -> Response:
     raw = await _limited_body(request)
     await webhooks.receive_event(context_of(request), raw, request.headers.get("stripe-signature"))
@@ -63,19 +76,34 @@ async def _limited_body(request: Request) -> bytes:
     return bytes(raw)
 
 
-@router.get("/", response_model=list[PaymentShown], summary="My payments, newest first")
+@router.get(
+    "/",
+    response_model=list[PaymentShown],
+    openapi_extra=documented(answered=("Set-Cookie",), examples=_EXAMPLES["list_payments"]),
+    summary="My payments, newest first",
+)
 async def list_payments(request: Request) -> Response:
     mine = await purchases.list_payments(context_of(request), caller(request))
     return JSONResponse([present_payment(payment) for payment in mine])
 
 
-@router.get("/subscription/", response_model=SubscriptionShown, summary="My subscription")
+@router.get(
+    "/subscription/",
+    response_model=SubscriptionShown,
+    openapi_extra=documented(answered=("Set-Cookie",), examples=_EXAMPLES["find_subscription"]),
+    summary="My subscription",
+)
 async def find_subscription(request: Request) -> Response:
     standing = await purchases.find_subscription(context_of(request), caller(request))
     return JSONResponse(present_subscription(standing, datetime.now(UTC)))
 
 
-@router.get("/checkout/{session_id}/", response_model=CheckoutShown, summary="Has my payment arrived?")
+@router.get(
+    "/checkout/{session_id}/",
+    response_model=CheckoutShown,
+    openapi_extra=documented(answered=("Set-Cookie",), examples=_EXAMPLES["find_checkout"]),
+    summary="Has my payment arrived?",
+)
 async def find_checkout(request: Request, session_id: Annotated[str, Path(max_length=100)]) -> Response:
     checkout, status = await purchases.find_checkout(context_of(request), caller(request), session_id)
     return JSONResponse(present_checkout(checkout, status))
@@ -84,7 +112,7 @@ async def find_checkout(request: Request, session_id: Annotated[str, Path(max_le
 @router.post(
     "/portal/",
     response_model=Address,
-    openapi_extra=documented_body(PortalBody),
+    openapi_extra=documented(PortalBody, answered=("Set-Cookie",), examples=_EXAMPLES["open_portal"]),
     summary="Where to change plan or card, to cancel, and to find invoices",
 )
 async def open_portal(request: Request) -> Response:

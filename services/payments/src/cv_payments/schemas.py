@@ -1,11 +1,11 @@
 """The JSON of the contract for payments: what comes in, what goes out."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cv_common.body import RequestBody
 from cv_common.fields import Choice, Integer, PrimaryKey, Text, invalid
-from pydantic import BaseModel
+from pydantic import AnyUrl, BaseModel
 
 from cv_payments.domain.checkouts import Checkout
 from cv_payments.domain.offers import PaymentType, SubscriptionType
@@ -42,7 +42,7 @@ class CheckoutBody(RequestBody):
 class Address(BaseModel):
     """Where to send the buyer."""
 
-    url: str
+    url: AnyUrl
 
 
 class PortalBody(RequestBody):
@@ -54,7 +54,7 @@ class PortalBody(RequestBody):
 class WebhookReceived(BaseModel):
     """What Stripe is told."""
 
-    status: str
+    status: Literal["success"]
 
 
 class ClaimBody(RequestBody):
@@ -73,7 +73,7 @@ class PaymentShown(BaseModel):
     amount: str
     amount_refunded: str
     currency: str
-    receipt_url: str | None
+    receipt_url: AnyUrl | None
     created_at: datetime
 
 

@@ -8,7 +8,7 @@ from cv_common.body import patched, read_body, read_data
 from cv_common.db import Row
 from cv_common.errors import BadRequest
 from cv_common.identity import SESSION_START_HEADER
-from cv_common.openapi import BODY_MEDIA_TYPES, documented_body, documented_parameters
+from cv_common.openapi import documented, read_examples
 from cv_common.paths import Id
 from cv_common.responses import PRIVATE_FILE, JSONResponse, no_content
 from fastapi import APIRouter, Path
@@ -20,18 +20,15 @@ from cv_resumes.actions.once import IdempotencyKey, fingerprint
 from cv_resumes.domain.keys import MAX_LENGTH
 from cv_resumes.domain.pages import page_of
 from cv_resumes.domain.versions import etag
-from cv_resumes.schemas import (
-    ClaimBody,
+from cv_resumes.schemas.answers import (
     Export,
-    ExportBody,
-    FileImportBody,
     ImportedResume,
     InternalResume,
     Resume,
-    ResumeBody,
-    UrlImportBody,
+    StaleVersion,
     present_resume,
 )
+from cv_resumes.schemas.requests import ClaimBody, ExportBody, FileImportBody, ResumeBody, ResumeForm, UrlImportBody
 
 router = APIRouter(prefix="/api/resumes", tags=["resumes"])
 media = APIRouter(include_in_schema=False)
@@ -40,6 +37,9 @@ internal = APIRouter(prefix="/internal", include_in_schema=False)
 _ONCE = """Sent again within two days with the same `Idempotency-Key` and the same data, by the same account or session,
 the request creates nothing and answers with what the first one created. A visitor who has no session yet is told from
 others by the key alone: it counts only when it is a random UUID, or at least 22 random characters."""
+
+_EXAMPLES = read_examples("cv_resumes")
+_STALE: dict[int | str, dict[str, Any]] = {412: {"model": StaleVersion}}
 
 
 def _resume(
@@ -53,7 +53,9 @@ def _resume(
 @router.get(
     "/",
     response_model=list[Resume],
-    openapi_extra=documented_parameters(query=("limit", "offset")),
+    openapi_extra=documented(
+        sent=("limit", "offset"), answered=("Link", "X-Total-Count", "Set-Cookie"), examples=_EXAMPLES["list_resumes"]
+    ),
     summary="My resumes, newest first; with limit, a page of them",
 )
 async def list_resumes(request: Request) -> Response:
@@ -71,7 +73,13 @@ async def list_resumes(request: Request) -> Response:
     "/",
     status_code=201,
     response_model=Resume,
-    openapi_extra=documented_body(ResumeBody, media_types=BODY_MEDIA_TYPES, headers=("Idempotency-Key",)),
+    openapi_extra=documented(
+        ResumeBody,
+        multipart=ResumeForm,
+        sent=("Idempotency-Key",),
+        answered=("ETag", "Set-Cookie"),
+        examples=_EXAMPLES["create_resume"],
+    ),
     summary="Write a resume, with or without an account",
     description=_ONCE,
 )
@@ -82,15 +90,74 @@ async def create_resume(request: Request) -> Response:
     return _resume(request, row, 201, started)
 
 
-_IMPORT = documented_body(UrlImportBody, headers=("Idempotency-Key",))
-_IMPORT["requestBody"]["content"]["multipart/form-data"] = {"schema": FileImportBody.model_json_schema()}
+@router.get(
+    "/{id:int}/",
+    response_model=Resume,
+    openapi_extra=documented(answered=("ETag", "Set-Cookie"), examples=_EXAMPLES["get_resume"]),
+    summary="One resume",
+)
+async def get_resume(request: Request, resume_id: Id) -> Response:
+    return _resume(request, await resumes.open_resume(context_of(request), caller(request), resume_id))
+
+
+@router.patch(
+    "/{id:int}/",
+    response_model=Resume,
+    responses=_STALE,
+    openapi_extra=documented(
+        patched(ResumeBody),
+        multipart=patched(ResumeForm),
+        sent=("If-Match",),
+        answered=("ETag", "Set-Cookie"),
+        examples=_EXAMPLES["change_resume"],
+    ),
+    summary="Save the fields that are sent (auto-save)",
+)
+async def change_resume(request: Request, resume_id: Id) -> Response:
+    data, if_match = await read_data(request), request.headers.get("if-match")
+    row = await resumes.change_resume(context_of(request), caller(request), resume_id, data, if_match)
+    return _resume(request, row)
+
+
+@router.delete(
+    "/{id:int}/",
+    status_code=204,
+    responses=_STALE,
+    openapi_extra=documented(sent=("If-Match",), answered=("Set-Cookie",), examples=_EXAMPLES["delete_resume"]),
+    summary="Delete a resume and its files",
+)
+async def delete_resume(request: Request, resume_id: Id) -> Response:
+    await resumes.delete_resume(context_of(request), caller(request), resume_id, request.headers.get("if-match"))
+    return no_content()
+
+
+@router.post(
+    "/{id:int}/export_pdf/",
+    response_model=Export,
+    openapi_extra=documented(
+        ExportBody, sent=("Accept-Language",), answered=("Set-Cookie",), examples=_EXAMPLES["export_pdf"]
+    ),
+    summary="Make a PDF; watermarked when the template is premium and nothing was paid",
+)
+async def export_pdf(request: Request, resume_id: Id) -> Response:
+    await read_body(request, ExportBody)
+    context = context_of(request)
+    languages = request.headers.get("accept-language", "")
+    path, watermarked = await exports.export_pdf(context, caller(request), resume_id, languages)
+    return JSONResponse({"pdf_url": context.settings.public_base_url + path, "has_watermark": watermarked})
 
 
 @router.post(
     "/import_linkedin/",
     status_code=201,
     response_model=ImportedResume,
-    openapi_extra=_IMPORT,
+    openapi_extra=documented(
+        UrlImportBody,
+        multipart=FileImportBody,
+        sent=("Idempotency-Key", "Accept-Language"),
+        answered=("ETag", "Set-Cookie"),
+        examples=_EXAMPLES["import_linkedin"],
+    ),
     summary="Make a resume of a LinkedIn profile, by its address or from the member's data export",
     description=_ONCE,
 )
@@ -112,55 +179,13 @@ def idempotency_key(request: Request, data: Any) -> IdempotencyKey | None:
     return IdempotencyKey(key, fingerprint(data))
 
 
-@router.get("/{resume_id:int}/", response_model=Resume, summary="One resume")
-async def get_resume(request: Request, resume_id: Id) -> Response:
-    return _resume(request, await resumes.open_resume(context_of(request), caller(request), resume_id))
-
-
-@router.patch(
-    "/{resume_id:int}/",
-    response_model=Resume,
-    openapi_extra=documented_body(patched(ResumeBody), media_types=BODY_MEDIA_TYPES, headers=("If-Match",)),
-    summary="Save the fields that are sent (auto-save)",
-)
-async def change_resume(request: Request, resume_id: Id) -> Response:
-    data, if_match = await read_data(request), request.headers.get("if-match")
-    row = await resumes.change_resume(context_of(request), caller(request), resume_id, data, if_match)
-    return _resume(request, row)
-
-
-@router.delete(
-    "/{resume_id:int}/",
-    status_code=204,
-    openapi_extra=documented_parameters(headers=("If-Match",)),
-    summary="Delete a resume and its files",
-)
-async def delete_resume(request: Request, resume_id: Id) -> Response:
-    await resumes.delete_resume(context_of(request), caller(request), resume_id, request.headers.get("if-match"))
-    return no_content()
-
-
-@router.post(
-    "/{resume_id:int}/export_pdf/",
-    response_model=Export,
-    openapi_extra=documented_body(ExportBody),
-    summary="Make a PDF; watermarked when the template is premium and nothing was paid",
-)
-async def export_pdf(request: Request, resume_id: Id) -> Response:
-    await read_body(request, ExportBody)
-    context = context_of(request)
-    languages = request.headers.get("accept-language", "")
-    path, watermarked = await exports.export_pdf(context, caller(request), resume_id, languages)
-    return JSONResponse({"pdf_url": context.settings.public_base_url + path, "has_watermark": watermarked})
-
-
 @media.get("/media/resumes/photos/{name}")
 async def show_photo(request: Request, name: str) -> Response:
     content, media_type = await photos.show_photo(context_of(request), name)
     return Response(content, media_type=media_type, headers=PRIVATE_FILE)
 
 
-@internal.get("/resumes/{resume_id:int}/", response_model=InternalResume)
+@internal.get("/resumes/{id:int}/", response_model=InternalResume)
 async def find_resume(request: Request, resume_id: Id) -> Response:
     await resumes.check_exists(context_of(request), resume_id)
     return JSONResponse({"id": resume_id})

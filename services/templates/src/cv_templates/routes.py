@@ -4,6 +4,7 @@ from typing import Any
 
 from cv_common.app import context_of
 from cv_common.etag import etag_of, has_current
+from cv_common.openapi import TOKEN_OR_NOTHING, Documentation, documented, read_examples
 from cv_common.paths import Id
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -14,9 +15,20 @@ from cv_templates.schemas import Answer, ListedTemplate, Template
 
 _NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "It is as `If-None-Match` says."}}
 
+_EXAMPLES = read_examples("cv_templates")
+
 router = APIRouter(prefix="/api/templates", tags=["templates"], responses=_NOT_MODIFIED)
 media = APIRouter(prefix="/media/templates", include_in_schema=False)
 internal = APIRouter(prefix="/internal/templates", include_in_schema=False)
+
+
+def _documented(operation: str) -> Documentation:
+    return documented(
+        sent=("If-None-Match",),
+        answered=("ETag", "Cache-Control"),
+        security=TOKEN_OR_NOTHING,
+        examples=_EXAMPLES[operation],
+    )
 
 
 def _send(request: Request, answer: Answer) -> Response:
@@ -27,24 +39,44 @@ def _send(request: Request, answer: Answer) -> Response:
     return Response(answer.content, media_type="application/json", headers=headers)
 
 
-@router.get("/", response_model=list[ListedTemplate], summary="All templates")
+@router.get(
+    "/",
+    response_model=list[ListedTemplate],
+    openapi_extra=_documented("list_templates"),
+    summary="All templates",
+)
 async def list_templates(request: Request) -> Response:
     return _send(request, (await actions.answers(context_of(request))).everything)
 
 
-@router.get("/free/", response_model=list[ListedTemplate], summary="The templates that are free")
+@router.get(
+    "/{id:int}/",
+    response_model=Template,
+    openapi_extra=_documented("get_template"),
+    summary="One template, with its sources",
+)
+async def get_template(request: Request, template_id: Id) -> Response:
+    return _send(request, await actions.find(context_of(request), template_id))
+
+
+@router.get(
+    "/free/",
+    response_model=list[ListedTemplate],
+    openapi_extra=_documented("list_free_templates"),
+    summary="The templates that are free",
+)
 async def list_free_templates(request: Request) -> Response:
     return _send(request, (await actions.answers(context_of(request))).free)
 
 
-@router.get("/premium/", response_model=list[ListedTemplate], summary="The templates to be paid for")
+@router.get(
+    "/premium/",
+    response_model=list[ListedTemplate],
+    openapi_extra=_documented("list_premium_templates"),
+    summary="The templates to be paid for",
+)
 async def list_premium_templates(request: Request) -> Response:
     return _send(request, (await actions.answers(context_of(request))).premium)
-
-
-@router.get("/{template_id:int}/", response_model=Template, summary="One template, with its sources")
-async def get_template(request: Request, template_id: Id) -> Response:
-    return _send(request, await actions.find(context_of(request), template_id))
 
 
 @media.get("/{slug}.png")
@@ -62,6 +94,6 @@ async def get_default_template(request: Request) -> Response:
     return _send(request, await actions.find_default(context_of(request)))
 
 
-@internal.get("/{template_id:int}/")
+@internal.get("/{id:int}/")
 async def get_template_for_service(request: Request, template_id: Id) -> Response:
     return _send(request, await actions.find_for_service(context_of(request), template_id))

@@ -8,7 +8,7 @@ from typing import Any
 from cv_common.db import Row
 from cv_common.etag import etag_of
 from cv_common.responses import dump_json
-from pydantic import BaseModel
+from pydantic import AnyUrl, BaseModel
 
 
 class ListedTemplate(BaseModel):
@@ -17,7 +17,7 @@ class ListedTemplate(BaseModel):
     id: int
     name: str
     description: str
-    thumbnail: str
+    thumbnail: AnyUrl
     is_premium: bool
     is_active: bool
     created_at: datetime

@@ -9,7 +9,7 @@ from cv_resumes.actions.context import Context, found, known_owner
 from cv_resumes.actions.photos import read_photo
 from cv_resumes.domain.entitlement import entitlement
 from cv_resumes.domain.pdfs import choose_language, pdf_name
-from cv_resumes.schemas import present_document
+from cv_resumes.schemas.answers import present_document
 from cv_resumes.store import resumes
 
 

@@ -19,7 +19,7 @@ from cv_resumes.domain.json_resume import read_json_resume
 from cv_resumes.domain.linkedin import read_export
 from cv_resumes.domain.pdfs import choose_language
 from cv_resumes.domain.photos import EMPTY, NOT_A_FILE
-from cv_resumes.schemas import FileImportBody, ImportedResumeBody, UrlImportBody
+from cv_resumes.schemas.requests import FileImportBody, ImportedResumeBody, UrlImportBody
 
 _NO_SOURCE = "Import by URL is not available here. Upload your LinkedIn data export (ZIP) instead."
 _READERS = asyncio.Semaphore(2)

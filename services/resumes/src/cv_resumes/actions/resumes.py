@@ -30,7 +30,8 @@ from cv_resumes.domain.sections import (
     reconcile_section,
 )
 from cv_resumes.domain.versions import etag, may_change
-from cv_resumes.schemas import ResumeBody, columns_sent, present_resume
+from cv_resumes.schemas.answers import present_resume
+from cv_resumes.schemas.requests import ResumeBody, columns_sent
 from cv_resumes.store import owners, resumes
 
 

@@ -1,20 +1,16 @@
-"""The JSON of the contract for resumes: what comes in, what goes out."""
+"""The JSON of the contract for resumes, as it comes in."""
 
 import math
-from datetime import datetime
 from typing import Annotated, Any, Self
 
 from cv_common.body import RequestBody, limited_list
-from cv_common.db import Row
 from cv_common.fields import Boolean, Choice, Date, Email, Field, Integer, PrimaryKey, Text, Url, check_text, invalid
 from cv_common.forms import UploadedFile
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import ConfigDict, model_validator
 
-from cv_resumes.domain.entitlement import PaymentType, entitlement
-from cv_resumes.domain.owners import Owner
 from cv_resumes.domain.photos import NOT_A_FILE
 from cv_resumes.domain.profile_urls import profile_url
-from cv_resumes.domain.sections import MAX_ENTRIES, SECTIONS, Entry
+from cv_resumes.domain.sections import MAX_ENTRIES
 
 
 class Upload(Field):
@@ -27,6 +23,13 @@ class Upload(Field):
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string", "format": "binary"}
+
+
+class PhotoAddress(Upload):
+    """What of a photo can be said without a file: null removes it, its own address leaves it as it is."""
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "format": "uri"}
 
 
 _Required200 = Annotated[str, Text(200)]
@@ -65,7 +68,7 @@ class _Period(_Entry):
         return self
 
 
-class Experience(_Period):
+class ExperienceData(_Period):
     """A job."""
 
     company: _Required200
@@ -75,7 +78,7 @@ class Experience(_Period):
     order: Annotated[int | None, Integer(null=True)] = None
 
 
-class Education(_Period):
+class EducationData(_Period):
     """A course of study."""
 
     institution: _Required200
@@ -87,7 +90,7 @@ class Education(_Period):
     order: Annotated[int | None, Integer(null=True)] = None
 
 
-class Skill(_Entry):
+class SkillData(_Entry):
     """Something one can do, and how well."""
 
     name: Annotated[str, Text(100)]
@@ -107,14 +110,14 @@ class _FreeEntry(RequestBody):
         return self
 
 
-class Language(_FreeEntry):
+class LanguageData(_FreeEntry):
     """A language and how well it is spoken."""
 
     language: Annotated[str, Text(100)]
     level: Annotated[str | None, Text(100, null=True)] = None
 
 
-class Certification(_FreeEntry):
+class CertificationData(_FreeEntry):
     """A certificate."""
 
     name: _Required200
@@ -122,7 +125,7 @@ class Certification(_FreeEntry):
     date: _OptionalDate = None
 
 
-class Project(_FreeEntry):
+class ProjectData(_FreeEntry):
     """A project."""
 
     name: _Required200
@@ -130,7 +133,7 @@ class Project(_FreeEntry):
     url: _Url = None
 
 
-class CustomSection(_FreeEntry):
+class CustomSectionData(_FreeEntry):
     """A section under a title of one's own."""
 
     title: _Required200
@@ -164,16 +167,22 @@ class ResumeBody(RequestBody):
     website: _Url = None
     linkedin_url: _Url = None
     github_url: _Url = None
-    photo: Annotated[Any, Upload(null=True)] = None
+    photo: Annotated[Any, PhotoAddress(null=True)] = None
     title: _Optional200 = None
     summary: _Long = None
-    experience_data: Annotated[list[Experience], _Section] = []
-    education_data: Annotated[list[Education], _Section] = []
-    skills_data: Annotated[list[Skill], _Section] = []
-    languages_data: Annotated[list[Language], _Section] = []
-    certifications_data: Annotated[list[Certification], _Section] = []
-    projects_data: Annotated[list[Project], _Section] = []
-    custom_sections: Annotated[list[CustomSection], _Section] = []
+    experience_data: Annotated[list[ExperienceData], _Section] = []
+    education_data: Annotated[list[EducationData], _Section] = []
+    skills_data: Annotated[list[SkillData], _Section] = []
+    languages_data: Annotated[list[LanguageData], _Section] = []
+    certifications_data: Annotated[list[CertificationData], _Section] = []
+    projects_data: Annotated[list[ProjectData], _Section] = []
+    custom_sections: Annotated[list[CustomSectionData], _Section] = []
+
+
+class ResumeForm(ResumeBody):
+    """The same as a form, which can bring the photo: JPEG, PNG or WEBP, at most 5 MB and 25 megapixels."""
+
+    photo: Annotated[Any, Upload(null=True)] = None
 
 
 class ImportedResumeBody(ResumeBody):
@@ -220,146 +229,11 @@ def columns_sent(body: ResumeBody) -> dict[str, Any]:
     return {_SECTION_OF.get(name, name): value for name, value in plain.items()}
 
 
-class Resume(BaseModel):
-    """A resume as it is answered."""
-
-    id: int
-    session_id: str | None
-    user: int | None
-    template: int
-    full_name: str
-    email: str
-    phone: str | None
-    address: str | None
-    website: str | None
-    linkedin_url: str | None
-    github_url: str | None
-    photo: str | None
-    title: str | None
-    summary: str | None
-    experiences: list[Experience]
-    education: list[Education]
-    skills: list[Skill]
-    languages_data: list[Language]
-    certifications_data: list[Certification]
-    projects_data: list[Project]
-    custom_sections: list[CustomSection]
-    is_paid: bool
-    payment_type: PaymentType
-    can_export_without_watermark: bool
-    created_at: datetime
-    updated_at: datetime
-    last_accessed: datetime
-
-
-class ImportNote(BaseModel):
-    """What of a source did not come along."""
-
-    file: str
-    """The file of the data export, or the part of the profile."""
-    row: int | None = None
-    """Its row, counted as a spreadsheet does, or its place in the part."""
-    reason: str
-
-
-class ImportedResume(Resume):
-    """A resume as it is answered to an import."""
-
-    import_report: list[ImportNote] | None = None
-    """What did not come along; left out when all of a profile did."""
-
-
 class ExportBody(RequestBody):
     """An export asks for nothing."""
-
-
-class Export(BaseModel):
-    """Where the PDF is."""
-
-    pdf_url: str
-    has_watermark: bool
-
-
-class InternalResume(BaseModel):
-    """What other services may know of a resume: that it is there."""
-
-    id: int
 
 
 class ClaimBody(RequestBody):
     """The account that an anonymous session's resumes go to."""
 
     user_id: Annotated[int, PrimaryKey()]
-
-
-_PLAIN = ("full_name", "email", "phone", "address", "website", "linkedin_url", "github_url")
-_ENTRY_KEYS = {
-    "experiences": (
-        "id",
-        "company",
-        "position",
-        "location",
-        "start_date",
-        "end_date",
-        "is_current",
-        "description",
-        "order",
-    ),
-    "education": (
-        "id",
-        "institution",
-        "degree",
-        "field_of_study",
-        "location",
-        "start_date",
-        "end_date",
-        "is_current",
-        "grade",
-        "description",
-        "order",
-    ),
-    "skills": ("id", "name", "level", "category", "order"),
-}
-
-
-def present_resume(row: Row, now: datetime, public_base_url: str) -> dict[str, Any]:
-    """A stored resume as the contract's JSON, at the moment `now`."""
-    owner = Owner.of_key(row["owner"])
-    paid = entitlement(row["bought"], row["entitled_until"], now)
-    return {
-        "id": row["id"],
-        "session_id": owner.session_id,
-        "user": owner.user_id,
-        "template": row["template_id"],
-        **{name: row[name] for name in _PLAIN},
-        "photo": public_base_url + row["photo"] if row["photo"] else None,
-        "title": row["title"],
-        "summary": row["summary"],
-        **present_sections(row),
-        "is_paid": paid.is_paid,
-        "payment_type": paid.payment_type,
-        "can_export_without_watermark": not paid.needs_watermark(row["template_is_premium"]),
-        "created_at": row["created_at"],
-        "updated_at": row["updated_at"],
-        "last_accessed": row["last_accessed"],
-    }
-
-
-def present_sections(row: Row) -> dict[str, list[Entry]]:
-    """The sections, their entries' keys in the contract's order (the database keeps no order of keys)."""
-    return {
-        section: [{key: entry[key] for key in _ENTRY_KEYS[section]} for entry in row[section]]
-        if section in _ENTRY_KEYS
-        else row[section]
-        for section in SECTIONS
-    }
-
-
-def present_document(row: Row) -> dict[str, Any]:
-    """The content of a resume as the renderer takes it."""
-    return {
-        **{name: row[name] for name in _PLAIN},
-        "title": row["title"],
-        "summary": row["summary"],
-        **present_sections(row),
-    }
