@@ -45,8 +45,10 @@ requirements: prepare ## lock the packages again (UPGRADE=1: to their newest ver
 	@$(LOCK) libs/*/pyproject.toml services/*/pyproject.toml gateway/pyproject.toml dev/*/pyproject.toml \
 		--all-extras --group pyproject.toml:dev --output-file requirements/dev.txt
 	@echo uv | $(LOCK) - --constraints requirements/dev.txt --output-file requirements/uv.txt
-	@for part in services/* gateway; do \
-		$(LOCK) $$part/pyproject.toml --constraints requirements/dev.txt --output-file requirements/$${part##*/}.txt || exit 1; \
+	@echo hatchling | $(LOCK) - --constraints requirements/dev.txt --output-file requirements/build.txt
+	@for part in services/* gateway dev/*_sandbox; do \
+		$(LOCK) $$part/pyproject.toml --constraints requirements/dev.txt \
+			--output-file requirements/$$(basename $$part | tr _ -).txt || exit 1; \
 	done
 
 licences: prepare ## list the licences of all packages in docs/licences.md

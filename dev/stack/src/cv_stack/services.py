@@ -129,7 +129,7 @@ class Blueprint:
     def service(self, name: str) -> Program:
         """A service, never reached from outside."""
         port = self._ports.services[name]
-        return Program(name, _uvicorn(f"cv_{name}.main:app", port), self.environment(name), _ready(port))
+        return Program(name, _serve(f"cv_{name}.main:app", port), self.environment(name), _ready(port))
 
     def gateway(self) -> Program:
         """The only door, and the only one with a published port."""
@@ -194,19 +194,15 @@ class Blueprint:
 
     @property
     def _stripe_webhook_secret(self) -> str:
-        return self._secrets.token("stripe webhook secret", "whsec_")
+        return self._secrets.token("stripe webhook secret", "whsec_sandbox_")
 
     @property
     def _linkedin_token(self) -> str:
         return self._secrets.token("linkedin source token")
 
 
-def _uvicorn(factory: str, port: int) -> list[str]:
-    return [
-        sys.executable, "-m", "uvicorn", "--factory", factory, "--host", "127.0.0.1", "--port", str(port),
-        "--loop", "uvloop", "--http", "httptools", "--timeout-keep-alive", "75",
-        "--timeout-graceful-shutdown", "10", "--no-access-log", "--no-server-header",
-    ]  # fmt: skip
+def _serve(factory: str, port: int) -> list[str]:
+    return [sys.executable, "-m", "cv_common.serve", factory, "--port", str(port)]
 
 
 def _alembic_ini(service: str) -> Path:

@@ -1,10 +1,11 @@
-"""What every service's `migrations/env.py` calls: run Alembic against `DATABASE_URL`, one migrator at a time."""
+"""What every service's `migrations/env.py` calls: run Alembic against the service's database, one migrator at a time."""
 
 import logging
-import os
 
 from alembic import context
 from sqlalchemy import MetaData, create_engine, pool, text
+
+from cv_common.settings import DatabaseSettings
 
 _LOCK = 5_118_401
 """Advisory lock that makes two replicas migrate one after the other."""
@@ -13,7 +14,7 @@ _LOCK = 5_118_401
 def run(metadata: MetaData) -> None:
     """Apply the migrations that Alembic asked for; a lock on a table is waited for at most five seconds."""
     logging.getLogger("alembic.runtime.migration").setLevel(logging.INFO)
-    url = os.environ["DATABASE_URL"].replace("postgresql://", "postgresql+psycopg://", 1)
+    url = DatabaseSettings().direct_url.replace("postgresql://", "postgresql+psycopg://", 1)
     engine = create_engine(url, poolclass=pool.NullPool)
     with engine.connect() as connection:
         connection.execute(text("select pg_advisory_lock(:key)"), {"key": _LOCK})
