@@ -1,6 +1,5 @@
 """Section 1 of the document, example by example."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -96,16 +95,3 @@ async def test_1_6_password_changed(john: Visitor, visitor: Visitor) -> None:
 async def test_1_6_errors(john: Visitor) -> None:
     body = example("1.6 request") | {"old_password": "SecurePass124!", "new_password2": "NewSecurePass457!"}
     assert expect(await post(john, "change-password", body), 400) == example("1.6 errors")
-
-
-async def test_two_registrations_of_one_name_at_once_make_one_account(visitor: Visitor, stranger: Visitor) -> None:
-    body = example("1.1 request")
-    other = body | {"email": "john.doe.2@example.com", "username": "JOHN_DOE"}
-    answers = await asyncio.gather(post(visitor, "register", body), post(stranger, "register", other))
-    won, lost = sorted(answers, key=lambda answer: int(answer.status_code))
-    winner = expect(won, 201)["user"]
-    visitor.token = expect(await post(visitor, "login", body | {"email": winner["email"]}), 200)["access"]
-    await visitor.request("DELETE", "/api/auth/profile/", json={"password": body["password"]})
-
-    assert winner["username"] in ("john_doe", "JOHN_DOE")
-    assert expect(lost, 400) == {"username": ["This username is already taken."]}

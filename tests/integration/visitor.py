@@ -35,7 +35,10 @@ class Visitor:
         return self._client.cookies
 
     async def request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        """Ask, with `headers` beside or instead of those a browser sends."""
+        headers = httpx.Headers(options.pop("headers", None))
+        if self.token:
+            headers.setdefault("Authorization", f"Bearer {self.token}")
         return await self._client.request(method, path, headers=headers, **options)
 
     async def get(self, path: str) -> Any:
@@ -54,11 +57,11 @@ class Visitor:
         assert file.headers["content-type"] == "application/pdf"
         return answer["has_watermark"], PdfReader(io.BytesIO(file.content))
 
-    async def checkout(self, resume_id: int) -> str:
-        """The address of the hosted payment page for one resume."""
+    async def checkout(self, resume_id: int | None = None, payment_type: str = "single") -> str:
+        """The address of the hosted payment page for one resume, or for a subscription."""
         body = {
-            "payment_type": "single",
-            "resume_id": resume_id,
+            "payment_type": payment_type,
+            **({} if resume_id is None else {"resume_id": resume_id}),
             "success_url": f"{self._url}/?paid=yes",
             "cancel_url": f"{self._url}/?paid=no",
         }

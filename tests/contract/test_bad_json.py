@@ -1,0 +1,203 @@
+"""Bodies that are no JSON, no object, or not of the right types, wherever a body is taken."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.contract.document import example
+from tests.integration.visitor import Visitor, expect
+
+LIST = "/api/resumes/"
+JSON = {"Content-Type": "application/json"}
+ANYBODYS = (
+    ("POST", "/api/auth/register/"),
+    ("POST", "/api/auth/login/"),
+    ("POST", "/api/auth/refresh/"),
+    ("POST", "/api/auth/logout/"),
+    ("POST", LIST),
+    ("POST", f"{LIST}import_linkedin/"),
+    ("POST", "/api/payments/create-checkout/"),
+)
+USERS = (("PATCH", "/api/auth/profile/"), ("DELETE", "/api/auth/profile/"), ("POST", "/api/auth/change-password/"))
+
+MALFORMED = (
+    b"{",
+    b"[",
+    b"nul",
+    b"{'title': 1}",
+    b'{"title": }',
+    b'{"title": "x"} y',
+    b'{"title": "a\nb"}',
+    b'{"title": "\xff\xfe"}',
+    b'{"title": NaN}',
+    b'{"title": [Infinity, -Infinity]}',
+    b'{"experience_data": [{"company": "x", "order": NaN}]}',
+    b'{"custom_sections": [{"title": "x", "content": "x", "more": {"deep": [1, 2,]}}]}',
+    b"[" * 100_000,
+    b"[" * 100_000 + b"]" * 100_000,
+    b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
+    b'{"title": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    b'{"custom_sections": [{"title": "x", "more": ' + b"[" * 100_000 + b"]" * 100_000 + b"}]}",
+)
+
+
+async def send(visitor: Visitor, method: str, path: str, body: bytes) -> Any:
+    return await visitor.request(method, path, content=body, headers=JSON)
+
+
+async def refusals(visitor: Visitor, method: str, path: str) -> list[Any]:
+    """What was answered to a malformed body otherwise than by a parse error."""
+    strange = []
+    for body in MALFORMED:
+        answer = await send(visitor, method, path, body)
+        is_parse_error = answer.text.startswith('{"detail":"JSON parse error - ')
+        if (answer.status_code, list(answer.json()), is_parse_error) != (400, ["detail"], True):
+            strange.append((body[:40], answer.status_code, answer.text))
+    return strange
+
+
+@pytest.mark.parametrize(("method", "path"), ANYBODYS)
+async def test_malformed(visitor: Visitor, method: str, path: str) -> None:
+    assert await refusals(visitor, method, path) == []
+
+
+async def test_malformed_from_a_user(john: Visitor) -> None:
+    for method, path in USERS:
+        assert await refusals(john, method, path) == []
+    assert (await john.get("/api/auth/profile/"))["username"] == "john_doe"
+
+
+async def test_malformed_for_a_resume(visitor: Visitor) -> None:
+    resume = await visitor.write_resume()
+    path = f"{LIST}{resume['id']}/"
+    assert await refusals(visitor, "PATCH", path) == []
+    assert await refusals(visitor, "POST", f"{path}export_pdf/") == []
+    assert (await visitor.get(path))["updated_at"] == resume["updated_at"]
+
+
+@pytest.mark.parametrize(
+    ("body", "type_name"),
+    [([], "list"), (["x"], "list"), ("x", "str"), (7, "int"), (1.5, "float"), (True, "bool")],
+)
+async def test_no_object(visitor: Visitor, body: Any, type_name: str) -> None:
+    expected = {"non_field_errors": [f"Invalid data. Expected a dictionary, but got {type_name}."]}
+    for method, path in ANYBODYS:
+        assert expect(await visitor.request(method, path, json=body), 400) == expected, path
+
+
+async def test_no_object_for_a_resume(visitor: Visitor) -> None:
+    resume = await visitor.write_resume()
+    for method, path in (("PATCH", f"{LIST}{resume['id']}/"), ("POST", f"{LIST}{resume['id']}/export_pdf/")):
+        answer = await visitor.request(method, path, json=[1])
+        assert expect(answer, 400) == {"non_field_errors": ["Invalid data. Expected a dictionary, but got list."]}
+
+
+NO_LIST = {"non_field_errors": ['Expected a list of items but got type "str".']}
+NO_OBJECT = {"non_field_errors": ["Invalid data. Expected a dictionary, but got int."]}
+WRONG_TYPES: tuple[tuple[dict[str, Any], Any], ...] = (
+    ({"template": True}, {"template": ["Incorrect type. Expected pk value, received bool."]}),
+    ({"template": {}}, {"template": ["Incorrect type. Expected pk value, received dict."]}),
+    ({"full_name": ["x"]}, {"full_name": ["Not a valid string."]}),
+    ({"title": True}, {"title": ["Not a valid string."]}),
+    ({"summary": {"a": {"b": []}}}, {"summary": ["Not a valid string."]}),
+    ({"email": "none"}, {"email": ["Enter a valid email address."]}),
+    ({"website": "none"}, {"website": ["Enter a valid URL."]}),
+    ({"full_name": None}, {"full_name": ["This field may not be null."]}),
+    ({"full_name": " "}, {"full_name": ["This field may not be blank."]}),
+    ({"skills_data": "x"}, {"skills_data": NO_LIST}),
+    ({"skills_data": [{"name": "x"}, 7]}, {"skills_data": [{}, NO_OBJECT]}),
+    ({"skills_data": [{"level": "expert"}]}, {"skills_data": [{"name": ["This field is required."]}]}),
+    ({"languages_data": [{"language": ["x"]}]}, {"languages_data": [{"language": ["Not a valid string."]}]}),
+    ({"projects_data": [{"name": "x", "url": 7}]}, {"projects_data": [{"url": ["Enter a valid URL."]}]}),
+)
+
+
+@pytest.mark.parametrize(("spoilt", "errors"), WRONG_TYPES)
+async def test_wrong_types_at_every_depth(visitor: Visitor, spoilt: dict[str, Any], errors: Any) -> None:
+    resume = await visitor.write_resume()
+    body = example("3.2 request, minimum") | spoilt
+    assert expect(await visitor.request("POST", LIST, json=body), 400) == errors
+    assert expect(await visitor.request("PATCH", f"{LIST}{resume['id']}/", json=spoilt), 400) == errors
+    assert await visitor.get(LIST) == [resume]
+
+
+async def test_all_errors_come_at_once(visitor: Visitor) -> None:
+    job = {"company": "x", "position": "x", "start_date": "2020-01-01", "order": -1, "is_current": "maybe"}
+    body = {"template": 999, "email": "x", "experience_data": [job, {}], "custom_sections": [{}]}
+    required = ["This field is required."]
+    assert expect(await visitor.request("POST", LIST, json=body), 400) == {
+        "template": ['Invalid pk "999" - object does not exist.'],
+        "full_name": required,
+        "email": ["Enter a valid email address."],
+        "experience_data": [
+            {
+                "is_current": ["Must be a valid boolean."],
+                "order": ["Ensure this value is greater than or equal to 0."],
+            },
+            {"company": required, "position": required, "start_date": required},
+        ],
+        "custom_sections": [{"title": required}],
+    }
+
+
+async def test_an_empty_body_says_nothing(visitor: Visitor) -> None:
+    required = ["This field is required."]
+    answer = await visitor.request("POST", LIST)
+    assert expect(answer, 400) == dict.fromkeys(("template", "full_name", "email"), required)
+    answer = await visitor.request("POST", "/api/auth/login/")
+    assert expect(answer, 400) == dict.fromkeys(("email", "password"), required)
+    resume = await visitor.write_resume()
+    changed = expect(await visitor.request("PATCH", f"{LIST}{resume['id']}/"), 200)
+    assert changed["updated_at"] == resume["updated_at"]
+
+
+async def test_of_equal_keys_the_last_counts(visitor: Visitor) -> None:
+    body = (
+        b'{"template": 999, "template": 1, "full_name": "First", "full_name": "Last", "email": "a@example.com",'
+        b' "skills_data": [], "skills_data": [{"name": "First", "name": "Last"}]}'
+    )
+    created = expect(await send(visitor, "POST", LIST, body), 201)
+    assert (created["template"], created["full_name"]) == (1, "Last")
+    assert [skill["name"] for skill in created["skills"]] == ["Last"]
+
+
+async def test_ten_megabytes(visitor: Visitor) -> None:
+    heavy = json.dumps(example("3.2 request, minimum") | {"summary": "x" * 10_000_000}).encode()
+    for method, path in ANYBODYS:
+        answer = await send(visitor, method, path, heavy)
+        assert expect(answer, 413) == {"detail": "The request is too large."}, path
+    assert await visitor.get(LIST) == []
+
+
+async def test_a_hundred_thousand_characters(visitor: Visitor) -> None:
+    limits = {
+        "full_name": 200, "email": 254, "phone": 30, "address": 300, "website": 200, "linkedin_url": 200,
+        "github_url": 200, "title": 200, "summary": 10_000,
+    }  # fmt: skip
+    long = dict.fromkeys(limits, "x" * 100_000)
+    answer = await visitor.request("POST", LIST, json={"template": 1, **long})
+    refused = expect(answer, 400)
+    first = {field: messages[0] for field, messages in refused.items()}
+    assert first == {field: f"Ensure this field has no more than {most} characters." for field, most in limits.items()}
+
+
+async def test_as_long_as_it_may_be(visitor: Visitor) -> None:
+    created = await visitor.write_resume(full_name="é" * 200, address="x" * 300, summary="é" * 10_000)
+    assert (len(created["full_name"]), len(created["address"]), len(created["summary"])) == (200, 300, 10_000)
+
+
+async def test_five_thousand_entries(visitor: Visitor) -> None:
+    resume = await visitor.write_resume()
+    sections: dict[str, Any] = {
+        "experience_data": {"company": "x", "position": "x", "start_date": "2020-01-01"},
+        "education_data": {"institution": "x", "degree": "x", "start_date": "2020-01-01"},
+        "skills_data": {"name": "x"}, "languages_data": {"language": "x"}, "certifications_data": {"name": "x"},
+        "projects_data": {"name": "x"}, "custom_sections": {"title": "x"},
+    }  # fmt: skip
+    for section, entry in sections.items():
+        answer = await visitor.request("PATCH", f"{LIST}{resume['id']}/", json={section: [entry] * 5000})
+        assert expect(answer, 400) == {"detail": "A section may have at most 200 entries."}, section
+        answer = await visitor.request("PATCH", f"{LIST}{resume['id']}/", json={section: [7] * 5000})
+        assert expect(answer, 400) == {"detail": "A section may have at most 200 entries."}, section
+    assert await visitor.get(LIST) == [resume]
