@@ -1,0 +1,114 @@
+"""The note of 3.6 and annex C as a truth table: whose PDF is watermarked, and what the CV says of it."""
+
+import itertools
+from typing import Any
+
+import httpx
+import pytest
+from cv_stack.secrets import Secrets
+from cv_stack.system import System
+
+from tests.contract.conftest import subscribe
+from tests.integration.visitor import Visitor, eventually, expect
+
+LIST = "/api/resumes/"
+FREE, PREMIUM = 1, 2
+WATERMARK = "CV Builder aperçu"
+PAGES = [
+    {"company": f"Agence {n}", "position": "x", "start_date": "2020-01-01", "description": "Gestion de projets. " * 40}
+    for n in range(12)
+]
+
+# template, bought, entitled: is_paid, payment_type, can_export_without_watermark
+TABLE = {
+    (FREE, False, False): (False, "free", True),
+    (FREE, False, True): (True, "subscription", True),
+    (FREE, True, False): (True, "single", True),
+    (FREE, True, True): (True, "single", True),
+    (PREMIUM, False, False): (False, "free", False),
+    (PREMIUM, False, True): (True, "subscription", True),
+    (PREMIUM, True, False): (True, "single", True),
+    (PREMIUM, True, True): (True, "single", True),
+}
+
+
+def test_the_table_is_whole() -> None:
+    assert set(TABLE) == set(itertools.product((FREE, PREMIUM), (False, True), (False, True)))
+
+
+@pytest.mark.parametrize(("template", "bought", "entitled"), TABLE)
+async def test_who_gets_a_watermark(visitor: Visitor, template: int, bought: bool, entitled: bool) -> None:
+    resume = await visitor.write_resume(template=template, full_name="Jane Smith", experience_data=PAGES)
+    if bought:
+        await buy(visitor, resume)
+    if entitled:
+        await subscribe(visitor)
+    await assert_all_say(visitor, resume["id"], TABLE[template, bought, entitled])
+
+
+async def test_what_others_have_paid_counts_for_nothing(visitor: Visitor, stranger: Visitor) -> None:
+    bought, plain = await visitor.write_resume(), await visitor.write_resume(experience_data=PAGES)
+    theirs = await stranger.write_resume(experience_data=PAGES)
+    await buy(visitor, bought)
+    await assert_all_say(visitor, plain["id"], TABLE[PREMIUM, False, False])
+    await subscribe(visitor)
+    await assert_all_say(stranger, theirs["id"], TABLE[PREMIUM, False, False])
+
+
+async def test_whoever_pays_it_is_the_resume_that_is_bought(visitor: Visitor, stranger: Visitor) -> None:
+    resume = await visitor.write_resume(experience_data=PAGES)
+    await stranger.pay(await stranger.checkout(resume["id"]))
+    await eventually_typed(visitor, resume, "single")
+    await assert_all_say(visitor, resume["id"], TABLE[PREMIUM, True, False])
+
+
+async def test_the_template_decides_until_something_is_paid(visitor: Visitor) -> None:
+    resume = await visitor.write_resume(template=FREE, experience_data=PAGES)
+    for template in (PREMIUM, FREE, PREMIUM):
+        expect(await visitor.request("PATCH", f"{LIST}{resume['id']}/", json={"template": template}), 200)
+        await assert_all_say(visitor, resume["id"], TABLE[template, False, False])
+
+
+async def test_an_ended_subscription_entitles_no_more(visitor: Visitor, system: System) -> None:
+    resume = await visitor.write_resume(experience_data=PAGES)
+    await subscribe(visitor)
+    await end_newest_subscription(system)
+    await eventually_typed(visitor, resume, "free")
+    await assert_all_say(visitor, resume["id"], TABLE[PREMIUM, False, False])
+
+
+async def buy(visitor: Visitor, resume: dict[str, Any]) -> None:
+    await visitor.pay(await visitor.checkout(resume["id"]))
+    await eventually_typed(visitor, resume, "single")
+
+
+async def eventually_typed(visitor: Visitor, resume: dict[str, Any], payment_type: str) -> None:
+    async def is_typed() -> bool:
+        return bool((await visitor.get(f"{LIST}{resume['id']}/"))["payment_type"] == payment_type)
+
+    await eventually(is_typed)
+
+
+async def end_newest_subscription(system: System) -> None:
+    """Stripe cancels what was bought last, at once."""
+    key = Secrets(system.data / "secrets.json").token("stripe api key", "sk_test_")
+    async with httpx.AsyncClient(base_url=system.ports.stripe_url, auth=(key, "")) as stripe:
+        (newest,) = expect(await stripe.get("/v1/subscriptions", params={"limit": 1}), 200)["data"]
+        expect(await stripe.post("/sandbox/cancel", json={"subscription": newest["id"]}), 200)
+
+
+async def assert_all_say(visitor: Visitor, resume_id: int, expected: tuple[bool, str, bool]) -> None:
+    """The CV, the list, the answer to an export, the file's name and its every page say the same."""
+    path = f"{LIST}{resume_id}/"
+    listed = next(each for each in await visitor.get(LIST) if each["id"] == resume_id)
+    for shown in (await visitor.get(path), listed, expect(await visitor.request("PATCH", path, json={}), 200)):
+        said = (shown["is_paid"], shown["payment_type"], shown["can_export_without_watermark"])
+        assert said == expected
+
+    watermarked = not expected[2]
+    answer = expect(await visitor.request("POST", f"{path}export_pdf/", json={}), 200)
+    assert answer["has_watermark"] is watermarked
+    assert answer["pdf_url"].endswith("_watermarked.pdf") is watermarked
+    _, pdf = await visitor.export(resume_id)
+    assert len(pdf.pages) >= 3
+    assert [WATERMARK in page.extract_text() for page in pdf.pages] == [watermarked] * len(pdf.pages)
