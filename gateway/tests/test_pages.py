@@ -51,6 +51,8 @@ async def test_pages_answer_without_their_slash_and_only_to_reads(
     refused = await gateway.client.post("/healthz")
     assert (refused.status_code, refused.json()) == (405, {"detail": 'Method "POST" not allowed.'})
     assert refused.headers["Allow"] == "GET, HEAD, OPTIONS"
+    told = await gateway.client.options("/healthz")
+    assert (told.status_code, told.headers["Allow"]) == (200, "GET, HEAD, OPTIONS")
     assert not any(service.received for service in services.values())
 
 

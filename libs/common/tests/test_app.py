@@ -38,7 +38,13 @@ def client(identity_keys: IdentityKeys, monkeypatch: pytest.MonkeyPatch) -> http
 async def test_405_names_every_method_of_the_path(client: httpx.AsyncClient, identity_keys: IdentityKeys) -> None:
     answer = await client.put("/api/notes/1/", headers=identity_keys.stranger("resumes"))
     assert (answer.status_code, answer.json()) == (405, {"detail": 'Method "PUT" not allowed.'})
-    assert answer.headers["Allow"] == "GET, PATCH"
+    assert answer.headers["Allow"] == "GET, PATCH, HEAD, OPTIONS"
+
+
+async def test_options_tell_what_there_is(client: httpx.AsyncClient, identity_keys: IdentityKeys) -> None:
+    answer = await client.options("/api/notes/1/", headers=identity_keys.stranger("resumes"))
+    assert (answer.status_code, answer.headers["Allow"]) == (200, "GET, PATCH, HEAD, OPTIONS")
+    assert set(answer.json()) == {"name", "description", "renders", "parses"}
 
 
 async def test_404_in_the_contracts_shape(client: httpx.AsyncClient, identity_keys: IdentityKeys) -> None:

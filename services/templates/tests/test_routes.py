@@ -169,7 +169,7 @@ async def test_an_id_that_is_none_is_not_found(catalog: CatalogFolder, load: Loa
 async def test_templates_are_read_only(reader: Reader) -> None:
     refused = await reader.client.post("/api/templates/", headers=reader.headers, json={})
     assert (refused.status_code, refused.json()) == (405, {"detail": 'Method "POST" not allowed.'})
-    assert refused.headers["allow"] == "GET"
+    assert refused.headers["allow"] == "GET, HEAD, OPTIONS"
 
 
 async def test_every_replica_follows_the_catalog(

@@ -19,13 +19,7 @@ ROOT = Path(__file__).resolve().parents[4]
 SERVICES = ("renderer", "templates", "resumes", "payments", "auth")
 """In the order of who needs whom."""
 
-CALLERS = {
-    "auth": ("gateway",),
-    "payments": ("gateway", "auth"),
-    "resumes": ("gateway", "auth", "payments"),
-    "templates": ("gateway", "resumes"),
-    "renderer": ("gateway", "resumes", "templates"),
-}
+CALLERS: dict[str, list[str]] = json.loads((ROOT / "deploy" / "callers.json").read_text())
 """Whose identity tokens each service believes."""
 
 _CALLS = {

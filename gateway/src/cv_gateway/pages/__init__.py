@@ -90,6 +90,8 @@ class Pages:
         content = await self._description() if schema else self._contents.get(request.path)
         if content is None:
             return None
+        if request.method == "OPTIONS":
+            return Page(200, [(b"allow", _ALLOWED.encode()), (b"content-type", b"application/json")], b"{}")
         if request.method not in ("GET", "HEAD"):
             raise MethodNotAllowed(request.method, _ALLOWED)
         return content.page(request)

@@ -164,19 +164,33 @@ async def _on_api_error(request: Request, error: Exception) -> Response:
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
-    """Starlette's own 404 and 405, in DRF's words."""
+    """Starlette's own 404 and 405, in DRF's words; OPTIONS is answered, as DRF does, with what there is."""
     assert isinstance(error, HTTPException)
-    details = {404: "Not found.", 405: f'Method "{request.method}" not allowed.'}
-    headers = {"Allow": _allowed_methods(request)} if error.status_code == 405 else error.headers
-    refused = Detailed(details.get(error.status_code, error.detail), headers)
-    refused.status = error.status_code
+    if error.status_code != 405:
+        details = {404: "Not found."}
+        refused = Detailed(details.get(error.status_code, error.detail), error.headers)
+        refused.status = error.status_code
+        return error_response(refused)
+    routes = [route for route in request.app.routes if route.matches(request.scope)[0] is Match.PARTIAL]
+    allow = {"Allow": _allow({method for route in routes for method in route.methods})}
+    if request.method == "OPTIONS":
+        return JSONResponse({"name": routes[0].summary or "", "description": "", **_METADATA}, headers=allow)
+    refused = Detailed(f'Method "{request.method}" not allowed.', allow)
+    refused.status = 405
     return error_response(refused)
 
 
-def _allowed_methods(request: Request) -> str:
-    """What may be done at this path; Starlette itself names the methods of one of its routes only."""
-    routes = [route for route in request.app.routes if route.matches(request.scope)[0] is Match.PARTIAL]
-    return ", ".join(sorted({method for route in routes for method in route.methods}))
+_METADATA = {
+    "renders": ["application/json"],
+    "parses": ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"],
+}
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+
+
+def _allow(methods: Collection[str]) -> str:
+    """The `Allow` header as DRF has it: the gateway makes HEAD of GET, and OPTIONS is always answered."""
+    possible = {*methods, "OPTIONS", *(["HEAD"] if "GET" in methods else [])}
+    return ", ".join(method for method in _METHODS if method in possible)
 
 
 async def _on_bad_parameter(request: Request, error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""What every service's `migrations/env.py` calls: run Alembic against the service's database, one migrator at a time."""
+"""What every service's `migrations/env.py` calls: run Alembic against the own database, one migrator at a time."""
 
 import logging
 

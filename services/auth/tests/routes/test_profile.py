@@ -102,7 +102,13 @@ async def test_only_users_get_further_than_401(
         assert answer.headers["WWW-Authenticate"] == 'Bearer realm="api"'
 
 
-@pytest.mark.parametrize(("path", "allowed"), [(PROFILE, {"GET", "PATCH", "DELETE"}), (CHANGE_PASSWORD, {"POST"})])
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        (PROFILE, {"GET", "PATCH", "DELETE", "HEAD", "OPTIONS"}),
+        (CHANGE_PASSWORD, {"POST", "OPTIONS"}),
+    ],
+)
 async def test_other_methods_are_not_allowed(
     auth: httpx.AsyncClient, account: Account, path: str, allowed: set[str]
 ) -> None:
