@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterator
+from http import HTTPStatus
 from importlib.resources import files
 from typing import Any
 
@@ -16,15 +17,12 @@ from cv_common.openapi_headers import answer_headers, parameters
 
 Json = dict[str, Any]
 
-BODY_MEDIA_TYPES = ("application/json", "multipart/form-data", "application/x-www-form-urlencoded")
-
 # How callers say who they are; the gateway describes both schemes. An empty requirement: nobody has to.
 _TOKEN: dict[str, list[str]] = {"accessToken": []}
 _SESSION: dict[str, list[str]] = {"session": []}
 ANYBODY: list[Json] = [_TOKEN, _SESSION, {}]
 USERS: list[Json] = [_TOKEN]
 TOKEN_OR_NOTHING: list[Json] = [_TOKEN, {}]
-SESSION_OR_NOTHING: list[Json] = [_SESSION, {}]
 NOBODY: list[Json] = []
 
 
@@ -50,14 +48,15 @@ def documented(
 ) -> Documentation:
     """`openapi_extra` for a route that reads its request itself.
 
-    `body`: the model of its body; `multipart`: the one that takes files, where it is another; `raw`: any JSON object.
+    `body`: the model of its body; `multipart`: the one with files, if any are taken; `raw`: any JSON object. (All other
+    bodies are taken as forms too. But generators of clients fail on one model in several media types.)
     `sent`: the headers and the numbers of the query that it heeds; `answered`: the headers of its success.
     `security`: who may call it, where not as in all of its service; `examples`: an operation's of `read_examples`.
     """
     bodies = tuple(dict.fromkeys(model for model in (body, multipart) if model is not None))
     extra = Documentation(bodies, answered, examples or {})
     if body is not None:
-        models = dict.fromkeys(BODY_MEDIA_TYPES, body) | ({"multipart/form-data": multipart} if multipart else {})
+        models = {"application/json": body} | ({"multipart/form-data": multipart} if multipart else {})
         content = {media_type: {"schema": _reference(model)} for media_type, model in models.items()}
         required = any(field.is_required() for field in body.model_fields.values())
         extra["requestBody"] = {"content": content, "required": required}
@@ -105,7 +104,7 @@ def _document(app: FastAPI, users_only: Collection[str]) -> Json:
         operation["responses"].pop("422", None)
         operation.setdefault("security", USERS if path in users_only else ANYBODY)
         add_errors(path, method, operation, extra.examples, reads_body=bool(extra.bodies))
-        _add_answer_headers(operation, extra.answered)
+        _describe_answers(operation, extra.answered)
         _add_examples(operation, extra.examples)
     schemas.update(schemas_of_errors(document))
     return document
@@ -142,8 +141,11 @@ def _drop_defaults(schemas: Json) -> None:
             field.pop("default", None)
 
 
-def _add_answer_headers(operation: Json, names: tuple[str, ...]) -> None:
+def _describe_answers(operation: Json, names: tuple[str, ...]) -> None:
+    """What success is called, and the headers that come with it."""
     for status, response in operation["responses"].items():
+        if status.startswith("2"):
+            response["description"] = HTTPStatus(int(status)).phrase
         if names and (status.startswith("2") or status == "304"):
             response["headers"] = answer_headers(names)
 

@@ -196,7 +196,7 @@ def _statuses(path: str, method: str, operation: Json, *, reads_body: bool) -> s
     possible = {
         "400": reads_body or "Stripe-Signature" in sent or "Idempotency-Key" in sent,
         "401": "accessToken" in schemes,
-        "403": method not in ("get", "head") and bool(schemes),
+        "403": method not in ("get", "head") and (reads_body or bool(schemes)),
         "404": "{" in path,
         "412": "If-Match" in sent,
         "413": "requestBody" in operation,

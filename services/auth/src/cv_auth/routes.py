@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from cv_common.app import caller, context_of
 from cv_common.body import patched, read_data
 from cv_common.identity import SESSION_END_HEADER
-from cv_common.openapi import NOBODY, SESSION_OR_NOTHING, TOKEN_OR_NOTHING, documented, read_examples
+from cv_common.openapi import NOBODY, TOKEN_OR_NOTHING, documented, read_examples
 from cv_common.responses import JSONResponse, no_content
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -53,7 +53,7 @@ def _session_ended(request: Request) -> dict[str, str]:
     status_code=201,
     response_model=Registered,
     openapi_extra=documented(
-        RegisterBody, security=SESSION_OR_NOTHING, answered=("Set-Cookie",), examples=_EXAMPLES["register"]
+        RegisterBody, security=NOBODY, answered=("Set-Cookie",), examples=_EXAMPLES["register"]
     ),
     summary="Make an account; what the visitor has made so far becomes its own",
 )
@@ -67,7 +67,7 @@ async def register(request: Request) -> Response:
     "/login/",
     response_model=Tokens,
     openapi_extra=documented(
-        LoginBody, security=SESSION_OR_NOTHING, answered=("Set-Cookie",), examples=_EXAMPLES["login"]
+        LoginBody, security=NOBODY, answered=("Set-Cookie",), examples=_EXAMPLES["login"]
     ),
     summary="Log in; what the visitor has made so far becomes the account's",
 )

@@ -28,7 +28,7 @@ from cv_resumes.schemas.answers import (
     StaleVersion,
     present_resume,
 )
-from cv_resumes.schemas.requests import ClaimBody, ExportBody, FileImportBody, ResumeBody, ResumeForm, UrlImportBody
+from cv_resumes.schemas.requests import ClaimBody, ExportBody, ImportForm, ResumeBody, ResumeForm, UrlImportBody
 
 router = APIRouter(prefix="/api/resumes", tags=["resumes"])
 media = APIRouter(include_in_schema=False)
@@ -114,8 +114,10 @@ async def get_resume(request: Request, resume_id: Id) -> Response:
     summary="Save the fields that are sent (auto-save)",
 )
 async def change_resume(request: Request, resume_id: Id) -> Response:
-    data, if_match = await read_data(request), request.headers.get("if-match")
-    row = await resumes.change_resume(context_of(request), caller(request), resume_id, data, if_match)
+    if_match = request.headers.get("if-match")
+    async with resumes.found_first(context_of(request), caller(request), resume_id):
+        data = await read_data(request)
+        row = await resumes.change_resume(context_of(request), caller(request), resume_id, data, if_match)
     return _resume(request, row)
 
 
@@ -140,8 +142,9 @@ async def delete_resume(request: Request, resume_id: Id) -> Response:
     summary="Make a PDF; watermarked when the template is premium and nothing was paid",
 )
 async def export_pdf(request: Request, resume_id: Id) -> Response:
-    await read_body(request, ExportBody)
     context = context_of(request)
+    async with resumes.found_first(context, caller(request), resume_id):
+        await read_body(request, ExportBody)
     languages = request.headers.get("accept-language", "")
     path, watermarked = await exports.export_pdf(context, caller(request), resume_id, languages)
     return JSONResponse({"pdf_url": context.settings.public_base_url + path, "has_watermark": watermarked})
@@ -153,7 +156,7 @@ async def export_pdf(request: Request, resume_id: Id) -> Response:
     response_model=ImportedResume,
     openapi_extra=documented(
         UrlImportBody,
-        multipart=FileImportBody,
+        multipart=ImportForm,
         sent=("Idempotency-Key", "Accept-Language"),
         answered=("ETag", "Set-Cookie"),
         examples=_EXAMPLES["import_linkedin"],

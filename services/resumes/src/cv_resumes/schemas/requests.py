@@ -186,9 +186,8 @@ class ResumeForm(ResumeBody):
 
 
 class ImportedResumeBody(ResumeBody):
-    """What a resume is written with when it comes from elsewhere: nobody is there to be asked for what is missing."""
+    """What a resume is written with when it comes from elsewhere: nobody is there to be asked for an address."""
 
-    full_name: Annotated[str, Text(200, blank=True)]
     email: Annotated[str, Email(254, blank=True)]
 
 
@@ -216,6 +215,13 @@ class FileImportBody(RequestBody):
     """An import of a member's LinkedIn data export, a ZIP file; the profile's address may come along."""
 
     file: Annotated[Any, Upload()]
+    linkedin_url: Annotated[str | None, ProfileUrl(2000, null=True, blank=False)] = None
+
+
+class ImportForm(RequestBody):
+    """An import as a form: of a file, the member's LinkedIn data export (ZIP), or of a profile by its address."""
+
+    file: Annotated[Any, Upload()] = None
     linkedin_url: Annotated[str | None, ProfileUrl(2000, null=True, blank=False)] = None
 
 
