@@ -59,7 +59,7 @@ def neighbour(resumes: set[int]) -> Starlette:
     return Starlette(routes=[Route("/internal/resumes/{resume_id:int}/", find)])
 
 
-def _unheard(name: str, line: str) -> None:
+def unheard(name: str, line: str) -> None:
     """What the stand-in writes is in a ProgramFailed, if it fails."""
 
 
@@ -90,7 +90,7 @@ def sandbox_url(tmp_path_factory: pytest.TempPathFactory, door: tuple[Door, str]
     """A running stand-in, whose webhooks go through the door."""
     port = free_port()
     program = sandbox_program(port, tmp_path_factory.mktemp("stripe"), f"{door[1]}/api/payments/webhook/")
-    keeper = Keeper(program, _unheard)
+    keeper = Keeper(program, unheard)
     keeper.start()
     keeper.wait_ready()
     yield f"http://127.0.0.1:{port}"
@@ -126,11 +126,10 @@ def environment(identity_keys: IdentityKeys, nats_server: Nats, sandbox_url: str
     return make
 
 
-def set_up_stripe(settings: dict[str, str], *arguments: str) -> str:
-    """Run `cv-payments setup-stripe` as an operator would; what it says."""
-    command = [str(Path(sys.executable).with_name("cv-payments")), "setup-stripe", *arguments]
-    done = subprocess.run(command, env={**os.environ, **settings}, check=True, capture_output=True, text=True)
-    return done.stdout
+def operate(settings: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `cv-payments` as an operator would."""
+    command = [str(Path(sys.executable).with_name("cv-payments")), *arguments]
+    return subprocess.run(command, env={**os.environ, **settings}, check=False, capture_output=True, text=True)
 
 
 @pytest.fixture(scope="session")
@@ -149,7 +148,8 @@ async def system(
         at_resumes = await stack.enter_async_context(serving(lambda: neighbour(resumes), {}))
         resumes_url = str(at_resumes.base_url)
         settings = environment(DATABASE_URL=database_url, RESUMES_URL=resumes_url)
-        await asyncio.to_thread(set_up_stripe, settings)
+        set_up = await asyncio.to_thread(operate, settings, "setup-stripe")
+        assert set_up.returncode == 0, set_up.stderr
         payments = await stack.enter_async_context(serving(app, settings))
         door[0].payments = payments
         neighbours = await stack.enter_async_context(neighbours_on_the_bus(nats_server, told))

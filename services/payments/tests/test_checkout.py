@@ -197,7 +197,7 @@ async def test_page_given_up_while_it_was_opened_is_handed_to_nobody(shop: Shop)
 async def test_page_of_what_is_gone_meanwhile_is_handed_to_nobody(shop: Shop, gone: str) -> None:
     user_id, resume_id = shop.number(), shop.resume()
     await shop.control("fault", path="/v1/checkout/sessions", delay_after=2)
-    wish = {"payment_type": "single", "resume_id": resume_id}
+    wish: dict[str, Any] = {"payment_type": "single", "resume_id": resume_id}
     slow = asyncio.create_task(shop.checkout(shop.keys.user("payments", user_id), **wish))
     await eventually(lambda: shop.row(OPEN_ATTEMPTS, resume_id)["attempts"] == 1)
     told = (

@@ -21,11 +21,12 @@ from cv_payments.domain.payments import (
 from cv_payments.domain.portal import flow
 from cv_payments.domain.return_urls import is_allowed
 from cv_payments.domain.stripe_objects import StripeInvoice, StripeSession
-from cv_payments.domain.subscriptions import Standing, Subscription, contract_status, standing, superfluous
+from cv_payments.domain.subscriptions import Grace, Standing, Subscription, contract_status, standing, superfluous
 from hypothesis import given
 from hypothesis import strategies as st
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+GRACE = Grace(timedelta(hours=72), timedelta(days=7))
 PERIOD_END = NOW + timedelta(days=30)
 
 SUBSCRIPTION = Subscription(
@@ -106,9 +107,9 @@ def subscription(**changes: Any) -> Subscription:
 )
 def test_stripe_s_states(stripe_status: str, status: str, entitled: datetime | None) -> None:
     found = subscription(stripe_status=stripe_status, past_due_since=NOW)
-    assert (found.status, found.entitled_until) == (status, entitled)
-    assert standing([found]).status == status
-    assert standing([found]).entitled_until == entitled
+    assert (found.status, found.entitled_until(GRACE)) == (status, entitled)
+    assert standing([found], GRACE).status == status
+    assert standing([found], GRACE).entitled_until == entitled
 
 
 def test_unknown_state_is_set_aside() -> None:
@@ -118,14 +119,14 @@ def test_unknown_state_is_set_aside() -> None:
 
 @pytest.mark.parametrize("cancel_at", [PERIOD_END, NOW + timedelta(days=3), PERIOD_END + timedelta(days=90)])
 def test_scheduled_end_stays_active_until_then(cancel_at: datetime) -> None:
-    found = standing([subscription(cancel_at=cancel_at)])
+    found = standing([subscription(cancel_at=cancel_at)], GRACE)
     assert (found.status, found.will_renew, found.subscription_end_date) == ("active", False, cancel_at)
     assert found.entitled_until == min(cancel_at, PERIOD_END + timedelta(hours=72))
 
 
 def test_nothing_amounts_to_nothing() -> None:
-    assert standing([]) == Standing("canceled", None, None, None, False)
-    ended = standing([subscription(stripe_status="canceled", ended_at=NOW)])
+    assert standing([], GRACE) == Standing("canceled", None, None, None, False)
+    ended = standing([subscription(stripe_status="canceled", ended_at=NOW)], GRACE)
     assert ended == Standing("canceled", None, NOW, None, False)
 
 
@@ -133,10 +134,10 @@ def test_several_subscriptions_entitle_as_long_as_the_longest() -> None:
     old = subscription(stripe_status="canceled", ended_at=NOW)
     yearly = subscription(id="sub_2", subscription_type="yearly", current_period_end=NOW + timedelta(days=365))
     for both in ([old, yearly], [yearly, old], [SUBSCRIPTION, yearly], [yearly, SUBSCRIPTION]):
-        assert standing(both).subscription_type == "yearly"
-    assert standing([SUBSCRIPTION, yearly], suspended={"sub_2"}).subscription_type == "monthly"
-    assert standing([yearly], suspended={"sub_2"}).entitled_until is None
-    assert standing([yearly], suspended={"sub_2"}).status == "active"
+        assert standing(both, GRACE).subscription_type == "yearly"
+    assert standing([SUBSCRIPTION, yearly], GRACE, suspended={"sub_2"}).subscription_type == "monthly"
+    assert standing([yearly], GRACE, suspended={"sub_2"}).entitled_until is None
+    assert standing([yearly], GRACE, suspended={"sub_2"}).status == "active"
 
 
 def test_of_two_living_subscriptions_the_newer_is_too_many() -> None:

@@ -178,7 +178,7 @@ def _roll_secret(context: Context, wanted: Json) -> Json:
     """A new secret for an endpoint; with `keep`, the old one signs too, as in the day after a rotation."""
     endpoint = context.objects.get(_text(wanted, "endpoint"), "webhook_endpoint")
     old = context.objects.private(endpoint["id"])["secrets"][:1] if _flag(wanted, "keep") else []
-    secrets = [new_id("whsec_"), *old]
+    secrets = [new_id("whsec_sandbox_"), *old]
     context.objects.remember(endpoint["id"], {"secrets": secrets})
     return {"endpoint": endpoint["id"], "secrets": secrets}
 

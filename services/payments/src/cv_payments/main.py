@@ -6,7 +6,7 @@ import sys
 from cv_common import logs
 from cv_common.app import create_app
 from cv_common.bus import Bus
-from cv_common.db import Database
+from cv_common.db import Database, DatabaseDown
 from cv_common.http import ServiceClient
 from cv_common.identity import Signer
 from cv_common.outbox import Relay
@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from starlette.types import ASGIApp
 
 from cv_payments import commands, routes
+from cv_payments.actions.attention import Pile
 from cv_payments.actions.context import Context
 from cv_payments.clients.catalogue import Catalogue
 from cv_payments.clients.resumes import Resumes
@@ -61,7 +62,12 @@ def command() -> None:
     except ValidationError as error:
         sys.exit("\n".join(f"{'.'.join(map(str, item['loc'])).upper()}: {item['msg']}" for item in error.errors()))
     logs.configure("payments", settings.log_level)
-    sys.exit(asyncio.run(_set_up(settings, arguments.webhook)))
+    if arguments.command == "setup-stripe":
+        sys.exit(asyncio.run(_set_up(settings, arguments.webhook)))
+    try:
+        sys.exit(asyncio.run(_attend(settings, arguments.command, arguments.deed, arguments.keys)))
+    except DatabaseDown as error:
+        sys.exit(f"The database does not answer: {type(error).__name__}")
 
 
 async def _set_up(settings: Settings, webhook_url: str | None) -> int:
@@ -73,3 +79,12 @@ async def _set_up(settings: Settings, webhook_url: str | None) -> int:
         )
     finally:
         await connection.stop()
+
+
+async def _attend(settings: Settings, pile: Pile, deed: commands.Deed, keys: list[str]) -> int:
+    database = Database(settings.database_url, pool_size=2)
+    await database.start()
+    try:
+        return await commands.attend(database, pile, deed, keys, sys.stdout)
+    finally:
+        await database.stop()

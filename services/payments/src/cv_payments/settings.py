@@ -22,6 +22,10 @@ class Settings(ServiceSettings, DatabaseSettings, BusSettings):
     """Secrets a webhook may be signed with; two while they are rotated. None at all: no webhook is taken."""
     checkout_allowed_origins: tuple[str, ...]
     """Origins (`https://example.com`) a buyer may be sent back to."""
+    renewal_grace: Annotated[int, Field(ge=0)] = 72 * 3600
+    """Seconds by which access outlasts a period whose renewal we have not heard of: Stripe may be slow to tell."""
+    past_due_grace: Annotated[int, Field(ge=0)] = 7 * 24 * 3600
+    """Seconds by which access outlasts an invoice that could not be collected."""
 
     @property
     def livemode(self) -> bool:
@@ -34,8 +38,8 @@ class Settings(ServiceSettings, DatabaseSettings, BusSettings):
             raise ValueError("STRIPE_API_KEY must begin with sk_live_, rk_live_, sk_test_ or rk_test_")
         if any(not secret.startswith("whsec_") for secret in self.stripe_webhook_secrets):
             raise ValueError("each of STRIPE_WEBHOOK_SECRETS must begin with whsec_")
-        if self.livemode and self.stripe_api_base:
-            raise ValueError("a live key is for Stripe itself: STRIPE_API_BASE must be empty")
+        if self.livemode and self.environment != "production":
+            raise ValueError("STRIPE_API_KEY is a live key: set ENVIRONMENT=production, or use a test key")
         if self.environment == "production":
             self._check_production()
         return self
@@ -43,7 +47,11 @@ class Settings(ServiceSettings, DatabaseSettings, BusSettings):
     def _check_production(self) -> None:
         if not self.livemode:
             raise ValueError("in production STRIPE_API_KEY must be a live key")
+        if self.stripe_api_base:
+            raise ValueError("in production STRIPE_API_BASE must be empty: a live key is for Stripe itself")
         if not self.stripe_webhook_secrets or any("sandbox" in secret for secret in self.stripe_webhook_secrets):
             raise ValueError("in production STRIPE_WEBHOOK_SECRETS must hold the secrets of Stripe's own endpoint")
+        if not self.public_base_url.startswith("https://"):
+            raise ValueError("in production PUBLIC_BASE_URL must be https")
         if any(not origin.startswith("https://") for origin in self.checkout_allowed_origins):
             raise ValueError("in production CHECKOUT_ALLOWED_ORIGINS must be https")

@@ -8,7 +8,7 @@ _ALPHABET = string.ascii_letters + string.digits
 _LENGTHS = {
     "cs_test_a1": 58, "ch_3": 23, "pi_3": 23, "re_3": 23, "pm_1": 23, "sub_1": 23, "in_1": 23, "il_1": 23,
     "price_1": 23, "evt_1": 23, "du_1": 23, "li_1": 23, "we_1": 23, "bps_1": 23, "bpc_1": 23,
-    "inpay_1": 23, "cus_": 14, "prod_": 14, "si_": 14, "req_": 14, "ii_1": 23, "whsec_": 32, "test_": 60,
+    "inpay_1": 23, "cus_": 14, "prod_": 14, "si_": 14, "req_": 14, "ii_1": 23, "whsec_sandbox_": 32, "test_": 60,
     "fo_": 14,
 }  # fmt: skip
 

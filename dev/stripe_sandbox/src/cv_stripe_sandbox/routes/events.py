@@ -32,7 +32,7 @@ def _list_events(context: Context, params: Json) -> Json:
 
 def _create_endpoint(context: Context, params: Json) -> Json:
     endpoint = webhook_endpoint(params, context.now)
-    secret = new_id("whsec_")
+    secret = new_id("whsec_sandbox_")
     context.create(endpoint, private={"secrets": [secret]})
     return endpoint | {"secret": secret}
 

@@ -2,12 +2,14 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from cv_common.db import Database
 
 from cv_payments.clients.catalogue import Catalogue
 from cv_payments.clients.resumes import Resumes
 from cv_payments.clients.stripe_api import Stripe
+from cv_payments.domain.subscriptions import Grace
 from cv_payments.settings import Settings
 
 
@@ -32,3 +34,11 @@ class Context:
     catalogue: Catalogue
     slots: asyncio.Semaphore = field(default_factory=_slots)
     letterbox: asyncio.Semaphore = field(default_factory=_letterbox)
+
+    @property
+    def grace(self) -> Grace:
+        """How long access outlasts what was paid for."""
+        return Grace(
+            renewal=timedelta(seconds=self.settings.renewal_grace),
+            past_due=timedelta(seconds=self.settings.past_due_grace),
+        )

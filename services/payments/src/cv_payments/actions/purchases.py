@@ -23,7 +23,7 @@ async def find_subscription(context: Context, caller: Caller) -> Standing:
         owner = await owners.of_caller(tx, caller.user_id, caller.session_id)
         if owner is None or not await subscriptions.of_owner(tx, owner.id):
             raise NotFound
-        return await standing_of(tx, owner)
+        return await standing_of(tx, owner, context.grace)
 
 
 async def find_checkout(context: Context, caller: Caller, stripe_session_id: str) -> tuple[Checkout, PaymentStatus]:

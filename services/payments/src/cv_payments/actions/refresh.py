@@ -59,6 +59,7 @@ class Refresh:
     def __init__(self, context: Context, tx: Transaction) -> None:
         self._stripe = context.stripe
         self._catalogue = context.catalogue
+        self._grace = context.grace
         self._livemode = context.settings.livemode
         self._tx = tx
         self._owners: set[int] = set()
@@ -69,7 +70,7 @@ class Refresh:
         for resume_id in sorted(self._resumes):
             await settle_resume(self._tx, resume_id)
         for owner_id in sorted(self._owners):
-            await settle_owner(self._tx, owner_id)
+            await settle_owner(self._tx, owner_id, self._grace)
 
     async def session(self, session_id: str) -> Owner:
         """A checkout was completed, paid later, refused later, or it expired."""

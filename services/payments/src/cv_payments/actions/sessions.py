@@ -12,17 +12,17 @@ from cv_payments.store import checkouts, owners, payments, subscriptions
 async def claim_session(context: Context, session_id: str, user_id: int) -> None:
     """Give an anonymous session's purchases to an account and end it. The first claim stands."""
     async with context.database.transaction() as tx:
-        await _claim(tx, session_id, user_id)
+        await _claim(context, tx, session_id, user_id)
 
 
 async def on_session_claimed(context: Context, event: SessionClaimed) -> None:
     """The safety net of `claim_session`: the same, told by event."""
     async with context.database.transaction() as tx:
         if await inbox.first_time(tx, event):
-            await _claim(tx, event.session_id, event.user_id)
+            await _claim(context, tx, event.session_id, event.user_id)
 
 
-async def _claim(tx: Transaction, session_id: str, user_id: int) -> None:
+async def _claim(context: Context, tx: Transaction, session_id: str, user_id: int) -> None:
     session = await owners.lock_session(tx, session_id)
     if session.ended_at is not None:
         return
@@ -34,5 +34,5 @@ async def _claim(tx: Transaction, session_id: str, user_id: int) -> None:
     await owners.end(tx, session)
     if session.customer_id is not None:
         await owners.keep_customer(tx, user, session.customer_id)
-    await settle_owner(tx, session.id)
-    await settle_owner(tx, user.id)
+    await settle_owner(tx, session.id, context.grace)
+    await settle_owner(tx, user.id, context.grace)

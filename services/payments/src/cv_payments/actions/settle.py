@@ -13,7 +13,7 @@ from cv_common.revision import next_revision
 from cv_payments.domain import payments as payment_rules
 from cv_payments.domain import subscriptions as subscription_rules
 from cv_payments.domain.payments import Payment
-from cv_payments.domain.subscriptions import Standing
+from cv_payments.domain.subscriptions import Grace, Standing
 from cv_payments.store import owners, payments, resumes, stripe_calls, subscriptions
 from cv_payments.store.owners import Owner
 
@@ -38,21 +38,21 @@ async def settle_resume(tx: Transaction, resume_id: int) -> None:
         await outbox.record(tx, ResumePaymentChanged(resume_id=resume_id, paid=paid, revision=revision))
 
 
-async def standing_of(tx: Transaction, owner: Owner) -> Standing:
+async def standing_of(tx: Transaction, owner: Owner, grace: Grace) -> Standing:
     """What an owner's subscriptions amount to as they are stored."""
     mine = await subscriptions.of_owner(tx, owner.id)
     if not mine:
         return Standing()
     billed = await payments.of_subscriptions(tx, owner.id)
     suspended = {each.subscription_id for each in billed if each.is_suspended and each.subscription_id}
-    return subscription_rules.standing(mine, suspended)
+    return subscription_rules.standing(mine, grace, suspended)
 
 
-async def settle_owner(tx: Transaction, owner_id: int) -> None:
+async def settle_owner(tx: Transaction, owner_id: int, grace: Grace) -> None:
     """End what an owner has too much of, and tell what the subscriptions amount to when that is news."""
     owner = await owners.lock(tx, owner_id)
     await _end_superfluous(tx, owner)
-    standing = await standing_of(tx, owner)
+    standing = await standing_of(tx, owner, grace)
     if standing == owner.told or not owner.is_known:
         return
     revision = next_revision(owner.revision)

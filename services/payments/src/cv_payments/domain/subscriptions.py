@@ -11,10 +11,14 @@ from cv_payments.domain.offers import SubscriptionType
 
 SubscriptionStatus = Literal["active", "canceled", "past_due", "incomplete", "trialing"]
 
-RENEWAL_GRACE = timedelta(hours=72)
-"""How long access outlasts a period whose renewal we have not heard of."""
-DUNNING_GRACE = timedelta(days=7)
-"""How long access outlasts an invoice that could not be collected."""
+
+@dataclass(frozen=True, slots=True)
+class Grace:
+    """How long access outlasts a period whose renewal we have not heard of, and an invoice that is past due."""
+
+    renewal: timedelta
+    past_due: timedelta
+
 
 _STATUSES: dict[str, SubscriptionStatus] = {
     "trialing": "trialing",
@@ -69,17 +73,16 @@ class Subscription:
         """It goes on unless somebody ends it."""
         return self.stripe_status in _LIVE and not self.superfluous
 
-    @property
-    def entitled_until(self) -> datetime | None:
+    def entitled_until(self, grace: Grace) -> datetime | None:
         """Until when it gives access, as far as its own state goes; None: not at all."""
         if self.superfluous:
             return None
         match self.stripe_status:
             case "trialing" | "active":
-                renewed_until = self.current_period_end + RENEWAL_GRACE
+                renewed_until = self.current_period_end + grace.renewal
                 return min(renewed_until, self.cancel_at) if self.cancel_at else renewed_until
             case "past_due":
-                return (self.past_due_since or self.current_period_end) + DUNNING_GRACE
+                return (self.past_due_since or self.current_period_end) + grace.past_due
             case _:
                 return None
 
@@ -95,9 +98,13 @@ class Standing:
     will_renew: bool = False
 
 
-def standing(subscriptions: Sequence[Subscription], suspended: Collection[str] = ()) -> Standing:
+def standing(subscriptions: Sequence[Subscription], grace: Grace, suspended: Collection[str] = ()) -> Standing:
     """The best of an owner's subscriptions. Those named in `suspended` have a disputed payment: no access meanwhile."""
-    rated = [(_access(each, suspended), each) for each in subscriptions if not each.superfluous]
+    rated = [
+        (None if each.id in suspended else each.entitled_until(grace), each)
+        for each in subscriptions
+        if not each.superfluous
+    ]
     if not rated:
         return Standing()
     access, best = max(rated, key=_rank)
@@ -109,10 +116,6 @@ def standing(subscriptions: Sequence[Subscription], suspended: Collection[str] =
         entitled_until=access,
         will_renew=best.is_live and best.cancel_at is None,
     )
-
-
-def _access(subscription: Subscription, suspended: Collection[str]) -> datetime | None:
-    return None if subscription.id in suspended else subscription.entitled_until
 
 
 def _rank(rated: tuple[datetime | None, Subscription]) -> tuple[float, bool, datetime, datetime]:

@@ -26,7 +26,7 @@ _PURGE_OLD = Statement(
     update(stripe_events)
     .where(
         stripe_events.c.raw.is_not(None),
-        stripe_events.c.outcome.in_(words("done", "ignored")),
+        stripe_events.c.outcome.in_(words("done", "ignored", "dismissed")),
         stripe_events.c.received_at < func.now() - text("interval '30 days'"),
     )
     .values(raw=None)

@@ -4,6 +4,7 @@ A piece of work is taken by lease, not by its existence: whoever dies with it lo
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from cv_common.db import Row, Statement, Transaction
@@ -11,8 +12,9 @@ from sqlalchemy import Table, bindparam, func, select, text, update
 
 from cv_payments.tables import stripe_calls, stripe_events, words
 
-Outcome = Literal["done", "ignored", "quarantined", "dead"]
-"""What became of it: its effect is committed; there was none to have; it did not fit; it failed too often."""
+Outcome = Literal["done", "ignored", "quarantined", "dead", "dismissed"]
+"""What became of it: its effect is committed; there was none to have; it did not fit; it failed too often; somebody
+has looked at one of the last two and left it so."""
 
 _LEASE = text("interval '15 seconds'")
 
@@ -26,10 +28,23 @@ class WorkHealth:
     oldest: float
 
 
-class Work:
-    """One table of work; `since` is the column that says when a piece of it came up."""
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """A piece of work that is dead or quarantined: what it is, what it is about, and why."""
 
-    def __init__(self, table: Table, since: str) -> None:
+    key: str
+    kind: str
+    object_id: str | None
+    outcome: Outcome
+    attempts: int
+    since: datetime
+    error: str | None
+
+
+class Work:
+    """One table of work; `kind` and `since` are the columns that say what a piece of it is, and when it came up."""
+
+    def __init__(self, table: Table, kind: str, since: str) -> None:
         key = table.primary_key.columns[0]
         one = key == bindparam("work_key")
         unfinished = table.c.outcome.is_(None)
@@ -60,13 +75,30 @@ class Work:
             .where(one)
             .values(leased_until=None, processed_at=func.now(), outcome=bindparam("result"), error=bindparam("reason"))
         )
+        is_stuck = table.c.outcome.in_(words("dead", "quarantined"))
+        self._stuck = Statement(
+            select(
+                key.label("key"),
+                table.c[kind].label("kind"),
+                table.c[since].label("since"),
+                *(table.c[name] for name in ("object_id", "outcome", "attempts", "error")),
+            )
+            .where(is_stuck)
+            .order_by(table.c[since], key)
+        )
+        self._retry = Statement(
+            update(table)
+            .where(one, is_stuck)
+            .values(attempts=0, next_try_at=func.now(), outcome=None, error=None, processed_at=None)
+        )
+        self._dismiss = Statement(update(table).where(one, is_stuck).values(outcome="dismissed"))
         waiting = func.extract("epoch", func.now() - func.min(table.c[since]).filter(unfinished))
         self._health = Statement(
             select(
                 func.count().filter(table.c.outcome == "dead").label("dead"),
                 func.count().filter(table.c.outcome == "quarantined").label("quarantined"),
                 func.coalesce(waiting, 0.0).label("oldest"),
-            ).where(unfinished | table.c.outcome.in_(words("dead", "quarantined")))
+            ).where(unfinished | is_stuck)
         )
 
     async def due(self, tx: Transaction, at_most: int) -> list[str]:
@@ -85,6 +117,18 @@ class Work:
         """Nothing more is to be done about it."""
         await tx.run(self._finish, work_key=key, result=outcome, reason=reason)
 
+    async def stuck(self, tx: Transaction) -> list[Stuck]:
+        """What is dead or quarantined, oldest first."""
+        return [Stuck(**row) for row in await tx.all(self._stuck)]
+
+    async def retry(self, tx: Transaction, key: str) -> None:
+        """Begin again with what is dead or quarantined."""
+        await tx.run(self._retry, work_key=key)
+
+    async def dismiss(self, tx: Transaction, key: str) -> None:
+        """Nobody need look any more at what is dead or quarantined."""
+        await tx.run(self._dismiss, work_key=key)
+
     async def health(self, tx: Transaction) -> WorkHealth:
         """How it stands with all of it."""
         row = await tx.one(self._health)
@@ -92,5 +136,5 @@ class Work:
         return WorkHealth(row["dead"], row["quarantined"], float(row["oldest"]))
 
 
-events = Work(stripe_events, since="received_at")
-calls = Work(stripe_calls, since="ordered_at")
+events = Work(stripe_events, kind="type", since="received_at")
+calls = Work(stripe_calls, kind="action", since="ordered_at")
