@@ -5,16 +5,16 @@ import zipfile
 from collections.abc import AsyncIterator
 
 import pytest
-from cv_stack.system import System
 
+from tests.integration.deployments import Deployment
 from tests.integration.visitor import Visitor, eventually, expect
 
 PATH = "/api/resumes/import_linkedin/"
 
 
 @pytest.fixture
-async def visitor(system: System) -> AsyncIterator[Visitor]:
-    async with Visitor(system.ports.public_url) as visitor:
+async def visitor(deployment: Deployment) -> AsyncIterator[Visitor]:
+    async with Visitor(deployment.public_url) as visitor:
 
         async def sees_templates() -> bool:
             return bool(await visitor.get("/api/templates/free/"))

@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
-from cv_stack.system import System
 from pypdf import PdfReader
 
+from tests.integration.deployments import Deployment
 from tests.integration.visitor import Visitor, eventually, expect
 
 WATERMARK = "CV Builder aperçu"
@@ -23,12 +23,6 @@ THREE_PAGES = [
     }
     for number in range(12)
 ]
-
-
-@pytest.fixture
-async def marie(system: System) -> AsyncIterator[Visitor]:
-    async with Visitor(system.ports.public_url) as visitor:
-        yield visitor
 
 
 def pages_with_watermark(pdf: PdfReader) -> list[bool]:
@@ -74,50 +68,50 @@ async def test_from_the_first_look_to_a_paid_resume_in_an_account(marie: Visitor
     assert (mine[0]["is_paid"], mine[0]["payment_type"]) == (True, "single")
 
 
-async def test_payment_reaches_the_resume_although_the_bus_was_killed(marie: Visitor, system: System) -> None:
+async def test_payment_reaches_the_resume_although_the_bus_was_killed(marie: Visitor, deployment: Deployment) -> None:
     resume = await marie.write_resume()
     url = await marie.checkout(resume["id"])
-    await asyncio.to_thread(system.take_down, "nats")
+    await asyncio.to_thread(deployment.take_down, "nats")
     try:
         await marie.pay(url)
         assert (await marie.export(resume["id"]))[0]
     finally:
-        await asyncio.to_thread(system.bring_up, "nats")
+        await asyncio.to_thread(deployment.bring_up, "nats")
     await eventually_paid_once(marie, resume)
 
 
 @pytest.mark.parametrize("name", ["nats", "payments", "resumes", "auth", "templates", "renderer", "gateway"])
 async def test_whoever_is_killed_as_the_webhook_comes_nothing_is_lost_or_doubled(
-    marie: Visitor, system: System, name: str
+    marie: Visitor, deployment: Deployment, name: str
 ) -> None:
     resume = await marie.write_resume()
     url = await marie.checkout(resume["id"])
-    async with webhooks_held(system) as release:
+    async with webhooks_held(deployment) as release:
         await marie.pay(url)
         assert not (await marie.get(f"/api/resumes/{resume['id']}/"))["is_paid"]
         await release()
-        system.kill(name)
+        await asyncio.to_thread(deployment.kill, name)
     await eventually_paid_once(marie, resume)
     await eventually_in_an_account(marie, resume)
 
 
 @pytest.mark.parametrize("name", ["payments", "gateway", "postgres"])
 async def test_whoever_is_down_when_the_webhook_comes_hears_of_it_later(
-    marie: Visitor, system: System, name: str
+    marie: Visitor, deployment: Deployment, name: str
 ) -> None:
     resume = await marie.write_resume()
     url = await marie.checkout(resume["id"])
-    system.kill(name)
+    await asyncio.to_thread(deployment.kill, name)
     await marie.pay(url)
     await eventually_paid_once(marie, resume)
 
 
-async def test_what_was_saved_survives_a_crash_of_the_database(marie: Visitor, system: System) -> None:
+async def test_what_was_saved_survives_a_crash_of_the_database(marie: Visitor, deployment: Deployment) -> None:
     resume = await marie.write_resume(title="Avant")
     path = f"/api/resumes/{resume['id']}/"
     saved = await marie.request("PATCH", path, json={"title": "Après"})
     assert saved.status_code == 200
-    system.kill("postgres")
+    await asyncio.to_thread(deployment.kill, "postgres")
 
     async def found() -> bool:
         return bool((await marie.get(path))["title"] == "Après")
@@ -126,9 +120,9 @@ async def test_what_was_saved_survives_a_crash_of_the_database(marie: Visitor, s
 
 
 @asynccontextmanager
-async def webhooks_held(system: System) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+async def webhooks_held(deployment: Deployment) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     """Stripe's stand-in keeps its webhooks until the function it yields is called."""
-    async with httpx.AsyncClient(base_url=f"{system.ports.stripe_url}/sandbox", timeout=30) as stripe:
+    async with httpx.AsyncClient(base_url=f"{deployment.stripe_url}/sandbox", timeout=30) as stripe:
 
         async def turn(knob: str, **how: Any) -> None:
             expect(await stripe.post(f"/{knob}", json=how), 200)

@@ -1,0 +1,50 @@
+"""Stripe's side of a story: the stand-in's API, its pages and its knobs, as a deployment has them."""
+
+import re
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from tests.integration.visitor import expect
+
+
+class Bank:
+    """Turns the knobs of the stand-in for Stripe, and presses the buttons of its portal."""
+
+    def __init__(self, url: str, api_key: str) -> None:
+        self._client = httpx.AsyncClient(base_url=url, timeout=30)
+        self._api_key = api_key
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.aclose()
+
+    async def turn(self, knob: str, **how: Any) -> Any:
+        """Make something happen that customers, banks and calendars would."""
+        return expect(await self._client.post(f"/sandbox/{knob}", json=how), 200)
+
+    async def press(self, portal_url: str, button: str, **form: str) -> None:
+        """Press a button of a customer's portal."""
+        answer = await self._client.post(f"{portal_url}/{button}", data=form)
+        assert answer.status_code in (200, 303), answer.text
+
+    async def subscription(self, portal_url: str) -> str:
+        """The id of the one subscription that a portal shows."""
+        text = (await self._client.get(portal_url)).text
+        [found] = set(re.findall(r'name="subscription" value="(sub_\w+)"', text))
+        return str(found)
+
+    async def status(self, subscription: str) -> str:
+        """A subscription's status at Stripe."""
+        answer = await self._client.get(f"/v1/subscriptions/{subscription}", auth=(self._api_key, ""))
+        return str(expect(answer, 200)["status"])
+
+    async def newest_charge(self) -> str:
+        """The id of the last money that was taken."""
+        answer = await self._client.get("/v1/charges", params={"limit": 1}, auth=(self._api_key, ""))
+        return str(expect(answer, 200)["data"][0]["id"])

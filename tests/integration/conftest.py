@@ -1,0 +1,61 @@
+"""The deployment that the journeys happen on, started once."""
+
+import asyncio
+from collections.abc import AsyncIterator, Generator, Iterator
+
+import httpx
+import pytest
+
+from tests.integration.deployments import CONTAINERS, Containers, Deployment, Embedded, chosen
+from tests.integration.visitor import Visitor, eventually
+
+
+@pytest.fixture(scope="session")
+def started_deployment(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployment]:
+    """The deployment, once for the whole run."""
+    if chosen() != CONTAINERS:
+        yield Embedded(request.getfixturevalue("started_system"))
+        return
+    containers = Containers(tmp_path_factory.mktemp("containers"))
+    try:
+        containers.start()
+        yield containers
+    finally:
+        containers.stop()
+
+
+@pytest.fixture
+async def deployment(started_deployment: Deployment) -> Deployment:
+    """The deployment, recovered from what the test before has done to it: every service answers for itself."""
+    reads = ("/api/templates/", "/api/resumes/", "/api/payments/")
+
+    async def is_well() -> bool:
+        async with httpx.AsyncClient(base_url=started_deployment.public_url, timeout=30) as client:
+            answers = await asyncio.gather(
+                *(client.get(path) for path in reads),
+                client.post("/api/auth/refresh/", json={"refresh": "none"}),
+                client.get("/media/resumes/pdfs/none/none.pdf"),
+            )
+        return [answer.status_code for answer in answers] == [200, 200, 200, 401, 404]
+
+    await eventually(is_well)
+    return started_deployment
+
+
+@pytest.fixture
+async def marie(deployment: Deployment) -> AsyncIterator[Visitor]:
+    """A visitor whom nobody knows."""
+    async with Visitor(deployment.public_url) as visitor:
+        yield visitor
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show with a failure what the containers had to say."""
+    report = yield
+    deployment = getattr(item, "funcargs", {}).get("started_deployment")
+    if report.failed and deployment is not None and (said := deployment.log()):
+        report.sections.append(("what the containers wrote", said))
+    return report

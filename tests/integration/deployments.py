@@ -1,0 +1,116 @@
+"""Where the journeys happen: the embedded stack of `make run`, or containers; both may be crashed part by part."""
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Protocol
+
+from cv_common.testing.ports import free_port
+from cv_stack.secrets import Secrets
+from cv_stack.services import ROOT
+from cv_stack.system import System
+from testcontainers.compose import DockerCompose
+
+VARIABLE = "CV_DEPLOYMENT"
+EMBEDDED, CONTAINERS = "embedded", "containers"
+
+
+def chosen() -> str:
+    """What the environment asks for: `containers`, or `embedded`, which needs no Docker."""
+    return os.environ.get(VARIABLE, EMBEDDED)
+
+
+class Deployment(Protocol):
+    """A running system as its visitors and its operator see it."""
+
+    public_url: str
+    stripe_url: str
+    """The stand-in's pages and knobs."""
+
+    def kill(self, name: str) -> None:
+        """Crash one part as kill -9 does; it is started again."""
+
+    def take_down(self, name: str) -> None:
+        """Crash one part, and keep it down until `bring_up`."""
+
+    def bring_up(self, name: str) -> None:
+        """Start what was taken down; returns when it answers."""
+
+    def stripe_api_key(self) -> str:
+        """What the stand-in's API asks for."""
+
+    def log(self) -> str:
+        """What the parts wrote last."""
+
+
+class Embedded:
+    """A system of processes."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self.public_url = system.ports.public_url
+        self.stripe_url = system.ports.stripe_url
+
+    def kill(self, name: str) -> None:
+        self._system.kill(name)
+
+    def take_down(self, name: str) -> None:
+        self._system.take_down(name)
+
+    def bring_up(self, name: str) -> None:
+        self._system.bring_up(name)
+
+    def stripe_api_key(self) -> str:
+        return Secrets(self._system.data / "secrets.json").token("stripe api key", "sk_test_")
+
+    def log(self) -> str:
+        return ""  # shown already by the fixture that started it
+
+
+class Containers:
+    """A system of containers, as `docker compose --profile dev up --build --wait` starts it, with its own volumes."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        gateway, stripe = free_port(), free_port()
+        self.public_url, self.stripe_url = f"http://localhost:{gateway}", f"http://localhost:{stripe}"
+        file = folder / "containers.env"
+        values = {
+            "COMPOSE_PROJECT_NAME": f"cv-builder-{gateway}",
+            "TAG": "test",
+            "PORT": str(gateway),
+            "SANDBOX_PORT": str(stripe),
+            "RATE_LIMITS_ENABLED": "false",  # all visitors of the tests come from one address
+            **settings,
+        }
+        file.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+        self.compose = DockerCompose(ROOT, build=True, wait=True, env_file=str(file), profiles=["dev"])
+
+    def start(self) -> None:
+        """Build the images, start everything, and wait until all is healthy."""
+        self.compose.start()
+
+    def stop(self) -> None:
+        """Remove containers, networks and volumes."""
+        self.compose.stop()
+
+    def kill(self, name: str) -> None:
+        # An engine restarts what crashed, and not what it was told to kill: so it is told to start it as well.
+        self.run("kill", "--signal", "SIGKILL", name)
+        self.run("start", name)
+
+    def take_down(self, name: str) -> None:
+        self.run("kill", "--signal", "SIGKILL", name)
+
+    def bring_up(self, name: str) -> None:
+        self.run("up", "--detach", "--wait", "--no-deps", "--no-recreate", name)
+
+    def stripe_api_key(self) -> str:
+        return self.run("exec", "-T", "payments", "cat", "/run/secrets/stripe_api_key")
+
+    def log(self) -> str:
+        return self.run("logs", "--no-color", "--tail", "40")
+
+    def run(self, *arguments: str) -> str:
+        """Run `docker compose` for this system; what it wrote. Raises CalledProcessError."""
+        command = [*self.compose.docker_compose_command(), *arguments]
+        return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout

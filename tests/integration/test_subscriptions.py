@@ -1,0 +1,170 @@
+"""A subscription's life, purchases that follow their buyer, money given back, an account erased."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.integration.bank import Bank
+from tests.integration.deployments import Deployment
+from tests.integration.visitor import PASSWORD, Visitor, eventually, expect
+
+PROFILE, SUBSCRIPTION = "/api/auth/profile/", "/api/payments/subscription/"
+
+
+@pytest.fixture
+async def bank(deployment: Deployment) -> AsyncIterator[Bank]:
+    async with Bank(deployment.stripe_url, deployment.stripe_api_key()) as bank:
+        yield bank
+
+
+@pytest.fixture
+async def member(marie: Visitor) -> Visitor:
+    """Marie with an account, logged in."""
+    user = await marie.register()
+    await marie.login(user["email"])
+    return marie
+
+
+async def portal(visitor: Visitor, deployment: Deployment) -> str:
+    body = {"return_url": f"{deployment.public_url}/"}
+    return str(expect(await visitor.request("POST", "/api/payments/portal/", json=body), 200)["url"])
+
+
+async def eventually_profile(visitor: Visitor, is_premium: bool, subscription_type: str | None) -> dict[str, Any]:
+    """The profile, once it says so."""
+
+    async def says_so() -> bool:
+        profile = await visitor.get(PROFILE)
+        return (profile["is_premium"], profile["subscription_type"]) == (is_premium, subscription_type)
+
+    await eventually(says_so)
+    profile: dict[str, Any] = await visitor.get(PROFILE)
+    return profile
+
+
+async def eventually_exports(visitor: Visitor, resume: dict[str, Any], *, watermark: bool) -> None:
+    async def does() -> bool:
+        return (await visitor.export(resume["id"]))[0] is watermark
+
+    await eventually(does)
+
+
+async def test_from_the_first_month_to_the_end(member: Visitor, deployment: Deployment, bank: Bank) -> None:
+    resume = await member.write_resume()
+    assert (await member.export(resume["id"]))[0]
+    await member.pay(await member.checkout(payment_type="monthly"))
+    await eventually_profile(member, True, "monthly")
+    await eventually_exports(member, resume, watermark=False)
+
+    page = await portal(member, deployment)
+    subscription = await bank.subscription(page)
+    await bank.turn("renew", subscription=subscription)
+
+    async def has_paid_twice() -> bool:
+        return len(await member.get("/api/payments/")) == 2
+
+    await eventually(has_paid_twice)
+    await bank.press(page, "cancel", subscription=subscription)
+
+    async def will_end() -> bool:
+        return not (await member.get(SUBSCRIPTION))["will_renew"]
+
+    await eventually(will_end)
+    assert (await member.get(PROFILE))["is_premium"], "what is paid for stays until its end"
+    assert not (await member.export(resume["id"]))[0]
+
+    await bank.turn("end", subscription=subscription)
+    await eventually_profile(member, False, None)
+    await eventually_exports(member, resume, watermark=True)
+    payments = await member.get("/api/payments/")
+    assert [(each["payment_type"], each["amount"], each["status"]) for each in payments] == [
+        ("monthly", "9.99", "succeeded")
+    ] * 2
+
+
+async def test_a_change_of_plan_goes_through_the_portal(member: Visitor, deployment: Deployment, bank: Bank) -> None:
+    await member.pay(await member.checkout(payment_type="monthly"))
+    await eventually_profile(member, True, "monthly")
+    wish = await member.checkout(payment_type="yearly")
+    assert wish.startswith(f"{deployment.stripe_url}/p/session/"), "never a second subscription"
+
+
+async def test_a_renewal_that_fails_leaves_days_to_pay(member: Visitor, deployment: Deployment, bank: Bank) -> None:
+    await member.pay(await member.checkout(payment_type="yearly"))
+    await eventually_profile(member, True, "yearly")
+    page = await portal(member, deployment)
+    subscription = await bank.subscription(page)
+    await bank.press(page, "card", card="0341")
+    await bank.turn("renew", subscription=subscription)
+
+    async def is_past_due() -> bool:
+        return bool((await member.get(SUBSCRIPTION))["status"] == "past_due")
+
+    await eventually(is_past_due)
+    assert (await member.get(PROFILE))["is_premium"]
+    await bank.press(page, "card", card="4242")
+    await bank.turn("retry", subscription=subscription)
+
+    async def is_active() -> bool:
+        return bool((await member.get(SUBSCRIPTION))["status"] == "active")
+
+    await eventually(is_active)
+
+
+async def test_what_an_anonymous_visitor_buys_follows_into_the_account(marie: Visitor) -> None:
+    resume = await marie.write_resume()
+    await marie.pay(await marie.checkout(payment_type="yearly"))
+    await eventually_exports(marie, resume, watermark=False)
+    user = await marie.register()
+    await marie.login(user["email"])
+    await eventually_profile(marie, True, "yearly")
+    assert [(each["id"], each["payment_type"]) for each in await marie.get("/api/resumes/")] == [
+        (resume["id"], "subscription")
+    ]
+    assert (await marie.get(SUBSCRIPTION))["is_entitled"]
+
+
+async def test_a_payment_given_back_takes_the_resume_back(member: Visitor, bank: Bank) -> None:
+    resume = await member.write_resume()
+    await member.pay(await member.checkout(resume["id"]))
+    await eventually_exports(member, resume, watermark=False)
+    await bank.turn("refund", charge=await bank.newest_charge())
+    await eventually_exports(member, resume, watermark=True)
+    [payment] = await member.get("/api/payments/")
+    assert (payment["status"], payment["amount_refunded"]) == ("refunded", "4.99")
+
+
+async def test_a_dispute_suspends_and_winning_it_restores(member: Visitor, bank: Bank) -> None:
+    resume = await member.write_resume()
+    await member.pay(await member.checkout(resume["id"]))
+    await eventually_exports(member, resume, watermark=False)
+    dispute = await bank.turn("dispute", charge=await bank.newest_charge())
+    await eventually_exports(member, resume, watermark=True)
+    await bank.turn("move-dispute", dispute=dispute["id"], status="won")
+    await eventually_exports(member, resume, watermark=False)
+
+
+async def test_an_erased_account_leaves_nothing_and_pays_nothing(
+    member: Visitor, deployment: Deployment, bank: Bank
+) -> None:
+    resume = await member.write_resume()
+    await member.pay(await member.checkout(payment_type="monthly"))
+    profile = await eventually_profile(member, True, "monthly")
+    subscription = await bank.subscription(await portal(member, deployment))
+    pdf = expect(await member.request("POST", f"/api/resumes/{resume['id']}/export_pdf/", json={}), 200)["pdf_url"]
+    assert (await member.request("DELETE", PROFILE, json={"password": PASSWORD})).status_code == 204
+
+    async def is_gone() -> bool:
+        return (await member.request("GET", pdf)).status_code == 404
+
+    await eventually(is_gone)
+    assert (await member.request("GET", PROFILE)).status_code == 401
+    assert (await member.request("GET", f"/api/resumes/{resume['id']}/")).status_code == 404
+    login = {"email": profile["email"], "password": PASSWORD}
+    assert (await member.request("POST", "/api/auth/login/", json=login)).status_code == 401
+
+    async def is_canceled() -> bool:
+        return await bank.status(subscription) == "canceled"
+
+    await eventually(is_canceled)
