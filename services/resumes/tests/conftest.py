@@ -34,9 +34,13 @@ _user_ids = itertools.count(1)
 
 @dataclass
 class Neighbours:
-    """Templates 1 (free), 2 (premium) and 4 (inactive), and a renderer that remembers what it was asked."""
+    """Templates 1 (free), 2 (premium) and 4 (inactive), and a renderer that remembers what it was asked.
+
+    While there is a `refusal`, a status and a body, it is what the renderer answers.
+    """
 
     rendered: list[dict[str, Any]] = field(default_factory=list)
+    refusal: tuple[int, dict[str, Any]] | None = None
     default_template: int | None = FREE
 
     async def template(self, request: Request) -> Response:
@@ -58,6 +62,8 @@ class Neighbours:
     async def render(self, request: Request) -> Response:
         asked = await request.json()
         self.rendered.append(asked)
+        if self.refusal is not None:
+            return JSONResponse(self.refusal[1], status_code=self.refusal[0])
         return JSONResponse({"path": f"/media/resumes/pdfs/token/{asked['file_name']}", "expires_at": "2026-01-01"})
 
     def app(self) -> Starlette:

@@ -65,7 +65,8 @@ documents = st.fixed_dictionaries({}, optional={name: made | anything for name, 
 def assert_sound(draft: Draft, language: str = "fr") -> dict[str, Any]:
     """What comes of a draft is what a request may say, within all limits, and can be answered."""
     fields, report = draft.finish(language, None)
-    columns = columns_sent(validate({**fields, "template": 1}, ImportedResumeBody))
+    sent = {**fields, "full_name": fields["full_name"] or "Jane", "template": 1}  # without a name it is refused
+    columns = columns_sent(validate(sent, ImportedResumeBody))
     assert all(len(columns[section]) <= MAX_ENTRIES for section in SECTIONS)
     stored = {section: [{**entry, "id": 2**40, "order": 199} for entry in columns[section]] for section in SECTIONS}
     assert len(dump_json({**stored, "summary": columns.get("summary")})) <= MAX_DOCUMENT_BYTES

@@ -415,6 +415,19 @@ async def test_the_source_gets_the_rebuilt_address_the_token_and_nothing_else(
     assert "x-identity" not in asked[0].headers
 
 
+async def test_a_profile_without_a_name_makes_no_resume(environment: dict[str, str], user: dict[str, str]) -> None:
+    async def answer(request: Request) -> Response:
+        return JSONResponse({"basics": {"email": "anybody@example.com"}})
+
+    async with (
+        serving(lambda: Starlette(routes=[Route("/", answer)]), {}) as source,
+        serving(app, {**environment, "LINKEDIN_SOURCE_URL": f"{source.base_url}/"}) as client,
+    ):
+        refused = await client.post(PATH, json={"linkedin_url": PROFILE + "anybody"}, headers=user)
+        assert (refused.status_code, refused.json()) == (400, {"linkedin_url": ["This profile has no name."]})
+        assert (await client.get("/api/resumes/", headers=user)).json() == []
+
+
 async def test_without_a_free_template_there_is_no_import(
     resumes: httpx.AsyncClient, user: dict[str, str], neighbours: Any
 ) -> None:
@@ -612,10 +625,28 @@ async def test_rows_that_lack_what_a_cv_needs_are_told(resumes: httpx.AsyncClien
     ]
 
 
-async def test_missing_files_are_normal(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
-    body = await imported(resumes, user, {"Skills.csv": EXPORT["Skills.csv"]})
-    assert (body["full_name"], body["email"], len(body["skills"])) == ("", "", 2)
-    assert told(body, "resume") == [(None, "The source has no full_name."), (None, "The source has no email.")]
+async def test_missing_files_and_columns_are_normal(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+    files = {"Profile.csv": "First Name,Last Name\nAda,Byron\n", "Skills.csv": EXPORT["Skills.csv"]}
+    body = await imported(resumes, user, files)
+    assert (body["full_name"], body["email"], len(body["skills"])) == ("Ada Byron", "", 2)
+    assert body["import_report"] == [{"file": "resume", "reason": "The source has no email."}]
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        {},
+        {"Profile.csv": "First Name,Last Name\n"},
+        {"Profile.csv": f"{PROFILE_HEADER}\n , ,,,,Designer,,,,,,,\n"},
+        {"Leute.csv": "First Name,Last Name\nOther,Person\n"},
+    ],
+)
+async def test_an_archive_without_a_name_makes_no_resume(
+    resumes: httpx.AsyncClient, user: dict[str, str], profile: dict[str, str]
+) -> None:
+    answer = await upload(resumes, user, {"Skills.csv": EXPORT["Skills.csv"], **profile})
+    assert (answer.status_code, answer.json()) == (400, {"file": ["No profile with a name was found in the archive."]})
+    assert (await resumes.get("/api/resumes/", headers=user)).json() == []
 
 
 async def test_the_profiles_address_may_come_with_the_file(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:

@@ -326,6 +326,67 @@ async def test_export_asks_the_renderer_for_the_whole_document(
     assert asked["document"]["experiences"] == created["experiences"]
 
 
+@pytest.mark.parametrize(
+    ("refusal", "status"),
+    [
+        ((400, {"detail": "The document is longer than 20 pages."}), 400),
+        ((404, {"detail": "Not found."}), 404),
+        ((503, {"detail": "Too many documents are being rendered, try again later."}), 503),
+    ],
+)
+async def test_export_says_why_there_is_no_pdf(
+    resumes: httpx.AsyncClient,
+    user: dict[str, str],
+    neighbours: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    refusal: tuple[int, dict[str, Any]],
+    status: int,
+) -> None:
+    """404 is the renderer's answer for a resume that was deleted while its PDF was made."""
+    created = await create(resumes, user)
+    monkeypatch.setattr(neighbours[0], "refusal", refusal)
+    answer = await resumes.post(f"/api/resumes/{created['id']}/export_pdf/", json={}, headers=user)
+    assert answer.status_code == status
+    if status == 503:
+        assert int(answer.headers["Retry-After"]) > 0
+    else:
+        assert answer.json() == refusal[1]
+
+
+async def test_what_does_not_exist_is_said_before_what_is_wrong_with_the_body(
+    resumes: httpx.AsyncClient, user: dict[str, str], user_id: int, identity_keys: IdentityKeys
+) -> None:
+    """As DRF, which looks the resume up and then reads the request."""
+    own = (await create(resumes, user))["id"]
+    others = [identity_keys.user("resumes", user_id + 1_000_000), identity_keys.stranger("resumes")]
+    unseen = [(user, 999_999_999), *((other, own) for other in others)]
+    patch, export, json = ("PATCH", ""), ("POST", "export_pdf/"), "application/json"
+    cases = [
+        (patch, json, '{"email": "nobody"}', 400),
+        (patch, json, '{"template": 999}', 400),
+        (patch, json, '{"photo": "https://example.com/photo.jpg"}', 400),
+        (patch, json, '{"skills_data": [' + ",".join(["{}"] * 201) + "]}", 400),
+        (patch, json, "{", 400),
+        (patch, json, "[]", 400),
+        (patch, "text/plain", "x", 415),
+        (export, json, "[]", 400),
+        (export, json, "{", 400),
+        (export, "text/plain", "x", 415),
+    ]
+    for (method, path), content_type, content, status in cases:
+        for headers, resume_id in [(user, own), *unseen]:
+            answer = await resumes.request(
+                method,
+                f"/api/resumes/{resume_id}/{path}",
+                headers={**headers, "Content-Type": content_type},
+                content=content,
+            )
+            if (headers, resume_id) == (user, own):
+                assert answer.status_code == status, content
+            else:
+                assert (answer.status_code, answer.json()) == (404, {"detail": "Not found."}), content
+
+
 async def test_without_identity_nobody_gets_in(resumes: httpx.AsyncClient, identity_keys: IdentityKeys) -> None:
     assert (await resumes.get("/api/resumes/")).status_code == 401
     as_user, as_service = identity_keys.user("resumes", 1), identity_keys.service("resumes", "payments")

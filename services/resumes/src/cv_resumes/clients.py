@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 import orjson
-from cv_common.errors import BadRequest, Unavailable
+from cv_common.errors import BadRequest, NotFound, Unavailable
 from cv_common.http import Reply, ServiceClient
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,10 @@ class Renderer:
         watermark: bool,
         photo: bytes | None,
     ) -> str:
-        """The path of the PDF's expiring link. Raises BadRequest (it cannot be rendered) and Unavailable."""
+        """The path of the PDF's expiring link.
+
+        Raises BadRequest (it cannot be rendered), NotFound (the resume was deleted meanwhile) and Unavailable.
+        """
         reply = await self._client.post(
             "/internal/pdfs/",
             {
@@ -116,6 +119,8 @@ class Renderer:
         )
         if reply.status == 400:
             raise BadRequest(reply.json()["detail"])
+        if reply.status == 404:
+            raise NotFound
         return str(_expect(reply, 200)["path"])
 
 

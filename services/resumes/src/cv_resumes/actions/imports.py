@@ -22,6 +22,10 @@ from cv_resumes.domain.photos import EMPTY, NOT_A_FILE
 from cv_resumes.schemas.requests import FileImportBody, ImportedResumeBody, UrlImportBody
 
 _NO_SOURCE = "Import by URL is not available here. Upload your LinkedIn data export (ZIP) instead."
+_NO_NAME = {
+    "file": "No profile with a name was found in the archive.",
+    "linkedin_url": "This profile has no name.",
+}
 _READERS = asyncio.Semaphore(2)
 """Data exports are unpacked in memory: only so many at a time."""
 
@@ -41,11 +45,14 @@ async def import_linkedin(
     """A new resume from the profile or the data export that request data names.
 
     The report of a profile of which everything came along is None. Raises ValidationFailed (also for a profile that
-    is not known and a file that is refused) and Unavailable (the source or templates cannot be asked).
+    is not known or has no name, and a file that is refused) and Unavailable (the source or templates cannot be asked).
     """
     draft, linkedin_url, from_file = await _drafted(context, data)
     language = choose_language(accept_language, context.settings.pdf_language)
     fields, report = draft.finish(language, caller.email)
+    if not fields["full_name"]:
+        source = "file" if from_file else "linkedin_url"
+        raise ValidationFailed.on(source, _NO_NAME[source])
     template = await context.templates.default()
     if template is None:
         raise Unavailable("There is no free template to import into.")

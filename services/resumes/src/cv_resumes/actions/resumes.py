@@ -1,5 +1,7 @@
 """Resumes written, read, saved and deleted."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from secrets import token_urlsafe
@@ -8,7 +10,14 @@ from typing import Any
 from cv_common import outbox
 from cv_common.body import patched, sift
 from cv_common.db import Row, Transaction
-from cv_common.errors import BadRequest, NotFound, PreconditionFailed, UserNotFound, ValidationFailed
+from cv_common.errors import (
+    BadRequest,
+    NotFound,
+    PreconditionFailed,
+    UnsupportedMediaType,
+    UserNotFound,
+    ValidationFailed,
+)
 from cv_common.events import ResumeDeleted
 from cv_common.forms import UploadedFile
 from cv_common.identity import Caller
@@ -120,6 +129,20 @@ async def _photo_sent(context: Context, photo: UploadedFile | str | None) -> str
     if isinstance(photo, str):
         raise ValidationFailed.on("photo", NOT_A_FILE)
     return await take_photo(context, photo)
+
+
+@asynccontextmanager
+async def found_first(context: Context, caller: Caller, resume_id: int) -> AsyncIterator[None]:
+    """Around what reads a request about a resume: DRF looks the resume up before it reads, so 404 comes before 400.
+
+    It is looked up only when the request is refused: a good one finds out by itself. Raises NotFound.
+    """
+    try:
+        yield
+    except (BadRequest, UnsupportedMediaType, ValidationFailed):
+        async with context.database.connection() as tx:
+            found(await resumes.visible(tx, known_owner(caller), resume_id))
+        raise
 
 
 async def change_resume(

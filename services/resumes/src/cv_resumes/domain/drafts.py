@@ -95,12 +95,10 @@ class Draft:
     def finish(self, language: str, account_email: str | None) -> tuple[dict[str, Any], list[Note]]:
         """The fields of a request that creates the resume, and the report. Ends the draft.
 
-        An e-mail address that the source lacks is the account's.
+        An e-mail address that the source lacks is the account's; a name that it lacks is the empty text.
         """
         for topic, paragraphs in self._told.items():
             self._keep_told(topic, TITLES[language][topic], "\n\n".join(filter(None, paragraphs)))
-        if not self._fields["full_name"]:
-            self.note("resume", None, "The source has no full_name.")
         if not self._fields["email"]:
             self._fields["email"] = account_email or ""
             taken = ": it is the account's" if account_email else ""

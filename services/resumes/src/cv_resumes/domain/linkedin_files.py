@@ -48,6 +48,8 @@ _OTHER_NAMES = frozenset(
         "savedjobalerts", "savedjobs", "searchqueries", "securitychallenges", "shares", "votes",
     }
 )  # fmt: skip
+_NAMES = {"first name", "last name"}
+"""Either column makes a profile of a file of that name. Under another name it may be a list of other people."""
 _MOST_ROWS = 2000
 
 
@@ -85,6 +87,8 @@ def _kind(archive: Archive, file: ZipInfo) -> str | None:
     columns = set(_header(next(csv.reader([_decoded(line)]), [])))
     if columns == {"name"}:
         return "skills"
+    if name == "profile" and columns & _NAMES:
+        return "profile"
     return next((kind for kind, needed in _COLUMNS.items() if needed <= columns), None)
 
 
