@@ -7,8 +7,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from cv_payments.domain.checkouts import Checkout, Wish, begin, misfit
+from cv_payments.domain.checkouts import Checkout, Wish, begin
 from cv_payments.domain.findings import Quarantined
+from cv_payments.domain.misfits import invoice_misfit, session_misfit, subscription_misfit
 from cv_payments.domain.payments import (
     Outcome,
     Payment,
@@ -20,7 +21,7 @@ from cv_payments.domain.payments import (
 )
 from cv_payments.domain.portal import flow
 from cv_payments.domain.return_urls import is_allowed
-from cv_payments.domain.stripe_objects import StripeInvoice, StripeSession
+from cv_payments.domain.stripe_objects import StripeInvoice, StripeInvoiceLine, StripeSession, StripeSubscription
 from cv_payments.domain.subscriptions import Grace, Standing, Subscription, contract_status, standing, superfluous
 from hypothesis import given
 from hypothesis import strategies as st
@@ -84,6 +85,36 @@ SESSION = StripeSession(
     charge_id=None,
     subscription_id=None,
     url=None,
+)
+INVOICE = StripeInvoice(
+    id="in_1",
+    subscription_id="sub_1",
+    status="paid",
+    attempt_count=1,
+    amount=999,
+    currency="eur",
+    livemode=False,
+    lines=(StripeInvoiceLine("price_monthly", 999, is_proration=False),),
+    payment_intent_id="pi_1",
+    hosted_invoice_url=None,
+    created=NOW,
+)
+AT_STRIPE = StripeSubscription(
+    id="sub_1",
+    checkout_id=None,
+    customer_id="cus_1",
+    status="active",
+    livemode=False,
+    currency="eur",
+    item_count=1,
+    item_id="si_1",
+    price_id="price_monthly",
+    quantity=1,
+    current_period_end=PERIOD_END,
+    cancel_at=None,
+    ended_at=None,
+    latest_invoice=INVOICE,
+    created=NOW,
 )
 WISH = Wish("single", 1, "http://localhost:3000/yes", "http://localhost:3000/no", "price_single")
 
@@ -216,8 +247,7 @@ def test_sessions_outcome(changes: dict[str, Any], outcome: str) -> None:
     ],
 )
 def test_invoices_outcome(status: str, attempts: int, outcome: str) -> None:
-    invoice = StripeInvoice("in_1", "sub_1", status, attempts, 999, "eur", False, None, None, None, NOW)
-    assert invoice_outcome(invoice) == outcome
+    assert invoice_outcome(replace(INVOICE, status=status, attempt_count=attempts)) == outcome
 
 
 @st.composite
@@ -263,19 +293,26 @@ def test_one_payment_counts_and_no_other_is_kept(payments: list[Payment], delete
     assert settle_resume(payments, deleted) == settlement
 
 
+CHECKOUT_ID = uuid4()
+
+
 def checkout(**changes: Any) -> Checkout:
-    begun = begin(uuid4(), 1, WISH, None, NOW)
-    return replace(begun, stripe_session_id="cs_1", **changes)
+    return replace(begin(CHECKOUT_ID, 1, WISH, None, NOW), **({"stripe_session_id": "cs_1"} | changes))
+
+
+BEGUN = replace(SESSION, checkout_id=CHECKOUT_ID)
 
 
 def test_a_session_as_asked_for_fits() -> None:
-    assert misfit(checkout(), SESSION, livemode=False) is None
-    assert misfit(replace(checkout(), stripe_session_id=None), SESSION, livemode=False) is None
+    assert session_misfit(checkout(), BEGUN, livemode=False) is None
+    assert session_misfit(checkout(stripe_session_id=None), BEGUN, livemode=False) is None
 
 
 @pytest.mark.parametrize(
     ("changes", "name"),
     [
+        ({"checkout_id": uuid4()}, "checkout"),
+        ({"checkout_id": None}, "checkout"),
         ({"id": "cs_2"}, "session"),
         ({"mode": "subscription"}, "mode"),
         ({"livemode": True}, "livemode"),
@@ -288,9 +325,74 @@ def test_a_session_as_asked_for_fits() -> None:
     ],
 )
 def test_any_other_session_does_not(changes: dict[str, Any], name: str) -> None:
-    found = misfit(checkout(), replace(SESSION, **changes), livemode=False)
+    found = session_misfit(checkout(), replace(BEGUN, **changes), livemode=False)
     assert found is not None
     assert found.startswith(name)
+
+
+PRICES = {"price_monthly": 999, "price_yearly": 9999, "price_of_old": None}
+
+
+def lines(*told: tuple[str | None, int, bool]) -> tuple[StripeInvoiceLine, ...]:
+    return tuple(StripeInvoiceLine(*each) for each in told)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        lines(("price_monthly", 999, False)),
+        lines(("price_of_old", 777, False)),
+        lines(("price_monthly", -500, True), ("price_yearly", 9999, False)),
+        lines(("price_monthly", -500, True), ("price_yearly", 4321, True)),
+        lines(("price_gone", -500, True), ("price_yearly", 9999, False)),
+        lines(("price_monthly", 0, False)),
+        lines(),
+    ],
+)
+def test_an_invoice_for_what_we_sell_fits(told: tuple[StripeInvoiceLine, ...]) -> None:
+    invoice = replace(INVOICE, lines=told)
+    assert invoice_misfit(invoice, PRICES, livemode=False) is None
+    assert subscription_misfit(replace(AT_STRIPE, latest_invoice=invoice), PRICES, livemode=False) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"livemode": True}, "livemode"),
+        ({"currency": "usd"}, "currency"),
+        ({"lines": lines(("price_monthly", 1, False))}, "amount"),
+        ({"lines": lines(("price_monthly", 1998, False))}, "amount"),
+        ({"lines": lines(("price_monthly", 999, False), ("price_yearly", 1, False))}, "amount"),
+        ({"lines": lines(("price_cheap", 1, False))}, "price"),
+        ({"lines": lines(("price_cheap", 1, True))}, "price"),
+        ({"lines": lines(("price_monthly", 999, False), (None, 100, False))}, "price"),
+    ],
+)
+def test_any_other_invoice_does_not(changes: dict[str, Any], name: str) -> None:
+    invoice = replace(INVOICE, **changes)
+    found = invoice_misfit(invoice, PRICES, livemode=False)
+    assert found is not None
+    assert found.startswith(name)
+    assert subscription_misfit(replace(AT_STRIPE, latest_invoice=invoice), PRICES, livemode=False) == found
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"livemode": True}, "livemode"),
+        ({"currency": "usd"}, "currency"),
+        ({"item_count": 2}, "items"),
+        ({"quantity": 2}, "quantity"),
+        ({"quantity": None}, "quantity"),
+        ({"price_id": "price_cheap"}, "price"),
+    ],
+)
+def test_a_subscription_that_we_do_not_sell_does_not_fit(changes: dict[str, Any], name: str) -> None:
+    found = subscription_misfit(replace(AT_STRIPE, **changes), PRICES, livemode=False)
+    assert found is not None
+    assert found.startswith(name)
+    for ended in ("canceled", "incomplete_expired"):
+        assert subscription_misfit(replace(AT_STRIPE, status=ended, **changes), PRICES, livemode=False) is None
 
 
 def test_a_checkout_serves_the_same_wish_only() -> None:

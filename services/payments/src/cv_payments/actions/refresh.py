@@ -7,22 +7,29 @@ settles what follows. That is one transaction, so events may come late, twice, a
 Locks are taken in this order: session or invoice, then subscription or charge, then owner, then resume.
 """
 
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from cv_common.db import Transaction
+from cv_common.errors import Unavailable
 
 from cv_payments.actions.context import Context
 from cv_payments.actions.settle import settle_owner, settle_resume
 from cv_payments.clients.stripe_connection import StripeMissing
-from cv_payments.domain.checkouts import Checkout, CheckoutStatus, misfit
+from cv_payments.domain.checkouts import Checkout, CheckoutStatus
 from cv_payments.domain.events import Kind
 from cv_payments.domain.findings import NotOurs, Quarantined
-from cv_payments.domain.offers import CURRENCY, SubscriptionType
+from cv_payments.domain.misfits import Prices, invoice_misfit, session_misfit, subscription_misfit
+from cv_payments.domain.offers import OFFERS, SubscriptionType
 from cv_payments.domain.payments import Payment, invoice_outcome, session_outcome
 from cv_payments.domain.stripe_objects import StripeCharge, StripeSession, StripeSubscription
-from cv_payments.domain.subscriptions import contract_status
+from cv_payments.domain.subscriptions import Subscription, contract_status
 from cv_payments.store import checkouts, owners, payments, resumes, subscriptions
 from cv_payments.store.owners import Owner
+
+_BEGINNING = timedelta(minutes=10)
+"""How long a new subscription may be heard of before Stripe says which session began it."""
 
 
 async def refresh(context: Context, tx: Transaction, kind: Kind, object_id: str) -> int:
@@ -31,7 +38,7 @@ async def refresh(context: Context, tx: Transaction, kind: Kind, object_id: str)
     Raises NotOurs, Quarantined, StripeDown, StripeRefused and Unavailable.
     """
     found = Refresh(context, tx)
-    look = {
+    look: dict[Kind, Callable[[str], Awaitable[Owner]]] = {
         "session": found.session,
         "subscription": found.subscription,
         "invoice": found.invoice,
@@ -77,10 +84,9 @@ class Refresh:
         await self._tx.lock("stripe", session_id)
         session = await self._stripe.session(session_id)
         checkout = await self._checkout_of(session.checkout_id)
-        if (misfits := misfit(checkout, session, self._livemode)) is not None:
-            raise Quarantined(misfits)
+        _set_aside(session_misfit(checkout, session, self._livemode))
         if session.subscription_id is not None:
-            await self.subscription(session.subscription_id)
+            await self.subscription(session.subscription_id, began_at=session)
         charge = await self._locked_charge(session.charge_id) if session.charge_id else None
         owner = await owners.lock_of_checkout(self._tx, checkout.id)
         await checkouts.follow(self._tx, checkout.id, session.id, _status_of(session), session.customer_id)
@@ -93,16 +99,21 @@ class Refresh:
             await payments.write_facts(self._tx, payment, **facts)
         return owner
 
-    async def subscription(self, subscription_id: str) -> Owner:
+    async def subscription(self, subscription_id: str, began_at: StripeSession | None = None) -> Owner:
         """A subscription began, renewed, changed plan, fell behind, was scheduled to end, or ended."""
         await self._tx.lock("stripe", subscription_id)
         told = await self._stripe.subscription(subscription_id)
         checkout = await checkouts.get(self._tx, told.checkout_id) if told.checkout_id else None
+        known = await subscriptions.get(self._tx, told.id)
+        if known is None and checkout is not None:
+            await self._check_beginning(told, checkout, began_at)
         owner = await self._owner_of(told, checkout)
-        if told.livemode != self._livemode:
-            raise Quarantined(f"livemode: {told.livemode!r}")
         contract_status(told.status)
-        plan = await self._plan_of(told, checkout)
+        plans = self._plans(known, checkout)
+        _set_aside(subscription_misfit(told, self._prices(plans, checkout), self._livemode))
+        plan = plans.get(told.price_id) or (known.subscription_type if known else None)
+        if plan is None:
+            raise Quarantined(f"the price {told.price_id} is none of ours")
         await subscriptions.keep(self._tx, told, owner.id, checkout.id if checkout else None, plan)
         await owners.keep_customer(self._tx, owner, told.customer_id)
         self._owners.add(owner.id)
@@ -115,13 +126,14 @@ class Refresh:
         if invoice.subscription_id is None:
             raise NotOurs("the invoice bills no subscription")
         owner = await self.subscription(invoice.subscription_id)
-        if (invoice.livemode, invoice.currency) != (self._livemode, CURRENCY):
-            raise Quarantined(f"livemode: {invoice.livemode!r}, currency: {invoice.currency!r}")
-        if invoice.amount == 0 or invoice.status == "draft":
-            return owner
         subscription = await subscriptions.get(self._tx, invoice.subscription_id)
         assert subscription is not None, "it was looked at just now"
-        plan = self._catalogue.plan_at(invoice.price_id) or subscription.subscription_type
+        checkout = await checkouts.get(self._tx, subscription.checkout_id) if subscription.checkout_id else None
+        plans = self._plans(subscription, checkout)
+        _set_aside(invoice_misfit(invoice, self._prices(plans, checkout), self._livemode))
+        if invoice.amount == 0 or invoice.status == "draft":
+            return owner
+        plan = plans.get(invoice.price_id or "") or subscription.subscription_type
         payment = await payments.of_invoice(self._tx, invoice, subscription, plan)
         await payments.write_facts(
             self._tx,
@@ -170,16 +182,31 @@ class Refresh:
             raise NotOurs("no checkout and no customer of ours")
         return owner
 
-    async def _plan_of(self, told: StripeSubscription, checkout: Checkout | None) -> SubscriptionType:
-        """The plan at a subscription's price: today's price, the one it has had all along, or its checkout's."""
-        if (plan := self._catalogue.plan_at(told.price_id)) is not None:
-            return plan
-        known = await subscriptions.get(self._tx, told.id)
-        if known is not None and known.price_id == told.price_id:
-            return known.subscription_type
-        if checkout is not None and checkout.price_id == told.price_id and checkout.payment_type != "single":
-            return checkout.payment_type
-        raise Quarantined(f"the price {told.price_id} is none of ours")
+    async def _check_beginning(
+        self, told: StripeSubscription, checkout: Checkout, session: StripeSession | None
+    ) -> None:
+        """A subscription in the name of a checkout is the one that its session began, as it was asked for."""
+        if session is None:
+            session_id = await self._stripe.session_of_subscription(told.id)
+            if session_id is None and datetime.now(UTC) - told.created < _BEGINNING:
+                raise Unavailable
+            session = await self._stripe.session(session_id) if session_id is not None else None
+        _set_aside(
+            session_misfit(checkout, session, self._livemode) if session else f"{checkout.id} did not begin {told.id}"
+        )
+
+    def _plans(self, known: Subscription | None, checkout: Checkout | None) -> dict[str, SubscriptionType]:
+        """The plans that a subscription may have, by price: today's, the one it has had all along, its checkout's."""
+        plans = self._catalogue.plans()
+        if checkout is not None and checkout.payment_type != "single":
+            plans = {checkout.price_id: checkout.payment_type} | plans
+        return {known.price_id: known.subscription_type} | plans if known is not None else plans
+
+    def _prices(self, plans: Mapping[str, SubscriptionType], checkout: Checkout | None) -> Prices:
+        """What those plans cost, as far as that is known: Stripe changes no price's amount."""
+        today = {price_id: OFFERS[plan].amount for price_id, plan in self._catalogue.plans().items()}
+        begun = {checkout.price_id: checkout.amount} if checkout is not None else {}
+        return {price_id: today.get(price_id, begun.get(price_id)) for price_id in plans}
 
     async def _payment_of(self, charge: StripeCharge) -> Payment:
         """The payment that a charge paid. If we have not heard of that yet, Stripe is asked what it was for."""
@@ -215,6 +242,11 @@ class Refresh:
     async def _touch_resume(self, resume_id: int) -> None:
         await resumes.lock(self._tx, resume_id)
         self._resumes.add(resume_id)
+
+
+def _set_aside(misfit: str | None) -> None:
+    if misfit is not None:
+        raise Quarantined(misfit)
 
 
 def _status_of(session: StripeSession) -> CheckoutStatus:

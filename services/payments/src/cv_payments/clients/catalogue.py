@@ -45,12 +45,12 @@ class Catalogue:
         except KeyError:
             raise _closed() from None
 
-    def plan_at(self, price_id: str | None) -> SubscriptionType | None:
-        """The plan sold at a price; None when none is. Raises Unavailable while that is not known."""
+    def plans(self) -> dict[str, SubscriptionType]:
+        """The plans on sale, by price. Raises Unavailable while they are not known."""
         if not self._looked:
             raise _closed()
         plans: tuple[SubscriptionType, ...] = ("monthly", "yearly")
-        return next((plan for plan in plans if price_id is not None and self._price_ids.get(plan) == price_id), None)
+        return {self._price_ids[plan]: plan for plan in plans if plan in self._price_ids}
 
     @property
     def portal_id(self) -> str:

@@ -51,6 +51,11 @@ class Stripe:
             await self._answer(self._v1.checkout.sessions.retrieve_async(session_id, {"expand": expanded}))
         )
 
+    async def session_of_subscription(self, subscription_id: str) -> str | None:
+        """The session that began a subscription, if one did."""
+        found = await self._answer(self._v1.checkout.sessions.list_async({"subscription": subscription_id, "limit": 1}))
+        return found.data[0].id if found.data else None
+
     async def expire_session(self, session_id: str) -> None:
         """Close a checkout page. Raises StripeRefused when it is closed already, or paid."""
         await self._answer(self._v1.checkout.sessions.expire_async(session_id))

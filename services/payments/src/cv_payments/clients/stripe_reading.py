@@ -13,6 +13,7 @@ from cv_payments.domain.stripe_objects import (
     StripeCharge,
     StripeDispute,
     StripeInvoice,
+    StripeInvoiceLine,
     StripeSession,
     StripeSubscription,
 )
@@ -57,12 +58,15 @@ def read_subscription(subscription: stripe.Subscription) -> StripeSubscription:
         customer_id=customer_id,
         status=subscription.status,
         livemode=subscription.livemode,
+        currency=subscription.currency,
+        item_count=len(subscription.items.data),
         item_id=item.id,
         price_id=item.price.id,
+        quantity=getattr(item, "quantity", None),
         current_period_end=_moment(item.current_period_end),
         cancel_at=_moment_or_none(subscription.cancel_at or ends),
         ended_at=_moment_or_none(subscription.ended_at),
-        latest_invoice_at=_moment(latest.created) if isinstance(latest, stripe.Invoice) else None,
+        latest_invoice=read_invoice(latest) if isinstance(latest, stripe.Invoice) else None,
         created=_moment(subscription.created),
     )
 
@@ -79,7 +83,7 @@ def read_invoice(invoice: stripe.Invoice) -> StripeInvoice:
         amount=invoice.amount_paid if paid else invoice.amount_due,
         currency=invoice.currency,
         livemode=invoice.livemode,
-        price_id=_price_of(invoice),
+        lines=tuple(_line(line) for line in invoice.lines.data),
         payment_intent_id=_intent_of(invoice),
         hosted_invoice_url=invoice.hosted_invoice_url,
         created=_moment(invoice.created),
@@ -125,13 +129,14 @@ def _intent_of(invoice: stripe.Invoice) -> str | None:
     return next((_id(each.payment.payment_intent) for each in attempts if each.payment.type == "payment_intent"), None)
 
 
-def _price_of(invoice: stripe.Invoice) -> str | None:
-    """What an invoice is for: its dearest line, since a change of plan also credits the old one."""
-    priced = [line for line in invoice.lines.data if line.pricing and line.pricing.price_details]
-    if not priced:
-        return None
-    pricing = max(priced, key=lambda line: line.amount).pricing
-    return _id(pricing.price_details.price) if pricing and pricing.price_details else None
+def _line(line: stripe.InvoiceLineItem) -> StripeInvoiceLine:
+    pricing = line.pricing.price_details if line.pricing else None
+    details = (line.parent.subscription_item_details or line.parent.invoice_item_details) if line.parent else None
+    return StripeInvoiceLine(
+        price_id=_id(pricing.price) if pricing else None,
+        amount=line.amount,
+        is_proration=details is not None and details.proration,
+    )
 
 
 def _id(value: Any) -> str | None:

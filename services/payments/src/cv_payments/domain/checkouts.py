@@ -1,4 +1,4 @@
-"""Checkouts: one attempt to buy something, from our own row to the session at Stripe, and whether the two agree."""
+"""Checkouts: one attempt to buy something, from our own row to the session at Stripe."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,7 +6,6 @@ from typing import Any, Literal
 from uuid import UUID
 
 from cv_payments.domain.offers import CURRENCY, OFFERS, Offer, PaymentType
-from cv_payments.domain.stripe_objects import StripeSession
 
 CheckoutStatus = Literal["new", "open", "complete", "expired", "failed"]
 """Stripe's three, between `new` (Stripe has not answered yet) and `failed` (it refused to open a session)."""
@@ -123,17 +122,3 @@ def _parameters(checkout_id: UUID, wish: Wish, customer_id: str | None, expires_
     elif wish.offer.mode == "payment":
         parameters["customer_creation"] = "always"
     return parameters
-
-
-def misfit(checkout: Checkout, session: StripeSession, livemode: bool) -> str | None:
-    """What about a session at Stripe is not as our attempt has it, in words for an operator; None when all is."""
-    said = {
-        "session": (checkout.stripe_session_id or session.id, session.id),
-        "mode": (OFFERS[checkout.payment_type].mode, session.mode),
-        "livemode": (livemode, session.livemode),
-        "amount": (checkout.amount, session.amount_total),
-        "currency": (checkout.currency, session.currency),
-        "prices": ((checkout.price_id,), session.price_ids),
-    }
-    differing = [f"{name}: {theirs!r} instead of {ours!r}" for name, (ours, theirs) in said.items() if ours != theirs]
-    return "; ".join(differing) or None

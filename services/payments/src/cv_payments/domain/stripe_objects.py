@@ -28,22 +28,12 @@ class StripeSession:
 
 
 @dataclass(frozen=True, slots=True)
-class StripeSubscription:
-    """A Subscription. The period is that of its only item."""
+class StripeInvoiceLine:
+    """A line of an invoice, before discounts. A proration charges part of a period, or gives it back."""
 
-    id: str
-    checkout_id: UUID | None
-    customer_id: str
-    status: str
-    livemode: bool
-    item_id: str
-    price_id: str
-    current_period_end: datetime
-    cancel_at: datetime | None
-    """When it ends by itself, in whichever of its two shapes Stripe said so; None when it renews."""
-    ended_at: datetime | None
-    latest_invoice_at: datetime | None
-    created: datetime
+    price_id: str | None
+    amount: int
+    is_proration: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +47,43 @@ class StripeInvoice:
     amount: int
     currency: str
     livemode: bool
-    price_id: str | None
+    lines: tuple[StripeInvoiceLine, ...]
     payment_intent_id: str | None
     hosted_invoice_url: str | None
     created: datetime
+
+    @property
+    def price_id(self) -> str | None:
+        """What it is for: its dearest line, since a change of plan also credits the old one."""
+        priced = [line for line in self.lines if line.price_id is not None]
+        return max(priced, key=lambda line: line.amount).price_id if priced else None
+
+
+@dataclass(frozen=True, slots=True)
+class StripeSubscription:
+    """A Subscription. Item, price, quantity and period are those of its first item; we sell no more than one."""
+
+    id: str
+    checkout_id: UUID | None
+    customer_id: str
+    status: str
+    livemode: bool
+    currency: str
+    item_count: int
+    item_id: str
+    price_id: str
+    quantity: int | None
+    current_period_end: datetime
+    cancel_at: datetime | None
+    """When it ends by itself, in whichever of its two shapes Stripe said so; None when it renews."""
+    ended_at: datetime | None
+    latest_invoice: StripeInvoice | None
+    created: datetime
+
+    @property
+    def has_ended(self) -> bool:
+        """It is over for good, or never began."""
+        return self.status in {"canceled", "incomplete_expired"}
 
 
 @dataclass(frozen=True, slots=True)

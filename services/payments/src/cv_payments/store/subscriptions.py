@@ -69,7 +69,7 @@ async def keep(
         current_period_end=told.current_period_end,
         cancel_at=told.cancel_at,
         ended_at=told.ended_at,
-        past_due_since=told.latest_invoice_at if told.status == "past_due" else None,
+        past_due_since=told.latest_invoice.created if told.status == "past_due" and told.latest_invoice else None,
         created_at=told.created,
     )
     kept = await get(tx, told.id)
