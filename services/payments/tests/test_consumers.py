@@ -5,6 +5,7 @@ import secrets
 import psycopg
 from cv_common.events import ResumeDeleted, SessionClaimed, UserDeleted
 from cv_common.testing.serving import eventually
+from stripe import PaymentIntent
 
 from services.payments.tests.shop import Shop
 
@@ -84,3 +85,43 @@ async def test_erased_account_leaves_payments_without_a_name(shop: Shop) -> None
         assert connection.execute(query, (resume_id,)).fetchall() == [(499, "succeeded", None, None, None)]
         kept = "select count(*) from stripe_events where owner_id is not null and raw like %s and object_id = %s"
         assert connection.execute(kept, ("%", shop.session_at(page).id)).fetchone() == (0,)
+
+
+async def test_stripe_forgets_an_erased_account(shop: Shop) -> None:
+    """As the customer it is, and as the one it was before it logged in; subscriptions end, amounts stay."""
+    user_id, session_id = shop.number(), secrets.token_urlsafe(24)
+    user = shop.keys.user("payments", user_id)
+    bought = await shop.buy(shop.session(session_id), shop.resume())
+    subscription = await shop.subscribe(user)
+    await eventually(lambda: shop.standing(user_id=user_id) is not None)
+    claimed = await shop.post(f"/internal/sessions/{session_id}/claim/", {"user_id": user_id}, shop.service("auth"))
+    assert claimed.status_code == 204
+    customers = [str(bought.customer), str(subscription.customer)]
+    assert len(set(customers)) == 2
+    await shop.publish(UserDeleted(user_id=user_id, revision=1))
+
+    def forgotten() -> bool:
+        found = [shop.stripe.v1.customers.retrieve(customer) for customer in customers]
+        return all(getattr(each, "deleted", False) for each in found)
+
+    await eventually(forgotten)
+    await eventually(lambda: shop.stripe.v1.subscriptions.retrieve(subscription.id).status == "canceled")
+    kept = "select count(*) as kept from payments where stripe_payment_intent_id = %s and status = 'succeeded'"
+    assert isinstance(bought.payment_intent, PaymentIntent)
+    assert shop.row(kept, bought.payment_intent.id) == {"kept": 1}
+    await eventually(shop.has_heard_all)
+    stuck = "select key from stripe_calls where object_id = any(%s) and outcome = 'dead'"
+    assert shop.row(stuck, [*customers, subscription.id]) == {}
+
+
+async def test_who_pays_in_the_moment_of_being_erased_is_forgotten_too(shop: Shop) -> None:
+    user_id, resume_id = shop.number(), shop.resume()
+    page = await shop.single(shop.keys.user("payments", user_id), resume_id)
+    await shop.control("delivery", hold=True)
+    await shop.press(page)
+    customer = str(shop.session_at(page).customer)
+    await shop.publish(UserDeleted(user_id=user_id, revision=1))
+    await eventually(lambda: shop.row("select id from owners where user_id = %s and ended_at is not null", user_id))
+    await shop.control("delivery", hold=False)
+    await shop.control("release")
+    await eventually(lambda: getattr(shop.stripe.v1.customers.retrieve(customer), "deleted", False))

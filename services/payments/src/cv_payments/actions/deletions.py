@@ -24,7 +24,7 @@ async def on_resume_deleted(context: Context, event: ResumeDeleted) -> None:
 
 
 async def on_user_deleted(context: Context, event: UserDeleted) -> None:
-    """End an erased account's subscriptions and open checkouts; keep its payments, without a name."""
+    """End an erased account's subscriptions and open checkouts; keep its payments, without a name, here and there."""
     async with context.database.transaction() as tx:
         if not await inbox.first_time(tx, event):
             return
@@ -36,6 +36,8 @@ async def on_user_deleted(context: Context, event: UserDeleted) -> None:
         for subscription in await subscriptions.of_owner(tx, owner.id):
             if subscription.is_live:
                 await stripe_calls.cancel_subscription(tx, subscription.id)
+        for customer_id in await owners.customers(tx, owner):
+            await stripe_calls.delete_customer(tx, customer_id)
         await payments.forget_receipts(tx, owner.id)
         await stripe_events.purge_of(tx, owner.id)
         await owners.forget_user(tx, owner)

@@ -25,7 +25,7 @@ from cv_payments.domain.offers import OFFERS, SubscriptionType
 from cv_payments.domain.payments import Payment, invoice_outcome, session_outcome
 from cv_payments.domain.stripe_objects import StripeCharge, StripeSession, StripeSubscription
 from cv_payments.domain.subscriptions import Subscription, contract_status
-from cv_payments.store import checkouts, owners, payments, resumes, subscriptions
+from cv_payments.store import checkouts, owners, payments, resumes, stripe_calls, subscriptions
 from cv_payments.store.owners import Owner
 
 _BEGINNING = timedelta(minutes=10)
@@ -91,7 +91,7 @@ class Refresh:
         owner = await owners.lock_of_checkout(self._tx, checkout.id)
         await checkouts.follow(self._tx, checkout.id, session.id, _status_of(session), session.customer_id)
         if session.customer_id is not None:
-            await owners.keep_customer(self._tx, owner, session.customer_id)
+            await self._keep_customer(owner, session.customer_id)
         if checkout.resume_id is not None:
             await self._touch_resume(checkout.resume_id)
             payment = await payments.of_checkout(self._tx, checkout)
@@ -115,7 +115,7 @@ class Refresh:
         if plan is None:
             raise Quarantined(f"the price {told.price_id} is none of ours")
         await subscriptions.keep(self._tx, told, owner.id, checkout.id if checkout else None, plan)
-        await owners.keep_customer(self._tx, owner, told.customer_id)
+        await self._keep_customer(owner, told.customer_id)
         self._owners.add(owner.id)
         return owner
 
@@ -238,6 +238,12 @@ class Refresh:
             facts = {name: fact for name, fact in facts.items() if name != "receipt_url"}  # the invoice has its own
         await payments.write_facts(self._tx, payment, **facts)
         return owner
+
+    async def _keep_customer(self, owner: Owner, customer_id: str) -> None:
+        """Remember whom Stripe made of an owner; of one whose account is erased by now, Stripe forgets it too."""
+        await owners.keep_customer(self._tx, owner, customer_id)
+        if not owner.is_known:
+            await stripe_calls.delete_customer(self._tx, customer_id)
 
     async def _touch_resume(self, resume_id: int) -> None:
         await resumes.lock(self._tx, resume_id)

@@ -28,23 +28,30 @@ async def _make(context: Context, call: Row) -> None:
 
 async def _call(context: Context, call: Row) -> None:
     """Make one call. That things are so already is as good; Stripe's own event tells us of it either way."""
-    key, object_id = call["key"], call["object_id"]
-    match call["action"]:
-        case "refund":
-            try:
+    key, action, object_id = call["key"], call["action"], call["object_id"]
+    try:
+        match action:
+            case "refund":
                 await context.stripe.refund(object_id, call["parameters"]["reason"], key)
-            except StripeRefused as refused:
-                if refused.code != "charge_already_refunded":
-                    raise
-        case "cancel_subscription":
-            try:
+            case "cancel_subscription":
                 await context.stripe.cancel_subscription(object_id, key)
-            except StripeMissing:
-                log.info("a subscription had ended already", extra={"subscription": object_id})
-        case "expire_session":
-            try:
+            case "expire_session":
                 await context.stripe.expire_session(object_id)
-            except StripeRefused:
-                log.info("a checkout was over already", extra={"session": object_id})
-        case unknown:
-            raise ValueError(f"unknown call {unknown!r}")
+            case "delete_customer":
+                await context.stripe.delete_customer(object_id)
+            case unknown:
+                raise ValueError(f"unknown call {unknown!r}")
+    except StripeRefused as refused:
+        if not _is_so_already(action, refused):
+            raise
+        log.info("what Stripe is told is so already", extra={"call": action, "object": object_id})
+
+
+def _is_so_already(action: str, refused: StripeRefused) -> bool:
+    match action:
+        case "refund":
+            return refused.code == "charge_already_refunded"
+        case "expire_session":
+            return True  # paid, or over: Stripe has no other reason
+        case _:
+            return isinstance(refused, StripeMissing)

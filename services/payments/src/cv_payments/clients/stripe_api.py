@@ -72,6 +72,10 @@ class Stripe:
             self._v1.subscriptions.cancel_async(subscription_id, {}, {"idempotency_key": idempotency_key})
         )
 
+    async def delete_customer(self, customer_id: str) -> None:
+        """Forget a customer for good. Raises StripeMissing when that has happened already."""
+        await self._answer(self._v1.customers.delete_async(customer_id))
+
     async def invoice(self, invoice_id: str) -> StripeInvoice:
         return read_invoice(await self._answer(self._v1.invoices.retrieve_async(invoice_id, {"expand": ["payments"]})))
 

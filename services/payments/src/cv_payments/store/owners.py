@@ -7,7 +7,7 @@ from uuid import UUID
 from cv_common.db import Row, Statement, Transaction
 from psycopg.types.json import Jsonb
 from pydantic import TypeAdapter
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, union, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from cv_payments.domain.subscriptions import Standing
@@ -54,6 +54,18 @@ _OF_CUSTOMER = Statement(
 )
 _KEEP_CUSTOMER = Statement(
     update(owners).where(_BY_ID, owners.c.customer_id.is_(None)).values(customer_id=bindparam("customer_id"))
+)
+_CUSTOMERS = Statement(
+    union(
+        *(
+            select(table.c.customer_id).where(owned_by == bindparam("owner_id"), table.c.customer_id.is_not(None))
+            for table, owned_by in (
+                (owners, owners.c.id),
+                (checkouts, checkouts.c.owner_id),
+                (subscriptions, subscriptions.c.owner_id),
+            )
+        )
+    )
 )
 _TELL = Statement(update(owners).where(_BY_ID).values(told=bindparam("told"), revision=bindparam("revision")))
 _END = Statement(update(owners).where(_BY_ID).values(ended_at=func.now(), customer_id=None))
@@ -124,6 +136,11 @@ async def lock_of_customer(tx: Transaction, customer_id: str) -> Owner | None:
 async def keep_customer(tx: Transaction, owner: Owner, customer_id: str) -> None:
     """Remember an owner's name at Stripe. The first one stays."""
     await tx.run(_KEEP_CUSTOMER, owner_id=owner.id, customer_id=customer_id)
+
+
+async def customers(tx: Transaction, owner: Owner) -> list[str]:
+    """Everybody whom Stripe knows this owner as: who bought before logging in was another customer then."""
+    return [row["customer_id"] for row in await tx.all(_CUSTOMERS, owner_id=owner.id)]
 
 
 async def tell(tx: Transaction, owner: Owner, standing: Standing, revision: int) -> None:

@@ -32,6 +32,11 @@ async def expire_session(tx: Transaction, session_id: str) -> None:
     await _order(tx, f"expire:{session_id}", "expire_session", session_id)
 
 
+async def delete_customer(tx: Transaction, customer_id: str) -> None:
+    """Have Stripe forget an erased account's name, e-mail and cards; what was paid stays, without them."""
+    await _order(tx, f"forget:{customer_id}", "delete_customer", customer_id)
+
+
 async def _order(tx: Transaction, key: str, action: str, object_id: str, **parameters: Any) -> None:
     """A second order with the same key is the same order."""
     await tx.run(_ORDER, key=key, action=action, object_id=object_id, parameters=Jsonb(parameters))
