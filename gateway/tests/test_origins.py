@@ -9,7 +9,7 @@ from gateway.tests.world import FRONTEND, AuthKeys, FakeService, RunningGateway
 
 Fakes = dict[str, FakeService]
 
-EXPOSED = {"ETag", "Link", "Location", "Retry-After", "X-Request-Id", "X-Total-Count"}
+EXPOSED = {"Accept-Ranges", "Content-Range", "ETag", "Link", "Location", "Retry-After", "X-Request-Id", "X-Total-Count"}
 
 
 @pytest.mark.parametrize(

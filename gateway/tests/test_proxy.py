@@ -95,6 +95,15 @@ async def test_an_answer_of_any_length_arrives_whole(
     assert answer.headers.get("Content-Length") == (None if chunked else str(size))
 
 
+async def test_a_head_has_the_length_of_the_whole(gateway: RunningGateway, services: Fakes) -> None:
+    async def file(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=b"x" * 5 if "Range" in request.headers else b"x" * 300_000)
+
+    services["renderer"].respond = file
+    answer = await gateway.client.head("/media/resumes/pdfs/token/cv.pdf", headers={"Range": "bytes=0-4"})
+    assert (answer.status_code, answer.content, answer.headers["Content-Length"]) == (200, b"", "300000")
+
+
 async def test_a_long_answer_is_streamed_not_gathered(gateway: RunningGateway, services: Fakes) -> None:
     first_half_arrived = asyncio.Event()
 

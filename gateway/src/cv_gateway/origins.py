@@ -6,10 +6,10 @@ from cv_gateway.settings import Settings
 
 _READ_ONLY = frozenset({"GET", "HEAD", "OPTIONS"})
 _VARY: Headers = [(b"vary", b"Origin")]
-_EXPOSED = b"ETag, Link, Location, Retry-After, X-Request-Id, X-Total-Count"
+_EXPOSED = b"Accept-Ranges, Content-Range, ETag, Link, Location, Retry-After, X-Request-Id, X-Total-Count"
 _TAKEN = (
-    b"Accept, Accept-Language, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-CSRFToken,"
-    b" X-Requested-With"
+    b"Accept, Accept-Language, Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, If-Range, Range,"
+    b" X-CSRFToken, X-Requested-With"
 )
 _PREFLIGHT: Headers = [
     (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),

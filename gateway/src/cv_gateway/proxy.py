@@ -118,6 +118,8 @@ class Proxy:
     def _request_headers(self, request: Request, route: Route, visitor: Visitor) -> CIMultiDict[str]:
         sent = request.headers
         headers = CIMultiDict((name, sent[key].decode("latin-1")) for key, name in _PASSED_ON.items() if key in sent)
+        if request.method == "HEAD":  # the service is sent a GET, of which alone a range could be asked for
+            headers.pop("Range", None)
         headers[_REQUEST_ID] = request.id
         if route.identified:
             headers[_IDENTITY] = self._identities.token(visitor, route.service)

@@ -69,6 +69,32 @@ async def test_a_pdf_is_ordered_and_fetched(
     assert pdf.headers["X-Content-Type-Options"] == "nosniff"
 
 
+async def test_a_viewer_may_fetch_a_pdf_in_parts(
+    renderer: httpx.AsyncClient, order: dict[str, Any], as_resumes: dict[str, str]
+) -> None:
+    path = await ordered(renderer, order, as_resumes)
+    whole = await renderer.get(path)
+    size = len(whole.content)
+    assert whole.headers["Accept-Ranges"] == "bytes"
+    same = {"If-Range": whole.headers["ETag"]}
+    parts = [
+        await renderer.get(path, headers={"Range": asked, **same})
+        for asked in (f"bytes=0-{size // 2}", f"bytes={size // 2 + 1}-")
+    ]
+    assert [part.status_code for part in parts] == [206, 206]
+    assert b"".join(part.content for part in parts) == whole.content
+    assert parts[1].headers["Content-Range"] == f"bytes {size // 2 + 1}-{size - 1}/{size}"
+
+    refused = await renderer.get(path, headers={"Range": f"bytes={size}-"})
+    assert (refused.status_code, refused.headers["Content-Range"]) == (416, f"bytes */{size}")
+    assert refused.json() == {"detail": "The requested range is not satisfiable."}
+    for answer in (*parts, refused):
+        assert answer.headers["Cache-Control"] == "private, no-store"
+        assert answer.headers["Referrer-Policy"] == "no-referrer"
+    other = await renderer.get(path, headers={"Range": "bytes=0-0", "If-Range": '"other"'})
+    assert (other.status_code, other.content) == (200, whole.content)
+
+
 async def test_the_same_again_is_the_same_file(
     renderer: httpx.AsyncClient, order: dict[str, Any], as_resumes: dict[str, str]
 ) -> None:

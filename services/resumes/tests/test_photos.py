@@ -66,6 +66,10 @@ async def test_photo_is_shown_where_the_resume_says(
     assert shown.headers["cache-control"] == "private, no-store"
     assert shown.headers["x-content-type-options"] == "nosniff"
     assert Image.open(io.BytesIO(shown.content)).size == (60, 40)
+    path = answer.json()["photo"].removeprefix("http://localhost:8000")
+    part = await resumes.get(path, headers={"Range": "bytes=0-9"})
+    assert (part.status_code, part.content) == (206, shown.content[:10])
+    assert part.headers["cache-control"] == "private, no-store"
 
 
 async def test_only_pixels_remain_and_they_stand_upright(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:

@@ -107,6 +107,16 @@ class UnsupportedMediaType(Detailed):
         super().__init__(f'Unsupported media type "{media_type}" in request.')
 
 
+class RangeNotSatisfiable(Detailed):
+    """416: the file has none of the bytes that were asked for. The headers say how many it has."""
+
+    status = 416
+    default_detail = "The requested range is not satisfiable."
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        super().__init__(None, headers)
+
+
 class Unavailable(Detailed):
     """503: a part this answer needs is down or full; the caller may try again after `retry_after` seconds."""
 

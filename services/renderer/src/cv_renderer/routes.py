@@ -4,6 +4,7 @@ from typing import TypeVar
 
 from cv_common.app import context_of
 from cv_common.errors import BadRequest
+from cv_common.ranges import file_response
 from cv_common.responses import PRIVATE_FILE, JSONResponse
 from fastapi import APIRouter
 from pydantic import BaseModel, ValidationError
@@ -44,4 +45,4 @@ async def make_thumbnail(request: Request) -> Response:
 async def fetch_pdf(request: Request, token: str, file_name: str) -> Response:
     content = await pdfs.fetch_pdf(context_of(request), token, file_name)
     headers = {"Content-Disposition": f'inline; filename="{file_name}"', **PRIVATE_FILE}
-    return Response(content, media_type="application/pdf", headers=headers)
+    return file_response(request, content, "application/pdf", headers)

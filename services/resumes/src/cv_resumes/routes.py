@@ -10,6 +10,7 @@ from cv_common.errors import BadRequest
 from cv_common.identity import SESSION_START_HEADER
 from cv_common.openapi import documented, read_examples
 from cv_common.paths import Id
+from cv_common.ranges import file_response
 from cv_common.responses import PRIVATE_FILE, JSONResponse, no_content
 from fastapi import APIRouter, Path
 from starlette.requests import Request
@@ -185,7 +186,7 @@ def idempotency_key(request: Request, data: Any) -> IdempotencyKey | None:
 @media.get("/media/resumes/photos/{name}")
 async def show_photo(request: Request, name: str) -> Response:
     content, media_type = await photos.show_photo(context_of(request), name)
-    return Response(content, media_type=media_type, headers=PRIVATE_FILE)
+    return file_response(request, content, media_type, PRIVATE_FILE)
 
 
 @internal.get("/resumes/{id:int}/", response_model=InternalResume)
