@@ -2,15 +2,19 @@
 
 import dataclasses
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
+import orjson
 import pytest
 from cv_renderer.domain.dates import month_and_year, period
 from cv_renderer.domain.hyperlinks import is_safe_link, mail_link, phone_link, readable_address, web_link
 from cv_renderer.domain.jobs import Job, pdf_key
-from cv_renderer.domain.labels import labels_for
+from cv_renderer.domain.labels import Labels, labels_for
 from cv_renderer.domain.prose import blocks_of
 from cv_renderer.domain.skills import by_category
+from hypothesis import given
+from hypothesis import strategies as st
 
 FRENCH, ENGLISH = labels_for("fr"), labels_for("en")
 JOB = Job("<p>", "p {}", {"full_name": "Jane", "skills": [{"name": "SQL", "level": None}]}, "en")
@@ -121,3 +125,80 @@ def test_whatever_can_be_seen_changes_the_key() -> None:
     keys = {pdf_key(1, "1", job, "engine") for job in [JOB, *changed]}
     keys |= {pdf_key(2, "1", JOB, "engine"), pdf_key(1, "2", JOB, "engine"), pdf_key(1, "1", JOB, "newer")}
     assert len(keys) == 1 + len(changed) + 3
+
+
+texts = st.none() | st.text() | st.from_regex(r"(https?|mailto|tel|javascript|data|file):.*")
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+
+
+@given(texts)
+def test_no_text_becomes_a_link_that_may_not_be_clicked(text: str | None) -> None:
+    links = [web_link(text), phone_link(text), *([mail_link(text)] if (text or "").isprintable() else [])]
+    assert all(is_safe_link(link) for link in links if link)
+    assert web_link(text) in ("", (text or "").strip())
+    assert set(phone_link(text).removeprefix("tel:")) <= set("+" + "".join(filter(str.isdigit, text or "")))
+    assert len(readable_address(text)) <= len(text or "")
+
+
+@given(st.none() | st.text(), st.sampled_from([FRENCH, ENGLISH]))
+def test_a_date_of_another_form_is_shown_as_it_is(value: str | None, labels: Labels) -> None:
+    shown = month_and_year(value, labels)
+    month = shown.rpartition(" ")[0]
+    assert shown == (value or "").strip() or month in labels.months
+
+
+@given(st.dates(min_value=date(1000, 1, 1)), st.none() | st.dates(min_value=date(1000, 1, 1)), st.booleans())
+def test_a_period_says_each_end_once(start: date, end: date | None, is_current: bool) -> None:
+    entry = {"start_date": str(start), "end_date": end and str(end), "is_current": is_current}
+    ends = period(entry, ENGLISH).split(" – ")
+    assert ends[0] == f"{ENGLISH.months[start.month - 1]} {start.year:04}"
+    assert len(ends) == len(set(ends)) <= 2
+    assert (ends[-1] == ENGLISH.present) == is_current
+
+
+@given(st.text())
+def test_prose_loses_no_word_and_gains_none(text: str) -> None:
+    blocks = blocks_of(text)
+    assert all(block.lines and all(line == line.strip() != "" for line in block.lines) for block in blocks)
+    kept = [word for block in blocks for line in block.lines for word in line.split()]
+    words = text.split()
+    assert len(words) - len(text.splitlines()) <= len(kept) <= len(words)
+    assert all(word in words for word in kept)
+
+
+@given(
+    st.lists(st.fixed_dictionaries({"name": st.text(), "category": st.none() | st.sampled_from(["", "A", " A ", "B"])}))
+)
+def test_every_skill_is_in_one_group(skills: list[dict[str, Any]]) -> None:
+    groups = by_category(skills)
+    grouped = [skill for _, group in groups for skill in group]
+    assert sorted(map(id, grouped)) == sorted(map(id, skills))
+    names = [name for name, _ in groups]
+    assert len(names) == len(set(names))
+    assert "" not in names[:-1]
+
+
+@given(st.dictionaries(st.text(), json_values), st.dictionaries(st.text(), json_values), st.integers(1), st.binary())
+def test_a_key_is_one_of_all_that_can_be_seen(
+    one: dict[str, Any], other: dict[str, Any], resume_id: int, photo: bytes
+) -> None:
+    def key(document: dict[str, Any], **changes: Any) -> str:
+        return pdf_key(resume_id, "v1", dataclasses.replace(JOB, document=document, **changes), "e1")
+
+    assert key(one) == key(dict(reversed(one.items())))
+    assert (key(one) == key(other)) == (orjson.dumps(one, option=orjson.OPT_SORT_KEYS)
+                                        == orjson.dumps(other, option=orjson.OPT_SORT_KEYS))  # fmt: skip
+    assert key(one, watermark=True) != key(one)
+    assert (key(one, photo=photo) == key(one)) == (photo == b"")
+    assert pdf_key(resume_id + 1, "v1", dataclasses.replace(JOB, document=one), "e1") != key(one)
+
+
+@given(st.text())
+def test_every_language_has_words(tag: str) -> None:
+    labels = labels_for(tag)
+    assert len(labels.months) == 12
+    assert labels in (FRENCH, ENGLISH)

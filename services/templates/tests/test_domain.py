@@ -1,9 +1,20 @@
 """The rules of a catalog."""
 
+import random
 from contextlib import suppress
+from pathlib import PurePosixPath
 
 import pytest
-from cv_templates.domain import Catalog, Manifest, Template, UnsoundCatalog, is_slug, read_sample, read_template
+from cv_templates.domain import (
+    Catalog,
+    Manifest,
+    Template,
+    UnsoundCatalog,
+    catalog_of,
+    is_slug,
+    read_sample,
+    read_template,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,3 +74,36 @@ def test_a_folder_is_a_template_or_unsound(slug: str, manifest: str, html: str) 
 def test_a_sample_is_an_object_or_unsound(text: str) -> None:
     with suppress(UnsoundCatalog):
         assert isinstance(read_sample(text), dict)
+
+
+@given(st.text(max_size=120) | st.from_regex(r"[a-z0-9_]{1,110}", fullmatch=True))
+def test_a_slug_is_a_plain_name_of_a_folder_and_of_a_picture(text: str) -> None:
+    if is_slug(text):
+        assert text.isascii()
+        assert PurePosixPath(f"{text}.png").parts == (f"{text}.png",)
+        assert text == text.lower().strip("_")
+        assert "__" not in text
+
+
+@given(st.lists(st.integers(0, 20), max_size=8), st.randoms())
+def test_a_catalog_has_one_order_or_is_unsound(positions: list[int], chance: random.Random) -> None:
+    templates = [positioned(f"t{number}", position) for number, position in enumerate(positions)]
+    chance.shuffle(templates)
+    if not positions or len(set(positions)) < len(positions):
+        with pytest.raises(UnsoundCatalog) as unsound:
+            catalog_of(templates, {})
+        taken = [position for position in positions if positions.count(position) > 1]
+        assert len(unsound.value.faults) == (len(taken) or 1)
+    else:
+        found = [each.manifest.position for each in catalog_of(templates, {}).templates]
+        assert found == sorted(positions)
+
+
+def positioned(slug: str, position: int) -> Template:
+    return Template(slug, Manifest(name="Plain", description="", is_premium=False, position=position), "<p>", "p {}")
+
+
+@given(st.text(), st.text(), st.text(), st.text())
+def test_two_templates_share_a_version_only_when_they_look_the_same(html: str, css: str, html2: str, css2: str) -> None:
+    same = (html, css) == (html2, css2)
+    assert (template(html=html, css=css).version == template(html=html2, css=css2).version) == same

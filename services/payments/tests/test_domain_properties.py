@@ -1,0 +1,270 @@
+"""What holds of payments and subscriptions whatever happens, in whichever order."""
+
+import random
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from cv_payments.domain.checkouts import Wish, begin
+from cv_payments.domain.misfits import session_misfit
+from cv_payments.domain.offers import CURRENCY, OFFERS
+from cv_payments.domain.payments import Outcome, Payment, RefundReason, payment_status, settle_resume
+from cv_payments.domain.portal import flow
+from cv_payments.domain.return_urls import is_allowed, origin
+from cv_payments.domain.stripe_objects import StripeSession
+from cv_payments.domain.subscriptions import Grace, Subscription, standing, superfluous
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+AMOUNT = 499
+GRACE = Grace(renewal=timedelta(hours=72), past_due=timedelta(days=7))
+STRIPE_STATUSES = (
+    "trialing", "active", "past_due", "unpaid", "incomplete", "paused", "incomplete_expired", "canceled",
+)  # fmt: skip
+OUTCOMES: tuple[Outcome, ...] = ("pending", "succeeded", "failed")
+DISPUTES = (None, "needs_response", "under_review", "won", "lost", "appeal_under_review", "warning_closed")
+
+moments = st.integers(-400, 400).map(lambda hours: NOW + timedelta(hours=hours))
+
+
+@st.composite
+def one_owners_subscriptions(draw: st.DrawFn) -> list[Subscription]:
+    """Up to four of one owner, in any states; no two came at one moment."""
+    begun = draw(st.lists(moments, max_size=4, unique=True))
+    return [
+        Subscription(
+            id=f"sub_{number}",
+            owner_id=1,
+            checkout_id=None,
+            customer_id="cus_1",
+            item_id=f"si_{number}",
+            price_id="price_monthly",
+            subscription_type="monthly",
+            stripe_status=draw(st.sampled_from(STRIPE_STATUSES)),
+            current_period_end=draw(moments),
+            cancel_at=draw(st.none() | moments),
+            ended_at=draw(st.none() | moments),
+            past_due_since=draw(st.none() | moments),
+            superfluous=draw(st.booleans()),
+            created_at=created_at,
+            known_since=created_at,
+            updated_at=created_at,
+        )
+        for number, created_at in enumerate(begun)
+    ]
+
+
+@given(one_owners_subscriptions(), st.randoms())
+def test_subscriptions_amount_to_the_same_in_any_order(mine: list[Subscription], chance: random.Random) -> None:
+    before = (standing(mine, GRACE), {each.id for each in superfluous(mine)})
+    chance.shuffle(mine)
+    assert (standing(mine, GRACE), {each.id for each in superfluous(mine)}) == before
+
+
+@given(one_owners_subscriptions(), st.sets(st.sampled_from([f"sub_{number}" for number in range(4)])))
+def test_access_lasts_as_long_as_the_longest_that_is_neither_too_many_nor_disputed(
+    mine: list[Subscription], suspended: set[str]
+) -> None:
+    counting = [each.entitled_until(GRACE) for each in mine if not each.superfluous and each.id not in suspended]
+    longest = max((until for until in counting if until is not None), default=None)
+    assert standing(mine, GRACE, suspended).entitled_until == longest
+
+
+@given(one_owners_subscriptions())
+def test_nothing_gives_access_beyond_its_own_end(mine: list[Subscription]) -> None:
+    for each in mine:
+        until = each.entitled_until(GRACE)
+        if until is not None and each.stripe_status != "past_due":
+            assert until <= each.current_period_end + GRACE.renewal
+            assert each.cancel_at is None or until <= each.cancel_at
+
+
+@given(one_owners_subscriptions(), st.none() | moments)
+def test_at_most_one_subscription_stays_alive_and_it_is_the_oldest(
+    mine: list[Subscription], ended_at: datetime | None
+) -> None:
+    too_many = {each.id for each in superfluous(mine, ended_at)}
+    live = [each for each in mine if each.is_live]
+    stays = [each for each in live if each.id not in too_many]
+    assert too_many <= {each.id for each in live}
+    in_time = [each for each in live if ended_at is None or each.created_at <= ended_at]
+    assert stays == sorted(in_time, key=lambda each: each.created_at)[:1]
+    settled = [replace(each, superfluous=each.superfluous or each.id in too_many) for each in mine]
+    assert superfluous(settled, ended_at) == []
+
+
+@given(
+    st.sampled_from(OUTCOMES), st.integers(0, AMOUNT), st.integers(0, AMOUNT), st.sampled_from(DISPUTES)
+)  # fmt: skip
+def test_money_that_went_back_does_not_come_again(
+    outcome: Outcome, refunded: int, more: int, dispute: str | None
+) -> None:
+    before = payment_status(outcome, AMOUNT, refunded, dispute)
+    after = payment_status(outcome, AMOUNT, refunded + more, dispute)
+    assert before in {outcome, "refunded"}
+    assert before != "refunded" or after == "refunded"
+    assert outcome == "succeeded" or after == outcome
+
+
+@dataclass
+class Facts:
+    """What Stripe says of one payment, and what we did about it."""
+
+    outcome: Outcome = "pending"
+    refunded: int = 0
+    dispute: str | None = None
+    refund_reason: RefundReason | None = None
+
+
+class PaymentsOfOneResume(RuleBasedStateMachine):
+    """Anything Stripe may say of the payments for one resume, each time followed by the settlement."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.facts: list[Facts] = []
+        self.granting: int | None = None
+        self.deleted = False
+
+    @rule()
+    def begin(self) -> None:
+        self.facts.append(Facts())
+
+    @precondition(lambda self: self.facts)
+    @rule(data=st.data(), outcome=st.sampled_from(OUTCOMES[1:]))
+    def end(self, data: st.DataObject, outcome: Outcome) -> None:
+        self._any(data).outcome = outcome
+        self._settle()
+
+    @precondition(lambda self: self.facts)
+    @rule(data=st.data(), dispute=st.sampled_from(DISPUTES))
+    def dispute(self, data: st.DataObject, dispute: str | None) -> None:
+        self._any(data).dispute = dispute
+        self._settle()
+
+    @precondition(lambda self: self.facts)
+    @rule(data=st.data(), amount=st.integers(1, AMOUNT))
+    def refund(self, data: st.DataObject, amount: int) -> None:
+        facts = self._any(data)
+        facts.refunded = min(AMOUNT, facts.refunded + amount)
+        self._settle()
+
+    @rule()
+    def delete_resume(self) -> None:
+        self.deleted = True
+        self._settle()
+
+    @invariant()
+    def one_payment_at_most_grants_and_none_that_counts_is_left_over(self) -> None:
+        granting = [payment for payment in self._payments() if payment.grants]
+        assert len(granting) <= 1
+        assert all(payment.counts for payment in granting)
+        assert [payment for payment in self._payments() if payment.counts and not payment.grants] == []
+
+    @invariant()
+    def a_settled_resume_is_settled(self) -> None:
+        assert settle_resume(self._payments(), self.deleted).refunds == ()
+
+    def _any(self, data: st.DataObject) -> Facts:
+        return self.facts[data.draw(st.integers(0, len(self.facts) - 1))]
+
+    def _settle(self) -> None:
+        before = self.granting
+        settlement = settle_resume(self._payments(), self.deleted)
+        for payment, reason in settlement.refunds:
+            assert payment.id != before, "what grants is not given back by ourselves"
+            self.facts[payment.id].refund_reason = reason
+        self.granting = settlement.granting.id if settlement.granting else None
+        assert not (self.deleted and before is None and self.granting is not None)
+
+    def _payments(self) -> list[Payment]:
+        return [
+            Payment(
+                id=number,
+                owner_id=1,
+                checkout_id=None,
+                subscription_id=None,
+                payment_type="single",
+                resume_id=1,
+                stripe_invoice_id=None,
+                stripe_payment_intent_id=f"pi_{number}",
+                amount=AMOUNT,
+                currency=CURRENCY,
+                outcome=facts.outcome,
+                amount_refunded=facts.refunded,
+                dispute_status=facts.dispute,
+                status=payment_status(facts.outcome, AMOUNT, facts.refunded, facts.dispute),
+                refund_reason=facts.refund_reason,
+                grants=number == self.granting,
+                receipt_url=None,
+                created_at=NOW,
+                updated_at=NOW,
+            )
+            for number, facts in enumerate(self.facts)
+        ]
+
+
+TestPaymentsOfOneResume = PaymentsOfOneResume.TestCase
+
+
+wishes = st.builds(
+    Wish,
+    payment_type=st.sampled_from(list(OFFERS)),
+    resume_id=st.none() | st.integers(1),
+    success_url=st.text(),
+    cancel_url=st.text(),
+    price_id=st.text(min_size=1),
+)
+
+
+@given(wishes, st.none() | st.text(min_size=1))
+def test_a_checkout_asks_for_the_servers_price_and_knows_its_own_session(wish: Wish, customer: str | None) -> None:
+    checkout = begin(uuid4(), 1, wish, customer, NOW)
+    assert (checkout.amount, checkout.currency) == (OFFERS[wish.payment_type].amount, "eur")
+    assert checkout.serves(wish, NOW)
+    assert not checkout.serves(wish, checkout.expires_at)
+    session = StripeSession(
+        id="cs_1",
+        checkout_id=checkout.id,
+        mode=checkout.parameters["mode"],
+        status="open",
+        is_paid=False,
+        has_failed=False,
+        amount_total=checkout.amount,
+        currency=checkout.currency,
+        livemode=False,
+        price_ids=tuple(item["price"] for item in checkout.parameters["line_items"]),
+        customer_id=customer,
+        payment_intent_id=None,
+        charge_id=None,
+        subscription_id=None,
+        url=None,
+    )
+    assert session_misfit(checkout, session, livemode=False) is None
+    assert session_misfit(checkout, replace(session, amount_total=checkout.amount - 1), livemode=False) is not None
+
+
+@given(one_owners_subscriptions(), wishes)
+def test_only_who_has_settled_another_plan_changes_plan(mine: list[Subscription], wish: Wish) -> None:
+    for each in mine:
+        step = flow(each, wish)
+        changes = step is not None and step["type"] == "subscription_update_confirm"
+        settled = each.stripe_status in {"active", "trialing"} and each.cancel_at is None
+        assert changes == (settled and each.price_id != wish.price_id)
+
+
+@given(st.text() | st.from_regex(r"https?://[^/]*(:[0-9]+)?/.*"))
+def test_an_origin_is_its_own_origin(url: str) -> None:
+    found = origin(url)
+    if found is not None:
+        assert origin(found) == found
+        assert is_allowed(url, [found])
+
+
+@given(st.text())
+def test_nothing_put_behind_an_allowed_origin_leaves_it(rest: str) -> None:
+    allowed = "http://localhost:3000"
+    if is_allowed(allowed + rest, [allowed]):
+        assert urlsplit(allowed + rest).netloc == "localhost:3000"
