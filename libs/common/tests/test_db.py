@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
 import psycopg
@@ -156,6 +157,27 @@ async def test_a_long_outage_does_not_make_for_a_long_recovery(
             return False
 
     await eventually(back, within=5)
+
+
+async def test_one_broken_connection_is_the_end_of_all(database: Database) -> None:
+    async with AsyncExitStack() as stack:
+        for _ in range(4):
+            await stack.enter_async_context(database.connection())
+    async with database.connection() as tx:
+        await tx.connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and pid != pg_backend_pid()"
+        )
+        with pytest.raises(psycopg.OperationalError):
+            await tx.connection.execute("select pg_terminate_backend(pg_backend_pid())")
+            await tx.connection.execute("select 1")
+    failures = 0
+    for _ in range(5):
+        try:
+            await texts(database)
+        except DatabaseDown:
+            failures += 1
+    assert failures <= 1
 
 
 async def test_a_service_starts_without_its_database(database_url: str, postgres: Postgres) -> None:

@@ -122,14 +122,26 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Transaction]:
         """Single statements, each committed by itself."""
-        async with self._pool.connection() as connection:
+        async with self._pooled() as connection:
             yield Transaction(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Statements that take effect together, when the block ends without an exception."""
-        async with self._pool.connection() as connection, connection.transaction():
+        async with self._pooled() as connection, connection.transaction():
             yield Transaction(connection)
+
+    @asynccontextmanager
+    async def _pooled(self) -> AsyncIterator[Connection]:
+        """A connection of the pool. One that turns out to be broken takes the others with it: where the server was
+        restarted, each of them would fail a request of its own."""
+        async with self._pool.connection() as connection:
+            try:
+                yield connection
+            except psycopg.OperationalError:
+                if connection.broken:
+                    await self._pool.drain()
+                raise
 
 
 async def connect_directly(url: str) -> Connection:
