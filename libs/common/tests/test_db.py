@@ -169,8 +169,7 @@ async def test_one_broken_connection_is_the_end_of_all(database: Database) -> No
             " where datname = current_database() and pid != pg_backend_pid()"
         )
         with pytest.raises(psycopg.OperationalError):
-            await tx.connection.execute("select pg_terminate_backend(pg_backend_pid())")
-            await tx.connection.execute("select 1")
+            await tx.connection.execute("select pg_terminate_backend(pg_backend_pid()), pg_sleep(10)")
     failures = 0
     for _ in range(5):
         try:
