@@ -21,6 +21,8 @@ from tests.integration.visitor import Visitor, expect
 LIST = "/api/resumes/"
 CHALLENGE = 'Bearer realm="api"'
 KEY_ID = "first"
+DJANGOS = "jrpv1x4xq4u9d9oczd1dgjrz1qg4f1e2"
+"""The session of another application on the same host."""
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ async def test_cookies_that_nobody_was_given(visitor: Visitor, stranger: Visitor
     forged = (
         victim, f"{victim}.", f"{victim}.{own_signature}", f"{victim}.{signature[:-1]}", f"{victim}.{signature}x",
         f"{victim}.{signature.swapcase()}", f"{victim[:-1]}.{signature}", f"{own}.{signature}", f"{victim}.é",
-        "x" * 32, f"{'x' * 32}.{own_signature}", "abc123xyz789", "0", "../../etc/passwd", "1;drop", "x" * 8000, "",
+        DJANGOS, "x" * 32, f"{'x' * 32}.{own_signature}", "0", "../../etc/passwd", "1;drop", "x" * 8000, "",
     )  # fmt: skip
     async with Visitor(system.ports.public_url) as thief:
         for value in forged:
@@ -56,11 +58,6 @@ async def test_cookies_that_nobody_was_given(visitor: Visitor, stranger: Visitor
             assert written.headers["set-cookie"].startswith(f"sessionid={written.json()['session_id']}.")
             thief.cookies.clear()
     assert await stranger.get(LIST) == [theirs]
-
-
-async def test_a_cookie_of_another_application_is_nobody(visitor: Visitor) -> None:
-    cookie = {"Cookie": "csrftoken=x; sessionid=jrpv1x4xq4u9d9oczd1dgjrz1qg4f1e2; theme=dark"}
-    assert expect(await visitor.request("GET", LIST, headers=cookie), 200) == []
 
 
 async def test_a_genuine_cookie_among_forged_ones_counts(visitor: Visitor) -> None:

@@ -122,6 +122,34 @@ async def test_wrong_types_at_every_depth(visitor: Visitor, spoilt: dict[str, An
     assert await visitor.get(LIST) == [resume]
 
 
+async def test_wrong_types_of_an_account(visitor: Visitor, john: Visitor) -> None:
+    no_string = ["Not a valid string."]
+    body = {field: ["x"] for field in example("1.1 request")}
+    errors = dict.fromkeys(body, no_string) | {"email": ["Enter a valid email address."]}
+    assert expect(await visitor.request("POST", "/api/auth/register/", json=body), 400) == errors
+    for field in ("password", "password2"):
+        del errors[field]
+    assert expect(await john.request("PATCH", "/api/auth/profile/", json=body), 400) == errors
+    for path, fields in (
+        ("/api/auth/login/", ("email", "password")),
+        ("/api/auth/refresh/", ("refresh",)),
+        ("/api/auth/change-password/", ("old_password", "new_password", "new_password2")),
+    ):
+        answer = await john.request("POST", path, json={field: {"x": 1} for field in fields})
+        assert expect(answer, 400) == dict.fromkeys(fields, no_string), path
+
+
+async def test_wrong_types_of_a_purchase(visitor: Visitor) -> None:
+    path = "/api/payments/create-checkout/"
+    body = {"payment_type": "monthly ", "resume_id": "x", "success_url": ["x"], "cancel_url": 7}
+    assert expect(await visitor.request("POST", path, json=body), 400) == {
+        "payment_type": ['"monthly " is not a valid choice.'],
+        "resume_id": ["A valid integer is required."],
+        "success_url": ["Enter a valid URL."],
+        "cancel_url": ["Enter a valid URL."],
+    }
+
+
 async def test_all_errors_come_at_once(visitor: Visitor) -> None:
     job = {"company": "x", "position": "x", "start_date": "2020-01-01", "order": -1, "is_current": "maybe"}
     body = {"template": 999, "email": "x", "experience_data": [job, {}], "custom_sections": [{}]}
