@@ -19,13 +19,14 @@ from cv_common.testing.nats import Nats
 from cv_common.testing.plugin import StartNats
 from cv_common.testing.ports import free_port
 from cv_common.testing.processes import Keeper, Program, answers
-from cv_common.testing.serving import serving
+from cv_common.testing.serving import eventually, serving
 from cv_payments.main import app
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from services.payments.tests.replica import Replica
 from services.payments.tests.shop import API_KEY, ORIGIN, SECRETS, Shop
 
 
@@ -59,10 +60,6 @@ def neighbour(resumes: set[int]) -> Starlette:
     return Starlette(routes=[Route("/internal/resumes/{resume_id:int}/", find)])
 
 
-def unheard(name: str, line: str) -> None:
-    """What the stand-in writes is in a ProgramFailed, if it fails."""
-
-
 def sandbox_program(port: int, folder: Path, webhook_url: str) -> Program:
     environment = {
         **os.environ,
@@ -86,11 +83,17 @@ async def door(identity_keys: IdentityKeys) -> AsyncIterator[tuple[Door, str]]:
 
 
 @pytest.fixture(scope="session")
-def sandbox_url(tmp_path_factory: pytest.TempPathFactory, door: tuple[Door, str]) -> Iterator[str]:
+def sandbox_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the stand-in keeps its objects."""
+    return tmp_path_factory.mktemp("stripe")
+
+
+@pytest.fixture(scope="session")
+def sandbox_url(sandbox_folder: Path, door: tuple[Door, str]) -> Iterator[str]:
     """A running stand-in, whose webhooks go through the door."""
     port = free_port()
-    program = sandbox_program(port, tmp_path_factory.mktemp("stripe"), f"{door[1]}/api/payments/webhook/")
-    keeper = Keeper(program, unheard)
+    program = sandbox_program(port, sandbox_folder, f"{door[1]}/api/payments/webhook/")
+    keeper = Keeper(program)
     keeper.start()
     keeper.wait_ready()
     yield f"http://127.0.0.1:{port}"
@@ -178,6 +181,17 @@ async def neighbours_on_the_bus(nats: Nats, told: list[Event]) -> AsyncIterator[
         await consumer.start()
         stack.push_async_callback(consumer.stop)
         yield buses
+
+
+@pytest.fixture
+async def replica(shop: Shop, environment: Environment, tmp_path: Path) -> AsyncIterator[Replica]:
+    """Another process of the service, ready, which logs all that it can."""
+    settings = environment(DATABASE_URL=shop.database_url, RESUMES_URL=shop.resumes_url, LOG_LEVEL="DEBUG")
+    it = Replica(settings, tmp_path / "log")
+    await eventually(lambda: asyncio.to_thread(it.is_up), within=60)
+    yield it
+    it.kill()
+    await it.client.aclose()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cv_common.db import Database
 from cv_common.testing.ports import free_port
-from cv_common.testing.processes import Keeper
+from cv_common.testing.processes import running
 from cv_common.testing.serving import eventually
 from cv_payments import commands
 from cv_payments.clients.stripe_account import StripeAccount
@@ -19,7 +19,7 @@ from cv_payments.domain.events import KINDS
 from stripe import StripeClient, WebhookEndpoint
 from stripe import api_version as stripe_version
 
-from services.payments.tests.conftest import operate, sandbox_program, unheard
+from services.payments.tests.conftest import operate, sandbox_program
 from services.payments.tests.shop import API_KEY, ORIGIN, Shop, event
 
 HOOK = "https://cv.example/api/payments/webhook/"
@@ -167,14 +167,11 @@ async def account(tmp_path: Path) -> AsyncIterator[Account]:
     """An account in which nothing is yet."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    keeper = Keeper(sandbox_program(port, tmp_path, f"{url}/nobody/"), unheard)
-    await asyncio.to_thread(keeper.start)
-    await asyncio.to_thread(keeper.wait_ready)
-    connection = StripeConnection(API_KEY, url)
-    await connection.start()
-    yield Account(StripeClient(API_KEY, base_addresses={"api": url}), connection)
-    await connection.stop()
-    await asyncio.to_thread(keeper.stop)
+    with running(sandbox_program(port, tmp_path, f"{url}/nobody/")):
+        connection = StripeConnection(API_KEY, url)
+        await connection.start()
+        yield Account(StripeClient(API_KEY, base_addresses={"api": url}), connection)
+        await connection.stop()
 
 
 async def test_an_account_is_set_up_once(account: Account) -> None:

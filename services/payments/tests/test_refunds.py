@@ -119,6 +119,9 @@ async def test_undone_before_anybody_told_of_the_payment(
     await bought.has("refunded")
     await shop.deliver(event("checkout.session.completed", shop.session_at(bought.page).id))
     await bought.has("refunded")
+    await shop.control("delivery", drop=[])
+    await bought.pay()  # the first that anybody is told of the resume
+    await eventually(lambda: shop.paid(bought.resume_id) == [True])
 
 
 async def test_charge_of_something_else_is_ignored(shop: Shop) -> None:

@@ -340,6 +340,30 @@ async def test_portal_is_for_customers(shop: Shop, subscriber: Subscriber) -> No
         assert (refused.status_code, refused.json()) == (400, errors)
 
 
+@pytest.mark.parametrize(
+    ("fault", "status", "detail"),
+    [
+        ({"status": 500, "times": 5}, 503, "The payment service is not available, try again later."),
+        ({"status": 429}, 503, "The payment service is not available, try again later."),
+        ({"delay": 20}, 503, "The payment service is not available, try again later."),
+        ({"status": 400}, 500, "A server error occurred."),
+    ],
+)
+async def test_portal_while_stripe_is_in_trouble(
+    subscriber: Subscriber, fault: dict[str, Any], status: int, detail: str
+) -> None:
+    shop = subscriber.shop
+    for path, body in (
+        ("portal/", {"return_url": SUCCESS}),
+        ("create-checkout/", {"payment_type": "yearly", "success_url": SUCCESS, "cancel_url": CANCEL}),
+    ):
+        await shop.control("fault", path="/v1/billing_portal/sessions", **fault)
+        answer = await shop.post(f"/api/payments/{path}", body, subscriber.headers)
+        await shop.control("clear-faults")
+        assert (answer.status_code, answer.json()) == (status, {"detail": detail})
+        assert ("Retry-After" in answer.headers) is (status == 503)
+
+
 async def test_what_is_mine(shop: Shop) -> None:
     user, resume_id = shop.user(), shop.resume()
     assert await shop.mine("", user) == []

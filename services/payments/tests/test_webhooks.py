@@ -2,14 +2,20 @@
 
 import asyncio
 import json
+import sqlite3
 import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
-from cv_common.testing.serving import eventually
+from cv_common.testing.serving import eventually, serving
+from cv_payments.main import app
 from stripe import Subscription, WebhookSignature
 
-from services.payments.tests.shop import SECRETS, Shop, event, signed
+from services.payments.tests.replica import Replica
+from services.payments.tests.shop import API_KEY, SECRETS, Shop, event, signed
 
 OK = (200, {"status": "success"})
 
@@ -260,3 +266,62 @@ async def test_a_declined_card_is_no_failure_yet(shop: Shop, button: str) -> Non
     assert shop.payment_of(page)["status"] == "pending"
     await shop.press(page)
     await eventually(lambda: shop.paid(resume_id) == [True])
+
+
+async def test_a_state_that_nobody_has_heard_of_is_set_aside(shop: Shop, sandbox_folder: Path) -> None:
+    """What was known last stays, until Stripe says something that is understood."""
+    user_id = shop.number()
+    user = shop.keys.user("payments", user_id)
+    subscription = await shop.subscribe(user)
+    await eventually(lambda: shop.standing(user_id=user_id) is not None)
+    await eventually(shop.has_heard_all)
+    before = await shop.mine("subscription/", user)
+    turn = "update objects set body = json_set(body, '$.status', ?) where id = ?"
+    told = event("customer.subscription.updated", subscription.id)
+    with closing(sqlite3.connect(sandbox_folder / "stripe.sqlite3")) as stripe_s_own:
+        stripe_s_own.execute(turn, ("hibernating", subscription.id))
+        stripe_s_own.commit()
+        answer = await shop.deliver(told)
+        stripe_s_own.execute(turn, ("active", subscription.id))
+        stripe_s_own.commit()
+    assert (answer.status_code, answer.json()) == OK
+    assert shop.stored(told["id"])["outcome"] == "quarantined"
+    assert shop.stored(told["id"])["error"] == "unknown subscription status 'hibernating'"
+    assert await shop.mine("subscription/", user) == before
+
+
+async def test_without_a_secret_there_is_no_webhook(shop: Shop, environment: Callable[..., dict[str, str]]) -> None:
+    settings = environment(
+        DATABASE_URL=shop.database_url, RESUMES_URL=shop.resumes_url, STRIPE_WEBHOOK_SECRETS=json.dumps([])
+    )
+    told = event("charge.refunded", "ch_1")
+    async with serving(app, settings) as without:
+        answer = await shop.deliver(told, to=without)
+    assert (answer.status_code, answer.json()) == (404, {"detail": "Not found."})
+    assert shop.stored(told["id"]) == {}
+
+
+async def test_no_secret_is_logged(shop: Shop, replica: Replica) -> None:
+    """A purchase, a webhook that is believed and one that is not, and Stripe in trouble: nobody reads it in a log."""
+    user, resume_id, email = shop.user(), shop.resume(), "jeanne.buyer@example.com"
+    wish: dict[str, Any] = {"payment_type": "single", "resume_id": resume_id}
+    await shop.control("fault", path="/v1/checkout/sessions", times=3, status=500)
+    assert (await shop.checkout(user, to=replica.client, **wish)).status_code == 503
+    await shop.control("clear-faults")
+    page = (await shop.checkout(user, to=replica.client, **wish)).json()["url"]
+    await shop.control("delivery", drop=["*"])
+    await shop.sandbox.post(f"{page}/pay", data={"email": email, "name": "Jeanne Buyer"})
+    paid = shop.session_at(page)
+    assert paid.customer_details is not None
+    assert paid.customer_details.email == email
+    shown: Any = {**event("checkout.session.completed", ""), "data": {"object": paid.to_dict(for_json=True)}}
+    assert (await shop.deliver(shown, to=replica.client)).status_code == 200
+    await eventually(lambda: shop.paid(resume_id) == [True])
+    raw = json.dumps(shown).encode()
+    forged = signed(raw, secret="whsec_somebody_else")
+    assert (await shop.deliver_raw(raw, forged, to=replica.client)).status_code == 400
+    assert (await shop.deliver(event("charge.refunded", "ch_1"), to=replica.client)).status_code == 200
+    log = replica.log.read_text()
+    assert "quarantined" in log
+    for secret in (API_KEY, *SECRETS, page, "/c/pay/", email, "Jeanne", forged.partition("v1=")[2], "v1="):
+        assert secret not in log, secret

@@ -1,0 +1,89 @@
+"""A short subscription's events in many orders, each twice, arriving while things at Stripe go on."""
+
+import asyncio
+import itertools
+
+import pytest
+from cv_common.events import SubscriptionChanged
+from cv_common.testing.serving import eventually
+
+from services.payments.tests.shop import Shop, event
+
+MOMENTS = {
+    "customer.subscription.created": 0,
+    "invoice.paid": 0,
+    "checkout.session.completed": 0,
+    "customer.subscription.updated": 1,
+    "customer.subscription.deleted": 2,
+}
+"""Event -> how far things at Stripe must have come before it can be sent."""
+ORDERS = list(itertools.permutations(MOMENTS))[::6]
+"""Every sixth of all orders: each event comes in each place, and before and after each other."""
+
+
+class Life:
+    """A subscription, begun, whose events nobody hears but as the test sends them."""
+
+    def __init__(self, shop: Shop) -> None:
+        self.shop = shop
+        self.user_id = shop.number()
+        self.user = shop.keys.user("payments", self.user_id)
+        self._moment = 0
+        self._about: dict[str, str] = {}
+        self._subscription = ""
+
+    async def begin(self) -> None:
+        page = await self.shop.page(self.user, payment_type="monthly")
+        await self.shop.press(page)
+        session = await asyncio.to_thread(self.shop.session_at, page)
+        self._subscription = str(getattr(session.subscription, "id", ""))
+        self._about = {"checkout.session.completed": session.id, "invoice.paid": str(session.invoice)}
+
+    async def advance(self, moment: int) -> None:
+        """Have things at Stripe come so far: scheduled to end, ended."""
+        subscriptions = self.shop.stripe.v1.subscriptions
+        if self._moment < 1 <= moment:
+            await asyncio.to_thread(subscriptions.update, self._subscription, {"cancel_at_period_end": True})
+        if self._moment < 2 <= moment:
+            await asyncio.to_thread(subscriptions.cancel, self._subscription)
+        self._moment = max(self._moment, moment)
+
+    async def live(self, order: tuple[str, ...]) -> None:
+        for kind in order:
+            await self.advance(MOMENTS[kind])
+            told = event(kind, self._about.get(kind, self._subscription))
+            answers = await asyncio.gather(*(self.shop.deliver(told) for _ in range(2)))
+            assert {answer.status_code for answer in answers} == {200}
+
+    def told(self) -> list[SubscriptionChanged]:
+        mine = [
+            each for each in self.shop.told if isinstance(each, SubscriptionChanged) and each.user_id == self.user_id
+        ]
+        return sorted(mine, key=lambda each: each.revision)
+
+    def has_ended(self) -> bool:
+        told = self.told()
+        return bool(told) and (told[-1].status, told[-1].entitled_until) == ("canceled", None)
+
+
+def test_these_orders_are_enough() -> None:
+    """Each pair of events comes in both orders."""
+    for first, second in itertools.permutations(MOMENTS, 2):
+        assert any(order.index(first) < order.index(second) for order in ORDERS)
+
+
+@pytest.mark.parametrize("start", range(0, len(ORDERS), 5))
+async def test_any_order_ends_the_same(shop: Shop, start: int) -> None:
+    await shop.control("delivery", drop=["*"])
+    orders = ORDERS[start : start + 5]
+    lives = [Life(shop) for _ in orders]
+    await asyncio.gather(*(life.begin() for life in lives))
+    await asyncio.gather(*(life.live(order) for life, order in zip(lives, orders, strict=True)))
+    for life, order in zip(lives, orders, strict=True):
+        await eventually(life.has_ended)
+        ended = [each.status for each in life.told()].index("canceled")
+        assert [each.status for each in life.told()[ended:]] == ["canceled"], order
+        shown = await shop.mine("subscription/", life.user)
+        assert (shown["status"], shown["is_entitled"]) == ("canceled", False)
+        [payment] = await shop.mine("", life.user)
+        assert (payment["status"], payment["amount"]) == ("succeeded", "9.99"), order
