@@ -1,11 +1,17 @@
-"""The media store, in a folder."""
+"""The media store, in a folder and in a bucket."""
 
 import asyncio
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 from cv_common.errors import Unavailable
 from cv_common.media import Media
+from cv_common.testing.environment import machine_environment
+from cv_common.testing.ports import free_port
+from cv_common.testing.processes import Program, answers, running
 
 
 @pytest.fixture
@@ -78,3 +84,32 @@ async def test_a_store_that_fails_is_unavailable(media: Media, folder: Path) -> 
         await media.put("in the way/file", b"x")
     with pytest.raises(Unavailable):
         await media.get("kept" * 100)
+
+
+@pytest.fixture(scope="session")
+def bucket() -> Iterator[dict[str, str]]:
+    """The options that lead to a bucket `cv-media` in a server that speaks S3."""
+    port = free_port()
+    endpoint = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]
+    with running(Program("moto", command, machine_environment(), lambda: answers(f"{endpoint}/moto-api/"))):
+        with urlopen(Request(f"{endpoint}/cv-media", method="PUT")):  # anybody may make a bucket there
+            pass
+        yield {"endpoint": endpoint, "access_key_id": "key", "secret_access_key": "secret", "region": "us-east-1"}
+
+
+async def test_a_bucket_keeps_files_like_a_folder(bucket: dict[str, str]) -> None:
+    media, other = Media("s3://cv-media/resumes", bucket), Media("s3://cv-media/renderer", bucket)
+    assert await media.get("photos/a.jpg") is None
+    await media.put("photos/a.jpg", b"one")
+    await media.put("photos/a.jpg", b"two")
+    assert await media.get("photos/a.jpg") == b"two"
+    assert await other.get("photos/a.jpg") is None
+    await media.delete("photos/a.jpg")
+    await media.delete("photos/a.jpg")
+    assert await media.get("photos/a.jpg") is None
+
+
+async def test_a_bucket_that_is_not_there_is_unavailable(bucket: dict[str, str]) -> None:
+    with pytest.raises(Unavailable):
+        await Media("s3://nowhere", bucket).put("a", b"x")

@@ -1,9 +1,10 @@
 """Files behind one address: a folder, S3, Google Cloud Storage or Azure, through obstore."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 from obstore.exceptions import BaseError, NotFoundError
@@ -22,8 +23,8 @@ class Media:
     Every method raises Unavailable when the store does not do what it is asked.
     """
 
-    def __init__(self, url: str) -> None:
-        self._store = _open(url)
+    def __init__(self, url: str, options: Mapping[str, str] | None = None) -> None:
+        self._store = _open(url, options or {})
 
     async def put(self, path: str, content: bytes) -> None:
         with _reachable():
@@ -51,8 +52,10 @@ def _reachable() -> Iterator[None]:
         raise Unavailable("The media store is not available, try again later.") from error
 
 
-def _open(url: str) -> ObjectStore:
+def _open(url: str, options: Mapping[str, str]) -> ObjectStore:
     parts = urlsplit(url)
     if parts.scheme == "file":
         return LocalStore(Path(unquote(parts.path)), mkdir=True)
-    return from_url(url)
+    # An endpoint that is named and not encrypted is one's own, in one's own network.
+    plain = options.get("endpoint", "").startswith("http://")
+    return from_url(url, config=cast("Any", dict(options)), client_options={"allow_http": plain})

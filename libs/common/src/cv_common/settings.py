@@ -6,7 +6,9 @@ A value is looked up in the environment first, then in a file of the same (lower
 
 import os
 from pathlib import Path
+from typing import Annotated
 
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -63,3 +65,5 @@ class MediaSettings(_Settings):
     """Where files are kept: `file:///folder`, `s3://bucket/prefix`, `gs://…` or `az://…`."""
 
     media_url: str
+    media_options: Annotated[dict[str, str], Field(repr=False)] = {}
+    """What an object store asks for besides: for S3 `access_key_id`, `secret_access_key`, `region`, `endpoint`."""

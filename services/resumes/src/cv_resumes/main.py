@@ -38,7 +38,8 @@ def app() -> ASGIApp:
         timeout=settings.linkedin_source_timeout,
         limit=settings.linkedin_source_limit,
     )
-    context = Context(settings, database, Templates(templates), Renderer(renderer), Media(settings.media_url), profiles)
+    media = Media(settings.media_url, settings.media_options)
+    context = Context(settings, database, Templates(templates), Renderer(renderer), media, profiles)
     return create_app(
         "resumes",
         settings,

@@ -59,4 +59,5 @@ def compose(settings: Settings) -> tuple[Context, list[Part]]:
     """What the actions act with, and what of it has to be started."""
     database = Database(settings.database_url, settings.database_pool_size)
     client = ServiceClient("renderer", settings.renderer_url, Signer("templates", settings.identity_private_key))
-    return Context(settings, database, Media(settings.media_url), Renderer(client)), [database, client]
+    media = Media(settings.media_url, settings.media_options)
+    return Context(settings, database, media, Renderer(client)), [database, client]
