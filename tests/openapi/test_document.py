@@ -46,11 +46,7 @@ def test_it_is_valid(document: Json) -> None:
 
 
 def test_it_says_what_the_api_document_says_in_its_order(document: Json) -> None:
-    named = [name for name, _ in operations(document)]
-    assert set(IN_ORDER) <= set(named)
-    first_of_section = [next(name for name in named if f"/api/{section}/" in name) for section in
-                        ("auth", "templates", "resumes", "payments")]  # fmt: skip
-    assert sorted(first_of_section, key=named.index) == first_of_section
+    assert [name for name, _ in operations(document) if name in IN_ORDER] == IN_ORDER
     assert [tag["name"] for tag in document["tags"]] == ["auth", "templates", "resumes", "payments"]
     assert all(tag["description"] for tag in document["tags"])
 
