@@ -125,6 +125,50 @@ async def test_a_slow_service_does_not_use_up_the_places_of_the_others(
     assert (await gateway.client.get("/api/resumes/")).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("held_path", "refused_path", "other_path"),
+    [
+        ("/api/payments/", "/api/payments/subscription/", "/api/payments/webhook/"),
+        ("/api/payments/webhook/", "/api/payments/webhook/", "/api/payments/"),
+    ],
+)
+async def test_webhooks_and_visits_do_not_use_up_each_others_places(
+    make_gateway: MakeGateway, services: Fakes, held_path: str, refused_path: str, other_path: str
+) -> None:
+    gateway = await make_gateway(REQUESTS_PER_SERVICE="3", WEBHOOKS_AT_ONCE="3")
+    release, full = asyncio.Event(), asyncio.Barrier(4)
+
+    async def wait(_: web.Request) -> web.StreamResponse:
+        await full.wait()
+        await release.wait()
+        return web.json_response({})
+
+    services["payments"].respond = wait
+    held = [asyncio.create_task(gateway.client.post(held_path)) for _ in range(3)]
+    async with asyncio.timeout(10):
+        await full.wait()
+    services["payments"].respond = None
+    refused = await gateway.client.post(refused_path)
+    other = await gateway.client.post(other_path)
+    release.set()
+
+    assert (refused.status_code, refused.json()) == (503, UNAVAILABLE)
+    assert other.status_code == 200
+    assert [(await each).status_code for each in held] == [200, 200, 200]
+
+
+async def test_a_webhook_may_wait_longer_than_a_visit(make_gateway: MakeGateway, services: Fakes) -> None:
+    gateway = await make_gateway(READ_TIMEOUT="0.2", WEBHOOK_TIMEOUT="10")
+
+    async def late(_: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(0.8)
+        return web.json_response({})
+
+    services["payments"].respond = late
+    assert (await gateway.client.get("/api/payments/")).status_code == 504
+    assert (await gateway.client.post("/api/payments/webhook/")).status_code == 200
+
+
 async def test_clients_that_announce_bodies_and_send_none_take_no_places(make_gateway: MakeGateway) -> None:
     gateway = await make_gateway(REQUESTS_PER_SERVICE="3")
     head = b"POST /api/resumes/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
@@ -137,6 +181,16 @@ async def test_clients_that_announce_bodies_and_send_none_take_no_places(make_ga
         answers = await asyncio.gather(*(gateway.client.get("/api/resumes/") for _ in range(3)))
 
     assert [answer.status_code for answer in answers] == [200, 200, 200]
+
+
+async def test_a_thousand_idle_connections_do_not_shut_the_door(gateway: RunningGateway) -> None:
+    async with AsyncExitStack() as stack:
+        for _ in range(1_100):
+            _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+            stack.callback(writer.close)
+        answer = await gateway.raw(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", until_closed=False)
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])

@@ -13,6 +13,8 @@ _FLAGS = (
     "--workers", "1", "--runtime-mode", "st", "--loop", "uvloop",
     # The proxy speaks HTTP/1.1 to the services, and nothing here is a web socket: less to attack.
     "--http", "1", "--no-ws",
+    # A connection, idle or not, holds one place: a burst of webhooks and everybody's kept-alive browsers fit.
+    "--backlog", "4096", "--backpressure", "8192",
     "--respawn-failed-workers", "--workers-kill-timeout", "15",
     "--log-level", "warning",
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,7 +18,7 @@ from cv_gateway.errors import TimedOut
 from cv_gateway.identity import Identities, Sessions, Visitor
 from cv_gateway.limits import Limits
 from cv_gateway.request import Headers, Request
-from cv_gateway.routing import Route
+from cv_gateway.routing import Lane, Route
 from cv_gateway.services import Payload, Services
 from cv_gateway.settings import Settings
 
@@ -72,7 +73,7 @@ class Proxy:
         self._sessions = sessions
         self._answers = answers
         self._limits = limits
-        self._under_way = dict.fromkeys(services.origins, 0)
+        self._under_way = Counter[tuple[str, Lane]]()
 
     async def pass_on(self, request: Request, route: Route, visitor: Visitor) -> int:
         """Answer a request with its service's answer; returns the status.
@@ -83,7 +84,7 @@ class Proxy:
         payload = await body.payload()
         if route.limited_as == "login":
             await self._limits.check_account(request, route, await text_field(request, payload, "email"))
-        with self._place_at(route.service):
+        with self._place(route):
             response = await self._ask(request, route, visitor, body, payload)
             try:
                 return await self._relay(request, route, visitor, response)
@@ -91,15 +92,16 @@ class Proxy:
                 response.release()
 
     @contextmanager
-    def _place_at(self, service: str) -> Iterator[None]:
-        """One of the places that a service has for requests. Raises Unavailable when all are taken."""
-        if self._under_way[service] >= self._settings.requests_per_service:
+    def _place(self, route: Route) -> Iterator[None]:
+        """One of the places that a service has for such requests. Raises Unavailable when all are taken."""
+        lane = (route.service, route.lane)
+        if self._under_way[lane] >= route.at_once:
             raise Unavailable
-        self._under_way[service] += 1
+        self._under_way[lane] += 1
         try:
             yield
         finally:
-            self._under_way[service] -= 1
+            self._under_way[lane] -= 1
 
     async def _ask(
         self, request: Request, route: Route, visitor: Visitor, body: IncomingBody, payload: Payload

@@ -6,10 +6,13 @@ reached, and neither can a service's health, metrics or schema.
 
 import re
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from cv_common.errors import NotFound
 
 from cv_gateway.settings import Limited, Settings
+
+Lane = Literal["visits", "webhooks"]
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -26,6 +29,10 @@ class Route:
     read_timeout: float
     body_limit: int
     multipart_limit: int
+    at_once: int
+    """Requests that may be under way at a time; more are refused, so that a slow service holds up no other."""
+    lane: Lane = "visits"
+    """Whose places it takes at its service: webhooks come in bursts, and neither wait for visits nor hold them up."""
     private: bool = False
     """Whether a path names somebody's file, so that it is never written to a log."""
     identified: bool = True
@@ -46,7 +53,7 @@ class Router:
     """Finds the route of a path: the endpoints with figures of their own, then the longest public prefix."""
 
     def __init__(self, settings: Settings) -> None:
-        limits = (settings.read_timeout, settings.body_limit, settings.body_limit)
+        limits = (settings.read_timeout, settings.body_limit, settings.body_limit, settings.requests_per_service)
         auth = Route("auth", "/api/auth/", *limits)
         templates = Route("templates", "/api/templates/", *limits)
         resumes = replace(
@@ -67,6 +74,15 @@ class Router:
             tells_email=True,
             limited_as="import",
         )
+        webhook = replace(
+            payments,
+            read_timeout=settings.webhook_timeout,
+            at_once=settings.webhooks_at_once,
+            lane="webhooks",
+            reads_token=False,
+            reads_cookie=False,
+            sessions=False,
+        )
         endpoints = {
             r"/api/auth/login/": replace(auth, reads_token=False, limited_as="login"),
             r"/api/auth/register/": replace(auth, reads_token=False, limited_as="register"),
@@ -78,7 +94,7 @@ class Router:
             r"/api/payments/create-checkout/": replace(
                 payments, read_timeout=settings.checkout_timeout, limited_as="checkout"
             ),
-            r"/api/payments/webhook/": replace(payments, reads_token=False, reads_cookie=False, sessions=False),
+            r"/api/payments/webhook/": webhook,
         }
         self._endpoints = [(re.compile(pattern), route) for pattern, route in endpoints.items()]
         public = (auth, templates, resumes, payments, *media)

@@ -87,8 +87,12 @@ class Settings(ServiceSettings):
     checkout_timeout: float = 20
     import_timeout: float = 30
     export_timeout: float = 60
+    webhook_timeout: float = 30
+    """A burst of them is kept one after the other, and a refused one comes again after hours only."""
     requests_per_service: int = 256
     """Requests that may wait for one service at a time; more are refused, so that a slow one holds up no other."""
+    webhooks_at_once: int = 2048
+    """Webhooks that may wait at a time, beside the other requests of their service."""
 
     @field_validator("rate_limits")
     @classmethod
