@@ -1,5 +1,6 @@
 """The people of the document, each new for each test."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -13,6 +14,19 @@ from tests.integration.visitor import Visitor, eventually, expect
 Compare = Callable[[Any, Any], list[str]]
 
 
+@pytest.fixture(scope="module")
+async def system(started_system: System) -> System:
+    """The running system, looked at once for each file: no test here does it any harm."""
+    async with Visitor(started_system.ports.public_url) as visitor:
+
+        async def is_well() -> bool:
+            is_catalog_seen = len(await visitor.get("/api/templates/")) == 3
+            return is_catalog_seen and await asyncio.to_thread(started_system.is_well)
+
+        await eventually(is_well)
+    return started_system
+
+
 @pytest.fixture
 def compare(system: System) -> Compare:
     """Where an answer is not as its example."""
@@ -23,11 +37,6 @@ def compare(system: System) -> Compare:
 async def visitor(system: System) -> AsyncIterator[Visitor]:
     """Somebody whom nobody knows."""
     async with Visitor(system.ports.public_url) as visitor:
-
-        async def sees_templates() -> bool:
-            return len(await visitor.get("/api/templates/")) == 3
-
-        await eventually(sees_templates)  # a catalog just loaded shows within a second
         yield visitor
 
 
