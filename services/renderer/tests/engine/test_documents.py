@@ -52,6 +52,14 @@ def text_of(pdf: Any) -> str:
     return words(" ".join(page.extract_text() for page in pdf.pages))
 
 
+def kinds(element: Any) -> set[str]:
+    """The kinds of elements in a tree of tags: `/H1`, `/P`, ..."""
+    below = element.get("/K", [])
+    children = [child.get_object() for child in (below if isinstance(below, list) else [below])]
+    own = {str(element["/S"])} if "/S" in element else set()
+    return own.union(*(kinds(child) for child in children if isinstance(child, dict)))
+
+
 def own_text(page: Any) -> str:
     """The text in the page's own content stream: not that of objects it merely places."""
     page[NameObject("/Resources")].get_object().pop("/XObject", None)
@@ -96,9 +104,19 @@ async def test_metadata_names_the_document_its_author_and_its_language(
     assert pdf.metadata.author == "Camille Laurent"
     catalog = pdf.root_object
     assert catalog["/Lang"] == "fr"
+    assert (await render(pool, template, sample, language="en")).root_object["/Lang"] == "en"
+
+
+@pytest.mark.parametrize("watermark", [False, True])
+async def test_structure_is_tagged_as_pdf_ua_asks(
+    pool: Pool, template: Template, sample: dict[str, Any], watermark: bool
+) -> None:
+    catalog = (await render(pool, template, sample, watermark=watermark)).root_object
     assert catalog["/MarkInfo"]["/Marked"]
     assert catalog["/ViewerPreferences"]["/DisplayDocTitle"]
     assert b"pdfuaid:part" in catalog["/Metadata"].get_object().get_data()
+    found = kinds(catalog["/StructTreeRoot"])
+    assert {"/Document", "/H1", "/H2", "/P", "/L", "/LI", "/Link"} <= found, found
 
 
 async def test_readers_of_three_makes_agree_on_the_order_of_the_text(
@@ -114,10 +132,27 @@ async def test_readers_of_three_makes_agree_on_the_order_of_the_text(
         assert words((await poppler.communicate())[0].decode()) == text
 
 
-async def test_ligatures_and_other_alphabets_survive(pool: Pool, template: Template, minimal: dict[str, Any]) -> None:
+async def test_ligatures_and_other_alphabets_survive_in_readers_of_three_makes(
+    pool: Pool, template: Template, minimal: dict[str, Any], tmp_path: Path
+) -> None:
     summary = "Efficace, affiné, flûte, fjord, Thé, œuvre, Łódź, Ξένια, Юлия, 25 °C, 1 000 €"
-    text = text_of(await render(pool, template, {**minimal, "summary": summary}))
-    assert words(summary) in text
+    path = tmp_path / "resume.pdf"
+    path.write_bytes(await pool.render(Job(template.html, template.css, {**minimal, "summary": summary}, "fr")))
+    assert words(summary) in text_of(PdfReader(path))
+    assert words(summary) in words(extract_text(path))
+    if shutil.which("pdftotext"):
+        poppler = await asyncio.create_subprocess_exec("pdftotext", path, "-", stdout=asyncio.subprocess.PIPE)
+        assert words(summary) in words((await poppler.communicate())[0].decode())
+
+
+async def test_a_section_of_200_short_entries_is_rendered(
+    pool: Pool, template: Template, minimal: dict[str, Any], sample: dict[str, Any]
+) -> None:
+    """Within the limits of a job, or it is refused."""
+    jobs = [{**sample["experiences"][0], "position": f"Poste {number}.", "description": None} for number in range(200)]
+    skills = [{"name": f"Outil {number}.", "level": None, "category": None} for number in range(200)]
+    text = text_of(await render(pool, template, {**minimal, "experiences": jobs, "skills": skills}, watermark=True))
+    assert all(f"Poste {number}." in text and f"Outil {number}." in text for number in range(200))
 
 
 async def test_fonts_are_ours_and_embedded_in_part(pool: Pool, template: Template, sample: dict[str, Any]) -> None:

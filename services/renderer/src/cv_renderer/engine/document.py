@@ -17,6 +17,7 @@ from cv_renderer.domain.labels import labels_for
 from cv_renderer.engine.environment import fill
 from cv_renderer.engine.errors import Refused
 from cv_renderer.engine.fetcher import ClosedFetcher
+from cv_renderer.engine.typefaces import legible
 from cv_renderer.engine.watermark import watermark_css
 
 MAX_PAGES = 20
@@ -54,7 +55,7 @@ def render_thumbnail(job: Job) -> bytes:
 
 def _filled(job: Job) -> str:
     try:
-        return fill(job)
+        return legible(fill(job))
     except jinja2.TemplateError as error:
         raise Refused(f"The template cannot be filled: {error}") from error
 

@@ -20,7 +20,7 @@ from multiprocessing.context import ForkServerProcess
 from typing import Any
 
 from cv_renderer.domain.jobs import Job
-from cv_renderer.engine import worker
+from cv_renderer.engine import typefaces, worker
 from cv_renderer.engine.errors import EngineBusy, EngineFailed, Refused
 from cv_renderer.engine.version import engine_version
 from cv_renderer.engine.worker import Limits, Output
@@ -67,7 +67,7 @@ class Pool:
             raise EngineFailed("the rendering engine could not be warmed")
         if not found["subsets_fonts"]:
             raise EngineFailed("harfbuzz-subset is missing: install libharfbuzz-subset0 (Debian) or harfbuzz")
-        self.version = engine_version(str(found["weasyprint"]), str(found["pango"]))
+        self.version = engine_version(str(found["weasyprint"]), str(found["pango"]), *typefaces.versions())
         self._problem = None
 
     async def stop(self) -> None:

@@ -8,6 +8,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from cv_renderer.engine import typefaces
+
 _KEPT = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "PATH", "TMPDIR")
 
 _HTML = """
@@ -42,7 +44,7 @@ def _close_environment() -> None:
     for name in set(os.environ).difference(_KEPT):
         del os.environ[name]
     os.environ["XDG_CACHE_HOME"] = cache
-    os.environ["FONTCONFIG_FILE"] = str(Path(__file__).with_name("fonts") / "fonts.conf")
+    os.environ["FONTCONFIG_FILE"] = str(typefaces.write_configuration(Path(cache)))
 
 
 def _warm() -> None:
