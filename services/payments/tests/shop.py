@@ -134,6 +134,10 @@ class Shop:
             session_id, {"expand": ["payment_intent.latest_charge", "subscription"]}
         )
 
+    def price(self, lookup_key: str) -> str:
+        """The id of a price of ours."""
+        return self.stripe.v1.prices.list({"lookup_keys": [lookup_key]}).data[0].id
+
     def sessions(self) -> list[Session]:
         """The newest checkout sessions at Stripe, whosever they are."""
         return self.stripe.v1.checkout.sessions.list({"limit": 100}).data
