@@ -20,10 +20,12 @@ class ReturnUrl(Text):
     Whether its origin is allowed is the action's to say.
     """
 
+    wrong_type = "Enter a valid URL."
+
     def parse(self, value: Any) -> str:
         url = super().parse(value)
         if origin(url) is None:
-            raise invalid("Enter a valid URL.")
+            raise invalid(self.wrong_type)
         return url
 
     def schema(self) -> dict[str, Any]:
