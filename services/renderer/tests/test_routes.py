@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import io
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import httpx
 import pytest
 from cv_common.db import connect_directly
 from cv_common.testing.identity import IdentityKeys
+from cv_common.testing.ports import free_port
+from cv_common.testing.processes import Program, answers, running
 from cv_common.testing.serving import eventually, serving
 from cv_renderer.main import app
 from PIL import Image
@@ -21,8 +24,14 @@ PDFS, THUMBNAILS = "/internal/pdfs/", "/internal/thumbnails/"
 
 @pytest.fixture
 async def another_replica(environment: dict[str, str]) -> AsyncIterator[httpx.AsyncClient]:
-    async with serving(app, environment) as client:
-        yield client
+    """A process of its own over the same database and media."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "cv_common.serve", "cv_renderer.main:app", "--port", str(port)]
+    program = Program("renderer", command, environment, lambda: answers(f"{url}/readyz"))
+    with running(program):
+        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+            yield client
 
 
 @pytest.fixture
@@ -129,11 +138,13 @@ async def test_equal_orders_of_one_moment_are_rendered_once(
     as_resumes: dict[str, str],
     media_folder: Path,
 ) -> None:
-    # Both apps run in this process and so share its figures.
-    before, files_before = await times_rendered(renderer), files(media_folder)
+    async def rendered() -> int:
+        return await times_rendered(renderer) + await times_rendered(another_replica)
+
+    before, files_before = await rendered(), files(media_folder)
     clients = [renderer, another_replica] * 4
     paths = await asyncio.gather(*(ordered(client, order, as_resumes) for client in clients))
-    assert await times_rendered(renderer) == before + 1
+    assert await rendered() == before + 1
     assert len(files(media_folder) - files_before) == 1
     contents = {(await renderer.get(path)).content for path in paths}
     assert len(contents) == 1
