@@ -141,6 +141,8 @@ async def test_a_login_that_names_no_account_is_passed_on(make_limited: MakeLimi
     gateway = await make_limited({})
     headers = {"Content-Type": "application/json"}
     assert await statuses(gateway, 1, "POST", LOGIN, content=body, headers=headers) == [200]
+    broken = {"Content-Type": "multipart/form-data"}
+    assert await statuses(gateway, 1, "POST", LOGIN, content=body or b"x", headers=broken) == [200]
 
 
 async def test_stripe_is_never_asked_to_wait_for_a_caller(make_limited: MakeLimited) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 
 from cv_common.errors import BadRequest
@@ -46,6 +47,8 @@ async def _parsed(request: Request) -> AsyncIterator[FormData]:
             yield form
     except HTTPException as error:
         raise BadRequest(f"Multipart form parse error - {error.detail}") from error
+    except MultiPartException as error:  # the same, where no app is around the request
+        raise BadRequest(f"Multipart form parse error - {error.message}") from error
 
 
 async def _plain(value: UploadFile | str) -> UploadedFile | FormText:
