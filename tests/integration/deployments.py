@@ -70,13 +70,15 @@ class Embedded:
 class Containers:
     """A system of containers, as `docker compose --profile dev up --build --wait` starts it, with its own volumes."""
 
+    tag = "test"
+
     def __init__(self, folder: Path, **settings: str) -> None:
         gateway, stripe = free_port(), free_port()
         self.public_url, self.stripe_url = f"http://localhost:{gateway}", f"http://localhost:{stripe}"
         file = folder / "containers.env"
         values = {
             "COMPOSE_PROJECT_NAME": f"cv-builder-{gateway}",
-            "TAG": "test",
+            "TAG": self.tag,
             "PORT": str(gateway),
             "SANDBOX_PORT": str(stripe),
             "RATE_LIMITS_ENABLED": "false",  # all visitors of the tests come from one address
@@ -110,7 +112,42 @@ class Containers:
     def log(self) -> str:
         return self.run("logs", "--no-color", "--tail", "40")
 
-    def run(self, *arguments: str) -> str:
+    def of(self, name: str) -> list[str]:
+        """The ids of a service's running containers, the oldest first."""
+        ids = self.run("ps", "--quiet", name).split()
+        created = [(_docker("inspect", "--format", "{{.Created}}", each), each) for each in ids]
+        return [each for _, each in sorted(created)]
+
+    def add_one(self, name: str, tag: str) -> None:
+        """Start one more container of a service, of the image with this tag; returns when it is healthy."""
+        count = len(self.of(name)) + 1
+        arguments = ["up", "--detach", "--wait", "--no-deps", "--no-recreate", "--scale", f"{name}={count}", name]
+        self.run(*arguments, TAG=tag)
+
+    def remove(self, container: str) -> None:
+        """Stop a container as an upgrade does, and forget it."""
+        _docker("stop", container)
+        _docker("rm", container)
+
+    def destroy(self, container: str) -> None:
+        """Lose a container at once."""
+        _docker("rm", "--force", container)
+
+    def build_previous(self, name: str) -> None:
+        """Build a service's image as of the previous commit, with the tag `previous`."""
+        source = subprocess.run(["git", "archive", "HEAD~1"], cwd=ROOT, check=True, capture_output=True).stdout
+        command = ["docker", "build", "--quiet", "--tag", f"cv-builder/{name}:previous"]
+        subprocess.run(
+            [*command, "--file", f"services/{name}/Dockerfile", "-"], input=source, check=True, capture_output=True
+        )
+
+    def run(self, *arguments: str, **environment: str) -> str:
         """Run `docker compose` for this system; what it wrote. Raises CalledProcessError."""
         command = [*self.compose.docker_compose_command(), *arguments]
-        return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+        # What the environment says goes before the file of settings.
+        told = {**os.environ, **environment}
+        return subprocess.run(command, cwd=ROOT, env=told, check=True, capture_output=True, text=True).stdout
+
+
+def _docker(*arguments: str) -> str:
+    return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True).stdout.strip()

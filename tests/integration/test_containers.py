@@ -1,0 +1,184 @@
+"""What only containers can show: what is reachable, what a container may do, upgrades and losses under load."""
+
+import asyncio
+import json
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+from cv_stack.services import ROOT, SERVICES
+
+from tests.integration.deployments import Containers, Deployment
+from tests.integration.visitor import Visitor, eventually
+
+OURS = ("gateway", *SERVICES)
+
+
+@pytest.fixture
+def containers(deployment: Deployment) -> Containers:
+    if not isinstance(deployment, Containers):
+        pytest.skip("needs containers: make test-containers")
+    return deployment
+
+
+def inspected(container: str) -> dict[str, Any]:
+    told = subprocess.run(["docker", "inspect", container], check=True, capture_output=True, text=True).stdout
+    found: dict[str, Any] = json.loads(told)[0]
+    return found
+
+
+def test_only_the_gateway_is_reached_from_outside(containers: Containers) -> None:
+    names = (*OURS, "postgres", "nats")
+    bound = {name: [inspected(each)["HostConfig"]["PortBindings"] for each in containers.of(name)] for name in names}
+    assert [name for name in names if any(bound[name])] == ["gateway"]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_container_may_do_as_little_as_possible(containers: Containers, name: str) -> None:
+    [container] = containers.of(name)
+    found = inspected(container)
+    host = found["HostConfig"]
+    assert found["Config"]["User"] == "service"
+    assert host["ReadonlyRootfs"]
+    assert host["CapDrop"] == ["ALL"]
+    assert not host["CapAdd"]
+    assert "no-new-privileges:true" in host["SecurityOpt"]
+    assert host["Memory"] > 0
+    assert host["NanoCpus"] > 0
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_an_image_holds_no_tests_and_no_tools(containers: Containers, name: str) -> None:
+    for absent in ("import pip", "import pytest", "import cv_common.testing", "import cv_stripe_sandbox"):
+        with pytest.raises(subprocess.CalledProcessError):
+            containers.run("exec", "-T", name, "python", "-c", absent)
+    with pytest.raises(subprocess.CalledProcessError):
+        containers.run("exec", "-T", name, "sh", "-c", "command -v gcc || command -v cc || command -v make")
+
+
+def test_only_the_renderer_can_draw(containers: Containers) -> None:
+    look = "import ctypes.util, sys; sys.exit(ctypes.util.find_library('pango-1.0') is None)"
+    for name in OURS:
+        drawn = subprocess.run(
+            [*containers.compose.docker_compose_command(), "exec", "-T", name, "python", "-c", look],
+            cwd=ROOT, check=False, capture_output=True,
+        )  # fmt: skip
+        assert (drawn.returncode == 0) is (name == "renderer"), name
+
+
+def test_a_role_reaches_no_other_database(containers: Containers) -> None:
+    look = (
+        "import psycopg; from pathlib import Path;"
+        " psycopg.connect(Path('/run/secrets/database_url').read_text().rpartition('/')[0] + '/payments')"
+    )
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        containers.run("exec", "-T", "auth", "python", "-c", look)
+    assert "permission denied for database" in refused.value.stderr
+
+
+def test_nobody_but_who_needs_it_gets_out(containers: Containers) -> None:
+    look = "import socket; socket.create_connection(('stripe-sandbox', 8010), timeout=3)"
+    for name in SERVICES:
+        if name in ("payments", "resumes"):
+            containers.run("exec", "-T", name, "python", "-c", look)
+        else:
+            with pytest.raises(subprocess.CalledProcessError):
+                containers.run("exec", "-T", name, "python", "-c", look)
+
+
+def test_a_service_stops_when_it_is_asked_to(containers: Containers) -> None:
+    for name in OURS:
+        [container] = containers.of(name)
+        containers.run("stop", name)
+        assert inspected(container)["State"]["ExitCode"] == 0, name
+        containers.bring_up(name)
+
+
+class Load:
+    """Visitors who save and read all the time: what was acknowledged must be read back."""
+
+    def __init__(self) -> None:
+        self.done = 0
+        self.troubles: list[str] = []
+
+    async def flows(self) -> None:
+        """Wait for some more requests."""
+        goal = self.done + 50
+        await eventually(lambda: self.done >= goal)
+
+    async def visit(self, visitor: Visitor, resume_id: int) -> None:
+        path, number = f"/api/resumes/{resume_id}/", 0
+        while True:
+            number += 1
+            saved = await self._ask(visitor, "PATCH", path, json={"title": str(number)})
+            read = await self._ask(visitor, "GET", path)
+            if saved and read and read["title"] != saved["title"]:
+                self.troubles.append(f"saved {saved['title']}, read {read['title']}")
+
+    async def _ask(self, visitor: Visitor, method: str, path: str, **options: Any) -> Any:
+        try:
+            answer = await visitor.request(method, path, **options)
+        except httpx.HTTPError as error:
+            self.troubles.append(f"{method}: {error!r}")
+            return None
+        self.done += 1
+        if answer.status_code == 200:
+            return answer.json()
+        self.troubles.append(f"{method}: {answer.status_code} {answer.text}")
+        return None
+
+
+@asynccontextmanager
+async def load(deployment: Deployment, visitors: int = 6) -> AsyncIterator[Load]:
+    """Load on the deployment for the length of the block, already flowing when it begins."""
+    flowing = Load()
+    async with AsyncExitStack() as people, asyncio.TaskGroup() as visits:
+        tasks = []
+        for _ in range(visitors):
+            visitor = await people.enter_async_context(Visitor(deployment.public_url))
+            resume = await visitor.write_resume()
+            tasks.append(visits.create_task(flowing.visit(visitor, resume["id"])))
+        await flowing.flows()
+        yield flowing
+        await flowing.flows()
+        for task in tasks:
+            task.cancel()
+
+
+async def moved_to(containers: Containers, name: str, tag: str) -> None:
+    """Another image of a service takes over: started beside the old one, which then is stopped."""
+    [old] = containers.of(name)
+    await asyncio.to_thread(containers.add_one, name, tag)
+    await asyncio.to_thread(containers.remove, old)
+
+
+@pytest.mark.parametrize("name", ["resumes", "templates", "auth"])
+async def test_a_service_is_upgraded_and_rolled_back_under_load(containers: Containers, name: str) -> None:
+    """The old image is that of the previous commit, so its migrations and calls meet today's others."""
+    await asyncio.to_thread(containers.build_previous, name)
+    async with load(containers) as flowing:
+        await moved_to(containers, name, "previous")
+        await moved_to(containers, name, containers.tag)
+    assert flowing.troubles == []
+    assert flowing.done > 100
+
+
+@pytest.mark.parametrize("name", ["resumes", "renderer"])
+async def test_of_two_one_may_be_lost_under_load(containers: Containers, marie: Visitor, name: str) -> None:
+    await asyncio.to_thread(containers.add_one, name, containers.tag)
+    resume = await marie.write_resume(template=1)
+    async with load(containers) as flowing:
+        lost, _ = containers.of(name)
+        await asyncio.to_thread(containers.destroy, lost)
+
+        async def exports() -> bool:
+            return not (await marie.export(resume["id"]))[0]
+
+        await eventually(exports)
+    # What was on its way to the one that died is told to be unavailable; nothing acknowledged is lost.
+    assert all(trouble.startswith(("GET: 503", "PATCH: 503", "PATCH: 504")) for trouble in flowing.troubles)
+    assert len(flowing.troubles) <= 12
+    assert flowing.done > 100
