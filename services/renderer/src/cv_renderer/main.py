@@ -25,7 +25,7 @@ def app() -> ASGIApp:
     bus = Bus(settings.nats_url, settings.nats_user, settings.nats_password, service="renderer")
     pool = Pool(workers=settings.render_workers, queue=settings.render_queue)
     locks = KeyLocks(settings.direct_url)
-    context = Context(settings, database, Media(settings.media_url), pool, locks)
+    context = Context(settings, database, Media(settings.media_url, settings.media_options), pool, locks)
     return create_app(
         "renderer",
         settings,
