@@ -3,6 +3,7 @@
 PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11 python3.14; do \
 	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
 BIN := .venv/bin
+WORKERS ?= 3
 OWN := $(notdir $(wildcard services/*)) common gateway stack stripe-sandbox linkedin-sandbox
 LOCK = $(BIN)/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header \
 	--no-emit-index-url $(foreach name,$(OWN),--no-emit-package cv-$(name)) $(if $(UPGRADE),--upgrade)
@@ -12,7 +13,7 @@ LICENCES = { echo '\# Licences of the packages used'; echo; \
 	$(BIN)/pip-licenses; }
 
 .DEFAULT_GOAL := help
-.PHONY: help prepare run test lint logs reset requirements licences
+.PHONY: help prepare run test test-containers lint logs reset requirements licences
 
 help: ## list what make can do
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -24,8 +25,12 @@ prepare:
 run: prepare ## start the whole system (PORT=8000, SANDBOX_PORT=8010); Ctrl-C stops it
 	@exec $(BIN)/python -m cv_stack run
 
-test: lint ## check and test everything
-	@exec $(BIN)/pytest
+test: lint ## check and test everything, on the machine itself (ARGS: more for pytest)
+	@$(PYTHON) dev/prepare.py --browser
+	@exec $(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup $(ARGS)
+
+test-containers: prepare ## the journeys again, and what only containers show; needs Docker
+	@CV_DEPLOYMENT=containers exec $(BIN)/pytest tests/integration $(ARGS)
 
 lint: prepare ## style, types, import rules, licences
 	@$(BIN)/ruff check --quiet .

@@ -18,6 +18,8 @@ SERVICE, POSTGRES, NATS = 10001, 999, 0
 CALLERS: dict[str, list[str]] = json.loads(Path("/callers.json").read_text())
 ON_THE_BUS = ("auth", "payments", "resumes", "renderer")
 
+WITH_MEDIA = ("templates", "resumes", "renderer")
+
 
 def kept(folder: str, name: str, make: Callable[[], str], user: int = SERVICE) -> str:
     """The secret `name` of a service: as it is, as the operator wants it, or new."""
@@ -44,6 +46,8 @@ def main() -> None:
     keys = {name: kept(name, "identity_private_key", identity_key) for name in (*CALLERS, "gateway")}
     kept("postgres", "postgres", password, POSTGRES)
     kept("nats", "operator", password, NATS)
+    for service in WITH_MEDIA:
+        kept(service, "media_options", lambda: "{}")
     for service, callers in CALLERS.items():
         known = kept("postgres", service, password, POSTGRES)
         kept(service, "database_url", lambda: f"postgresql://{service}:{known}@postgres:5432/{service}")
