@@ -1,0 +1,120 @@
+"""What each service expects of the others (`clients.py`), asked of the others' real apps in the running system."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+from cv_auth.clients import SessionKeepers
+from cv_common.errors import BadRequest
+from cv_common.http import ServiceClient
+from cv_common.identity import Signer
+from cv_payments.clients.resumes import Resumes
+from cv_resumes.clients import Renderer, Template, Templates
+from cv_stack.secrets import Secrets
+from cv_stack.system import System
+from cv_templates.clients import Renderer as Painter
+from cv_templates.domain import Manifest, UnsoundCatalog
+from cv_templates.domain import Template as Draft
+
+from tests.integration.visitor import Visitor
+
+Call = Callable[[str, str], Awaitable[ServiceClient]]
+
+DOCUMENT = {"full_name": "Marie Dubois", "email": "marie@example.com"}
+
+
+@pytest.fixture
+async def call(system: System) -> AsyncIterator[Call]:
+    """Opens a client with which one service calls another."""
+    keys = Secrets(system.data / "secrets.json")
+    async with AsyncExitStack() as stack:
+
+        async def open_client(caller: str, provider: str) -> ServiceClient:
+            signer = Signer(caller, keys.signing_key(f"{caller} identity"))
+            client = ServiceClient(provider, system.ports.url(provider), signer)
+            await client.start()
+            stack.push_async_callback(client.stop)
+            return client
+
+        yield open_client
+
+
+@pytest.fixture
+async def visitor(system: System) -> AsyncIterator[Visitor]:
+    async with Visitor(system.ports.public_url) as visitor:
+        yield visitor
+
+
+async def test_payments_asks_resumes_whether_a_resume_exists(call: Call, visitor: Visitor) -> None:
+    resumes = Resumes(await call("payments", "resumes"))
+    resume = await visitor.write_resume()
+    assert await resumes.exists(resume["id"])
+    assert not await resumes.exists(2**62)
+
+
+async def test_auth_has_resumes_and_payments_give_a_session_to_an_account(call: Call, visitor: Visitor) -> None:
+    resume = await visitor.write_resume()
+    await visitor.checkout(payment_type="monthly")
+    clients = [await call("auth", "resumes"), await call("auth", "payments")]
+    session_id = resume["session_id"]
+    await SessionKeepers(clients).claim(session_id, user_id=10**9)
+    assert await visitor.get("/api/resumes/") == []
+    for client in clients:
+        reply = await client.post(f"/internal/sessions/{session_id}/claim/", {"user_id": 10**9})
+        assert reply.status == 204, "claiming twice changes nothing"
+
+
+async def test_resumes_asks_templates_for_a_template(call: Call) -> None:
+    templates = Templates(await call("resumes", "templates"))
+    premium = await templates.get(2)
+    assert premium is not None
+    assert (premium.id, premium.is_premium, premium.is_active) == (2, True, True)
+    assert "<html" in premium.html
+    free = await templates.default()
+    assert free is not None
+    assert (free.is_premium, free.is_active) == (False, True)
+    assert await templates.get(10**9) is None
+
+
+async def render(renderer: Renderer, resume_id: int, html: str, **changes: Any) -> str:
+    template = Template(1, is_premium=False, is_active=True, version="of this test", html=html, css="")
+    request: dict[str, Any] = {
+        "resume_id": resume_id, "file_name": "marie_dubois_cv_20260101.pdf", "template": template,
+        "document": DOCUMENT, "language": "fr", "watermark": False, "photo": None,
+    }  # fmt: skip
+    return await renderer.render(**{**request, **changes})
+
+
+async def test_resumes_has_the_renderer_make_a_pdf(call: Call, visitor: Visitor) -> None:
+    renderer = Renderer(await call("resumes", "renderer"))
+    path = await render(renderer, 10**9, "<html lang='{{ language }}'><h1>{{ resume.full_name }}</h1></html>")
+    assert path.endswith("/marie_dubois_cv_20260101.pdf")
+    file = await visitor.request("GET", path)
+    assert (file.status_code, file.headers["content-type"]) == (200, "application/pdf")
+    with pytest.raises(BadRequest):
+        await render(renderer, 10**9, "<html><body>" + "<p style='break-after: page'>x</p>" * 25)
+
+
+async def test_templates_has_the_renderer_make_a_picture(call: Call) -> None:
+    painter = Painter(await call("templates", "renderer"))
+    found = await Templates(await call("resumes", "templates")).get(1)
+    assert found is not None
+    draft = draft_of(html=found.html, css=found.css)
+    assert (await painter.thumbnail(draft, DOCUMENT)).startswith(b"\x89PNG")
+    with pytest.raises(UnsoundCatalog):
+        await painter.thumbnail(draft_of(html="{% if %}", css=""), DOCUMENT)
+
+
+def draft_of(html: str, css: str) -> Draft:
+    manifest = Manifest(name="x", description="x", is_premium=False, position=1)
+    return Draft("of_this_test", manifest, html, css)
+
+
+async def test_nobody_is_believed_who_need_not_call(call: Call) -> None:
+    for caller, provider, path in (
+        ("renderer", "resumes", "/internal/resumes/1/"),
+        ("payments", "templates", "/internal/templates/1/"),
+        ("templates", "auth", "/api/auth/profile/"),
+    ):
+        assert (await (await call(caller, provider)).get(path)).status == 401, (caller, provider)
