@@ -1,5 +1,6 @@
 """Makes `.venv` and says what the machine lacks, so that `make run` and `make test` need only Python and make.
 
+With `--browser` it sees to what only tests need as well.
 Runs with the machine's own Python and the standard library alone. Nothing is done when nothing has changed.
 Packages come from wherever pip is configured to get them; which ones they may be, `requirements/` says with hashes.
 """
@@ -43,6 +44,9 @@ LIBRARY_COMMANDS = {
     "brew": "brew install pango harfbuzz",
 }
 
+BROWSERS = ("chromium", "google-chrome-stable", "google-chrome")
+BROWSER_COMMAND = f"{APT_INSTALL} chromium fonts-liberation"
+
 PIP_TO_UV = {
     "index-url": "UV_DEFAULT_INDEX",
     "extra-index-url": "UV_INDEX",
@@ -72,6 +76,17 @@ def ensure_libraries() -> None:
         if shutil.which(tool):
             raise Missing(f"{missing[0]} is missing. Type: {'' if tool == 'brew' else 'sudo '}{command}")
     raise Missing(f"{missing[0]} is missing. Install Pango and HarfBuzz with its subset library.")
+
+
+def ensure_browser() -> None:
+    """The browser of the payment pages' tests, installed by root on Debian; without one they are skipped."""
+    if any(map(shutil.which, BROWSERS)) or not _may_use_apt():
+        return
+    _say("installing Chromium, which the payment pages are tested in")
+    try:
+        _apt(BROWSER_COMMAND)
+    except Missing as problem:
+        _say(f"the payment pages are not tested: {problem}")
 
 
 def ensure_venv() -> None:
@@ -184,6 +199,8 @@ def _say(text: str) -> None:
 if __name__ == "__main__":
     try:
         prepare()
+        if "--browser" in sys.argv[1:]:
+            ensure_browser()
     except Missing as problem:
         sys.exit(f"! {problem}")
     except PermissionError as problem:

@@ -59,13 +59,13 @@ class CheckoutPage:
         """The card is declined: the page again, with the reason."""
         buyer, session_id = await _buyer(request), request.path_params["session_id"]
         with self._sandbox.change() as context:
-            return _page(context, session_id, checkout.decline(context, session_id, buyer))
+            return _page(context, session_id, checkout.decline(context, session_id, buyer), buyer)
 
     async def fail_authentication(self, request: Request) -> Response:
         """3-D Secure fails: the page again, with the reason."""
         buyer, session_id = await _buyer(request), request.path_params["session_id"]
         with self._sandbox.change() as context:
-            return _page(context, session_id, checkout.fail_authentication(context, session_id, buyer))
+            return _page(context, session_id, checkout.fail_authentication(context, session_id, buyer), buyer)
 
     async def cancel(self, request: Request) -> Response:
         """Back to the shop without paying; the session stays open."""
@@ -79,8 +79,7 @@ class CheckoutPage:
     async def _return(self, completed: Completed) -> Response:
         """To the success URL, once the shop's webhook has answered or ten seconds have passed."""
         await self._courier.answered(completed.event, self._sandbox.settings.checkout_wait)
-        session = completed.session
-        return RedirectResponse(session["success_url"].replace("{CHECKOUT_SESSION_ID}", session["id"]), 303)
+        return RedirectResponse(_success_url(completed.session), 303)
 
 
 async def _buyer(request: Request) -> Buyer:
@@ -88,7 +87,11 @@ async def _buyer(request: Request) -> Buyer:
     return Buyer(email=form.get("email"), name=form.get("name"))
 
 
-def _page(context: Context, session_id: str, problem: str | None = None) -> Response:
+def _success_url(session: Json) -> str:
+    return str(session["success_url"]).replace("{CHECKOUT_SESSION_ID}", session["id"])
+
+
+def _page(context: Context, session_id: str, problem: str | None = None, typed: Buyer | None = None) -> Response:
     session = context.objects.get(session_id, "checkout.session")
     if session["status"] != "open":
         return _closed(session)
@@ -102,8 +105,9 @@ def _page(context: Context, session_id: str, problem: str | None = None) -> Resp
         session=session,
         lines=lines,
         interval=recurring and recurring["interval"],
-        email=email,
+        email=email or (typed and typed.email),
         known_email=bool(email),
+        name=typed and typed.name,
         problem=problem,
         action=f"/c/pay/{session_id}",
     )
@@ -120,6 +124,6 @@ def _closed(session: Json) -> Response:
         410 if session["status"] == "expired" else 200,
         title=titles[session["status"]],
         text=texts[session["status"]],
-        link=session["cancel_url"],
+        link=session["cancel_url"] if session["status"] == "expired" else _success_url(session),
         link_text="Back to the shop",
     )
