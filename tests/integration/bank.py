@@ -44,6 +44,16 @@ class Bank:
         answer = await self._client.get(f"/v1/subscriptions/{subscription}", auth=(self._api_key, ""))
         return str(expect(answer, 200)["status"])
 
+    async def held_events(self) -> list[dict[str, Any]]:
+        """The events that the stand-in keeps back, as it would send them."""
+        held = expect(await self._client.get("/sandbox/deliveries", params={"state": "held"}), 200)
+        answers = [await self._client.get(f"/v1/events/{row['event']}", auth=(self._api_key, "")) for row in held]
+        return [expect(answer, 200) for answer in answers]
+
+    async def is_idle(self) -> bool:
+        """Whether no webhook waits to be sent or sent again."""
+        return not expect(await self._client.get("/sandbox/deliveries", params={"state": "pending"}), 200)
+
     async def newest_charge(self) -> str:
         """The id of the last money that was taken."""
         answer = await self._client.get("/v1/charges", params={"limit": 1}, auth=(self._api_key, ""))

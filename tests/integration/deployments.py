@@ -1,5 +1,6 @@
 """Where the journeys happen: the embedded stack of `make run`, or containers; both may be crashed part by part."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -39,6 +40,9 @@ class Deployment(Protocol):
     def stripe_api_key(self) -> str:
         """What the stand-in's API asks for."""
 
+    def stripe_webhook_secret(self) -> str:
+        """What webhooks are signed with."""
+
     def log(self) -> str:
         """What the parts wrote last."""
 
@@ -62,6 +66,9 @@ class Embedded:
 
     def stripe_api_key(self) -> str:
         return Secrets(self._system.data / "secrets.json").token("stripe api key", "sk_test_")
+
+    def stripe_webhook_secret(self) -> str:
+        return Secrets(self._system.data / "secrets.json").token("stripe webhook secret", "whsec_sandbox_")
 
     def log(self) -> str:
         return ""  # shown already by the fixture that started it
@@ -109,8 +116,12 @@ class Containers:
     def stripe_api_key(self) -> str:
         return self.run("exec", "-T", "payments", "cat", "/run/secrets/stripe_api_key")
 
+    def stripe_webhook_secret(self) -> str:
+        said = self.run("exec", "-T", "payments", "cat", "/run/secrets/stripe_webhook_secrets")
+        return str(json.loads(said)[0])
+
     def log(self) -> str:
-        return self.run("logs", "--no-color", "--tail", "40")
+        return self.run("logs", "--no-color", "--tail", "4000")
 
     def of(self, name: str) -> list[str]:
         """The ids of a service's running containers, the oldest first."""
