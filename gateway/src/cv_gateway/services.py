@@ -51,8 +51,9 @@ class Services:
 
     async def open(self) -> None:
         """Open the pool, in the running loop."""
+        self._connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE)
         self._http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE),
+            connector=self._connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             middlewares=(_sent_once,),
@@ -88,6 +89,7 @@ class Services:
             except _NOT_SENT:
                 if not tries_left:
                     raise Unavailable from None
+                self._connector.clear_dns_cache()  # where it was a moment ago, another may answer for it now
                 await sleep(_RECONNECT_AFTER)
             except aiohttp.ServerTimeoutError:
                 raise TimedOut from None

@@ -1,23 +1,82 @@
-"""`python -m cv_common.serve cv_auth.main:app`: the one command line of every service.
+"""`python -m cv_common.serve cv_auth.main:app --port 8000`: the one command line of every service.
 
-Arguments are uvicorn's own, such as `--host` and `--port`; one that is given here too wins.
+Asked to stop, a service goes on for a moment and ends each connection with its next answer, so that callers, who keep
+connections, are not cut off in the middle of a request by an upgrade.
 """
 
+import asyncio
 import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from socket import socket
+from types import FrameType
 
 import uvicorn
 
-_FLAGS = (
-    "--factory", "--loop", "uvloop", "--http", "httptools",
-    # Longer than the gateway keeps its connections, so that none is closed while a request is on its way.
-    "--timeout-keep-alive", "75", "--timeout-graceful-shutdown", "10",
-    "--no-access-log", "--no-server-header",
-)  # fmt: skip
+_FAREWELL = 1.0
+"""Seconds between being asked to stop and taking no more connections."""
+_LAST_WORDS = 0.25
+"""Seconds between that and ending the connections on which nobody has asked anything."""
+
+
+class Server(uvicorn.Server):
+    """uvicorn, leaving politely."""
+
+    _leaving = False
+
+    async def serve(self, sockets: list[socket] | None = None) -> None:
+        """Serve until a signal ends it."""
+        self._loop = asyncio.get_running_loop()
+        await super().serve(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Leave after the farewell; at once when asked a second time, or before there is anybody to part from."""
+        if self._leaving or not self.started:
+            super().handle_exit(sig, frame)
+            return
+        self._leaving = True
+        self._loop.call_soon_threadsafe(self._say_goodbye, sig)
+
+    def _say_goodbye(self, sig: int) -> None:
+        self.config.encoded_headers.append((b"connection", b"close"))
+        self.server_state.default_headers.append((b"connection", b"close"))
+        self._loop.call_later(_FAREWELL, self._close_the_door, sig)
+
+    def _close_the_door(self, sig: int) -> None:
+        for listener in self.servers:
+            listener.close()
+        # Who came in last has still to say what they want.
+        self._loop.call_later(_LAST_WORDS, super().handle_exit, sig, None)
+
+
+def parse(arguments: Sequence[str]) -> Namespace:
+    """The command line; ends the process with its usage when that is wrong."""
+    parser = ArgumentParser(prog="python -m cv_common.serve", description="Serve one service until a signal ends it.")
+    parser.add_argument("factory", help="where the function is that makes the app: cv_auth.main:app")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    return parser.parse_args(arguments)
 
 
 def main() -> None:
     """Serve until a signal ends it."""
-    uvicorn.main([*_FLAGS, *sys.argv[1:]])
+    given = parse(sys.argv[1:])
+    config = uvicorn.Config(
+        given.factory,
+        factory=True,
+        host=given.host,
+        port=given.port,
+        loop="uvloop",
+        http="httptools",
+        timeout_keep_alive=75,  # longer than the gateway keeps its connections, so that none is closed in use
+        timeout_graceful_shutdown=10,
+        access_log=False,
+        server_header=False,
+    )
+    server = Server(config)
+    server.run()
+    if not server.started:
+        sys.exit(3)
 
 
 if __name__ == "__main__":
