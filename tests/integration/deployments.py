@@ -121,7 +121,7 @@ class Containers:
         return str(json.loads(said)[0])
 
     def log(self) -> str:
-        return self.run("logs", "--no-color", "--tail", "4000")
+        return self.run("logs", "--no-color", "--tail", "40")
 
     def of(self, name: str) -> list[str]:
         """The ids of a service's running containers, the oldest first."""
