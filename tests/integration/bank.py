@@ -1,6 +1,10 @@
 """Stripe's side of a story: the stand-in's API, its pages and its knobs, as a deployment has them."""
 
+import hashlib
+import hmac
+import json
 import re
+import time
 from types import TracebackType
 from typing import Any, Self
 
@@ -50,6 +54,13 @@ class Bank:
         answers = [await self._client.get(f"/v1/events/{row['event']}", auth=(self._api_key, "")) for row in held]
         return [expect(answer, 200) for answer in answers]
 
+    async def newest_event(self, event_type: str) -> dict[str, Any]:
+        """What happened last of a type."""
+        params = {"type": event_type, "limit": "1"}
+        answer = await self._client.get("/v1/events", params=params, auth=(self._api_key, ""))
+        [event] = expect(answer, 200)["data"]
+        return dict(event)
+
     async def is_idle(self) -> bool:
         """Whether no webhook waits to be sent or sent again."""
         return not expect(await self._client.get("/sandbox/deliveries", params={"state": "pending"}), 200)
@@ -58,3 +69,10 @@ class Bank:
         """The id of the last money that was taken."""
         answer = await self._client.get("/v1/charges", params={"limit": 1}, auth=(self._api_key, ""))
         return str(expect(answer, 200)["data"][0]["id"])
+
+
+def signed(event: dict[str, Any], secret: str) -> tuple[bytes, str]:
+    """The body and the signature of a webhook."""
+    body, moment = json.dumps(event).encode(), int(time.time())
+    digest = hmac.new(secret.encode(), f"{moment}.".encode() + body, hashlib.sha256).hexdigest()
+    return body, f"t={moment},v1={digest}"

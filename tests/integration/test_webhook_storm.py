@@ -1,11 +1,7 @@
 """A thousand webhooks at once, each event many times and forgeries among them: all are answered, each counts once."""
 
 import asyncio
-import hashlib
-import hmac
-import json
 import random
-import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -15,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.bank import Bank
+from tests.integration.bank import Bank, signed
 from tests.integration.deployments import Deployment
 from tests.integration.visitor import Visitor, eventually
 
@@ -47,13 +43,6 @@ async def members(deployment: Deployment) -> AsyncIterator[Buyers]:
             return visitor, await visitor.write_resume()
 
         yield [await join() for _ in range(MEMBERS)]
-
-
-def signed(event: dict[str, Any], secret: str) -> tuple[bytes, str]:
-    """The body and the signature of a webhook."""
-    body, moment = json.dumps(event).encode(), int(time.time())
-    digest = hmac.new(secret.encode(), f"{moment}.".encode() + body, hashlib.sha256).hexdigest()
-    return body, f"t={moment},v1={digest}"
 
 
 async def send_all(public_url: str, webhooks: list[tuple[bytes, str]]) -> list[int]:
