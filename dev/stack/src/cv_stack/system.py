@@ -97,6 +97,10 @@ class System:
         self._keepers[name].start()
         self.wait_ready(name)
 
+    def environment(self, name: str) -> Mapping[str, str]:
+        """The settings that one program was started with."""
+        return self._keepers[name].program.environment
+
     def wait_ready(self, *names: str) -> None:
         """Wait until these programs answer. Raises ProgramFailed."""
         for name in names:

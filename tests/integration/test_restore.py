@@ -1,0 +1,170 @@
+"""Databases are lost and come back from a backup: on the embedded stack, whose PostgreSQL brings the tools for it."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from cv_common.testing.environment import machine_environment
+from cv_common.testing.postgres import Postgres, binaries
+from cv_stack.secrets import Secrets
+from cv_stack.services import SERVICES
+from cv_stack.system import System
+from psycopg import sql
+
+from tests.integration.visitor import Visitor, eventually, expect
+
+STUDIES = {"institution": "Sorbonne", "degree": "Master", "field_of_study": "Droit", "start_date": "2010-09-01"}
+
+
+class Backups:
+    """What an operator does, in the words of `docs/operations.md`."""
+
+    def __init__(self, system: System, folder: Path) -> None:
+        self._system = system
+        self._folder = folder
+
+    def dump(self, *services: str) -> None:
+        for service in services:
+            file = f"--file={self._folder / service}"
+            self._run(str(binaries() / "pg_dump"), "--format=custom", file, self._url(service))
+
+    @contextmanager
+    def away(self, *services: str) -> Iterator[None]:
+        """The services are stopped in the block."""
+        for service in services:
+            self._system.take_down(service)
+        try:
+            yield
+        finally:
+            for service in services:
+                self._system.bring_up(service)
+
+    def lose(self, *services: str) -> None:
+        """Drop the databases of stopped services, and make empty ones."""
+        secrets = Secrets(self._system.data / "secrets.json")
+        for service in services:
+            port = urlsplit(self._url(service)).port
+            assert port is not None
+            server = Postgres(self._system.data / "postgres", port, secrets.password("postgres"))
+            with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+                drop = sql.SQL("drop database {} with (force)").format(sql.Identifier(service))
+                connection.execute(drop)
+            server.ensure_database(service, secrets.password(f"database {service}"))
+
+    def restore(self, *services: str) -> None:
+        for service in services:
+            words = ("--no-owner", "--exit-on-error", f"--dbname={self._url(service)}", str(self._folder / service))
+            self._run(str(binaries() / "pg_restore"), *words)
+            self.command(service, "recover")
+
+    def command(self, service: str, deed: str) -> None:
+        """`python -m cv_common.restore`, of one service."""
+        self._run(sys.executable, "-m", "cv_common.restore", deed, **self._system.environment(service))
+
+    def _url(self, service: str) -> str:
+        return self._system.environment(service)["DATABASE_URL"]
+
+    def _run(self, *command: str, **environment: str) -> None:
+        subprocess.run(command, env={**machine_environment(), **environment}, check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.fixture
+def backups(system: System, tmp_path: Path) -> Backups:
+    return Backups(system, tmp_path)
+
+
+@pytest.fixture
+async def marie(system: System) -> AsyncIterator[Visitor]:
+    async with Visitor(system.ports.public_url) as visitor:
+        yield visitor
+
+
+@pytest.fixture
+async def paul(system: System) -> AsyncIterator[Visitor]:
+    async with Visitor(system.ports.public_url) as visitor:
+        yield visitor
+
+
+async def see(visitor: Visitor, resume_id: int) -> dict[str, Any]:
+    """What somebody with an account and one CV can see."""
+    paths = ("auth/profile", "resumes", f"resumes/{resume_id}", "payments", "templates")
+    seen = {path: await visitor.get(f"/api/{path}/") for path in paths}
+    for resume in (*seen["resumes"], seen[f"resumes/{resume_id}"]):
+        resume.pop("last_accessed", None)  # each look moves it
+    return seen
+
+
+async def add_studies(visitor: Visitor, resume: dict[str, Any]) -> tuple[int, int]:
+    """The id of the entry that an autosave added, and the resume's new revision."""
+    path = f"/api/resumes/{resume['id']}/"
+    entries = (await visitor.get(path))["education"]
+    saved = await visitor.request("PATCH", path, json={"education_data": [*entries, STUDIES]})
+    return expect(saved, 200)["education"][-1]["id"], int(saved.headers["etag"].strip('"'))
+
+
+def restore_everything(backups: Backups) -> None:
+    with backups.away(*SERVICES):
+        backups.lose(*SERVICES)
+        backups.restore(*SERVICES)
+
+
+def restore_one(backups: Backups, service: str) -> None:
+    with backups.away(service):
+        backups.lose(service)
+        backups.restore(service)
+
+
+def is_paid(visitor: Visitor, resume_id: int) -> Any:
+    async def paid() -> bool:
+        return bool((await visitor.get(f"/api/resumes/{resume_id}/"))["is_paid"])
+
+    return paid
+
+
+async def test_after_a_restore_answers_are_the_same_and_no_id_comes_twice(
+    backups: Backups, marie: Visitor, paul: Visitor
+) -> None:
+    user = await marie.register()
+    await marie.login(user["email"])
+    resume = await marie.write_resume(education_data=[STUDIES])
+    await marie.pay(await marie.checkout(resume["id"]))
+    await eventually(is_paid(marie, resume["id"]))
+    await add_studies(marie, resume)
+    before = await see(marie, resume["id"])
+    await asyncio.to_thread(backups.dump, *SERVICES)
+
+    lost = await paul.write_resume()
+    lost_user = await paul.register()
+    lost_entry, lost_revision = await add_studies(marie, resume)
+    assert await see(marie, resume["id"]) != before
+    await asyncio.to_thread(restore_everything, backups)
+
+    assert await see(marie, resume["id"]) == before
+    assert (await paul.request("GET", f"/api/resumes/{lost['id']}/")).status_code == 404
+    entry, revision = await add_studies(marie, resume)
+    assert entry > lost_entry
+    assert revision > lost_revision
+    assert (await paul.register())["id"] > lost_user["id"]
+    new = await paul.write_resume()
+    assert new["id"] > lost["id"]
+    await paul.pay(await paul.checkout(new["id"]))
+    await eventually(is_paid(paul, new["id"]))
+    assert not (await marie.export(resume["id"]))[0]
+
+
+async def test_a_service_restored_alone_hears_again_what_it_forgot(backups: Backups, marie: Visitor) -> None:
+    resume = await marie.write_resume()
+    await asyncio.to_thread(backups.dump, "resumes")
+    await marie.pay(await marie.checkout(resume["id"]))
+    await eventually(is_paid(marie, resume["id"]))
+    await asyncio.to_thread(restore_one, backups, "resumes")
+    assert not await is_paid(marie, resume["id"])()
+    await asyncio.to_thread(backups.command, "payments", "retell")
+    await eventually(is_paid(marie, resume["id"]))
