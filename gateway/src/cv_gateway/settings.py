@@ -39,7 +39,7 @@ account's password from one address. Every request counts as `any`, and as what 
 class Settings(ServiceSettings):
     """Addresses of the services, secrets of the edge, and the figures that bound a request."""
 
-    identity_public_keys: dict[str, str] = Field(default_factory=dict)
+    identity_public_keys: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
     """The gateway believes nobody's identity token: it makes them."""
 
     auth_url: str

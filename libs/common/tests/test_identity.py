@@ -18,6 +18,7 @@ from cv_common.identity import (
     private_key,
     public_of,
 )
+from cv_common.settings import ServiceSettings
 from cv_common.testing.serving import eventually
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,6 +107,20 @@ def test_what_is_not_believed(token: str | None) -> None:
 def test_anything_else_is_not_believed_either(token: str) -> None:
     with pytest.raises(InvalidIdentity):
         VERIFIER.verify(token)
+
+
+def test_while_a_key_is_changed_both_are_believed_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    new_key, new_public = generate_keys()
+    monkeypatch.setenv("IDENTITY_PRIVATE_KEY", PAYMENTS)
+    monkeypatch.setenv("IDENTITY_PUBLIC_KEYS", json.dumps({"gateway": [new_public, GATEWAY_PUBLIC]}))
+    verifier = Verifier("resumes", ServiceSettings().identity_public_keys)
+    for key in (GATEWAY, new_key):
+        assert verifier.verify(signed(key)).user_id == 7
+        for changes in ({"aud": "payments"}, {"iss": "payments"}, {"exp": NOW - 60}):
+            with pytest.raises(InvalidIdentity):
+                verifier.verify(signed(key, **changes))
+    with pytest.raises(InvalidIdentity):
+        verifier.verify(signed(STRANGER))
 
 
 async def test_what_is_remembered_expires_all_the_same() -> None:

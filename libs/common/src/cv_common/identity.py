@@ -9,7 +9,9 @@ bounds.
 import base64
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -20,6 +22,9 @@ REQUEST_ID_HEADER = "X-Request-Id"
 SESSION_START_HEADER = "X-Session-Start"
 SESSION_END_HEADER = "X-Session-End"
 GATEWAY = "gateway"
+
+PublicKeys = Mapping[str, str | tuple[str, ...]]
+"""Issuer -> its public key, base64url, or all of them: while its key is changed, the old one and the new."""
 
 LIFETIME = 60
 _REUSE_UNTIL = 15
@@ -121,11 +126,14 @@ class Signer:
 
 
 class Verifier:
-    """Verifies identity tokens addressed to `audience`, from the issuers in `public_keys`."""
+    """Verifies identity tokens addressed to `audience`, from the issuers in `public_keys`: by any key of theirs."""
 
-    def __init__(self, audience: str, public_keys: Mapping[str, str]) -> None:
+    def __init__(self, audience: str, public_keys: PublicKeys) -> None:
         self._audience = audience
-        self._keys = {issuer: public_key(text) for issuer, text in public_keys.items()}
+        self._keys = {
+            issuer: [public_key(text) for text in ([texts] if isinstance(texts, str) else texts)]
+            for issuer, texts in public_keys.items()
+        }
         self._remembered: dict[str, tuple[Caller, float]] = {}
 
     def verify(self, token: str | None) -> Caller:
@@ -144,16 +152,23 @@ class Verifier:
     def _decode(self, token: str) -> tuple[Caller, float]:
         try:
             issuer = str(jwt.decode(token, options={"verify_signature": False})["iss"])
-            claims = jwt.decode(
-                token,
-                self._keys[issuer],
-                algorithms=["EdDSA"],
-                audience=self._audience,
-                issuer=issuer,
-                leeway=5,
-                options={"require": ["iss", "aud", "iat", "exp"]},
-            )
+            claims = self._claims(token, issuer)
             user_id = int(claims["sub"]) if "sub" in claims else None
         except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
             raise InvalidIdentity(str(error)) from error
         return Caller(issuer, user_id, claims.get("sid"), claims.get("email")), float(claims["exp"])
+
+    def _claims(self, token: str, issuer: str) -> dict[str, Any]:
+        """What a token says that one of its issuer's keys has signed. Raises PyJWTError and KeyError."""
+        for key in self._keys[issuer]:
+            with suppress(jwt.InvalidSignatureError):
+                return jwt.decode(
+                    token,
+                    key,
+                    algorithms=["EdDSA"],
+                    audience=self._audience,
+                    issuer=issuer,
+                    leeway=5,
+                    options={"require": ["iss", "aud", "iat", "exp"]},
+                )
+        raise jwt.InvalidSignatureError("signed by none of the issuer's keys")

@@ -36,8 +36,8 @@ class ServiceSettings(_Settings):
     log_level: str = "INFO"
     identity_private_key: str
     """Ed25519 seed, base64url: signs this service's calls to other services."""
-    identity_public_keys: dict[str, str]
-    """Issuer -> Ed25519 public key, base64url: whose identity tokens are believed."""
+    identity_public_keys: dict[str, str | tuple[str, ...]]
+    """Issuer -> Ed25519 public key, base64url, or a list of them: whose identity tokens are believed."""
 
 
 class DatabaseSettings(_Settings):
