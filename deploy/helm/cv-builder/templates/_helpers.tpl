@@ -1,0 +1,149 @@
+{{/* What each service is made of; none of it differs between installations. `calls` is the reverse of callers.json. */}}
+{{- define "cv-builder.traits" -}}
+gateway: { database: false, bus: false, media: false, outside: false, ports: { http: 8000, ops: 9000 } }
+auth: { database: true, bus: true, media: false, outside: false, ports: { http: 8000 } }
+templates: { database: true, bus: false, media: true, outside: false, ports: { http: 8000 } }
+resumes: { database: true, bus: true, media: true, outside: true, ports: { http: 8000 } }
+payments: { database: true, bus: true, media: false, outside: true, ports: { http: 8000 } }
+renderer: { database: true, bus: true, media: true, outside: false, ports: { http: 8000 } }
+{{- end }}
+
+{{- define "cv-builder.name" -}}
+{{ .root.Release.Name | trunc 40 | trimSuffix "-" }}-{{ .name }}
+{{- end }}
+
+{{- define "cv-builder.image" -}}
+{{- $image := .root.Values.image -}}
+{{ $image.registry }}/{{ .name }}:{{ .service.tag | default $image.tag | default .root.Chart.AppVersion }}
+{{- end }}
+
+{{/* What tells a service's pods from everybody else's: its servers and its jobs alike. */}}
+{{- define "cv-builder.selector" -}}
+app.kubernetes.io/name: cv-builder
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .name }}
+{{- end }}
+
+{{/* Its servers alone. */}}
+{{- define "cv-builder.servers" -}}
+{{ include "cv-builder.selector" . }}
+cv-builder/role: server
+{{- end }}
+
+{{- define "cv-builder.labels" -}}
+{{ include "cv-builder.selector" . }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+app.kubernetes.io/version: {{ .service.tag | default .root.Values.image.tag | default .root.Chart.AppVersion | quote }}
+helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
+{{- end }}
+
+{{/* The names of the services that this one calls. */}}
+{{- define "cv-builder.calls" -}}
+{{- $name := .name -}}
+{{- $calls := list -}}
+{{- range $callee, $callers := .root.Files.Get "files/callers.json" | fromJson -}}
+{{- if has $name $callers }}{{ $calls = append $calls $callee }}{{ end -}}
+{{- end -}}
+{{ $calls | toJson }}
+{{- end }}
+
+{{/* Settings that are no secrets. Those without a value are left out: then the service's own default counts. */}}
+{{- define "cv-builder.env" -}}
+{{- $settings := dict "PUBLIC_BASE_URL" .root.Values.publicBaseUrl "LOG_LEVEL" .root.Values.logLevel -}}
+{{- $root := .root -}}
+{{- range include "cv-builder.calls" . | fromJsonArray -}}
+{{- $url := printf "http://%s:8000" (include "cv-builder.name" (dict "root" $root "name" .)) -}}
+{{- $_ := set $settings (printf "%s_URL" (upper .)) $url -}}
+{{- end -}}
+{{- if .traits.bus -}}
+{{- $_ := set $settings "NATS_URL" .root.Values.nats.url -}}
+{{- $_ := set $settings "NATS_USER" .name -}}
+{{- end -}}
+{{- if .traits.media -}}
+{{- $_ := set $settings "MEDIA_URL" (get .root.Values.media .name) -}}
+{{- end -}}
+{{- range $key, $value := merge (deepCopy .service.env) $settings -}}
+{{- if $value }}
+- name: {{ $key }}
+  value: {{ $value | quote }}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* A pod that is nobody, may nothing, and writes nowhere but to its own memory. */}}
+{{- define "cv-builder.pod" -}}
+automountServiceAccountToken: false
+enableServiceLinks: false
+{{- with .root.Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 10001
+  runAsGroup: 10001
+  fsGroup: 10001
+  seccompProfile: { type: RuntimeDefault }
+volumes:
+  - name: tmp
+    emptyDir: { medium: Memory, sizeLimit: 64Mi }
+  - name: secrets
+    secret: { secretName: {{ .service.secret }}, defaultMode: 0440 }
+{{- end }}
+
+{{- define "cv-builder.container" -}}
+image: {{ include "cv-builder.image" . }}
+imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities: { drop: [ALL] }
+volumeMounts:
+  - { name: tmp, mountPath: /tmp }
+  - { name: secrets, mountPath: /run/secrets, readOnly: true }
+{{- end }}
+
+{{/* A job's pod: at the hooks named, again and again until it is done. */}}
+{{- define "cv-builder.job" -}}
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: {{ include "cv-builder.name" . }}-{{ .job }}
+  labels:
+    {{- include "cv-builder.labels" . | nindent 4 }}
+  annotations:
+    helm.sh/hook: {{ .hooks }}
+    helm.sh/hook-delete-policy: before-hook-creation
+spec:
+  backoffLimit: 6
+  activeDeadlineSeconds: 600
+  template:
+    metadata:
+      labels:
+        {{- include "cv-builder.selector" . | nindent 8 }}
+        cv-builder/role: job
+    spec:
+      restartPolicy: OnFailure
+      {{- include "cv-builder.pod" . | nindent 6 }}
+      containers:
+        - name: {{ .job }}
+          {{- include "cv-builder.container" . | nindent 10 }}
+          command: {{ .command | toJson }}
+          env:
+            {{- include "cv-builder.env" . | trim | nindent 12 }}
+          resources:
+            requests: { cpu: 100m, memory: 128Mi }
+            limits: { memory: 512Mi }
+{{- end }}
+
+{{/* A neighbour in a policy's egress: its peers, its ports. */}}
+{{- define "cv-builder.egress" -}}
+- to:
+    {{- toYaml .to | nindent 4 }}
+  ports:
+    {{- range .ports }}
+    - { protocol: TCP, port: {{ . }} }
+    {{- end }}
+{{- end }}

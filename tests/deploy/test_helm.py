@@ -1,0 +1,186 @@
+"""The chart of `deploy/helm`: Helm's own code lints and renders it, Kubernetes' own schemas check what comes out."""
+
+import json
+from collections.abc import Iterable
+from functools import cache
+from typing import Any, cast
+
+import pytest
+import yaml
+from cv_stack.services import CALLERS, ROOT, SERVICES
+
+helm = pytest.importorskip("helm_python", reason="helm-python-sdk, which carries Helm, has no wheel for this machine")
+kubernetes_validate = pytest.importorskip("kubernetes_validate", reason="Kubernetes' schemas are not installed")
+
+CHART = ROOT / "deploy" / "helm" / "cv-builder"
+ALL = ("gateway", *SERVICES)
+INGRESS = {"ingress": {"enabled": True, "className": "nginx", "tlsSecret": "tls"}}
+MONITORING = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
+Manifest = dict[str, Any]
+
+
+def render(values: dict[str, Any]) -> list[Manifest]:
+    """Everything that an installation called `cv` consists of."""
+    with helm.Chart.load(CHART) as chart:
+        files = cast("dict[str, str]", chart.render(values, name="cv", namespace="prod"))
+    documents = (yaml.safe_load_all(text) for name, text in files.items() if name.endswith(".yaml"))
+    return [document for several in documents for document in several if document]
+
+
+@cache
+def rendered() -> list[Manifest]:
+    return render({})
+
+
+def named(manifests: Iterable[Manifest], kind: str) -> dict[str, Manifest]:
+    """The manifests of one kind, by name without the installation's."""
+    return {each["metadata"]["name"].removeprefix("cv-"): each for each in manifests if each["kind"] == kind}
+
+
+def pods() -> dict[str, Manifest]:
+    """The pod of each deployment and job."""
+    workloads = {**named(rendered(), "Deployment"), **named(rendered(), "Job")}
+    return {name: each["spec"]["template"] for name, each in workloads.items()}
+
+
+def component(peer: Manifest) -> str:
+    return str(peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"])
+
+
+def pods_in(rules: Iterable[Manifest], direction: str) -> set[str]:
+    """The services of our own that a policy's rules name."""
+    return {component(peer) for rule in rules for peer in rule[direction] if "podSelector" in peer}
+
+
+def test_helm_finds_nothing_wrong() -> None:
+    assert helm.lint(CHART, strict=True)["errors"] == []
+
+
+@pytest.mark.parametrize("version", ["1.29", "1.37"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        INGRESS,
+        {"network": {"metricsFrom": MONITORING}, "services": {"auth": {"autoscaling": {"enabled": False}}}},
+        {"network": {"enabled": False}, "image": {"pullSecrets": ["registry"]}, "loadTemplates": False},
+    ],
+    ids=["defaults", "with an ingress", "watched, of fixed size", "without policies"],
+)
+def test_kubernetes_knows_every_field(values: dict[str, Any], version: str) -> None:
+    for manifest in render(values):
+        kubernetes_validate.validate(manifest, version, strict=True)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"nonsense": 1},
+        {"publicBaseUrl": "cv.example"},
+        {"media": {"renderer": "file:///media"}},
+        {"services": {"auth": {"env": {"DATABASE_URL": "postgresql://auth:secret@db/auth"}}}},
+        {"network": {"postgres": {"to": []}}},
+    ],
+    ids=["unknown", "no URL", "a folder for many", "a secret in the open", "a neighbour that is everybody"],
+)
+def test_values_that_cannot_be_meant_are_refused(values: dict[str, Any]) -> None:
+    with helm.Chart.load(CHART) as chart, pytest.raises(helm.HelmValuesError):
+        chart.validate_schema(values)
+
+
+def test_every_service_has_what_it_takes_to_run() -> None:
+    for kind in ("Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget", "NetworkPolicy"):
+        assert set(named(rendered(), kind)) == set(ALL)
+    assert set(named(rendered(), "Job")) == {"templates-load", *(f"{name}-migrations" for name in SERVICES)}
+    assert named(rendered(), "Ingress") == {}
+
+
+def test_pods_may_do_nothing_but_their_work() -> None:
+    for pod in pods().values():
+        spec = pod["spec"]
+        assert spec["automountServiceAccountToken"] is False
+        assert spec["enableServiceLinks"] is False  # else a Service named `auth` would set AUTH_PORT
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["runAsUser"] == 10001
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        [container] = spec["containers"]
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert "memory" in container["resources"]["limits"]
+        assert {"name": "secrets", "mountPath": "/run/secrets", "readOnly": True} in container["volumeMounts"]
+
+
+def test_readiness_asks_the_database_and_liveness_nobody() -> None:
+    for deployment in named(rendered(), "Deployment").values():
+        [container] = deployment["spec"]["template"]["spec"]["containers"]
+        assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+        assert container["livenessProbe"]["httpGet"]["path"] == "/metrics"
+
+
+def test_services_are_told_where_those_are_whom_they_may_call() -> None:
+    for name, deployment in named(rendered(), "Deployment").items():
+        [container] = deployment["spec"]["template"]["spec"]["containers"]
+        told = {each["name"]: each["value"] for each in container["env"]}
+        calls = {f"{callee.upper()}_URL" for callee, callers in CALLERS.items() if name in callers}
+        assert {key for key in told if key.removesuffix("_URL").lower() in ALL} == calls
+        assert told.get("NATS_USER", name) == name
+
+
+def test_policies_let_in_who_is_believed_and_out_who_is_called() -> None:
+    for name, policy in named(rendered(), "NetworkPolicy").items():
+        spec = policy["spec"]
+        assert spec["policyTypes"] == ["Ingress", "Egress"]
+        assert pods_in(spec["ingress"], "from") == set(CALLERS.get(name, []))
+        assert pods_in(spec["egress"], "to") == {callee for callee, callers in CALLERS.items() if name in callers}
+        from_ingress = [peer for rule in spec["ingress"] for peer in rule["from"] if "namespaceSelector" in peer]
+        assert bool(from_ingress) is (name == "gateway")
+
+
+def test_two_services_have_a_way_out() -> None:
+    with_way_out = {
+        name
+        for name, policy in named(rendered(), "NetworkPolicy").items()
+        if '"0.0.0.0/0"' in json.dumps(policy["spec"]["egress"])
+    }
+    assert with_way_out == {"payments", "resumes"}
+
+
+def test_the_figures_are_read_by_who_watches_alone() -> None:
+    policies = named(render({"network": {"metricsFrom": MONITORING}}), "NetworkPolicy")
+    for name, policy in policies.items():
+        [rule] = [rule for rule in policy["spec"]["ingress"] if rule["from"] == MONITORING]
+        assert rule["ports"] == [{"protocol": "TCP", "port": 9000 if name == "gateway" else 8000}]
+
+
+def test_no_router_sends_to_a_job() -> None:
+    labels = [pod["metadata"]["labels"] for name, pod in pods().items() if name not in ALL]
+    for name, service in named(rendered(), "Service").items():
+        selector = service["spec"]["selector"].items()
+        assert selector <= pods()[name]["metadata"]["labels"].items()
+        assert not any(selector <= each.items() for each in labels)
+
+
+def test_databases_are_migrated_before_the_new_servers_start() -> None:
+    for name in SERVICES:
+        job = named(rendered(), "Job")[f"{name}-migrations"]
+        assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+        assert job["spec"]["template"]["spec"]["containers"][0]["command"] == ["alembic", "upgrade", "head"]
+
+
+def test_one_service_is_upgraded_alone() -> None:
+    deployments = named(render({"services": {"auth": {"tag": "1.2.3"}}}), "Deployment")
+    images = {name: each["spec"]["template"]["spec"]["containers"][0]["image"] for name, each in deployments.items()}
+    assert images["auth"] == "cv-builder/auth:1.2.3"
+    assert images["resumes"] == "cv-builder/resumes:0.1.0"
+
+
+def test_values_name_settings_that_exist() -> None:
+    """A misspelt setting would be ignored in silence."""
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    for name, service in values["services"].items():
+        folder = "gateway" if name == "gateway" else f"services/{name}"
+        written = (ROOT / folder / "src" / f"cv_{name}" / "settings.py").read_text()
+        assert all(f"    {setting.lower()}: " in written for setting in service["env"])
