@@ -24,6 +24,7 @@ from cv_common.db import DatabaseDown
 from cv_common.errors import Unavailable
 from cv_common.events import Event
 from cv_common.logs import request_id
+from cv_common.metrics import CONSUMER_LAG, DEAD_LETTERS, STREAM_FILL
 
 log = logging.getLogger(__name__)
 
@@ -121,9 +122,15 @@ class Bus:
             return "the message bus does not answer"
         try:
             info = await self.jetstream.stream_info(DEAD_STREAM, subjects_filter=f"dead.{self.service}.>")
+            own = await self.jetstream.stream_info(self.service.upper()) if self._publishes else None
         except (nats.errors.Error, TimeoutError):
             return "the message bus does not answer"
+        for each in (info, own):
+            limit = (each.config.max_bytes or 0) if each else 0
+            if each and limit > 0:
+                STREAM_FILL.labels(each.config.name).set(each.state.bytes / limit)
         self._dead_letters = sum((info.state.subjects or {}).values())
+        DEAD_LETTERS.set(self._dead_letters)
         return f"{self._dead_letters} dead letters" if self._dead_letters else None
 
     @property
@@ -170,7 +177,12 @@ class Consumer:
         await tasks.end(self._task)
 
     async def problem(self) -> str | None:
-        return None if self._ready else f"{self.name} is not running"
+        if not self._ready:
+            return f"{self.name} is not running"
+        with suppress(nats.errors.Error, TimeoutError):  # of a bus that does not answer, the bus tells
+            info = await self._bus.jetstream.consumer_info(self.stream, self._bus.service)
+            CONSUMER_LAG.labels(self.stream).set(info.num_pending or 0)
+        return None
 
     async def _keep_consuming(self) -> None:
         """Consume for ever; whatever the broker says, the consumer is declared anew after a second."""

@@ -22,6 +22,7 @@ from sqlalchemy import Executable, create_mock_engine
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
 
+from cv_common.metrics import POOL
 from cv_common.responses import dump_json, load_json
 
 set_json_loads(load_json)
@@ -112,6 +113,9 @@ class Database:
 
     async def problem(self) -> str | None:
         """Why the database cannot be used, or None."""
+        figures = self._pool.get_stats()
+        for of, figure in (("all", "pool_size"), ("idle", "pool_available"), ("waiting", "requests_waiting")):
+            POOL.labels(of).set(figures.get(figure, 0))
         try:
             async with asyncio.timeout(2), self._pool.connection() as connection:
                 await connection.execute("select 1")

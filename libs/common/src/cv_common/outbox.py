@@ -35,6 +35,7 @@ from cv_common.bus import Bus, BusDown
 from cv_common.db import Connection, DatabaseDown, Row, Statement, Transaction, connect_directly
 from cv_common.events import Event
 from cv_common.logs import request_id
+from cv_common.metrics import OUTBOX_OLDEST
 
 log = logging.getLogger(__name__)
 
@@ -174,3 +175,4 @@ class Relay:
     async def _measure(self, connection: Connection) -> None:
         row = await Transaction(connection).one(_OLDEST)
         self._oldest = float(row["seconds"] or 0) if row else 0.0
+        OUTBOX_OLDEST.set(self._oldest)
