@@ -145,8 +145,8 @@ async def test_a_login_that_names_no_account_is_passed_on(make_limited: MakeLimi
     assert await statuses(gateway, 1, "POST", LOGIN, content=body or b"x", headers=broken) == [200]
 
 
-async def test_stripe_is_never_asked_to_wait_for_a_caller(make_limited: MakeLimited) -> None:
-    gateway = await make_limited({"any": {"caller": "1/hour"}})
+async def test_stripe_waits_for_nobody_else(make_limited: MakeLimited) -> None:
+    gateway = await make_limited({"any": {"caller": "1/hour", "address": "1/hour"}})
     cookie = Sessions(settings()).cookie(SESSION).decode().partition(";")[0]
     headers = {"Cookie": cookie, "Origin": "https://evil.example"}
     assert await statuses(gateway, 3, "POST", "/api/payments/webhook/", headers=headers) == [200, 200, 200]

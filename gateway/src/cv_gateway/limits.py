@@ -58,7 +58,7 @@ class Limits:
             await self._count(route, "account", f"{address}:{digest}")
 
     async def _count(self, route: Route, whose: Whose, key: str) -> None:
-        for name in dict.fromkeys(("any", route.limited_as)):
+        for name in route.limits:
             item = self._figures.get((name, whose))
             if item is not None and (wait := await self._counters.hit(item, name, whose, key)) is not None:
                 raise Throttled(max(1, math.ceil(wait)))

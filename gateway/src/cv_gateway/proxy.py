@@ -82,7 +82,7 @@ class Proxy:
         """
         body = IncomingBody(request, route, self._settings)
         payload = await body.payload()
-        if route.limited_as == "login":
+        if "login" in route.limits:
             await self._limits.check_account(request, route, await text_field(request, payload, "email"))
         with self._place(route):
             response = await self._ask(request, route, visitor, body, payload)

@@ -43,8 +43,8 @@ class Route:
     """Whether the service is told the e-mail address of a user's account."""
     reads_cookie: bool = True
     """Whether the anonymous session's cookie counts."""
-    limited_as: Limited = "any"
-    """Which of the rate limits it counts for, beside those of any request."""
+    limits: tuple[Limited, ...] = ("any",)
+    """Which of the rate limits a request counts for."""
     sessions: bool = False
     """Whether a visit prolongs the anonymous session's cookie."""
 
@@ -72,27 +72,28 @@ class Router:
             read_timeout=settings.import_timeout,
             multipart_limit=settings.import_body_limit,
             tells_email=True,
-            limited_as="import",
+            limits=("any", "import"),
         )
         webhook = replace(
             payments,
             read_timeout=settings.webhook_timeout,
             at_once=settings.webhooks_at_once,
+            limits=("webhook",),
             lane="webhooks",
             reads_token=False,
             reads_cookie=False,
             sessions=False,
         )
         endpoints = {
-            r"/api/auth/login/": replace(auth, reads_token=False, limited_as="login"),
-            r"/api/auth/register/": replace(auth, reads_token=False, limited_as="register"),
+            r"/api/auth/login/": replace(auth, reads_token=False, limits=("any", "login")),
+            r"/api/auth/register/": replace(auth, reads_token=False, limits=("any", "register")),
             r"/api/auth/refresh/": replace(auth, reads_token=False),
             r"/api/resumes/import_linkedin/": linkedin,
             r"/api/resumes/\d+/export_pdf/": replace(
-                resumes, read_timeout=settings.export_timeout, limited_as="export"
+                resumes, read_timeout=settings.export_timeout, limits=("any", "export")
             ),
             r"/api/payments/create-checkout/": replace(
-                payments, read_timeout=settings.checkout_timeout, limited_as="checkout"
+                payments, read_timeout=settings.checkout_timeout, limits=("any", "checkout")
             ),
             r"/api/payments/webhook/": webhook,
         }

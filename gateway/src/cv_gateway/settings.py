@@ -20,7 +20,7 @@ def _readable(rate: str) -> str:
 
 
 Rate = Annotated[str, AfterValidator(_readable)]
-Limited = Literal["any", "login", "register", "export", "import", "checkout"]
+Limited = Literal["any", "login", "register", "export", "import", "checkout", "webhook"]
 Whose = Literal["address", "caller", "account"]
 RateLimits = dict[Limited, dict[Whose, Rate]]
 
@@ -31,9 +31,11 @@ RATE_LIMITS: RateLimits = {
     "export": {"address": "60/minute", "caller": "20/minute"},
     "import": {"address": "60/hour", "caller": "20/hour"},
     "checkout": {"address": "60/minute", "caller": "20/minute"},
+    "webhook": {"address": "12000/minute"},
 }
 """How often: from one network address (offices and schools share one), by one user or anonymous session, and at one
-account's password from one address. Every request counts as `any`, and as what else it is."""
+account's password from one address. Every request counts as `any`, and as what else it is; a webhook, which comes in
+storms from few addresses, counts as that alone."""
 
 
 class Settings(ServiceSettings):
