@@ -57,4 +57,4 @@ requirements: prepare ## lock the packages again (UPGRADE=1: to their newest ver
 	done
 
 licences: prepare ## list the licences of all packages in docs/licences.md
-	@$(LICENCES) > docs/licences.md
+	@text=$$($(LICENCES)) && printf '%s\n' "$$text" > docs/licences.md
