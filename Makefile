@@ -16,7 +16,7 @@ LICENCES = { echo '\# Licences of the packages used'; echo; \
 .PHONY: help prepare run test test-containers lint logs reset requirements licences
 
 help: ## list what make can do
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 26
 
 prepare:
 	@test -n "$(PYTHON)" || { echo '! Python 3.11 or newer is needed (PYTHON=/path/to/it)' >&2; exit 1; }
