@@ -101,6 +101,13 @@ class System:
         """The settings that one program was started with."""
         return self._keepers[name].program.environment
 
+    def pid(self, name: str) -> int:
+        """The process that one program is now, its children beside. Raises ProgramFailed when it is down."""
+        found = self._keepers[name].pid
+        if found is None:
+            raise ProgramFailed(f"{name} does not run")
+        return found
+
     def wait_ready(self, *names: str) -> None:
         """Wait until these programs answer. Raises ProgramFailed."""
         for name in names:
