@@ -177,10 +177,26 @@ def test_one_service_is_upgraded_alone() -> None:
     assert images["resumes"] == "cv-builder/resumes:0.1.0"
 
 
+def services() -> dict[str, Manifest]:
+    """What the values say of each service by default."""
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    return cast("dict[str, Manifest]", values["services"])
+
+
+def test_all_replicas_have_their_connections() -> None:
+    """Of a PostgreSQL with max_connections 200: 20 stay for people, and an upgrade brings one replica more of each."""
+    needed = 0
+    for name in SERVICES:
+        replicas = services()[name]["autoscaling"]["maxReplicas"] + 1
+        beside_the_pool = 0 if name == "templates" else 1
+        needed += replicas * (int(services()[name]["env"]["DATABASE_POOL_SIZE"]) + beside_the_pool)
+    assert needed <= 200 - 20
+
+
 def test_values_name_settings_that_exist() -> None:
     """A misspelt setting would be ignored in silence."""
-    values = yaml.safe_load((CHART / "values.yaml").read_text())
-    for name, service in values["services"].items():
+    for name, service in services().items():
         folder = "gateway" if name == "gateway" else f"services/{name}"
-        written = (ROOT / folder / "src" / f"cv_{name}" / "settings.py").read_text()
+        common = (ROOT / "libs" / "common" / "src" / "cv_common" / "settings.py").read_text()
+        written = (ROOT / folder / "src" / f"cv_{name}" / "settings.py").read_text() + common
         assert all(f"    {setting.lower()}: " in written for setting in service["env"])
