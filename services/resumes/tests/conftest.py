@@ -42,6 +42,7 @@ class Neighbours:
     rendered: list[dict[str, Any]] = field(default_factory=list)
     refusal: tuple[int, dict[str, Any]] | None = None
     default_template: int | None = FREE
+    premium: set[int] = field(default_factory=lambda: {PREMIUM})
 
     async def template(self, request: Request) -> Response:
         template_id = request.path_params.get("template_id", self.default_template)
@@ -51,7 +52,7 @@ class Neighbours:
             {
                 "id": template_id,
                 "name": "One of three",
-                "is_premium": template_id == PREMIUM,
+                "is_premium": template_id in self.premium,
                 "is_active": template_id != INACTIVE,
                 "version": "1",
                 "template_html": "<p>{{ resume.full_name }}</p>",

@@ -23,6 +23,10 @@ async def export_pdf(context: Context, caller: Caller, resume_id: int, accept_la
     template = await context.templates.get(row["template_id"])
     if template is None:
         raise NotFound
+    if template.is_premium != row["template_is_premium"]:
+        # It became premium, or free, after this was written: what resumes show is what an export does.
+        async with context.database.connection() as tx:
+            await resumes.reprice(tx, template.id, template.is_premium)
     now = datetime.now(UTC)
     watermark = entitlement(row["bought"], row["entitled_until"], now).needs_watermark(template.is_premium)
     path = await context.renderer.render(

@@ -57,6 +57,11 @@ _ABANDONED = (
     .with_for_update(of=resumes, skip_locked=True)
 )
 _DELETE_ABANDONED = Statement(delete(resumes).where(resumes.c.id.in_(_ABANDONED)).returning(*_REMOVED))
+_REPRICE = Statement(
+    update(resumes)
+    .where(resumes.c.template_id == bindparam("template"), resumes.c.template_is_premium != bindparam("premium"))
+    .values(template_is_premium=bindparam("premium"))
+)
 _MOVE = Statement(update(resumes).where(_OWNED).values(owner=bindparam("new_owner")))
 _ENTRY_IDS = Statement(
     select(
@@ -158,6 +163,11 @@ async def remove_all(tx: Transaction, owner: Owner) -> list[Row]:
 async def remove_abandoned(tx: Transaction, before: datetime, at_most: int) -> list[Row]:
     """Delete resumes of sessions that nobody has opened since `before` and for which nothing is paid."""
     return await tx.all(_DELETE_ABANDONED, before=before, at_most=at_most)
+
+
+async def reprice(tx: Transaction, template_id: int, is_premium: bool) -> int:
+    """Remember of every resume with this template whether it is premium now; how many knew otherwise."""
+    return await tx.run(_REPRICE, template=template_id, premium=is_premium)
 
 
 async def move(tx: Transaction, old: Owner, new: Owner) -> int:
