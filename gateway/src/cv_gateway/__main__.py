@@ -5,7 +5,11 @@ Arguments are granian's own, such as `--host` and `--port`; one that is given he
 
 import sys
 
+from cv_common.settings import explained
 from granian.cli import cli
+from pydantic import ValidationError
+
+from cv_gateway.settings import Settings
 
 _FLAGS = (
     "--interface", "asgi", "--factory", "cv_gateway.main:app",
@@ -21,7 +25,11 @@ _FLAGS = (
 
 
 def main() -> None:
-    """Serve until a signal ends it."""
+    """Serve until a signal ends it; with settings that do not do, say so once instead of starting workers again."""
+    try:
+        Settings()
+    except ValidationError as error:
+        sys.exit(explained(error))
     cli([*_FLAGS, *sys.argv[1:]], "cv_gateway")
 
 

@@ -47,3 +47,28 @@ async def test_who_keeps_a_connection_is_not_cut_off(tmp_path: Path) -> None:
         asked.set()
         await asyncio.to_thread(keeper.stop)
         assert all(await asyncio.gather(*writers))
+
+
+SETTINGS = """
+from cv_common.settings import DatabaseSettings
+
+def app():
+    DatabaseSettings()
+"""
+
+
+async def test_settings_that_do_not_do_are_a_plain_line(tmp_path: Path) -> None:
+    (tmp_path / "unset.py").write_text(SETTINGS)
+    for secret, line in ((None, "! DATABASE_URL: Field required"), ("many", "! DATABASE_POOL_SIZE: Input should be")):
+        environment = {**machine_environment(), "PYTHONPATH": str(tmp_path)}
+        if secret is not None:
+            environment |= {"DATABASE_URL": "postgresql://secret", "DATABASE_POOL_SIZE": secret}
+        ended = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "cv_common.serve", "unset:app", "--port", str(free_port()),
+            env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        said = (await ended.communicate())[0].decode()
+        assert ended.returncode == 1
+        assert line in said
+        assert "Traceback" not in said
+        assert "secret" not in said

@@ -8,10 +8,16 @@ import asyncio
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
+from functools import partial
+from importlib import import_module
 from socket import socket
 from types import FrameType
 
 import uvicorn
+from pydantic import ValidationError
+from starlette.types import ASGIApp
+
+from cv_common.settings import explained
 
 _FAREWELL = 1.0
 """Seconds between being asked to stop and taking no more connections."""
@@ -49,6 +55,16 @@ class Server(uvicorn.Server):
         self._loop.call_later(_LAST_WORDS, super().handle_exit, sig, None)
 
 
+def _app(factory: str) -> ASGIApp:
+    """The app, or the end of the process with a few plain lines when its settings do not do."""
+    module, _, name = factory.partition(":")
+    try:
+        app: ASGIApp = getattr(import_module(module), name)()
+    except ValidationError as error:
+        sys.exit(explained(error))
+    return app
+
+
 def parse(arguments: Sequence[str]) -> Namespace:
     """The command line; ends the process with its usage when that is wrong."""
     parser = ArgumentParser(prog="python -m cv_common.serve", description="Serve one service until a signal ends it.")
@@ -62,7 +78,7 @@ def main() -> None:
     """Serve until a signal ends it."""
     given = parse(sys.argv[1:])
     config = uvicorn.Config(
-        given.factory,
+        partial(_app, given.factory),
         factory=True,
         host=given.host,
         port=given.port,

@@ -8,13 +8,18 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 def _secrets_dir() -> Path | None:
     folder = Path(os.environ.get("SECRETS_DIR", "/run/secrets"))
     return folder if folder.is_dir() else None
+
+
+def explained(error: ValidationError) -> str:
+    """What is wrong with the settings, a line each: the variable's name and why, never its value."""
+    return "\n".join(f"! {'.'.join(map(str, item['loc'])).upper()}: {item['msg']}" for item in error.errors())
 
 
 class _Settings(BaseSettings):
