@@ -6,7 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 from urllib.parse import urlsplit
 
 import psycopg
@@ -18,7 +18,7 @@ from cv_stack.services import SERVICES
 from cv_stack.system import System
 from psycopg import sql
 
-from tests.integration.visitor import Visitor, eventually, expect
+from tests.integration.visitor import PASSWORD, Visitor, eventually, expect
 
 STUDIES = {"institution": "Sorbonne", "degree": "Master", "field_of_study": "Droit", "start_date": "2010-09-01"}
 
@@ -67,6 +67,12 @@ class Backups:
     def command(self, service: str, deed: str) -> None:
         """`python -m cv_common.restore`, of one service."""
         self._run(sys.executable, "-m", "cv_common.restore", deed, **self._system.environment(service))
+
+    def ask(self, service: str, query: LiteralString, *values: object) -> list[tuple[Any, ...]]:
+        """What a database answers to its own service's role; nothing for a statement that answers nothing."""
+        with psycopg.connect(self._url(service)) as connection:
+            cursor = connection.execute(query, values)
+            return cursor.fetchall() if cursor.description else []
 
     def _url(self, service: str) -> str:
         return self._system.environment(service)["DATABASE_URL"]
@@ -168,3 +174,23 @@ async def test_a_service_restored_alone_hears_again_what_it_forgot(backups: Back
     assert not await is_paid(marie, resume["id"])()
     await asyncio.to_thread(backups.command, "payments", "retell")
     await eventually(is_paid(marie, resume["id"]))
+
+
+async def test_accounts_erased_since_the_backup_are_found_and_erased_again(backups: Backups, paul: Visitor) -> None:
+    user = await paul.register()
+    await asyncio.to_thread(backups.dump, "auth")
+    [(dumped_at,)] = backups.ask("resumes", "select now()")
+    await paul.login(user["email"])
+    assert (await paul.request("DELETE", "/api/auth/profile/", json={"password": PASSWORD})).status_code == 204
+
+    def erased() -> list[int]:
+        found = backups.ask("resumes", "select user_id from ended_users where ended_at > %s", dumped_at)
+        return [user_id for (user_id,) in found]
+
+    await eventually(erased)
+    await asyncio.to_thread(restore_one, backups, "auth")
+    assert erased() == [user["id"]]
+    await paul.login(user["email"])
+    backups.ask("auth", "delete from users where id = any(%s)", erased())
+    credentials = {"email": user["email"], "password": PASSWORD}
+    assert (await paul.request("POST", "/api/auth/login/", json=credentials)).status_code == 401
