@@ -82,9 +82,10 @@ class Containers:
     def __init__(self, folder: Path, **settings: str) -> None:
         gateway, stripe = free_port(), free_port()
         self.public_url, self.stripe_url = f"http://localhost:{gateway}", f"http://localhost:{stripe}"
+        self.project = f"cv-builder-{gateway}"
         file = folder / "containers.env"
         values = {
-            "COMPOSE_PROJECT_NAME": f"cv-builder-{gateway}",
+            "COMPOSE_PROJECT_NAME": self.project,
             "TAG": self.tag,
             "PORT": str(gateway),
             "SANDBOX_PORT": str(stripe),
@@ -126,7 +127,7 @@ class Containers:
     def of(self, name: str) -> list[str]:
         """The ids of a service's running containers, the oldest first."""
         ids = self.run("ps", "--quiet", name).split()
-        created = [(_docker("inspect", "--format", "{{.Created}}", each), each) for each in ids]
+        created = [(docker("inspect", "--format", "{{.Created}}", each), each) for each in ids]
         return [each for _, each in sorted(created)]
 
     def add_one(self, name: str, tag: str) -> None:
@@ -137,12 +138,12 @@ class Containers:
 
     def remove(self, container: str) -> None:
         """Stop a container as an upgrade does, and forget it."""
-        _docker("stop", container)
-        _docker("rm", container)
+        docker("stop", container)
+        docker("rm", container)
 
     def destroy(self, container: str) -> None:
         """Lose a container at once."""
-        _docker("rm", "--force", container)
+        docker("rm", "--force", container)
 
     def build_previous(self, name: str) -> None:
         """Build a service's image as of the previous commit, with the tag `previous`."""
@@ -160,5 +161,7 @@ class Containers:
         return subprocess.run(command, cwd=ROOT, env=told, check=True, capture_output=True, text=True).stdout
 
 
-def _docker(*arguments: str) -> str:
-    return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True).stdout.strip()
+def docker(*arguments: str) -> str:
+    """Run `docker`; what it wrote, errors too. Raises CalledProcessError."""
+    done = subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True)
+    return (done.stdout + done.stderr).strip()

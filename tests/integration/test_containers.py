@@ -3,15 +3,15 @@
 import asyncio
 import json
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 import httpx
 import pytest
 from cv_stack.services import ROOT, SERVICES
 
-from tests.integration.deployments import Containers, Deployment
+from tests.integration.deployments import Containers, Deployment, docker
 from tests.integration.visitor import Visitor, eventually
 
 OURS = ("gateway", *SERVICES)
@@ -25,8 +25,7 @@ def containers(deployment: Deployment) -> Containers:
 
 
 def inspected(container: str) -> dict[str, Any]:
-    told = subprocess.run(["docker", "inspect", container], check=True, capture_output=True, text=True).stdout
-    found: dict[str, Any] = json.loads(told)[0]
+    found: dict[str, Any] = json.loads(docker("inspect", container))[0]
     return found
 
 
@@ -110,6 +109,7 @@ class Load:
         await eventually(lambda: self.done >= goal)
 
     async def visit(self, visitor: Visitor, resume_id: int) -> None:
+        """One after the other: something of every service."""
         path, number = f"/api/resumes/{resume_id}/", 0
         while True:
             number += 1
@@ -117,6 +117,11 @@ class Load:
             read = await self._ask(visitor, "GET", path)
             if saved and read and read["title"] != saved["title"]:
                 self.troubles.append(f"saved {saved['title']}, read {read['title']}")
+            await self._ask(visitor, "GET", "/api/templates/1/")
+            await self._ask(visitor, "GET", "/api/auth/profile/")
+            await self._ask(visitor, "GET", "/api/payments/")
+            if number % 10 == 0:
+                await self._ask(visitor, "POST", f"{path}export_pdf/", json={})
 
     async def _ask(self, visitor: Visitor, method: str, path: str, **options: Any) -> Any:
         try:
@@ -139,7 +144,9 @@ async def load(deployment: Deployment, visitors: int = 6) -> AsyncIterator[Load]
         tasks = []
         for _ in range(visitors):
             visitor = await people.enter_async_context(Visitor(deployment.public_url))
-            resume = await visitor.write_resume()
+            user = await visitor.register()
+            await visitor.login(user["email"])
+            resume = await visitor.write_resume(template=1)
             tasks.append(visits.create_task(flowing.visit(visitor, resume["id"])))
         await flowing.flows()
         yield flowing
@@ -155,7 +162,7 @@ async def moved_to(containers: Containers, name: str, tag: str) -> None:
     await asyncio.to_thread(containers.remove, old)
 
 
-@pytest.mark.parametrize("name", ["resumes", "templates", "auth"])
+@pytest.mark.parametrize("name", SERVICES)
 async def test_a_service_is_upgraded_and_rolled_back_under_load(containers: Containers, name: str) -> None:
     """The old image is that of the previous commit, so its migrations and calls meet today's others."""
     await asyncio.to_thread(containers.build_previous, name)
@@ -179,6 +186,40 @@ async def test_of_two_one_may_be_lost_under_load(containers: Containers, marie: 
 
         await eventually(exports)
     # What was on its way to the one that died is told to be unavailable; nothing acknowledged is lost.
-    assert all(trouble.startswith(("GET: 503", "PATCH: 503", "PATCH: 504")) for trouble in flowing.troubles)
+    refused = ("GET: 503", "PATCH: 503", "PATCH: 504", "POST: 503", "POST: 504")
+    assert all(trouble.startswith(refused) for trouble in flowing.troubles)
     assert len(flowing.troubles) <= 12
     assert flowing.done > 100
+
+
+def test_a_missing_secret_is_a_plain_line(containers: Containers) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as ended:
+        containers.run("run", "--rm", "--no-deps", "-T", "--env", "SECRETS_DIR=/nowhere", "auth")
+    assert "! DATABASE_URL: Field required" in ended.value.stderr
+    assert "Traceback" not in ended.value.stderr
+
+
+@contextmanager
+def besides(containers: Containers, name: str, **environment: str) -> Iterator[str]:
+    """One more container of a service, outside of the deployment, with these settings: its name."""
+    other = f"{containers.project}-other"
+    settings = [each for variable, value in environment.items() for each in ("--env", f"{variable}={value}")]
+    containers.run("run", "--detach", "--no-deps", "--name", other, *settings, name)
+    try:
+        yield other
+    finally:
+        docker("rm", "--force", other)
+
+
+def test_a_wrong_password_is_said_and_is_no_crash_loop(containers: Containers) -> None:
+    ask = "from urllib.request import urlopen; urlopen('http://127.0.0.1:8000/readyz', timeout=10)"
+    with besides(containers, "auth", DATABASE_URL="postgresql://auth:mistyped@postgres:5432/auth") as other:
+        said = ""
+        while "HTTP Error 503" not in said:  # until it has started
+            with pytest.raises(subprocess.CalledProcessError) as unready:
+                docker("exec", other, "python", "-c", ask)
+            said = unready.value.stderr
+        state, log = inspected(other)["State"], docker("logs", other)
+    assert (state["Running"], state["Restarting"]) == (True, False)
+    assert "password authentication failed" in log
+    assert "mistyped" not in log
