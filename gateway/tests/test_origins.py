@@ -108,6 +108,12 @@ async def test_a_write_with_the_cookie_from_a_strange_page_is_refused(
     assert not services["resumes"].received
 
 
+async def test_the_same_host_by_another_scheme_is_a_strange_page(gateway: RunningGateway) -> None:
+    for scheme, status in (("http", 200), ("https", 403), ("x", 403)):
+        headers = {**cookie(signed(SESSION_ID)), "Origin": f"{scheme}://127.0.0.1:{gateway.port}"}
+        assert (await gateway.client.patch("/api/resumes/1/", headers=headers)).status_code == status
+
+
 async def test_a_login_with_the_cookie_from_a_strange_page_is_refused(gateway: RunningGateway, services: Fakes) -> None:
     headers = {**cookie(signed(SESSION_ID)), "Origin": "https://evil.example"}
     answer = await gateway.client.post("/api/auth/login/", headers=headers)

@@ -19,7 +19,7 @@ from limits.storage import storage_from_string
 
 from cv_gateway.errors import Throttled
 from cv_gateway.request import Request
-from cv_gateway.routing import Route
+from cv_gateway.routing import READING, Route
 from cv_gateway.settings import RateLimits, Settings, TrustedNetworks, Whose
 
 _STORE_PATIENCE = 0.5
@@ -42,12 +42,12 @@ class Limits:
     async def check_address(self, request: Request, route: Route) -> None:
         """Count a request against the network address it comes from, before anything else is done for it."""
         if self._figures:
-            await self._count(route, "address", _network(client_address(request, self._trusted)))
+            await self._count(request, route, "address", _network(client_address(request, self._trusted)))
 
-    async def check_caller(self, route: Route, caller: str | None) -> None:
+    async def check_caller(self, request: Request, route: Route, caller: str | None) -> None:
         """Count a request against the user or the anonymous session it speaks for; a new visitor is neither."""
         if self._figures and caller is not None:
-            await self._count(route, "caller", caller)
+            await self._count(request, route, "caller", caller)
 
     async def check_account(self, request: Request, route: Route, account: str) -> None:
         """Count a try at an account's password, by address: nobody is locked out by what others try elsewhere."""
@@ -55,10 +55,10 @@ class Limits:
             address = _network(client_address(request, self._trusted))
             # Hashed, so that no store of counters holds e-mail addresses.
             digest = hashlib.sha256(account.strip().casefold().encode("utf-8", "replace")).hexdigest()
-            await self._count(route, "account", f"{address}:{digest}")
+            await self._count(request, route, "account", f"{address}:{digest}")
 
-    async def _count(self, route: Route, whose: Whose, key: str) -> None:
-        for name in route.limits:
+    async def _count(self, request: Request, route: Route, whose: Whose, key: str) -> None:
+        for name in route.limits if request.method in READING else (*route.limits, *route.write_limits):
             item = self._figures.get((name, whose))
             if item is not None and (wait := await self._counters.hit(item, name, whose, key)) is not None:
                 raise Throttled(max(1, math.ceil(wait)))

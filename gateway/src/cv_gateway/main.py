@@ -95,7 +95,7 @@ class Gateway:
         route = request.route = self._router.find(request.path)
         await self._limits.check_address(request, route)
         visitor = await self._identities.visitor(request, route)
-        await self._limits.check_caller(route, visitor.key)
+        await self._limits.check_caller(request, route, visitor.key)
         if visitor.session_id is not None:
             self._origins.check_write(request)
         return await self._proxy.pass_on(request, route, visitor)

@@ -2,9 +2,9 @@
 
 from cv_gateway.errors import RefusedOrigin
 from cv_gateway.request import Headers, Request
+from cv_gateway.routing import READING
 from cv_gateway.settings import Settings
 
-_READ_ONLY = frozenset({"GET", "HEAD", "OPTIONS"})
 _VARY: Headers = [(b"vary", b"Origin")]
 _EXPOSED = b"Accept-Ranges, Content-Range, ETag, Link, Location, Retry-After, X-Request-Id, X-Total-Count"
 _TAKEN = (
@@ -22,6 +22,7 @@ class Origins:
     """The allow list of origins, and what follows from it."""
 
     def __init__(self, settings: Settings) -> None:
+        self._scheme = b"https://" if settings.https else b"http://"
         self._allowed = {origin.encode(): _allowed_headers(origin.encode()) for origin in settings.origins}
 
     def headers(self, request: Request) -> Headers:
@@ -40,13 +41,13 @@ class Origins:
         For requests that count because of their cookie: a browser adds it whatever page asks. A client that is no
         browser sends no origin, and is nobody's victim.
         """
-        if request.method in _READ_ONLY:
+        if request.method in READING:
             return
         origin = request.headers.get(b"origin")
         if origin is None:
             if request.headers.get(b"sec-fetch-site") == b"cross-site":
                 raise RefusedOrigin("null")
-        elif origin not in self._allowed and origin.partition(b"://")[2] != request.headers[b"host"]:
+        elif origin not in self._allowed and origin != self._scheme + request.headers[b"host"]:
             raise RefusedOrigin(origin.decode("latin-1"))
 
 

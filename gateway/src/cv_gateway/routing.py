@@ -14,7 +14,8 @@ from cv_gateway.settings import Limited, Settings
 
 Lane = Literal["visits", "webhooks"]
 
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+METHODS = READING | {"POST", "PUT", "PATCH", "DELETE"}
 
 # No percent sign, no empty, `.` or `..` segment: what two parsers could read in two ways is not found at all.
 _PLAIN = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[\w.~:@!$&'()*+,;=-]+)*/?", re.ASCII)
@@ -45,6 +46,8 @@ class Route:
     """Whether the anonymous session's cookie counts."""
     limits: tuple[Limited, ...] = ("any",)
     """Which of the rate limits a request counts for."""
+    write_limits: tuple[Limited, ...] = ()
+    """Which others it counts for unless it only reads."""
     sessions: bool = False
     """Whether a visit prolongs the anonymous session's cookie."""
 
@@ -85,7 +88,15 @@ class Router:
             sessions=False,
         )
         endpoints = {
-            r"/api/auth/login/": replace(auth, reads_token=False, limits=("any", "login")),
+            r"/api/auth/login/": replace(
+                auth,
+                reads_token=False,
+                limits=("any", "login"),
+                # Gathered whole, so that the account it names is known and counted.
+                body_limit=settings.login_body_limit,
+                multipart_limit=settings.login_body_limit,
+            ),
+            r"/api/auth/(change-password|profile)/": replace(auth, write_limits=("password",)),
             r"/api/auth/register/": replace(auth, reads_token=False, limits=("any", "register")),
             r"/api/auth/refresh/": replace(auth, reads_token=False),
             r"/api/resumes/import_linkedin/": linkedin,

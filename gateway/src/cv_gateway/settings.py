@@ -20,7 +20,7 @@ def _readable(rate: str) -> str:
 
 
 Rate = Annotated[str, AfterValidator(_readable)]
-Limited = Literal["any", "login", "register", "export", "import", "checkout", "webhook"]
+Limited = Literal["any", "login", "register", "export", "import", "checkout", "password", "webhook"]
 Whose = Literal["address", "caller", "account"]
 RateLimits = dict[Limited, dict[Whose, Rate]]
 
@@ -31,6 +31,7 @@ RATE_LIMITS: RateLimits = {
     "export": {"address": "60/minute", "caller": "20/minute"},
     "import": {"address": "60/hour", "caller": "20/hour"},
     "checkout": {"address": "60/minute", "caller": "20/minute"},
+    "password": {"caller": "60/hour"},
     "webhook": {"address": "12000/minute"},
 }
 """How often: from one network address (offices and schools share one), by one user or anonymous session, and at one
@@ -72,6 +73,7 @@ class Settings(ServiceSettings):
     """The unpublished port of `/metrics` and `/readyz`; none: not served."""
 
     body_limit: int = _MIB
+    login_body_limit: int = 16 * 1024
     photo_body_limit: int = 6 * _MIB
     """For multipart bodies of CVs, which bring a photo."""
     import_body_limit: int = 20 * _MIB
