@@ -232,6 +232,35 @@ async def test_stripe_away_is_told(account: Account) -> None:
     assert complaint.startswith("Stripe was not set up: ")
 
 
+LIVE = {
+    "ENVIRONMENT": "production",
+    "STRIPE_API_KEY": "rk_live_of_the_tests",
+    "STRIPE_WEBHOOK_SECRETS": '["whsec_sandbox_generated"]',
+    "PUBLIC_BASE_URL": "https://cv.example",
+}
+"""What is known of a live account before it is set up: the service would not start with it."""
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, "Stripe was not set up: "),
+        ({"STRIPE_WEBHOOK_SECRETS": ""}, "Stripe was not set up: "),
+        ({"STRIPE_API_KEY": "rk_test_1"}, "STRIPE_API_KEY must be a live key"),
+        ({"ENVIRONMENT": "development"}, "set ENVIRONMENT=production"),
+        ({"STRIPE_API_BASE": "http://localhost:8010"}, "STRIPE_API_BASE must be empty"),
+        ({"PUBLIC_BASE_URL": "http://cv.example"}, "PUBLIC_BASE_URL must be https"),
+    ],
+)
+async def test_a_live_account_is_set_up_before_the_service_can_start(changes: dict[str, str], told: str) -> None:
+    """Its endpoint's secret comes out of this very command. The way to Stripe is closed here."""
+    closed = {"https_proxy": f"http://127.0.0.1:{free_port()}", "no_proxy": ""}
+    done = await asyncio.to_thread(operate, {**LIVE, **closed, **changes}, "setup-stripe")
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("words", [[], ["events"], ["events", "drop"], ["events", "dismiss"], ["nonsense"]])
 def test_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):

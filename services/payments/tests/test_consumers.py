@@ -3,6 +3,7 @@
 import secrets
 
 import psycopg
+import pytest
 from cv_common.events import ResumeDeleted, SessionClaimed, UserDeleted
 from cv_common.testing.serving import eventually
 from stripe import PaymentIntent
@@ -126,3 +127,30 @@ async def test_who_pays_in_the_moment_of_being_erased_is_forgotten_too(shop: Sho
     await shop.control("delivery", hold=False)
     await shop.control("release")
     await eventually(lambda: getattr(shop.stripe.v1.customers.retrieve(customer), "deleted", False))
+
+
+@pytest.mark.parametrize("erased_first", [True, False])
+async def test_session_of_an_erased_account_ends_with_it(shop: Shop, erased_first: bool) -> None:
+    """Whichever of the two is heard of first: nobody is billed any more, and Stripe forgets the name."""
+    session_id, user_id = secrets.token_urlsafe(24), shop.number()
+    subscription = await shop.subscribe(shop.session(session_id))
+    await eventually(lambda: shop.standing(session_id=session_id) is not None)
+    open_page = await shop.single(shop.session(session_id), shop.resume())
+    erased, claimed = (
+        UserDeleted(user_id=user_id, revision=2),
+        SessionClaimed(session_id=session_id, user_id=user_id, revision=1),
+    )
+    first, second = (erased, claimed) if erased_first else (claimed, erased)
+    await shop.publish(first)
+    ended = "select id from owners where (user_id = %s or session_id = %s) and ended_at is not null"
+    await eventually(lambda: shop.row(ended, user_id, session_id))
+    await shop.publish(second)
+    await eventually(lambda: shop.stripe.v1.subscriptions.retrieve(subscription.id).status == "canceled")
+    await eventually(lambda: shop.session_at(open_page).status == "expired")
+    await eventually(lambda: getattr(shop.stripe.v1.customers.retrieve(str(subscription.customer)), "deleted", False))
+    whose = (
+        "select user_id, session_id from owners join subscriptions on owner_id = owners.id where subscriptions.id = %s"
+    )
+    assert shop.row(whose, subscription.id) == {"user_id": None, "session_id": None}
+    answer = await shop.checkout(shop.session(session_id), payment_type="single", resume_id=shop.resume())
+    assert answer.headers["X-Session-Start"] not in ("", session_id)

@@ -1,11 +1,14 @@
 """Money that goes back: refunds and disputes of a resume's payment."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from cv_common.events import ResumeDeleted
 from cv_common.testing.serving import eventually
 from stripe import Charge, PaymentIntent
 
+from services.payments.tests.conftest import operate
 from services.payments.tests.shop import Shop, event
 
 
@@ -73,6 +76,36 @@ async def test_failed_refund_gives_the_resume_again(bought: Bought) -> None:
     await bought.has("refunded", True, False)
     await bought.shop.control("fail-refund", refund=refund["id"])
     await bought.has("succeeded", True, False, True)
+
+
+async def test_refund_that_we_ordered_and_the_bank_sent_back_waits_for_somebody(
+    shop: Shop, environment: Callable[..., dict[str, str]]
+) -> None:
+    """Health says so; who has looked orders it again, which is another call for Stripe."""
+    bought = Bought(shop)
+    await shop.control("delivery", hold=True)
+    await bought.pay()
+    await shop.publish(ResumeDeleted(resume_id=bought.resume_id, revision=1))
+    await eventually(
+        lambda: shop.row("select id from resumes where id = %s and deleted_at is not null", bought.resume_id)
+    )
+    await shop.control("delivery", hold=False)
+    await shop.control("release")
+    await bought.has("refunded")
+    [refund] = shop.stripe.v1.refunds.list({"charge": bought.charge.id}).data
+    await shop.control("fail-refund", refund=refund.id)
+    await bought.has("succeeded")
+    stuck = "select key, error from stripe_calls where action = 'refund' and outcome = 'dead' and key like %s"
+    await eventually(lambda: shop.row(stuck, f"%{refund.id}"))
+    dead = shop.row(stuck, f"%{refund.id}")
+    assert "failed at the bank" in dead["error"]
+    assert "calls to Stripe failed for good" in (await shop.payments.get("/healthz")).text
+    settings = environment(DATABASE_URL=shop.database_url)
+    done = await asyncio.to_thread(operate, settings, "calls", "retry", dead["key"])
+    assert done.returncode == 0, done.stderr
+    await bought.has("refunded")
+    await shop.deliver(event("refund.failed", refund.id))
+    assert shop.row(stuck, f"%{refund.id}") == {}
 
 
 async def test_inquiry_moves_nothing(bought: Bought) -> None:

@@ -9,7 +9,7 @@ import pytest
 import stripe
 from cv_common.testing.serving import eventually
 
-from services.payments.tests.shop import CANCEL, SUCCESS, Shop
+from services.payments.tests.shop import CANCEL, SUCCESS, Shop, event
 
 
 class Subscriber:
@@ -160,10 +160,31 @@ async def test_failed_renewal_has_seven_days(subscriber: Subscriber) -> None:
     await subscriber.has_paid("failed", "succeeded")
     left = subscriber.told.entitled_until - datetime.now(UTC)
     assert timedelta(days=6) < left <= timedelta(days=7)
-    await shop.control("shift", id=subscriber.customer, days=-8)
+    a_week_later = (
+        "update subscriptions set past_due_since = past_due_since - interval '7 days' where id = %s returning id"
+    )
+    shop.row(a_week_later, subscriber.id)
     shop.stripe.v1.subscriptions.update(subscriber.id, {"metadata": {"looked": "at"}})
     await subscriber.becomes("past_due", entitled=False)
     assert subscriber.told.status == "past_due"
+
+
+async def test_another_invoice_is_no_other_seven_days(subscriber: Subscriber) -> None:
+    shop = subscriber.shop
+    await shop.control("dunning", outcome="past_due")
+    await shop.control("card", customer=subscriber.customer, card="0341")
+    await shop.control("renew", subscription=subscriber.id)
+    await subscriber.becomes("past_due", entitled=True)
+    until = subscriber.told.entitled_until - timedelta(days=2)
+    two_days_later = (
+        "update subscriptions set past_due_since = past_due_since - interval '2 days' where id = %s returning id"
+    )
+    shop.row(two_days_later, subscriber.id)
+    await shop.control("renew", subscription=subscriber.id)
+    await shop.control("dunning", outcome="cancel")
+    await subscriber.has_paid("failed", "failed", "succeeded")
+    assert subscriber.at_stripe.status == "past_due"
+    await eventually(lambda: subscriber.told.entitled_until == until)
 
 
 async def test_failed_renewal_is_mended_in_the_portal(subscriber: Subscriber) -> None:
@@ -242,6 +263,25 @@ async def test_full_refund_ends_the_subscription(subscriber: Subscriber) -> None
     await subscriber.becomes("canceled")
     await subscriber.has_paid("refunded")
     assert subscriber.at_stripe.status == "canceled"
+
+
+async def test_refund_of_an_earlier_month_ends_nothing(shop: Shop) -> None:
+    """Not even when that month's invoice was the last to be heard of."""
+    it = Subscriber(shop, shop.number())
+    await it.subscribe()
+    await it.has_paid("succeeded")
+    await shop.control("delivery", drop=["*"])
+    await shop.control("renew", subscription=it.id)
+    paid = shop.row("delete from payments where subscription_id = %s returning stripe_invoice_id", it.id)
+    renewed, first = shop.stripe.v1.invoices.list({"subscription": it.id}).data
+    assert first.id == paid["stripe_invoice_id"]
+    for invoice in (renewed, first):
+        await shop.deliver(event("invoice.paid", invoice.id))
+    await it.has_paid("succeeded", "succeeded")
+    await shop.control("refund", charge=it.charge(1))
+    await shop.deliver(event("charge.refunded", it.charge(1)))
+    await it.has_paid("succeeded", "refunded")
+    assert shop.row("select key from stripe_calls where object_id = %s", it.id) == {}
 
 
 async def test_partial_refund_changes_nothing_but_the_amount(subscriber: Subscriber) -> None:

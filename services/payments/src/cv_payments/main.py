@@ -23,7 +23,7 @@ from cv_payments.clients.stripe_api import Stripe
 from cv_payments.clients.stripe_connection import StripeConnection
 from cv_payments.consumers.bus import consumers
 from cv_payments.consumers.clock import clocks
-from cv_payments.settings import Settings
+from cv_payments.settings import AccountSettings, Settings
 
 
 def app() -> ASGIApp:
@@ -58,11 +58,11 @@ def command() -> None:
     """`cv-payments`, from its arguments and its environment."""
     arguments = commands.parse(sys.argv[1:])
     try:
-        settings = Settings()
+        settings = AccountSettings() if arguments.command == "setup-stripe" else Settings()
     except ValidationError as error:
         sys.exit("\n".join(f"{'.'.join(map(str, item['loc'])).upper()}: {item['msg']}" for item in error.errors()))
     logs.configure("payments", settings.log_level)
-    if arguments.command == "setup-stripe":
+    if not isinstance(settings, Settings):
         sys.exit(asyncio.run(_set_up(settings, arguments.webhook)))
     try:
         sys.exit(asyncio.run(_attend(settings, arguments.command, arguments.deed, arguments.keys)))
@@ -70,7 +70,7 @@ def command() -> None:
         sys.exit(f"The database does not answer: {type(error).__name__}")
 
 
-async def _set_up(settings: Settings, webhook_url: str | None) -> int:
+async def _set_up(settings: AccountSettings, webhook_url: str | None) -> int:
     connection = StripeConnection(settings.stripe_api_key, settings.stripe_api_base)
     await connection.start()
     try:

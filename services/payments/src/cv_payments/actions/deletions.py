@@ -9,6 +9,7 @@ from cv_payments.actions.pages import give_up
 from cv_payments.actions.settle import settle_resume
 from cv_payments.domain.checkouts import Checkout
 from cv_payments.store import checkouts, owners, payments, resumes, stripe_calls, stripe_events, subscriptions
+from cv_payments.store.owners import Owner
 
 
 async def on_resume_deleted(context: Context, event: ResumeDeleted) -> None:
@@ -29,18 +30,22 @@ async def on_user_deleted(context: Context, event: UserDeleted) -> None:
         if not await inbox.first_time(tx, event):
             return
         owner = await owners.lock_user(tx, event.user_id)
-        if owner.ended_at is not None:
-            return
-        for checkout in await checkouts.unfinished(tx, owner.id):
-            await _close(tx, checkout)
-        for subscription in await subscriptions.of_owner(tx, owner.id):
-            if subscription.is_live:
-                await stripe_calls.cancel_subscription(tx, subscription.id)
-        for customer_id in await owners.customers(tx, owner):
-            await stripe_calls.delete_customer(tx, customer_id)
-        await payments.forget_receipts(tx, owner.id)
-        await stripe_events.purge_of(tx, owner.id)
-        await owners.forget_user(tx, owner)
+        if owner.ended_at is None:
+            await erase(tx, owner)
+
+
+async def erase(tx: Transaction, owner: Owner) -> None:
+    """End all that a locked owner has, and forget who it was."""
+    for checkout in await checkouts.unfinished(tx, owner.id):
+        await _close(tx, checkout)
+    for subscription in await subscriptions.of_owner(tx, owner.id):
+        if subscription.is_live:
+            await stripe_calls.cancel_subscription(tx, subscription.id)
+    for customer_id in await owners.customers(tx, owner):
+        await stripe_calls.delete_customer(tx, customer_id)
+    await payments.forget_receipts(tx, owner.id)
+    await stripe_events.purge_of(tx, owner.id)
+    await owners.forget(tx, owner)
 
 
 async def _close(tx: Transaction, checkout: Checkout) -> None:

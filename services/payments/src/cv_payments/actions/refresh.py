@@ -152,11 +152,18 @@ class Refresh:
         return await self._write(payment, _facts_of_charge(charge))
 
     async def refund(self, refund_id: str) -> Owner:
-        """A refund went through later, or failed after all: the charge has the sum."""
-        charge_id = await self._stripe.charge_of_refund(refund_id)
-        if charge_id is None:
+        """A refund went through later, or failed after all: the charge has the sum.
+
+        Of one that we ordered and that failed, nobody but us knows that the money is still owed.
+        """
+        refund = await self._stripe.refund(refund_id)
+        if refund.charge_id is None:
             raise NotOurs("the refund gives back no charge")
-        return await self.charge(charge_id)
+        owner = await self.charge(refund.charge_id)
+        payment = await payments.of_intent(self._tx, refund.payment_intent_id)
+        if refund.has_failed and payment is not None and payment.status == "succeeded" and payment.refund_reason:
+            await stripe_calls.refund_failed(self._tx, refund, payment.refund_reason)
+        return owner
 
     async def dispute(self, dispute_id: str) -> Owner:
         """A cardholder disputes a payment, or that came to an end."""

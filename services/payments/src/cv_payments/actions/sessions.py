@@ -5,12 +5,16 @@ from cv_common.db import Transaction
 from cv_common.events import SessionClaimed
 
 from cv_payments.actions.context import Context
+from cv_payments.actions.deletions import erase
 from cv_payments.actions.settle import settle_owner
 from cv_payments.store import checkouts, owners, payments, subscriptions
 
 
 async def claim_session(context: Context, session_id: str, user_id: int) -> None:
-    """Give an anonymous session's purchases to an account and end it. The first claim stands."""
+    """Give an anonymous session's purchases to an account and end it. The first claim stands.
+
+    Those of an account that is erased already are erased like its own.
+    """
     async with context.database.transaction() as tx:
         await _claim(context, tx, session_id, user_id)
 
@@ -28,6 +32,7 @@ async def _claim(context: Context, tx: Transaction, session_id: str, user_id: in
         return
     user = await owners.lock_user(tx, user_id)
     if user.ended_at is not None:
+        await erase(tx, session)
         return
     for belongings in (checkouts, payments, subscriptions):
         await belongings.move(tx, session.id, user.id)

@@ -32,7 +32,7 @@ async def _call(context: Context, call: Row) -> None:
     try:
         match action:
             case "refund":
-                await context.stripe.refund(object_id, call["parameters"]["reason"], key)
+                await context.stripe.give_back(object_id, call["parameters"]["reason"], key)
             case "cancel_subscription":
                 await context.stripe.cancel_subscription(object_id, key)
             case "expire_session":

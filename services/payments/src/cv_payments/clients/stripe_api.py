@@ -13,6 +13,7 @@ from cv_payments.clients.stripe_reading import (
     read_dispute,
     read_event,
     read_invoice,
+    read_refund,
     read_session,
     read_subscription,
 )
@@ -22,6 +23,7 @@ from cv_payments.domain.stripe_objects import (
     StripeCharge,
     StripeDispute,
     StripeInvoice,
+    StripeRefund,
     StripeSession,
     StripeSubscription,
 )
@@ -94,12 +96,10 @@ class Stripe:
     async def dispute(self, dispute_id: str) -> StripeDispute:
         return read_dispute(await self._answer(self._v1.disputes.retrieve_async(dispute_id)))
 
-    async def charge_of_refund(self, refund_id: str) -> str | None:
-        """The charge that a refund gives back."""
-        charge = (await self._answer(self._v1.refunds.retrieve_async(refund_id))).charge
-        return charge if charge is None or isinstance(charge, str) else charge.id
+    async def refund(self, refund_id: str) -> StripeRefund:
+        return read_refund(await self._answer(self._v1.refunds.retrieve_async(refund_id)))
 
-    async def refund(self, payment_intent_id: str, reason: RefundReason, idempotency_key: str) -> None:
+    async def give_back(self, payment_intent_id: str, reason: RefundReason, idempotency_key: str) -> None:
         """Give all of a payment back. Raises StripeRefused when that has happened already."""
         asked: RefundCreateParams = {"payment_intent": payment_intent_id, "reason": reason}
         await self._answer(self._v1.refunds.create_async(asked, {"idempotency_key": idempotency_key}))

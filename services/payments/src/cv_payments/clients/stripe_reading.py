@@ -14,10 +14,12 @@ from cv_payments.domain.stripe_objects import (
     StripeDispute,
     StripeInvoice,
     StripeInvoiceLine,
+    StripeRefund,
     StripeSession,
     StripeSubscription,
 )
 
+_FAILED_REFUNDS = ("failed", "canceled")
 _REFUSED_INTENTS = ("requires_payment_method", "canceled")
 
 
@@ -99,6 +101,16 @@ def read_charge(charge: stripe.Charge) -> StripeCharge:
         livemode=charge.livemode,
         amount_refunded=charge.amount_refunded,
         receipt_url=charge.receipt_url,
+    )
+
+
+def read_refund(refund: stripe.Refund) -> StripeRefund:
+    """A refund, of a charge or of something else."""
+    return StripeRefund(
+        id=refund.id,
+        charge_id=_id(refund.charge),
+        payment_intent_id=_id(refund.payment_intent),
+        has_failed=refund.status in _FAILED_REFUNDS,
     )
 
 

@@ -99,6 +99,16 @@ class StripeCharge:
 
 
 @dataclass(frozen=True, slots=True)
+class StripeRefund:
+    """A Refund. One that `has_failed` gave nothing back in the end."""
+
+    id: str
+    charge_id: str | None
+    payment_intent_id: str | None
+    has_failed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class StripeDispute:
     """A Dispute, or the inquiry before one (`warning_…`)."""
 

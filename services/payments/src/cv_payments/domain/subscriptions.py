@@ -82,7 +82,7 @@ class Subscription:
                 renewed_until = self.current_period_end + grace.renewal
                 return min(renewed_until, self.cancel_at) if self.cancel_at else renewed_until
             case "past_due":
-                return (self.past_due_since or self.current_period_end) + grace.past_due
+                return (self.past_due_since or self.updated_at) + grace.past_due
             case _:
                 return None
 

@@ -69,8 +69,10 @@ _CUSTOMERS = Statement(
 )
 _TELL = Statement(update(owners).where(_BY_ID).values(told=bindparam("told"), revision=bindparam("revision")))
 _END = Statement(update(owners).where(_BY_ID).values(ended_at=func.now(), customer_id=None))
-_FORGET_USER = Statement(update(owners).where(_BY_ID).values(user_id=None, ended_at=func.now()))
-_ENTOMB_USER = Statement(insert(owners).values(user_id=bindparam("user_id"), ended_at=func.now()))
+_FORGET = Statement(update(owners).where(_BY_ID).values(user_id=None, session_id=None, ended_at=func.now()))
+_ENTOMB = Statement(
+    insert(owners).values(user_id=bindparam("user_id"), session_id=bindparam("session_id"), ended_at=func.now())
+)
 
 
 async def lock_user(tx: Transaction, user_id: int) -> Owner:
@@ -153,11 +155,10 @@ async def end(tx: Transaction, owner: Owner) -> None:
     await tx.run(_END, owner_id=owner.id)
 
 
-async def forget_user(tx: Transaction, owner: Owner) -> None:
-    """Leave what the account has bought under the owner's id alone, and let the account buy nothing more."""
-    assert owner.user_id is not None
-    await tx.run(_FORGET_USER, owner_id=owner.id)
-    await tx.run(_ENTOMB_USER, user_id=owner.user_id)
+async def forget(tx: Transaction, owner: Owner) -> None:
+    """Leave what was bought under the owner's id alone, and let the account or session buy nothing more."""
+    await tx.run(_FORGET, owner_id=owner.id)
+    await tx.run(_ENTOMB, user_id=owner.user_id, session_id=owner.session_id)
 
 
 def _present(row: Row | None) -> Owner:

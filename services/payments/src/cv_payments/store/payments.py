@@ -33,7 +33,7 @@ _OF_RESUME = Statement(select(payments).where(payments.c.resume_id == bindparam(
 _OF_SUBSCRIPTIONS = Statement(
     select(payments)
     .where(payments.c.owner_id == bindparam("owner_id"), payments.c.subscription_id.is_not(None))
-    .order_by(payments.c.id)
+    .order_by(payments.c.created_at, payments.c.id)
 )
 _FIRST_OF_SUBSCRIPTION = Statement(
     select(payments)

@@ -4,10 +4,11 @@ from typing import Any
 
 from cv_common.db import Statement, Transaction
 from psycopg.types.json import Jsonb
-from sqlalchemy import bindparam
+from sqlalchemy import bindparam, func
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from cv_payments.domain.payments import RefundReason
+from cv_payments.domain.stripe_objects import StripeRefund
 from cv_payments.tables import stripe_calls
 
 _ORDER = Statement(
@@ -16,10 +17,32 @@ _ORDER = Statement(
     .on_conflict_do_nothing()
 )
 
+_ORDER_DEAD = Statement(
+    upsert(stripe_calls)
+    .values({name: bindparam(name) for name in ("key", "action", "object_id", "parameters", "error")})
+    .values(outcome="dead", processed_at=func.now())
+    .on_conflict_do_nothing()
+)
+
 
 async def refund(tx: Transaction, payment_intent_id: str, reason: RefundReason) -> None:
     """Give all of a payment back."""
     await _order(tx, f"refund:{payment_intent_id}", "refund", payment_intent_id, reason=reason)
+
+
+async def refund_failed(tx: Transaction, failed: StripeRefund, reason: RefundReason) -> None:
+    """Have somebody look at a refund that the bank sent back: it would send another one back too.
+
+    To try it again is another call, under a key that names the one that failed.
+    """
+    await tx.run(
+        _ORDER_DEAD,
+        key=f"refund:{failed.payment_intent_id}:{failed.id}",
+        action="refund",
+        object_id=failed.payment_intent_id,
+        parameters=Jsonb({"reason": reason}),
+        error=f"{failed.id} failed at the bank: the money is still owed",
+    )
 
 
 async def cancel_subscription(tx: Transaction, subscription_id: str) -> None:

@@ -1,9 +1,10 @@
 """Subscriptions."""
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 from cv_common.db import Row, Statement, Transaction
-from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy import bindparam, case, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from cv_payments.domain.offers import SubscriptionType
@@ -22,10 +23,17 @@ _FOLLOWED = (
 _INSERT = upsert(subscriptions).values(
     {name: bindparam(name) for name in ("id", "owner_id", "checkout_id", "created_at", *_FOLLOWED)}
 )
+_SINCE = _INSERT.excluded.past_due_since
+_STILL_PAST_DUE_SINCE = case((_SINCE.is_not(None), func.coalesce(subscriptions.c.past_due_since, _SINCE)))
+"""Days to pay begin once: another invoice of the same arrears is no other beginning."""
 _KEEP = Statement(
     _INSERT.on_conflict_do_update(
         index_elements=["id"],
-        set_={**{name: _INSERT.excluded[name] for name in _FOLLOWED}, "updated_at": func.now()},
+        set_={
+            **{name: _INSERT.excluded[name] for name in _FOLLOWED},
+            "past_due_since": _STILL_PAST_DUE_SINCE,
+            "updated_at": func.now(),
+        },
     )
 )
 _GET = Statement(select(subscriptions).where(_BY_ID))
@@ -69,12 +77,18 @@ async def keep(
         current_period_end=told.current_period_end,
         cancel_at=told.cancel_at,
         ended_at=told.ended_at,
-        past_due_since=told.latest_invoice.created if told.status == "past_due" and told.latest_invoice else None,
+        past_due_since=_past_due_since(told),
         created_at=told.created,
     )
     kept = await get(tx, told.id)
     assert kept is not None
     return kept
+
+
+def _past_due_since(told: StripeSubscription) -> datetime | None:
+    if told.status != "past_due":
+        return None
+    return told.latest_invoice.created if told.latest_invoice else datetime.now(UTC)
 
 
 async def get(tx: Transaction, subscription_id: str) -> Subscription | None:
