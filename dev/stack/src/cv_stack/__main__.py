@@ -16,6 +16,8 @@ from cv_stack.services import ROOT
 from cv_stack.system import STACK, CannotStart, DataLock, System
 
 DATA = ROOT / ".data"
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, a polite kill, the end of the terminal: each stops everything in order."""
 
 
 def main() -> None:
@@ -33,7 +35,7 @@ def main() -> None:
 
 def run() -> None:
     """Run the system until Ctrl-C, a TERM signal, or the end of the terminal."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in _ENDS:
         signal.signal(number, signal.default_int_handler)
     with closing(Console(DATA / "logs")) as console:
         system = System(DATA, console, _port("PORT", 8000), _port("SANDBOX_PORT", 8010))
@@ -42,7 +44,8 @@ def run() -> None:
             _welcome(system)
             threading.Event().wait()
         except KeyboardInterrupt:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            for number in _ENDS:
+                signal.signal(number, signal.SIG_IGN)
             console(STACK, "stopping")
         finally:
             system.stop()
