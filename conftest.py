@@ -6,7 +6,7 @@ import pytest
 
 from tests.integration.deployments import CONTAINERS, EMBEDDED, VARIABLE, chosen
 
-PACKAGES = ("services", "dev", "libs")
+PACKAGES = ("services", "dev", "libs", "tests")
 """Folders of which each folder is a package; of the others the folder itself is one."""
 
 
