@@ -146,8 +146,31 @@ async def test_equal_orders_of_one_moment_are_rendered_once(
     paths = await asyncio.gather(*(ordered(client, order, as_resumes) for client in clients))
     assert await rendered() == before + 1
     assert len(files(media_folder) - files_before) == 1
-    contents = {(await renderer.get(path)).content for path in paths}
-    assert len(contents) == 1
+    assert len(set(paths)) == 1
+
+
+async def test_equal_orders_of_one_moment_share_the_link_that_follows_an_ending_one(
+    renderer: httpx.AsyncClient, environment: dict[str, str], order: dict[str, Any], as_resumes: dict[str, str]
+) -> None:
+    ending = await ordered(renderer, order, as_resumes)
+    async with (
+        await connect_directly(environment["DATABASE_URL"]) as database,
+        await connect_directly(environment["DATABASE_URL"]) as onlooker,
+    ):
+        await database.execute("update links set expires_at = now() + interval '1 minute'")
+
+        async def all_wait() -> bool:
+            waiting = await onlooker.execute(
+                "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+            )
+            return len(await waiting.fetchall()) == 8
+
+        async with database.transaction():  # nobody adds a link before all have seen that there is none
+            await database.execute("select 1 from pdfs where resume_id = %s for update", (order["resume_id"],))
+            orders = [asyncio.create_task(ordered(renderer, order, as_resumes)) for _ in range(8)]
+            await eventually(all_wait)
+        (following,) = set(await asyncio.gather(*orders))
+    assert following != ending
 
 
 async def test_a_link_ends(short_links: httpx.AsyncClient, order: dict[str, Any], as_resumes: dict[str, str]) -> None:

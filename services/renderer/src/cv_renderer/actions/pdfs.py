@@ -47,6 +47,11 @@ async def _link(context: Context, key: str, file_name: str) -> Row | None:
     lifetime = timedelta(seconds=context.settings.pdf_link_lifetime)
     async with context.database.connection() as tx:
         known = await pdfs.find_link(tx, key, file_name, lifetime / 2)
+    if known is not None:
+        return known
+    async with context.database.transaction() as tx:
+        await tx.lock("link", key)  # equal orders of one moment find the link that the first of them adds
+        known = await pdfs.find_link(tx, key, file_name, lifetime / 2)
         return known or await pdfs.add_link(tx, key, file_name, secrets.token_urlsafe(24), lifetime)
 
 
