@@ -93,6 +93,41 @@ async def test_creation_sent_again_with_its_key_creates_once(resumes: httpx.Asyn
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/resumes/", MINIMUM),
+        ("/api/resumes/import_linkedin/", {"linkedin_url": "https://www.linkedin.com/in/johndoe"}),
+    ],
+)
+async def test_creation_sent_again_after_its_resume_was_deleted_says_so(
+    resumes: httpx.AsyncClient, user: dict[str, str], path: str, body: dict[str, Any]
+) -> None:
+    headers = {**user, "Idempotency-Key": "then-deleted"}
+    first = await resumes.post(path, json=body, headers=headers)
+    assert (await resumes.delete(f"/api/resumes/{first.json()['id']}/", headers=user)).status_code == 204
+    again = await resumes.post(path, json=body, headers=headers)
+    assert (again.status_code, again.json()) == (
+        400, {"detail": "The CV that was created with this Idempotency-Key has been deleted."},
+    )  # fmt: skip
+    assert (await resumes.get("/api/resumes/", headers=user)).json() == []
+
+
+async def test_creation_sent_again_after_its_session_was_claimed_says_so(
+    resumes: httpx.AsyncClient, stranger: dict[str, str], identity_keys: IdentityKeys, user_id: int
+) -> None:
+    body, headers = {**MINIMUM, "title": "Prise en compte"}, {**stranger, "Idempotency-Key": str(uuid4())}
+    first = await resumes.post("/api/resumes/", json=body, headers=headers)
+    claim = f"/internal/sessions/{first.headers['X-Session-Start']}/claim/"
+    auth = identity_keys.service("resumes", "auth")
+    assert (await resumes.post(claim, json={"user_id": user_id}, headers=auth)).status_code == 204
+    again = await resumes.post("/api/resumes/", json=body, headers=headers)
+    assert (again.status_code, again.json()) == (
+        400, {"detail": "The CV that was created with this Idempotency-Key belongs to an account now."},
+    )  # fmt: skip
+    assert "X-Session-Start" not in again.headers
+
+
 async def test_visitor_who_missed_the_answer_gets_the_same_session(
     resumes: httpx.AsyncClient, stranger: dict[str, str], identity_keys: IdentityKeys
 ) -> None:

@@ -36,8 +36,9 @@ media = APIRouter(include_in_schema=False)
 internal = APIRouter(prefix="/internal", include_in_schema=False)
 
 _ONCE = """Sent again within two days with the same `Idempotency-Key` and the same data, by the same account or session,
-the request creates nothing and answers with what the first one created. A visitor who has no session yet is told from
-others by the key alone: it counts only when it is a random UUID, or at least 22 random characters."""
+the request creates nothing and answers with what the first one created, or with 400 when that has been deleted, or went
+to an account from its session. A visitor who has no session yet is told from others by the key alone: it counts only
+when it is a random UUID, or at least 22 random characters."""
 
 _EXAMPLES = read_examples("cv_resumes")
 _STALE: dict[int | str, dict[str, Any]] = {412: {"model": StaleVersion}}

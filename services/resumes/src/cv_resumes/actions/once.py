@@ -13,6 +13,9 @@ from cv_resumes.domain.keys import is_unguessable
 from cv_resumes.domain.owners import Owner
 from cv_resumes.store import keys
 
+GONE = "The CV that was created with this Idempotency-Key has been deleted."
+GONE_ON = "The CV that was created with this Idempotency-Key belongs to an account now."
+
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:

@@ -24,7 +24,7 @@ from cv_common.identity import Caller
 from cv_common.revision import next_revision
 
 from cv_resumes.actions.context import Context, found, known_owner, owner_of
-from cv_resumes.actions.once import IdempotencyKey, already_created, remember_created
+from cv_resumes.actions.once import GONE, GONE_ON, IdempotencyKey, already_created, remember_created
 from cv_resumes.actions.photos import discard_photos, keep_photo, photo_url, remove_photos, take_photo
 from cv_resumes.clients import Template
 from cv_resumes.domain.owners import Owner, Quotas
@@ -71,8 +71,8 @@ async def create_resume(
 ) -> tuple[Row, str | None]:
     """A new resume from request data, read as `model`; and the id of the session started for it, if one was.
 
-    Raises ValidationFailed, BadRequest (too large, one too many, or `once` was used otherwise), UserNotFound and
-    Unavailable (the template cannot be looked up).
+    Raises ValidationFailed, BadRequest (too large, one too many, `once` was used otherwise or its resume is
+    gone), UserNotFound and Unavailable (the template cannot be looked up).
     """
     body, template = await _checked(context, data, model)
     assert template is not None, "a new resume's body names its template"
@@ -93,7 +93,9 @@ async def _create(
     async with context.database.transaction() as tx:
         if once is not None and (earlier := await already_created(tx, once, caller)) is not None:
             owner = Owner.of_key(earlier["owner"])
-            row = found(await resumes.visible(tx, owner, earlier["resume_id"]))
+            row = await resumes.visible(tx, owner, earlier["resume_id"])
+            if row is None:
+                raise BadRequest(GONE_ON if await resumes.exists(tx, earlier["resume_id"]) else GONE)
             return row, owner.session_id if owner != caller else None
         owner, started = await _owner_for_new(context, tx, caller)
         columns |= await _reconciled(tx, {section: [] for section in SECTIONS}, columns)
