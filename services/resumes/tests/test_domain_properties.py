@@ -125,7 +125,7 @@ def test_any_header_chooses_a_language_that_we_have(header: str, default: str) -
     assert choose_language(header, default) in LANGUAGES
 
 
-@given(slugs, st.sampled_from(["", "/", "/?trk=public", "?a=b&c=https://example.org/"]))
+@given(slugs, st.sampled_from(["", "/", "/?trk=public", "?a=b&c=https://example.org/", "#top", "/?a#b"]))
 def test_address_of_a_profile_is_rebuilt_from_its_slug(slug: str, rest: str) -> None:
     rebuilt = f"https://www.linkedin.com/in/{slug}"
     assert profile_url(f"HTTPS://fr.LinkedIn.com/in/{slug}{rest}") == rebuilt
@@ -144,8 +144,8 @@ def test_no_other_host_or_port_passes_for_linkedin(slug: str, trick: str) -> Non
     assert profile_url(f"https://www.linkedin.com{trick}/in/{slug}") is None
 
 
-@given(slugs, st.sampled_from(["#top", "/details", "\n", "\tx", "@example.org", "\\", "%2f"]))
-def test_nothing_but_a_query_follows_the_slug(slug: str, rest: str) -> None:
+@given(slugs, st.sampled_from(["#@example.org", "#a#b", "/details", "\n", "\tx", "@example.org", "\\", "%2f"]))
+def test_nothing_but_a_query_and_a_fragment_follows_the_slug(slug: str, rest: str) -> None:
     assert profile_url(f"https://www.linkedin.com/in/{slug}{rest}") is None
 
 

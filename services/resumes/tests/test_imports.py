@@ -221,6 +221,8 @@ async def test_more_than_a_cv_takes_is_left_out_and_told(resumes: httpx.AsyncCli
         "https://fr.linkedin.com/in/johndoe/",
         "https://www.linkedin.com/in/johndoe?utm_source=share&trk=x%20y",
         "https://www.linkedin.com/in/johndoe/?locale=fr_FR",
+        "https://www.linkedin.com/in/johndoe#x",
+        "https://www.linkedin.com/in/johndoe/?trk=public#:~:text=Senior%20Engineer",
         "HTTPS://WWW.LinkedIn.COM/in/johndoe",
         "  https://www.linkedin.com/in/johndoe ",
     ],
@@ -538,6 +540,28 @@ async def test_latin_1_is_understood(resumes: httpx.AsyncClient, user: dict[str,
     assert (body["full_name"], body["title"]) == ("Éloïse Lefèvre", "Œnologue")
 
 
+async def test_one_bad_byte_spoils_one_line_and_is_told(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+    skills = "Name\nÉlectricité\nSoudure \u20ac\n日本語\n".encode().replace("\u20ac".encode(), b"\x80")
+    body = await imported(resumes, user, {**EXPORT, "Skills.csv": skills})
+    assert [skill["name"] for skill in body["skills"]] == ["Électricité", "Soudure €", "日本語"]
+    assert told(body, "Skills.csv") == [(None, "Some of its letters may be wrong: it is not in UTF-8 throughout.")]
+
+
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+async def test_utf_16_is_understood_by_its_mark(
+    resumes: httpx.AsyncClient, user: dict[str, str], codec: str, line_end: str
+) -> None:
+    files = {
+        name: ("\ufeff" + text.replace("\n", line_end)).replace("Jane", "Jana Čapek").encode(codec)
+        for name, text in EXPORT.items()
+    }
+    body = await imported(resumes, user, files)
+    assert (body["full_name"], body["email"]) == ("Jana Čapek Smith", "jane@example.com")
+    assert (len(body["experiences"]), len(body["skills"])) == (2, 2)
+    assert told(body, "Profile.csv") == [(None, "A CV has no place for: industry.")]
+
+
 async def test_translated_file_names_are_known_by_their_headers(
     resumes: httpx.AsyncClient, user: dict[str, str]
 ) -> None:
@@ -566,6 +590,14 @@ async def test_the_profile_summary_is_not_the_profile(resumes: httpx.AsyncClient
         (
             "[COMPANY:https://a.example.com/x?y=1:2],[OTHER:https://www.github.com/jane],[BLOG:https://b.example.com]",
             "https://a.example.com/x?y=1:2", "https://www.github.com/jane", 1,
+        ),
+        (
+            "[OTHER:https://github.com/x,PERSONAL:https://b.example.org]",
+            "https://b.example.org", "https://github.com/x", 0,
+        ),
+        (
+            "[BLOG:https://a.example.com/x,y, RSS_FEED:https://b.example.org],[OTHER:http://github.com/x]",
+            "https://a.example.com/x,y", "http://github.com/x", 1,
         ),
         ("https://jane.example.com", "https://jane.example.com", None, 0),
         ("[PORTFOLIO:javascript:alert(1)],[BLOG:]", None, None, 1),

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 
+from cv_resumes.domain.encodings import decoded
+
 _ENTRY = b"PK\x01\x02"
 """How each entry of an archive's directory begins: counting these is cheaper than reading them."""
 _HEADER_BYTES = 1024
@@ -54,10 +56,10 @@ class Archive:
             raise RefusedArchive(f"The ZIP archive is larger than {_megabytes(limits.unpacked)} when unpacked.")
         self.files = [entry for entry in self._zip.infolist() if not entry.is_dir()]
 
-    def first_line(self, file: zipfile.ZipInfo) -> bytes:
+    def first_line(self, file: zipfile.ZipInfo) -> str:
         """The first line of a file, of which nothing more is read. Raises RefusedArchive."""
         with _readable(), self._zip.open(file) as stream:
-            return stream.readline(_HEADER_BYTES).partition(b"\r")[0]
+            return next(iter(decoded(stream.read(_HEADER_BYTES))[0].splitlines()), "")
 
     def read(self, file: zipfile.ZipInfo) -> bytes:
         """A whole file. Raises RefusedArchive when it is damaged or too large."""

@@ -18,7 +18,9 @@ from cv_resumes.domain.drafts import (
 from cv_resumes.domain.linkedin_files import read_tables
 from cv_resumes.domain.records import Record, clean, filled, is_email, is_url, joined
 
-_WEBSITE = re.compile(r"\[[^:\[\]]*:([^\[\]]*)\]")
+_BRACKETS = re.compile(r"\[([^\[\]]*:[^\[\]]*)\]")
+_BETWEEN_WEBSITES = re.compile(r",(?=[A-Z_ ]+:https?://)", re.IGNORECASE)
+"""An address may hold commas itself: only one before the label of another address ends it."""
 _GITHUB = re.compile(r"https?://(www\.)?github\.com/", re.IGNORECASE)
 _YES = frozenset({"yes", "true"})
 
@@ -55,11 +57,9 @@ def _profile(draft: Draft, rows: list[Record]) -> None:
 
 
 def _websites(profile: Record) -> tuple[str | None, str | None]:
-    """The first website and the first GitHub page of `[PORTFOLIO:https://…],[BLOG:https://…]`; more are noted."""
-    text = clean(profile.raw("websites"))
-    links = [link.strip() for link in (_WEBSITE.findall(text) or text.split(",")) if link.strip()]
+    """The first website and the first GitHub page; more are noted."""
     website = github = None
-    for link in links:
+    for link in _links(clean(profile.raw("websites"))):
         if is_url(link) and github is None and _GITHUB.match(link):
             github = link
         elif is_url(link) and website is None:
@@ -67,6 +67,13 @@ def _websites(profile: Record) -> tuple[str | None, str | None]:
         else:
             profile.note(f'websites: "{link[:SHORT]}" is left out.')
     return website, github
+
+
+def _links(text: str) -> list[str]:
+    """The addresses of `[PORTFOLIO:https://…],[BLOG:https://…]`, of `[PORTFOLIO:https://…,BLOG:https://…]` or bare."""
+    labelled = [part for inner in _BRACKETS.findall(text) for part in _BETWEEN_WEBSITES.split(inner)]
+    links = [part.partition(":")[2] for part in labelled] or text.split(",")
+    return [link.strip() for link in links if link.strip()]
 
 
 def _emails(draft: Draft, rows: list[Record]) -> None:

@@ -14,6 +14,7 @@ from zipfile import ZipInfo
 
 from cv_resumes.domain.archives import Archive, RefusedArchive, base_name
 from cv_resumes.domain.drafts import Draft
+from cv_resumes.domain.encodings import decoded
 from cv_resumes.domain.records import Record, clean
 
 _COLUMNS = {
@@ -51,6 +52,7 @@ _OTHER_NAMES = frozenset(
 _NAMES = {"first name", "last name"}
 """Either column makes a profile of a file of that name. Under another name it may be a list of other people."""
 _MOST_ROWS = 2000
+_UNSOUND = "Some of its letters may be wrong: it is not in UTF-8 throughout."
 
 
 def read_tables(archive: Archive, draft: Draft) -> dict[str, list[Record]]:
@@ -69,7 +71,10 @@ def read_tables(archive: Archive, draft: Draft) -> dict[str, list[Record]]:
         elif kind in tables:
             draft.note(name, None, "It is left out: another file holds the same columns.")
         else:
-            tables[kind] = list(_records(draft, name, _decoded(archive.read(file))))
+            text, is_sound = decoded(archive.read(file))
+            if not is_sound:
+                draft.note(name, None, _UNSOUND)
+            tables[kind] = list(_records(draft, name, text))
     return tables
 
 
@@ -84,7 +89,7 @@ def _kind(archive: Archive, file: ZipInfo) -> str | None:
         if name in _OWN_NAMES:
             raise
         return None
-    columns = set(_header(next(csv.reader([_decoded(line)]), [])))
+    columns = set(_header(next(csv.reader([line]), [])))
     if columns == {"name"}:
         return "skills"
     if name == "profile" and columns & _NAMES:
@@ -96,14 +101,6 @@ def _plain_name(file: ZipInfo) -> str:
     """`Email Addresses.csv` and `email_addresses_12345.csv` as `emailaddresses`."""
     stem = base_name(file).rpartition(".")[0].casefold()
     return re.sub(r"_\d+$|[\W_]", "", stem)
-
-
-def _decoded(content: bytes) -> str:
-    """The text of a file: UTF-8 with or without a mark, else what Windows takes for Latin-1."""
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("cp1252", errors="replace")
 
 
 def _header(cells: list[str]) -> list[str]:
