@@ -166,6 +166,19 @@ async def test_wishes_at_once_have_one_page_in_the_end(shop: Shop) -> None:
     assert shop.row(OPEN_ATTEMPTS, resume_id) == {"attempts": 1}
 
 
+async def test_page_that_cannot_be_looked_at_is_closed_later(shop: Shop) -> None:
+    """It might be paid: until Stripe says what became of it, there is no other."""
+    user, resume_id = shop.user(), shop.resume()
+    first = await shop.single(user, resume_id)
+    session_id = shop.session_at(first).id
+    await shop.control("delivery", drop=["*"])
+    await shop.control("fault", method="GET", path=f"/v1/checkout/sessions/{session_id}", status=400)
+    refused = await shop.checkout(user, payment_type="single", resume_id=resume_id, cancel_url=SUCCESS)
+    assert refused.status_code == 503
+    second = await shop.page(user, payment_type="single", resume_id=resume_id, cancel_url=SUCCESS)
+    assert (shop.session_at(session_id).status, shop.session_at(second).status) == ("expired", "open")
+
+
 OPEN_ATTEMPTS = "select count(*) as attempts from checkouts where resume_id = %s and status in ('new', 'open')"
 
 

@@ -148,13 +148,13 @@ class Account:
         return code, said.getvalue().splitlines(), complaint.getvalue()
 
     def everything(self) -> list[list[dict[str, Any]]]:
-        """All that the command makes."""
+        """All that the command makes, whenever it was written."""
         made: list[Any] = [
             self.stripe.v1.products.list().data,
             self.stripe.v1.prices.list().data,
             self.stripe.v1.billing_portal.configurations.list().data,
         ]
-        return [[each.to_dict(for_json=True) for each in kind] for kind in made]
+        return [[{**each.to_dict(for_json=True), "updated": None} for each in kind] for kind in made]
 
     def endpoint(self) -> WebhookEndpoint:
         """The one endpoint of ours."""
@@ -221,6 +221,18 @@ async def test_a_wrong_price_is_mended(account: Account) -> None:
     [portal] = account.stripe.v1.billing_portal.configurations.list({"active": True}).data
     plans = portal.features.subscription_update.products
     assert right.id in [price for product in plans or [] for price in product.prices]
+
+
+async def test_a_portal_that_somebody_changed_is_mended(account: Account) -> None:
+    await account.set_up()
+    configurations = account.stripe.v1.billing_portal.configurations
+    [portal] = configurations.list({"active": True}).data
+    configurations.update(portal.id, {"features": {"subscription_cancel": {"enabled": False}}})
+    _, said, _ = await account.set_up()
+    assert said[-1] == "billing portal: made"
+    assert configurations.retrieve(portal.id).features.subscription_cancel.enabled
+    _, said, _ = await account.set_up()
+    assert said[-1] == "billing portal: as it should be"
 
 
 async def test_stripe_away_is_told(account: Account) -> None:

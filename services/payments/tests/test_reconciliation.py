@@ -1,6 +1,7 @@
 """What Stripe never told us is found out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 
 import pytest
 from cv_common.testing.serving import eventually, serving
@@ -9,6 +10,7 @@ from cv_payments.main import app
 from services.payments.tests.shop import Shop
 
 Environment = Callable[..., dict[str, str]]
+OVERDUE = "update subscriptions set current_period_end = now() - interval '1 hour' where id = %s returning owner_id"
 
 
 async def reconciled(shop: Shop, environment: Environment, done: Callable[[], object]) -> None:
@@ -91,11 +93,48 @@ async def test_period_that_is_over_is_looked_at(shop: Shop, environment: Environ
     await shop.control("delivery", drop=["*"])
     await shop.control("cancel", subscription=subscription.id)
     never_told(shop, subscription.id)
-    overdue = "update subscriptions set current_period_end = now() - interval '1 hour' where id = %s returning id"
-    shop.row(overdue, subscription.id)
+    shop.row(OVERDUE, subscription.id)
 
     def is_told() -> bool:
         told = shop.standing(user_id=user_id)
         return told is not None and told.status == "canceled"
 
     await reconciled(shop, environment, is_told)
+
+
+@pytest.fixture
+async def behind_a_broken_one(shop: Shop) -> AsyncIterator[tuple[str, dict[str, str]]]:
+    """An overdue subscription, and its owner's headers, that is looked at after one whose owner cannot be read."""
+    users = [shop.user(), shop.user()]
+    bought = {(await shop.subscribe(user)).id: user for user in users}
+    for user in users:
+        await eventually(partial(shop.status, user))
+    await eventually(shop.has_heard_all)
+    broken, other = sorted(bought)
+    owner_id = shop.row(OVERDUE, broken)["owner_id"]
+    tell = "update owners set told = %s where id = %s returning id"
+    shop.row(tell, '{"status": 7}', owner_id)
+    yield other, bought[other]
+    shop.row(tell, None, owner_id)
+
+
+async def test_one_that_fails_stands_in_the_way_of_no_other(
+    shop: Shop, environment: Environment, behind_a_broken_one: tuple[str, dict[str, str]]
+) -> None:
+    """Health says that there was one."""
+    subscription_id, user = behind_a_broken_one
+    await shop.control("delivery", drop=["*"])
+    await shop.control("cancel", subscription=subscription_id)
+    never_told(shop, subscription_id)
+    shop.row(OVERDUE, subscription_id)
+
+    async def is_canceled() -> bool:
+        return await shop.status(user) == "canceled"
+
+    async with serving(app, environment(DATABASE_URL=shop.database_url, RESUMES_URL=shop.resumes_url)) as another:
+        await eventually(is_canceled, within=30)
+
+        async def is_said() -> bool:
+            return "reconciliation failed: ValidationError" in (await another.get("/healthz")).text
+
+        await eventually(is_said)

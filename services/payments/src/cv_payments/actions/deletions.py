@@ -8,7 +8,7 @@ from cv_payments.actions.context import Context
 from cv_payments.actions.pages import give_up
 from cv_payments.actions.settle import settle_resume
 from cv_payments.domain.checkouts import Checkout
-from cv_payments.store import checkouts, owners, payments, resumes, stripe_calls, stripe_events, subscriptions
+from cv_payments.store import checkouts, owners, payments, resumes, stripe_calls, subscriptions
 from cv_payments.store.owners import Owner
 
 
@@ -44,7 +44,6 @@ async def erase(tx: Transaction, owner: Owner) -> None:
     for customer_id in await owners.customers(tx, owner):
         await stripe_calls.delete_customer(tx, customer_id)
     await payments.forget_receipts(tx, owner.id)
-    await stripe_events.purge_of(tx, owner.id)
     await owners.forget(tx, owner)
 
 

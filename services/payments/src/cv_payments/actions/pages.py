@@ -65,6 +65,9 @@ async def close_page(context: Context, checkout: Checkout) -> None:
         await follow_page(context, checkout, checkout.stripe_session_id)
     except StripeDown as down:
         raise Unavailable(_STRIPE_DOWN) from down
+    except StripeRefused as refused:  # it may be paid for all we know
+        log.error("Stripe refuses to show a checkout", extra={"checkout": str(checkout.id), "error": str(refused)})
+        raise Unavailable(_STRIPE_DOWN) from refused
 
 
 async def _expire(context: Context, stripe_session_id: str) -> None:

@@ -1,8 +1,11 @@
 """Looking after what Stripe never told us, or told while we were away."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from uuid import UUID
+
+from cv_common.db import DatabaseDown
 
 from cv_payments.actions.context import Context
 from cv_payments.actions.pages import close_page, follow_page
@@ -22,14 +25,35 @@ EVERY = 3600.0
 
 
 async def reconcile(context: Context) -> None:
-    """Take the events that never arrived, look at what is overdue, and forget what has been kept long enough."""
-    await _fetch_undelivered(context)
+    """Take the events that never arrived, look at what is overdue, and forget what need not be kept.
+
+    What fails unexpectedly stands in the way of nothing else. The first such error is raised in the end.
+    """
+    errors: list[Exception] = []
+    with _going_on(errors, "undelivered events"):
+        await _fetch_undelivered(context)
     async for checkout in _overdue_checkouts(context):
-        await _look_at_checkout(context, checkout)
+        with _going_on(errors, str(checkout.id)):
+            await _look_at_checkout(context, checkout)
     async for subscription_id in _overdue_subscriptions(context):
-        await _look_at_subscription(context, subscription_id)
+        with _going_on(errors, subscription_id):
+            await _look_at_subscription(context, subscription_id)
     async with context.database.connection() as tx:
-        await stripe_events.purge_old(tx)
+        await stripe_events.purge(tx)
+    if errors:
+        raise errors[0]
+
+
+@contextmanager
+def _going_on(errors: list[Exception], what: str) -> Iterator[None]:
+    """Collects what is raised. Without a database nothing can go on."""
+    try:
+        yield
+    except DatabaseDown:
+        raise
+    except Exception as error:
+        log.exception("reconciliation goes on without something", extra={"object": what})
+        errors.append(error)
 
 
 async def _fetch_undelivered(context: Context) -> None:

@@ -46,14 +46,13 @@ async def receive_event(context: Context, body: bytes, signature: str | None) ->
 
 
 async def record_event(context: Context, event: ReceivedEvent) -> None:
-    """Keep an event for good. Of those that nothing follows from it is enough to know that they came.
+    """Keep an event for good: that it came, and what it is about, which is asked for again.
 
     Raises Unavailable when that takes too long, and what says that the database is down.
     """
-    raw = event.raw if event.type in KINDS else None
     try:
         async with asyncio.timeout(_KEPT_WITHIN), context.letterbox, context.database.connection() as tx:
-            await stripe_events.record(tx, event.id, event.type, event.object_id, raw)
+            await stripe_events.record(tx, event.id, event.type, event.object_id)
     except TimeoutError:
         raise Unavailable from None
 

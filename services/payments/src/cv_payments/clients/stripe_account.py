@@ -68,10 +68,8 @@ class StripeAccount:
         if found is None:
             await self._answer(self._v1.billing_portal.configurations.create_async(wanted))
             return True
-        if found.metadata and found.metadata.to_dict() == wanted["metadata"]:
-            return False
-        await self._answer(self._v1.billing_portal.configurations.update_async(found.id, wanted))
-        return True
+        mended = await self._answer(self._v1.billing_portal.configurations.update_async(found.id, wanted))
+        return _wording(mended) != _wording(found)
 
     async def ensure_endpoint(self, url: str, event_types: Sequence[str]) -> str | None:
         """The webhook endpoint. Its secret when it was made now: Stripe shows it this once."""
@@ -98,6 +96,10 @@ def misfit(offer: Offer, price: stripe.Price) -> str | None:
 def _is_ours(configuration: stripe.billing_portal.Configuration) -> bool:
     metadata = configuration.metadata.to_dict() if configuration.metadata else {}
     return OWN_MARK.items() <= metadata.items()
+
+
+def _wording(configuration: stripe.billing_portal.Configuration) -> dict[str, Any]:
+    return {**configuration.to_dict(), "updated": None}
 
 
 def _portal(price_ids: Mapping[str, str], return_url: str) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The `stripe` library's objects as ours. A `StripeObject` is no dict, and what is missing is an AttributeError."""
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -130,7 +129,7 @@ def read_dispute(dispute: stripe.Dispute) -> StripeDispute:
 def read_event(event: stripe.Event) -> ReceivedEvent:
     """An event asked for, as if it had been sent."""
     object_id = getattr(event.data.object, "id", None)
-    return ReceivedEvent(event.id, event.type, event.livemode, object_id, json.dumps(event.to_dict(for_json=True)))
+    return ReceivedEvent(event.id, event.type, event.livemode, object_id)
 
 
 def _intent_of(invoice: stripe.Invoice) -> str | None:

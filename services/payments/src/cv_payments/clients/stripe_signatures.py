@@ -23,7 +23,7 @@ def verify(raw: bytes, header: str | None, secrets: Sequence[str]) -> ReceivedEv
     if not any(_is_signed(raw, header, secret) for secret in secrets):
         raise BadSignature("no signature fits")
     try:
-        return _event(orjson.loads(raw), raw.decode())
+        return _event(orjson.loads(raw))
     except (ValueError, KeyError, TypeError) as error:
         raise BadSignature("the body is no event") from error
 
@@ -37,10 +37,10 @@ def _is_signed(raw: bytes, header: str | None, secret: str) -> bool:
     return signed_at is not None and int(signed_at[1]) <= time.time() + TOLERANCE
 
 
-def _event(body: Any, raw: str) -> ReceivedEvent:
+def _event(body: Any) -> ReceivedEvent:
     if body["object"] != "event" or not isinstance(body["id"], str) or not isinstance(body["type"], str):
         raise ValueError("not an event")
-    return ReceivedEvent(body["id"], body["type"], body["livemode"] is True, _object_id(body), raw)
+    return ReceivedEvent(body["id"], body["type"], body["livemode"] is True, _object_id(body))
 
 
 def _object_id(body: Any) -> str | None:

@@ -43,4 +43,3 @@ class ReceivedEvent:
     type: str
     livemode: bool
     object_id: str | None
-    raw: str
