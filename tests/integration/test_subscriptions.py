@@ -50,9 +50,24 @@ async def eventually_exports(visitor: Visitor, resume: dict[str, Any], *, waterm
     await eventually(does)
 
 
+async def eventually_agree(visitor: Visitor, resume_id: int, paid_by: str, *statuses: str) -> None:
+    """Wait until payments, newest first, have these statuses, and the CV, its export and the profile follow from it."""
+
+    async def do() -> bool:
+        payments = [each["status"] for each in await visitor.get("/api/payments/")]
+        resume = await visitor.get(f"/api/resumes/{resume_id}/")
+        is_free = (await visitor.export(resume_id))[0]
+        is_premium = (await visitor.get(PROFILE))["is_premium"]
+        said = (payments, resume["payment_type"], resume["is_paid"], is_free, is_premium)
+        paid = paid_by != "free"
+        return said == ([*statuses], paid_by, paid, not paid, paid_by == "subscription")
+
+    await eventually(do)
+
+
 async def test_from_the_first_month_to_the_end(member: Visitor, deployment: Deployment, bank: Bank) -> None:
     resume = await member.write_resume()
-    assert (await member.export(resume["id"]))[0]
+    await eventually_exports(member, resume, watermark=True)
     await member.pay(await member.checkout(payment_type="monthly"))
     await eventually_profile(member, True, "monthly")
     await eventually_exports(member, resume, watermark=False)
@@ -88,6 +103,39 @@ async def test_a_change_of_plan_goes_through_the_portal(member: Visitor, deploym
     await eventually_profile(member, True, "monthly")
     wish = await member.checkout(payment_type="yearly")
     assert wish.startswith(f"{deployment.stripe_url}/p/session/"), "never a second subscription"
+    subscription = await bank.subscription(wish)
+    await bank.press(wish, "switch", subscription=subscription, price=await bank.offered_price(wish))
+    await eventually_profile(member, True, "yearly")
+    assert (await member.get(SUBSCRIPTION))["subscription_type"] == "yearly"
+    assert {each["payment_type"] for each in await member.get("/api/payments/")} <= {"monthly", "yearly"}
+
+
+async def test_subscribing_again_after_the_end(member: Visitor, deployment: Deployment, bank: Bank) -> None:
+    resume_id = (await member.write_resume())["id"]
+    await member.pay(await member.checkout(payment_type="monthly"))
+    await eventually_agree(member, resume_id, "subscription", "succeeded")
+    page = await portal(member, deployment)
+    await bank.press(page, "cancel", subscription=(subscription := await bank.subscription(page)))
+    await bank.turn("end", subscription=subscription)
+    await eventually_agree(member, resume_id, "free", "succeeded")
+    await member.pay(await member.checkout(payment_type="yearly"))
+    await eventually_agree(member, resume_id, "subscription", "succeeded", "succeeded")
+    await eventually_profile(member, True, "yearly")
+
+
+async def test_a_dunning_in_vain_ends_the_subscription(member: Visitor, deployment: Deployment, bank: Bank) -> None:
+    resume_id = (await member.write_resume())["id"]
+    await member.pay(await member.checkout(payment_type="monthly"))
+    await eventually_agree(member, resume_id, "subscription", "succeeded")
+    page = await portal(member, deployment)
+    subscription = await bank.subscription(page)
+    await bank.press(page, "card", card="0341")
+    await bank.turn("renew", subscription=subscription)
+    await eventually_agree(member, resume_id, "subscription", "failed", "succeeded")
+    while await bank.status(subscription) == "past_due":
+        await bank.turn("retry", subscription=subscription)
+    await eventually_agree(member, resume_id, "free", "failed", "succeeded")
+    assert (await member.get(SUBSCRIPTION))["status"] == "canceled"
 
 
 async def test_a_renewal_that_fails_leaves_days_to_pay(member: Visitor, deployment: Deployment, bank: Bank) -> None:
@@ -133,6 +181,74 @@ async def test_a_payment_given_back_takes_the_resume_back(member: Visitor, bank:
     await eventually_exports(member, resume, watermark=True)
     [payment] = await member.get("/api/payments/")
     assert (payment["status"], payment["amount_refunded"]) == ("refunded", "4.99")
+
+
+async def test_a_part_given_back_takes_nothing(member: Visitor, bank: Bank) -> None:
+    resume_id = (await member.write_resume())["id"]
+    await member.pay(await member.checkout(resume_id))
+    await eventually_agree(member, resume_id, "single", "succeeded")
+    await bank.turn("refund", charge=await bank.newest_charge(), amount=100)
+
+    async def is_told() -> bool:
+        [payment] = await member.get("/api/payments/")
+        return bool(payment["amount_refunded"] == "1.00")
+
+    await eventually(is_told)
+    await eventually_agree(member, resume_id, "single", "succeeded")
+
+
+async def test_two_tabs_pay_for_one_resume(member: Visitor, deployment: Deployment) -> None:
+    """In one of them nobody is logged in: each has a page of its own. Who pays second gets it back."""
+    resume_id = (await member.write_resume())["id"]
+    async with Visitor(deployment.public_url) as tab:
+        pages = await member.checkout(resume_id), await tab.checkout(resume_id)
+        await member.pay(pages[0])
+        await eventually_agree(member, resume_id, "single", "succeeded")
+        await tab.pay(pages[1])
+
+        async def is_given_back() -> bool:
+            return [each["status"] for each in await tab.get("/api/payments/")] == ["refunded"]
+
+        await eventually(is_given_back)
+    await eventually_agree(member, resume_id, "single", "succeeded")
+
+
+async def test_a_resume_deleted_while_it_is_paid_for(member: Visitor, deployment: Deployment, bank: Bank) -> None:
+    resume_id = (await member.write_resume())["id"]
+    page = await member.checkout(resume_id)
+    async with Visitor(deployment.public_url) as tab:
+        other_page = await tab.checkout(resume_id)
+    await bank.turn("delivery", hold=True)
+    try:
+        await member.pay(page)
+        assert (await member.request("DELETE", f"/api/resumes/{resume_id}/")).status_code == 204
+
+        async def nobody_can_pay() -> bool:
+            return await bank.page_status(other_page) == "expired"
+
+        await eventually(nobody_can_pay)
+    finally:
+        await bank.turn("delivery", hold=False)
+        await bank.turn("release")
+
+    async def is_given_back() -> bool:
+        [payment] = await member.get("/api/payments/")
+        return (payment["status"], payment["amount_refunded"]) == ("refunded", "4.99")
+
+    await eventually(is_given_back)
+    assert not (await member.get(PROFILE))["is_premium"]
+
+
+@pytest.mark.parametrize("payment_type", ["single", "monthly"])
+async def test_a_lost_dispute_takes_what_was_paid(member: Visitor, bank: Bank, payment_type: str) -> None:
+    resume_id = (await member.write_resume())["id"]
+    await member.pay(await member.checkout(resume_id if payment_type == "single" else None, payment_type))
+    paid_by = "single" if payment_type == "single" else "subscription"
+    await eventually_agree(member, resume_id, paid_by, "succeeded")
+    dispute = await bank.turn("dispute", charge=await bank.newest_charge())
+    await eventually_agree(member, resume_id, "free", "succeeded")
+    await bank.turn("move-dispute", dispute=dispute["id"], status="lost")
+    await eventually_agree(member, resume_id, "free", "refunded")
 
 
 async def test_a_dispute_suspends_and_winning_it_restores(member: Visitor, bank: Bank) -> None:

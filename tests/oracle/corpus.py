@@ -50,12 +50,12 @@ RESUME: dict[str, Any] = {
 }
 
 REGISTER: dict[str, Any] = {
-    "username": "john_doe",
-    "email": "john.doe@example.com",
+    "username": "jim_dean",
+    "email": "jim.dean@example.com",
     "password": "SecurePass123!",
     "password2": "SecurePass123!",
-    "first_name": "John",
-    "last_name": "Doe",
+    "first_name": "Jim",
+    "last_name": "Dean",
     "phone": "+33612345678",
 }
 
@@ -68,7 +68,7 @@ SPOILT: tuple[Any, ...] = (
 )  # fmt: skip
 
 PASSWORDS = (
-    "password", "12345678", "short1!", "john_doe1", "john.doe@example.com", "1234567890123", "qwertyuiop",
+    "password", "12345678", "short1!", "jim_dean1", "jim.dean@example.com", "1234567890123", "qwertyuiop",
     "Passw0rd", "JOHN_DOE", "iloveyou", "aaaaaaaa", "Tr0ub4dor&3", "letmein123", " spaces ", "é" * 8,
 )  # fmt: skip
 
