@@ -69,7 +69,7 @@ SPOILT: tuple[Any, ...] = (
 
 PASSWORDS = (
     "password", "12345678", "short1!", "jim_dean1", "jim.dean@example.com", "1234567890123", "qwertyuiop",
-    "Passw0rd", "JOHN_DOE", "iloveyou", "aaaaaaaa", "Tr0ub4dor&3", "letmein123", " spaces ", "é" * 8,
+    "Passw0rd", "JIM_DEAN", "iloveyou", "aaaaaaaa", "Tr0ub4dor&3", "letmein123", " spaces ", "é" * 8,
 )  # fmt: skip
 
 
