@@ -179,7 +179,8 @@ def test_of_two_living_subscriptions_the_newer_is_too_many() -> None:
     heard_of_later = subscription(id="sub_0", known_since=NOW + timedelta(milliseconds=1))
     assert superfluous([heard_of_later, SUBSCRIPTION]) == [heard_of_later]
     assert superfluous([replace(newer, superfluous=True), SUBSCRIPTION]) == []
-    assert superfluous([newer], ended_at=NOW) == [newer]
+    unheard = subscription(known_since=NOW + timedelta(milliseconds=2))
+    assert superfluous([unheard], ended_at=NOW + timedelta(milliseconds=1)) == [unheard]
     assert superfluous([SUBSCRIPTION], ended_at=NOW + timedelta(hours=1)) == []
 
 

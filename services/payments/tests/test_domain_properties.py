@@ -90,7 +90,7 @@ def test_at_most_one_subscription_stays_alive_and_it_is_the_oldest(
     live = [each for each in mine if each.is_live]
     stays = [each for each in live if each.id not in too_many]
     assert too_many <= {each.id for each in live}
-    in_time = [each for each in live if ended_at is None or each.created_at <= ended_at]
+    in_time = [each for each in live if ended_at is None or each.known_since <= ended_at]
     assert stays == sorted(in_time, key=lambda each: each.created_at)[:1]
     settled = [replace(each, superfluous=each.superfluous or each.id in too_many) for each in mine]
     assert superfluous(settled, ended_at) == []

@@ -129,10 +129,13 @@ def _rank(rated: tuple[datetime | None, Subscription]) -> tuple[float, bool, dat
 
 
 def superfluous(subscriptions: Sequence[Subscription], ended_at: datetime | None = None) -> list[Subscription]:
-    """Of several that live at once, all but the oldest; and any begun after their owner `ended_at`."""
+    """Of several that live at once, all but the oldest; and any that we heard of only after their owner `ended_at`.
+
+    When we heard of it, not when Stripe says it began: that is in whole seconds, and by another clock.
+    """
     live = sorted(
         (each for each in subscriptions if each.is_live), key=lambda each: (each.created_at, each.known_since)
     )
-    late = [each for each in live if ended_at is not None and each.created_at > ended_at]
+    late = [each for each in live if ended_at is not None and each.known_since > ended_at]
     in_time = [each for each in live if each not in late]
     return in_time[1:] + late
