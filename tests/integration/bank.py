@@ -43,6 +43,17 @@ class Bank:
         [found] = set(re.findall(r'name="subscription" value="(sub_\w+)"', text))
         return str(found)
 
+    async def offered_price(self, portal_url: str) -> str:
+        """The price of the one change of plan that a portal's page offers."""
+        [found] = re.findall(r'name="price" value="(price_\w+)"', (await self._client.get(portal_url)).text)
+        return str(found)
+
+    async def page_status(self, checkout_url: str) -> str:
+        """What became of a payment page."""
+        session = checkout_url.split("#")[0].rpartition("/")[2]
+        answer = await self._client.get(f"/v1/checkout/sessions/{session}", auth=(self._api_key, ""))
+        return str(expect(answer, 200)["status"])
+
     async def status(self, subscription: str) -> str:
         """A subscription's status at Stripe."""
         answer = await self._client.get(f"/v1/subscriptions/{subscription}", auth=(self._api_key, ""))
