@@ -57,6 +57,7 @@ NOT_ALLOWED = ["This address is not one that buyers may return to."]
         ({"resume_id": 1.5}, {"resume_id": ["A valid integer is required."]}),
         ({"resume_id": {}}, {"resume_id": ["A valid integer is required."]}),
         ({"resume_id": 0}, {"resume_id": ["Resume with id 0 does not exist."]}),
+        ({"resume_id": -1}, {"resume_id": ["Resume with id -1 does not exist."]}),
         ({"resume_id": 999999}, {"resume_id": ["Resume with id 999999 does not exist."]}),
         ({"resume_id": "999999"}, {"resume_id": ["Resume with id 999999 does not exist."]}),
         ({"resume_id": "999999.0"}, {"resume_id": ["Resume with id 999999 does not exist."]}),

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from cv_common.body import RequestBody
-from cv_common.fields import Choice, Integer, PrimaryKey, Text, invalid
+from cv_common.fields import MAX_INTEGER, Choice, Integer, PrimaryKey, Text, invalid
 from pydantic import AnyUrl, BaseModel
 
 from cv_payments.domain.checkouts import Checkout
@@ -36,7 +36,7 @@ class CheckoutBody(RequestBody):
     """What somebody wants to buy, and where they return to. `resume_id` is for `single` only."""
 
     payment_type: Annotated[PaymentType, Choice("single", "monthly", "yearly")]
-    resume_id: Annotated[int | None, Integer(null=True)] = None
+    resume_id: Annotated[int | None, Integer(minimum=-MAX_INTEGER, null=True)] = None
     success_url: Annotated[str, ReturnUrl(2000)]
     cancel_url: Annotated[str, ReturnUrl(2000)]
 
