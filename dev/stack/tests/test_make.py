@@ -9,7 +9,8 @@ import pytest
 
 def test_logs_before_the_first_run_are_missed_in_one_line(tmp_path: Path, pytestconfig: pytest.Config) -> None:
     shutil.copy(pytestconfig.rootpath / "Makefile", tmp_path)
-    done = subprocess.run(["make", "--no-print-directory", "logs"], cwd=tmp_path, capture_output=True, text=True, timeout=20, check=False)
+    command = ["make", "--no-print-directory", "logs"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=20, check=False)
     assert done.returncode != 0
     assert "! nothing has run yet; type: make run" in done.stderr
     assert done.stdout == ""
