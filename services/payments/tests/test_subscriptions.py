@@ -175,6 +175,7 @@ async def test_another_invoice_is_no_other_seven_days(subscriber: Subscriber) ->
     await shop.control("card", customer=subscriber.customer, card="0341")
     await shop.control("renew", subscription=subscriber.id)
     await subscriber.becomes("past_due", entitled=True)
+    await subscriber.has_paid("failed", "succeeded")
     until = subscriber.told.entitled_until - timedelta(days=2)
     two_days_later = (
         "update subscriptions set past_due_since = past_due_since - interval '2 days' where id = %s returning id"
