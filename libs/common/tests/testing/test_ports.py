@@ -1,6 +1,8 @@
 """Ports for servers under test."""
 
 import socket
+import subprocess
+import sys
 
 from cv_common.testing.ports import free_port, is_free
 
@@ -17,3 +19,15 @@ def test_a_port_that_is_listened_on_is_not_free() -> None:
 
     with socket.create_server(("127.0.0.1", port)):
         assert not is_free(port)
+
+
+def test_another_process_gets_other_ports_also_before_anybody_listens() -> None:
+    port = free_port()
+    asking = f"""
+import itertools
+from cv_common.testing import ports
+ports._candidates = itertools.count({port} - ports._FIRST)
+print(ports.free_port())
+"""
+    told = subprocess.run([sys.executable, "-c", asking], check=True, capture_output=True, text=True).stdout
+    assert int(told) > port

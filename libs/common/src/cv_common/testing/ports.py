@@ -1,8 +1,12 @@
 """Free TCP ports for servers that several checkouts may start at the same moment."""
 
+import fcntl
 import itertools
 import os
 import socket
+import tempfile
+from functools import cache
+from pathlib import Path
 
 # Below every system's ephemeral range: an outgoing connection can never take the port of a server being restarted.
 _FIRST, _COUNT = 20_000, 12_000
@@ -11,12 +15,28 @@ _candidates = itertools.count(os.getpid() * 37)
 
 
 def free_port() -> int:
-    """A port on 127.0.0.1 that nothing listens on, and that this process has not handed out lately."""
+    """A port on 127.0.0.1 that nothing listens on, and that is this process's own until it ends."""
     for candidate in _candidates:
         port = _FIRST + candidate % _COUNT
-        if is_free(port):
+        if _reserve(port) and is_free(port):
             return port
     raise AssertionError("the candidates never end")
+
+
+def _reserve(port: int) -> bool:
+    """Keep other processes that ask here from getting the port between our asking and our server's listening."""
+    try:
+        fcntl.lockf(_reservations(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    return True
+
+
+@cache
+def _reservations() -> int:
+    """A file in which the byte at a port's number is locked by the process that has the port."""
+    file = Path(tempfile.gettempdir()) / f"cv-builder-ports-{os.getuid()}"
+    return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def is_free(port: int) -> bool:
