@@ -89,7 +89,7 @@ async def test_period_that_is_over_is_looked_at(shop: Shop, environment: Environ
     user = shop.keys.user("payments", user_id)
     subscription = await shop.subscribe(user)
     await eventually(lambda: shop.standing(user_id=user_id) is not None)
-    await eventually(shop.has_heard_all)
+    await eventually(shop.has_heard_all, within=30)
     await shop.control("delivery", drop=["*"])
     await shop.control("cancel", subscription=subscription.id)
     never_told(shop, subscription.id)
@@ -109,7 +109,7 @@ async def behind_a_broken_one(shop: Shop) -> AsyncIterator[tuple[str, dict[str, 
     bought = {(await shop.subscribe(user)).id: user for user in users}
     for user in users:
         await eventually(partial(shop.status, user))
-    await eventually(shop.has_heard_all)
+    await eventually(shop.has_heard_all, within=30)
     broken, other = sorted(bought)
     owner_id = shop.row(OVERDUE, broken)["owner_id"]
     tell = "update owners set told = %s where id = %s returning id"
