@@ -14,8 +14,6 @@ from cv_gateway.routing import Route
 from cv_gateway.services import Payload
 from cv_gateway.settings import Settings
 
-_GATHERED = 64 * 1024
-"""Bytes up to which a body is read before the service is called: then a slow client costs the service nothing."""
 _DRAINED_FOR = 2
 """Seconds."""
 
@@ -30,7 +28,7 @@ class IncomingBody:
     def __init__(self, request: Request, route: Route, settings: Settings) -> None:
         self._request = request
         self._grace, self._rate = settings.body_grace, settings.body_rate
-        self._limit = _limit(request, route)
+        self._limit, self._gathered = _limit(request, route), route.gathered
         self._received = 0
         self.declared = _declared(request)
         self.failure: type[ApiError] | None = None
@@ -43,7 +41,7 @@ class IncomingBody:
             return None
         self._started = asyncio.get_running_loop().time()
         chunks: list[bytes] = []
-        while self._request.unread and self._received < _GATHERED:
+        while self._request.unread and self._received < self._gathered:
             chunks.append(await self._next())
         gathered = b"".join(chunks)
         return self._stream(gathered) if self._request.unread else gathered

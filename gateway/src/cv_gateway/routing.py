@@ -44,6 +44,9 @@ class Route:
     """Whether the service is told the e-mail address of a user's account."""
     reads_cookie: bool = True
     """Whether the anonymous session's cookie counts."""
+    gathered: int = 64 * 1024
+    """Bytes up to which a body is read before the service is called: then a slow client costs the service nothing. A
+    login's is read whole, so that the account it names is known and counted."""
     limits: tuple[Limited, ...] = ("any",)
     """Which of the rate limits a request counts for."""
     write_limits: tuple[Limited, ...] = ()
@@ -92,9 +95,7 @@ class Router:
                 auth,
                 reads_token=False,
                 limits=("any", "login"),
-                # Gathered whole, so that the account it names is known and counted.
-                body_limit=settings.login_body_limit,
-                multipart_limit=settings.login_body_limit,
+                gathered=settings.body_limit,
             ),
             r"/api/auth/(change-password|profile)/": replace(auth, write_limits=("password",)),
             r"/api/auth/register/": replace(auth, reads_token=False, limits=("any", "register")),

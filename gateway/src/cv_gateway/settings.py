@@ -73,7 +73,6 @@ class Settings(ServiceSettings):
     """The unpublished port of `/metrics` and `/readyz`; none: not served."""
 
     body_limit: int = _MIB
-    login_body_limit: int = 16 * 1024
     photo_body_limit: int = 6 * _MIB
     """For multipart bodies of CVs, which bring a photo."""
     import_body_limit: int = 20 * _MIB
