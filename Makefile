@@ -4,6 +4,7 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11 python3.1
 	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
 BIN := .venv/bin
 WORKERS ?= 3
+CONTAINER_TESTS ?= tests/integration
 OWN := $(notdir $(wildcard services/*)) common gateway stack stripe-sandbox linkedin-sandbox
 LOCK = $(BIN)/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header \
 	--no-emit-index-url $(foreach name,$(OWN),--no-emit-package cv-$(name)) $(if $(UPGRADE),--upgrade)
@@ -30,7 +31,7 @@ test: lint ## check and test everything, on the machine itself (ARGS: more for p
 	@exec $(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup $(ARGS)
 
 test-containers: prepare ## the journeys again, and what only containers show; needs Docker
-	@CV_DEPLOYMENT=containers exec $(BIN)/pytest tests/integration $(ARGS)
+	@CV_DEPLOYMENT=containers exec $(BIN)/pytest $(CONTAINER_TESTS) $(ARGS)
 
 lint: prepare ## style, types, import rules, licences
 	@$(BIN)/ruff check --quiet .
