@@ -4,7 +4,7 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11 python3.1
 	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
 BIN := .venv/bin
 WORKERS ?= 3
-CONTAINER_TESTS ?= tests/integration
+CONTAINER_TESTS ?= tests/integration tests/deploy
 OWN := $(notdir $(wildcard services/*)) common gateway stack stripe-sandbox linkedin-sandbox
 LOCK = $(BIN)/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header \
 	--no-emit-index-url $(foreach name,$(OWN),--no-emit-package cv-$(name)) $(if $(UPGRADE),--upgrade)
@@ -28,7 +28,7 @@ run: prepare ## start the whole system (PORT=8000, SANDBOX_PORT=8010); Ctrl-C st
 
 test: lint ## check and test everything, on the machine itself (ARGS: more for pytest)
 	@$(PYTHON) dev/prepare.py --browser
-	@exec $(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup $(ARGS)
+	@exec $(BIN)/pytest --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder $(ARGS)
 
 test-containers: prepare ## the journeys again, and what only containers show; needs Docker
 	@CV_DEPLOYMENT=containers exec $(BIN)/pytest $(CONTAINER_TESTS) $(ARGS)

@@ -1,8 +1,8 @@
 """Tests run side by side package by package, so that each package's servers are started once."""
 
-from pathlib import Path
-
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.integration.deployments import CONTAINERS, EMBEDDED, VARIABLE, chosen
 
@@ -15,13 +15,14 @@ def pytest_report_header() -> str:
     return f"journeys on: {chosen()} ({VARIABLE}={EMBEDDED} or {CONTAINERS})"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     """Tell pytest-xdist which tests belong together."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_package(item.path.relative_to(config.rootpath))))
+    return PackageScheduling(config, log)
 
 
-def _package(path: Path) -> str:
-    parts = path.parts
-    return "/".join(parts[:2]) if parts[0] in PACKAGES else parts[0]
+class PackageScheduling(LoadScopeScheduling):
+    """Gives a worker a whole package at a time, in the order of collection."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        parts = nodeid.partition("::")[0].split("/")
+        return "/".join(parts[:2]) if parts[0] in PACKAGES else parts[0]

@@ -1,0 +1,81 @@
+"""Every contract of `.importlinter` can be broken: what it forbids, it finds."""
+
+import re
+import shutil
+import subprocess
+import sys
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+from cv_common.testing.environment import machine_environment
+from cv_stack.services import ROOT
+
+BREACHES = {
+    "strangers": ("services/auth/src/cv_auth/clients.py", "import cv_payments.domain"),
+    "common": ("libs/common/src/cv_common/errors.py", "import cv_resumes.domain"),
+    "testing": ("services/templates/src/cv_templates/store.py", "import cv_common.testing.ports"),
+    "rooms": ("services/templates/src/cv_templates/store.py", "import cv_templates.actions"),
+    "gateway": ("gateway/src/cv_gateway/routing.py", "import cv_gateway.proxy"),
+    "domain": ("services/templates/src/cv_templates/domain.py", "import sqlalchemy"),
+}
+"""Of each contract, a file and the line that breaks it there."""
+
+
+SOURCES = [source.relative_to(ROOT) for level in ("*/src", "*/*/src") for source in sorted(ROOT.glob(level))]
+
+
+class Workspace:
+    """A copy of the code that the contracts are about."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        for source in SOURCES:
+            shutil.copytree(ROOT / source, folder / source, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / ".importlinter", folder)
+
+    def add(self, file: str, line: str = "") -> None:
+        """Write a line at the end of a file, which may be a new one."""
+        with (self._folder / file).open("a") as source:
+            source.write(f"\n{line}\n")
+
+    def keeps(self, *contracts: str) -> bool:
+        """Whether these contracts, or all, are kept."""
+        named = [word for contract in contracts for word in ("--contract", contract)]
+        done = subprocess.run(
+            [str(Path(sys.executable).with_name("lint-imports")), "--no-logo", "--no-cache", *named],
+            cwd=self._folder, capture_output=True, text=True, check=False,
+            env=machine_environment() | {"PYTHONPATH": ":".join(str(self._folder / source) for source in SOURCES)},
+        )  # fmt: skip
+        counted = re.search(r"Contracts: (\d+) kept, (\d+) broken", done.stdout)
+        assert counted, done.stdout + done.stderr
+        kept, broken = map(int, counted.groups())
+        assert kept + broken == len(contracts or BREACHES)
+        return broken == 0
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path)
+
+
+def test_a_breach_of_each_is_known() -> None:
+    contracts = ConfigParser()
+    contracts.read(ROOT / ".importlinter")
+    prefix = "importlinter:contract:"
+    assert {name.removeprefix(prefix) for name in contracts.sections() if name.startswith(prefix)} == set(BREACHES)
+
+
+def test_without_a_breach_none_is_broken(workspace: Workspace) -> None:
+    assert workspace.keeps()
+
+
+@pytest.mark.parametrize("contract", BREACHES)
+def test_a_breach_is_found(workspace: Workspace, contract: str) -> None:
+    workspace.add(*BREACHES[contract])
+    assert not workspace.keeps(contract)
+
+
+def test_a_room_of_another_name_is_found(workspace: Workspace) -> None:
+    workspace.add("services/auth/src/cv_auth/helpers.py")
+    assert not workspace.keeps("rooms")
