@@ -13,6 +13,9 @@ LICENCES = { echo '\# Licences of the packages used'; echo; \
 	echo 'Written by `make licences`; `make lint` refuses a licence that is neither permissive nor weak copyleft.'; echo; \
 	$(BIN)/pip-licenses; }
 
+# Where the machine says otherwise: what is compiled once need not be compiled again, process by process.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help prepare run test test-containers lint logs reset requirements licences
 
