@@ -73,6 +73,7 @@ NOT_ALLOWED = ["This address is not one that buyers may return to."]
         ({"success_url": "http://localhost:3000/\r\nX: y"}, {"success_url": NOT_A_URL}),
         ({"success_url": "http://[localhost:3000/"}, {"success_url": NOT_A_URL}),
         ({"success_url": "http://localhost:99999/"}, {"success_url": NOT_A_URL}),
+        ({"success_url": "http://bücher.example/"}, {"success_url": NOT_A_URL}),
         ({"success_url": "https://evil.example/"}, {"success_url": NOT_ALLOWED}),
         ({"success_url": "http://localhost:3000.evil.example/"}, {"success_url": NOT_A_URL}),
         ({"success_url": "https://localhost:3000/"}, {"success_url": NOT_ALLOWED}),
@@ -134,6 +135,15 @@ async def test_the_session_s_place_in_an_address_is_stripe_s_to_fill(shop: Shop)
     session = shop.session_at(page)
     assert session.success_url == address
     assert (await shop.press(page)).headers["location"] == f"{SUCCESS}?session={session.id}&next=%2Fcv"
+
+
+async def test_an_address_in_other_letters_is_one_in_a_browser_s(shop: Shop) -> None:
+    address = f"{SUCCESS}/reçu/日本?à={{CHECKOUT_SESSION_ID}}&b=%C3%A9#été"
+    page = await shop.page(shop.user(), payment_type="single", resume_id=shop.resume(), success_url=address)
+    session = shop.session_at(page)
+    path = "re%C3%A7u/%E6%97%A5%E6%9C%AC"
+    assert session.success_url == f"{SUCCESS}/{path}?%C3%A0={{CHECKOUT_SESSION_ID}}&b=%C3%A9#%C3%A9t%C3%A9"
+    assert (await shop.press(page)).status_code == 303
 
 
 async def test_two_tabs_share_one_page(shop: Shop) -> None:

@@ -1,7 +1,9 @@
 """The JSON of the contract for payments: what comes in, what goes out."""
 
+import string
 from datetime import datetime
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 from cv_common.body import RequestBody
 from cv_common.fields import MAX_INTEGER, Choice, Integer, PrimaryKey, Text, invalid
@@ -15,9 +17,10 @@ from cv_payments.domain.subscriptions import Standing, SubscriptionStatus
 
 
 class ReturnUrl(Text):
-    """An absolute http(s) URL, kept to the letter: `{CHECKOUT_SESSION_ID}` in it is for Stripe to fill in.
+    """An absolute http(s) URL: `{CHECKOUT_SESSION_ID}` in it is for Stripe to fill in.
 
-    Whether its origin is allowed is the action's to say.
+    Kept to the letter, but for letters that are not ASCII: those are percent-encoded, as browsers do. Whether its
+    origin is allowed is the action's to say.
     """
 
     wrong_type = "Enter a valid URL."
@@ -26,7 +29,7 @@ class ReturnUrl(Text):
         url = super().parse(value)
         if origin(url) is None:
             raise invalid(self.wrong_type)
-        return url
+        return super().parse(quote(url, safe=string.punctuation))  # the limit is of what Stripe is sent
 
     def schema(self) -> dict[str, Any]:
         return {**super().schema(), "format": "uri"}

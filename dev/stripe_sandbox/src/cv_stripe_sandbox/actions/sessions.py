@@ -105,8 +105,9 @@ def _check_addresses(params: Json) -> None:
     if "success_url" not in params:
         raise missing("success_url")
     for name in ("success_url", "cancel_url"):
-        parts = urlsplit(params.get(name, "https://example.com"))
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        url = params.get(name, "https://example.com")
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or not url.isascii():
             raise StripeError("Not a valid URL", code="url_invalid", param=name)
 
 

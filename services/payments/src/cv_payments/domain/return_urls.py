@@ -9,7 +9,10 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def origin(url: str) -> str | None:
-    """`scheme://host:port` of an absolute http(s) URL; None when it is no such URL, or carries a user's name."""
+    """`scheme://host:port` of an absolute http(s) URL; None when it is no such URL, or carries a user's name.
+
+    A host in other letters than ASCII is written in Punycode, or it is none.
+    """
     if _UNSAFE.search(url):
         return None
     try:
@@ -17,7 +20,7 @@ def origin(url: str) -> str | None:
         port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
     except ValueError:
         return None
-    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or "@" in parts.netloc:
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or "@" in parts.netloc or not parts.netloc.isascii():
         return None
     return f"{parts.scheme}://{parts.hostname}:{port}"
 
