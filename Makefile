@@ -9,15 +9,11 @@ OWN := $(notdir $(wildcard services/*)) common gateway stack stripe-sandbox link
 LOCK = $(BIN)/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header \
 	--no-emit-index-url $(foreach name,$(OWN),--no-emit-package cv-$(name)) $(if $(UPGRADE),--upgrade)
 
-LICENCES = { echo '\# Licences of the packages used'; echo; \
-	echo 'Written by `make licences`; `make lint` refuses a licence that is neither permissive nor weak copyleft.'; echo; \
-	$(BIN)/pip-licenses; }
-
 # Where the machine says otherwise: what is compiled once need not be compiled again, process by process.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help prepare run test test-containers lint logs reset requirements licences
+.PHONY: help prepare run test test-containers test-alone lint logs reset requirements licences
 
 help: ## list what make can do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 26
@@ -36,12 +32,14 @@ test: lint ## check and test everything, on the machine itself (ARGS: more for p
 test-containers: prepare ## the journeys again, and what only containers show; needs Docker
 	@CV_DEPLOYMENT=containers exec $(BIN)/pytest $(CONTAINER_TESTS) $(ARGS)
 
+test-alone: prepare ## each service's tests, where nothing of the others is installed (PARTS: which)
+	@$(PYTHON) -m dev.alone $(PARTS)
+
 lint: prepare ## style, types, import rules, licences
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary .
 	@report=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$report"; exit 1; }
-	@text=$$($(LICENCES)) || exit 1; printf '%s\n' "$$text" | cmp -s - docs/licences.md || \
-		{ echo '! docs/licences.md is not of these packages; type: make licences' >&2; exit 1; }
+	@$(BIN)/python dev/licences.py
 
 logs: ## follow what the running system writes
 	@ls .data/logs/*.log >/dev/null 2>&1 || { echo '! nothing has run yet; type: make run' >&2; exit 1; }
@@ -61,4 +59,4 @@ requirements: prepare ## lock the packages again (UPGRADE=1: to their newest ver
 	done
 
 licences: prepare ## list the licences of all packages in docs/licences.md
-	@text=$$($(LICENCES)) && printf '%s\n' "$$text" > docs/licences.md
+	@$(BIN)/python dev/licences.py --write

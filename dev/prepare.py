@@ -107,7 +107,7 @@ def install() -> None:
     _say("installing the packages (only when they change)")
     _run(*PIP, "install", "-qq", "--disable-pip-version-check", "--require-hashes", "-r", LOCKED[0])
     uv, quietly = BIN / "uv", ("--quiet", "--python", BIN / "python")
-    environment = _environment_for_uv()
+    environment = environment_for_uv()
     _run(uv, "pip", "sync", *quietly, "--compile-bytecode", "--require-hashes", LOCKED[1], env=environment)
     editable = [word for package in PACKAGES for word in ("--editable", package)]
     _run(uv, "pip", "install", *quietly, "--no-deps", "--no-build-isolation", *editable, env=environment)
@@ -133,7 +133,7 @@ def prepare() -> None:
         STAMP.write_text(current)
 
 
-def _environment_for_uv() -> dict[str, str]:
+def environment_for_uv() -> dict[str, str]:
     """The environment, with what pip's configuration says of indexes and certificates in uv's words."""
     listed = subprocess.run([*PIP, "config", "list"], capture_output=True, text=True, check=True).stdout
     settings = {}

@@ -1,5 +1,10 @@
 """Section 2 of the document, example by example."""
 
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
 from tests.contract.conftest import Compare
 from tests.contract.document import example
 from tests.integration.visitor import Visitor
@@ -11,11 +16,17 @@ async def test_2_1_all(visitor: Visitor, compare: Compare) -> None:
     assert [template["id"] for template in answer] == [1, 2, 3]
 
 
-async def test_2_1_thumbnails_are_pictures(visitor: Visitor) -> None:
+async def test_2_1_thumbnails_are_pictures_of_a_page(visitor: Visitor) -> None:
+    pages = []
     for template in await visitor.get("/api/templates/"):
         picture = await visitor.request("GET", template["thumbnail"])
         assert (picture.status_code, picture.headers["content-type"]) == (200, "image/png")
-        assert picture.content.startswith(b"\x89PNG\r\n\x1a\n")
+        page = Image.open(BytesIO(picture.content))
+        assert page.format == "PNG"
+        assert page.height / page.width == pytest.approx(297 / 210, abs=0.01), "not A4"
+        assert len(page.convert("L").getcolors() or []) > 50, "an empty page"
+        pages.append(picture.content)
+    assert len(set(pages)) == 3
 
 
 async def test_2_2_one(visitor: Visitor, compare: Compare) -> None:
