@@ -200,26 +200,64 @@ def test_a_missing_secret_is_a_plain_line(containers: Containers) -> None:
 
 
 @contextmanager
-def besides(containers: Containers, name: str, **environment: str) -> Iterator[str]:
-    """One more container of a service, outside of the deployment, with these settings: its name."""
+def besides(containers: Containers, name: str, *options: str) -> Iterator[str]:
+    """One more container of a service, outside of the deployment, run with these options: its name."""
     other = f"{containers.project}-other"
-    settings = [each for variable, value in environment.items() for each in ("--env", f"{variable}={value}")]
-    containers.run("run", "--detach", "--no-deps", "--name", other, *settings, name)
+    containers.run("run", "--detach", "--no-deps", "--name", other, *options, name)
     try:
         yield other
     finally:
         docker("rm", "--force", other)
 
 
-def test_a_wrong_password_is_said_and_is_no_crash_loop(containers: Containers) -> None:
-    ask = "from urllib.request import urlopen; urlopen('http://127.0.0.1:8000/readyz', timeout=10)"
-    with besides(containers, "auth", DATABASE_URL="postgresql://auth:mistyped@postgres:5432/auth") as other:
-        said = ""
-        while "HTTP Error 503" not in said:  # until it has started
-            with pytest.raises(subprocess.CalledProcessError) as unready:
-                docker("exec", other, "python", "-c", ask)
-            said = unready.value.stderr
-        state, log = inspected(other)["State"], docker("logs", other)
+ASK = """
+from http.client import HTTPConnection
+connection = HTTPConnection("127.0.0.1", 8000, timeout=10)
+connection.request("GET", "{path}")
+answer = connection.getresponse()
+print(answer.status, answer.read().decode())
+"""
+
+
+def answer(container: str, path: str) -> str:
+    """Status and body of what a container answers; nothing while it does not."""
+    try:
+        return docker("exec", container, "python", "-c", ASK.format(path=path))
+    except subprocess.CalledProcessError:
+        return ""
+
+
+async def is_ill_and_runs(container: str, path: str, with_words: str) -> str:
+    """Wait until a container says on `path` what it is ill with; what it has logged, without a crash."""
+
+    async def says_so() -> bool:
+        return with_words in await asyncio.to_thread(answer, container, path)
+
+    await eventually(says_so)
+    assert answer(container, path).startswith("503")
+    state, log = inspected(container)["State"], docker("logs", container)
     assert (state["Running"], state["Restarting"]) == (True, False)
+    assert "Traceback" not in log
+    return log
+
+
+async def test_a_wrong_password_is_said_and_is_no_crash_loop(containers: Containers) -> None:
+    mistyped = "DATABASE_URL=postgresql://auth:mistyped@postgres:5432/auth"
+    with besides(containers, "auth", "--env", mistyped) as other:
+        log = await is_ill_and_runs(other, "/readyz", "database")
     assert "password authentication failed" in log
     assert "mistyped" not in log
+
+
+async def test_a_full_volume_is_said_and_is_no_crash_loop(containers: Containers) -> None:
+    volume = f"{containers.project}-full"
+    options = ("--opt", "type=tmpfs", "--opt", "device=tmpfs", "--opt", "o=size=4k,mode=1777")
+    docker("volume", "create", "--driver", "local", *options, volume)
+    try:
+        with besides(containers, "renderer", "--volume", f"{volume}:/media") as other:
+            docker("exec", other, "sh", "-c", "head -c 4096 /dev/zero > /media/last-page || true")
+            log = await is_ill_and_runs(other, "/healthz", "files cannot be kept")
+    finally:
+        docker("volume", "rm", "--force", volume)
+    assert "the media store failed" in log
+    assert "No space left on device" in log

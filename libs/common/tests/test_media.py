@@ -1,8 +1,10 @@
 """The media store, in a folder and in a bucket."""
 
 import asyncio
+import socket
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import Request, urlopen
 
@@ -75,6 +77,42 @@ async def test_nothing_is_written_outside(media: Media, folder: Path) -> None:
     with pytest.raises(ValueError, match=r"\.\."):
         await media.put("../secret", b"")
     assert not (folder.parent / "secret").exists()
+
+
+@contextmanager
+def blocked(folder: Path) -> Iterator[None]:
+    """A file is where the folder was."""
+    away = folder.rename(folder.with_name("away"))
+    folder.write_text("in the way")
+    yield
+    folder.unlink()
+    away.rename(folder)
+
+
+async def test_a_store_that_keeps_nothing_is_a_problem_until_it_does(media: Media, folder: Path) -> None:
+    await media.start()
+    assert await media.problem() is None
+    with blocked(folder):
+        with pytest.raises(Unavailable):
+            await media.put("a", b"")
+        assert "files cannot be kept" in str(await media.problem())
+    assert await media.problem() is None
+
+
+async def test_a_store_that_keeps_nothing_is_known_from_the_start(media: Media, folder: Path) -> None:
+    with blocked(folder):
+        await media.start()
+        assert "files cannot be kept" in str(await media.problem())
+
+
+async def test_a_bucket_that_does_not_answer_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cv_common.media._PROBE_WITHIN", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        options = {"endpoint": endpoint, "region": "eu", "access_key_id": "a", "secret_access_key": "b"}
+        media = Media("s3://cv-builder", options)
+        await media.start()
+        assert await media.problem() == "files cannot be kept: no answer"
 
 
 async def test_a_store_that_fails_is_unavailable(media: Media, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Files behind one address: a folder, S3, Google Cloud Storage or Azure, through obstore."""
 
+import asyncio
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -15,20 +16,54 @@ from cv_common.errors import Unavailable
 log = logging.getLogger(__name__)
 
 _ABSENT = (NotFoundError, FileNotFoundError)
+_PROBE = "health/probe"
+_PROBE_SIZE = 4096
+"""Bytes: a full disk still takes an empty file."""
+_PROBE_WITHIN = 5.0
+"""Seconds; a bucket that does not answer is asked again for minutes otherwise."""
 
 
 class Media:
     """The service's own files, by path (`pdfs/<key>.pdf`). Writes are atomic: a reader sees all of a file or none.
 
-    Every method raises Unavailable when the store does not do what it is asked.
+    `put`, `get` and `delete` raise Unavailable when the store does not do what it is asked.
     """
+
+    name = "media"
 
     def __init__(self, url: str, options: Mapping[str, str] | None = None) -> None:
         self._store = _open(url, options or {})
+        self._problem: str | None = None
+
+    async def start(self) -> None:
+        """See whether files can be kept. If not, that is said, and the service does what it can without."""
+        await self._probe()
+
+    async def stop(self) -> None:
+        """Nothing is held open."""
+
+    async def problem(self) -> str | None:
+        """What kept the last file from being kept, such as a full disk; tried again until one is."""
+        if self._problem is not None:
+            await self._probe()
+        return self._problem
+
+    async def _probe(self) -> None:
+        try:
+            with suppress(Unavailable):
+                async with asyncio.timeout(_PROBE_WITHIN):
+                    await self.put(_PROBE, bytes(_PROBE_SIZE))
+        except TimeoutError:
+            self._problem = "files cannot be kept: no answer"
 
     async def put(self, path: str, content: bytes) -> None:
-        with _reachable():
-            await self._store.put_async(path, content)
+        try:
+            with _reachable():
+                await self._store.put_async(path, content)
+        except Unavailable as unavailable:
+            self._problem = f"files cannot be kept: {unavailable.__cause__}"
+            raise
+        self._problem = None
 
     async def get(self, path: str) -> bytes | None:
         """The file's content, or None when there is no such file, or none can be called so (`../x`)."""

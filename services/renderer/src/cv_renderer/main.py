@@ -25,13 +25,15 @@ def app() -> ASGIApp:
     bus = Bus(settings.nats_url, settings.nats_user, settings.nats_password, service="renderer")
     pool = Pool(workers=settings.render_workers, queue=settings.render_queue)
     locks = KeyLocks(settings.direct_url)
-    context = Context(settings, database, Media(settings.media_url, settings.media_options), pool, locks)
+    media = Media(settings.media_url, settings.media_options)
+    context = Context(settings, database, media, pool, locks)
     return create_app(
         "renderer",
         settings,
         [routes.internal, routes.media],
         parts=[
             database,
+            media,
             pool,
             locks,
             bus,

@@ -46,6 +46,7 @@ def app() -> ASGIApp:
         [routes.router, routes.media, routes.internal],
         parts=[
             database,
+            media,
             bus,
             Relay(settings.direct_url, bus),
             templates,

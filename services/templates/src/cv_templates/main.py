@@ -60,4 +60,4 @@ def compose(settings: Settings) -> tuple[Context, list[Part]]:
     database = Database(settings.database_url, settings.database_pool_size)
     client = ServiceClient("renderer", settings.renderer_url, Signer("templates", settings.identity_private_key))
     media = Media(settings.media_url, settings.media_options)
-    return Context(settings, database, media, Renderer(client)), [database, client]
+    return Context(settings, database, media, Renderer(client)), [database, media, client]
