@@ -1,8 +1,7 @@
-"""A short subscription's events in many orders, each twice, arriving while things at Stripe go on."""
+"""A short subscription's events in every order, each twice, arriving while things at Stripe go on."""
 
 import asyncio
 import itertools
-import random
 
 import pytest
 from cv_common.events import SubscriptionChanged
@@ -18,8 +17,8 @@ MOMENTS = {
     "customer.subscription.deleted": 2,
 }
 """Event -> how far things at Stripe must have come before it can be sent."""
-ORDERS = random.Random(5).sample(list(itertools.permutations(MOMENTS)), 25)  # noqa: S311  # no secret
-"""Some of all 120 orders, the same each time: each event comes in each place."""
+ORDERS = list(itertools.permutations(MOMENTS))
+AT_ONCE = 15
 
 
 class Life:
@@ -67,18 +66,10 @@ class Life:
         return bool(told) and (told[-1].status, told[-1].entitled_until) == ("canceled", None)
 
 
-def test_these_orders_are_enough() -> None:
-    """Each event comes in each place, and each next to each other one in both orders."""
-    for place, kind in itertools.product(range(len(MOMENTS)), MOMENTS):
-        assert any(order[place] == kind for order in ORDERS)
-    for pair in itertools.permutations(MOMENTS, 2):
-        assert any(pair in itertools.pairwise(order) for order in ORDERS)
-
-
-@pytest.mark.parametrize("start", range(0, len(ORDERS), 5))
+@pytest.mark.parametrize("start", range(0, len(ORDERS), AT_ONCE))
 async def test_any_order_ends_the_same(shop: Shop, start: int) -> None:
     await shop.control("delivery", drop=["*"])
-    orders = ORDERS[start : start + 5]
+    orders = ORDERS[start : start + AT_ONCE]
     lives = [Life(shop) for _ in orders]
     await asyncio.gather(*(life.begin() for life in lives))
     await asyncio.gather(*(life.live(order) for life, order in zip(lives, orders, strict=True)))
