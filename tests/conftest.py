@@ -3,6 +3,8 @@
 import asyncio
 from collections import deque
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from cv_stack.console import readable
@@ -17,14 +19,23 @@ _written: deque[str] = deque(maxlen=300)
 @pytest.fixture(scope="session")
 def started_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """The system, once for the whole run."""
+    with running_system(tmp_path_factory.mktemp("system")) as system:
+        yield system
+
+
+@contextmanager
+def running_system(data: Path) -> Iterator[System]:
+    """A system of its own, which keeps its data in a folder."""
     started = System(
-        tmp_path_factory.mktemp("system"),
+        data,
         lambda name, line: _written.append(f"{name:<9} | {readable(line)}"),
         settings={"RATE_LIMITS_ENABLED": "false"},  # all visitors of the tests come from one address
     )
     started.start()
-    yield started
-    started.stop()
+    try:
+        yield started
+    finally:
+        started.stop()
 
 
 @pytest.fixture

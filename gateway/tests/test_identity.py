@@ -228,7 +228,7 @@ async def test_a_key_that_auth_begins_to_sign_with_is_fetched(make_gateway: Make
         return answer.status_code == 200
 
     # Not at once: keys were fetched a moment ago, at the start.
-    await eventually(accepted, within=15)
+    await eventually(accepted)
     await auth.stop()
 
 
@@ -258,7 +258,7 @@ async def test_while_auth_is_down_known_keys_go_on_and_unknown_ones_are_a_503(ma
         answer = await gateway.client.get("/api/resumes/", headers=bearer(keys.token(kid="second")))
         return answer.status_code == 503 and "retry-after" in answer.headers
 
-    await eventually(unavailable, within=15)
+    await eventually(unavailable)
 
 
 @pytest.mark.parametrize(

@@ -93,5 +93,5 @@ def expect(answer: httpx.Response, status: int) -> Any:
     return answer.json()
 
 
-eventually = partial(serving.eventually, within=60, despite=(AssertionError, httpx.HTTPError))
+eventually = partial(serving.eventually, despite=(AssertionError, httpx.HTTPError))
 """Wait until a condition holds; a part that is down meanwhile is not the end."""

@@ -1,13 +1,23 @@
 """The OpenAPI document of the running system, as its gateway serves it."""
 
+from collections.abc import Iterator
+
 import httpx
 import pytest
 from cv_stack.system import System
 
+from tests.conftest import running_system
 from tests.openapi.document import Json
 
 PATHS = 20
 """How many paths there are at least: a document asked for too early is not whole."""
+
+
+@pytest.fixture(scope="session")
+def started_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A system for these tests alone: hostile requests leave names taken that others ask for."""
+    with running_system(tmp_path_factory.mktemp("openapi")) as system:
+        yield system
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ def run(url: str, header: str, phases: str, folder: Path) -> None:
     """Schemathesis against `url`, where `folder` is for its own files; its report when it finds anything."""
     command = [
         sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIGURATION), "run", f"{url}/api/schema/",
-        "--url", url, "--checks", "all", "--phases", phases, "--workers", "2", "--warnings", "off", "--header", header,
+        "--url", url, "--checks", "all", "--phases", phases, "--workers", "1", "--warnings", "off", "--header", header,
     ]  # fmt: skip
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode != 0:

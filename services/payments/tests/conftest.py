@@ -188,7 +188,7 @@ async def replica(shop: Shop, environment: Environment, tmp_path: Path) -> Async
     """Another process of the service, ready, which logs all that it can."""
     settings = environment(DATABASE_URL=shop.database_url, RESUMES_URL=shop.resumes_url, LOG_LEVEL="DEBUG")
     it = Replica(settings, tmp_path / "log")
-    await eventually(lambda: asyncio.to_thread(it.is_up), within=60)
+    await eventually(lambda: asyncio.to_thread(it.is_up))
     yield it
     it.kill()
     await it.client.aclose()

@@ -93,7 +93,7 @@ class Shop:
             assert answer.status_code in (200, 503), answer.text
             return answer.status_code == 200
 
-        await eventually(is_open, within=30)
+        await eventually(is_open)
         return await self.single(headers, resume_id)
 
     async def press(self, page: str, button: str = "pay") -> httpx.Response:

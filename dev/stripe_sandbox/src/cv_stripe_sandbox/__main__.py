@@ -23,6 +23,7 @@ def main() -> None:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=5,
+        timeout_keep_alive=75,  # longer than clients keep a connection, so that none is closed as a request comes
         log_level="warning",
     )
 

@@ -86,10 +86,11 @@ class Keeper:
                 raise ProgramFailed(f"{self.program.name} was not ready within {timeout:.0f} s", self._recent)
 
     def kill(self) -> None:
-        """Crash the program, as a kill -9 would; it is started again."""
+        """Crash the program, as a kill -9 would; returns when it is dead. It is started again."""
         self._ready.clear()
-        if (pid := self.pid) is not None:
+        if (pid := self.pid) is not None and (process := self._process) is not None:
             os.kill(pid, signal.SIGKILL)
+            process.wait()
 
     def stop(self, by: signal.Signals | None = None) -> None:
         """Ask the program to stop (`by` another signal than its own, such as SIGKILL), wait, kill it if it does not."""

@@ -20,7 +20,9 @@ async def serving(factory: Callable[[], ASGIApp], environment: Mapping[str, str]
     with mock.patch.dict(os.environ, {**machine_environment(), **environment}, clear=True), _own_logging():
         app = factory()
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False, lifespan="on")
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=0, log_config=None, access_log=False, lifespan="on", timeout_keep_alive=75
+    )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
     while not server.started:
@@ -47,7 +49,7 @@ def _own_logging() -> Iterator[None]:
 
 
 async def eventually(
-    condition: Callable[[], object], within: float = 10, despite: tuple[type[Exception], ...] = ()
+    condition: Callable[[], object], within: float = 60, despite: tuple[type[Exception], ...] = ()
 ) -> None:
     """Wait until the (sync or async) `condition` holds; that it raises one of `despite` is not the end.
 
