@@ -58,6 +58,7 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- if .traits.bus -}}
 {{- $_ := set $settings "NATS_URL" .root.Values.nats.url -}}
 {{- $_ := set $settings "NATS_USER" .name -}}
+{{- $_ := set $settings "NATS_REPLICAS" (toString .root.Values.nats.replicas) -}}
 {{- end -}}
 {{- if .traits.media -}}
 {{- $_ := set $settings "MEDIA_URL" (get .root.Values.media .name) -}}

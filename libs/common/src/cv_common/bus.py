@@ -25,6 +25,7 @@ from cv_common.errors import Unavailable
 from cv_common.events import Event
 from cv_common.logs import request_id
 from cv_common.metrics import CONSUMER_LAG, DEAD_LETTERS, STREAM_FILL
+from cv_common.settings import BusSettings
 
 log = logging.getLogger(__name__)
 
@@ -49,14 +50,29 @@ class Bus:
 
     name = "bus"
 
-    def __init__(self, url: str, user: str, password: str, *, service: str, publishes: bool = False) -> None:
+    def __init__(
+        self, url: str, user: str, password: str, *, service: str, publishes: bool = False, replicas: int = 1
+    ) -> None:
         self._url, self._user, self._password = url, user, password
         self.service = service
         self._publishes = publishes
+        self._replicas = replicas
         self._client = Client()
         self._keeping: asyncio.Task[None] | None = None
         self._streams_in_doubt = asyncio.Event()
         self._dead_letters = 0
+
+    @classmethod
+    def of(cls, settings: BusSettings, service: str, *, publishes: bool = False) -> "Bus":
+        """The connection that the settings of a service describe."""
+        return cls(
+            settings.nats_url,
+            settings.nats_user,
+            settings.nats_password,
+            service=service,
+            publishes=publishes,
+            replicas=settings.nats_replicas,
+        )
 
     async def start(self) -> None:
         """Connect in the background, so that a service starts while the broker is away."""
@@ -105,6 +121,7 @@ class Bus:
             max_age=30 * _DAY,
             max_bytes=512 * _MEBIBYTE,
             duplicate_window=120,
+            num_replicas=self._replicas,
         )
         try:
             await self.jetstream.add_stream(config)

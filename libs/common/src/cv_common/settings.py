@@ -64,6 +64,8 @@ class BusSettings(_Settings):
     nats_url: str
     nats_user: str
     nats_password: str
+    nats_replicas: int = 1
+    """Servers of a NATS cluster that each keep a copy of a stream made by this service: 3, if there are as many."""
 
 
 class MediaSettings(_Settings):

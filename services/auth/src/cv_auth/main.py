@@ -26,7 +26,7 @@ def app() -> ASGIApp:
     settings = Settings()
     signer = Signer("auth", settings.identity_private_key)
     database = Database(settings.database_url, settings.database_pool_size)
-    bus = Bus(settings.nats_url, settings.nats_user, settings.nats_password, service="auth", publishes=True)
+    bus = Bus.of(settings, "auth", publishes=True)
     resumes = ServiceClient("resumes", settings.resumes_url, signer)
     payments = ServiceClient("payments", settings.payments_url, signer)
     hasher = PasswordHasher(settings.password_hash_workers, settings.password_hash_queue)

@@ -30,7 +30,7 @@ def app() -> ASGIApp:
     """The service, from its environment."""
     settings = Settings()
     database = Database(settings.database_url, settings.database_pool_size)
-    bus = Bus(settings.nats_url, settings.nats_user, settings.nats_password, service="payments", publishes=True)
+    bus = Bus.of(settings, "payments", publishes=True)
     resumes = ServiceClient("resumes", settings.resumes_url, Signer("payments", settings.identity_private_key))
     connection = StripeConnection(settings.stripe_api_key, settings.stripe_api_base)
     stripe = Stripe(connection)

@@ -22,7 +22,7 @@ def app() -> ASGIApp:
     """The service, from its environment."""
     settings = Settings()
     database = Database(settings.database_url, settings.database_pool_size)
-    bus = Bus(settings.nats_url, settings.nats_user, settings.nats_password, service="renderer")
+    bus = Bus.of(settings, "renderer")
     pool = Pool(workers=settings.render_workers, queue=settings.render_queue)
     locks = KeyLocks(settings.direct_url)
     media = Media(settings.media_url, settings.media_options)

@@ -29,7 +29,7 @@ def app() -> ASGIApp:
     settings = Settings()
     signer = Signer("resumes", settings.identity_private_key)
     database = Database(settings.database_url, settings.database_pool_size)
-    bus = Bus(settings.nats_url, settings.nats_user, settings.nats_password, service="resumes", publishes=True)
+    bus = Bus.of(settings, "resumes", publishes=True)
     templates = ServiceClient("templates", settings.templates_url, signer)
     renderer = ServiceClient("renderer", settings.renderer_url, signer)
     profiles = ProfileSource(
