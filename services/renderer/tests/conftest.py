@@ -15,6 +15,7 @@ from cv_common.testing.nats import Nats
 from cv_common.testing.plugin import StartNats
 from cv_common.testing.serving import serving
 from cv_renderer.engine.pool import Pool
+from cv_renderer.engine.worker import Limits
 from cv_renderer.main import app
 from cv_renderer.schemas import Document
 from PIL import Image
@@ -82,7 +83,7 @@ def photo() -> bytes:
 @pytest.fixture(scope="session")
 async def pool() -> AsyncIterator[Pool]:
     """The engine, warm."""
-    pool = Pool(patience=120)
+    pool = Pool(patience=120, limits=Limits(cpu_seconds=60, wall_seconds=120))  # on a machine that is busy
     await pool.start()
     yield pool
     await pool.stop()

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import io
+import shutil
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -222,7 +223,7 @@ async def test_what_cannot_be_stored_is_a_503_with_a_time_to_come_back(
 ) -> None:
     folder = tmp_path / "media"
     async with serving(app, {**environment, "MEDIA_URL": folder.as_uri()}) as renderer:
-        folder.rmdir()
+        shutil.rmtree(folder)
         folder.touch()
         response = await renderer.post(PDFS, json=order, headers=as_resumes)
         assert response.status_code == 503

@@ -189,6 +189,12 @@ def test_a_damaged_directory_is_read_or_refused(noise: bytes, place: int) -> Non
     assert_sound(draft)
 
 
+def test_a_file_without_a_name_is_told_of_too() -> None:
+    archive = zipped({"Profile.csv": b"First Name,Last Name\nJane,Doe\n", "folder\\": b"what is this?"})
+    _, report = read_export(archive, LIMITS).finish("fr", None)
+    assert "a file without a name" in [note["file"] for note in report]
+
+
 @given(st.text() | st.from_regex(r"https://[a-z.]{0,12}linkedin\.com/in/[\w%-]{1,20}[/?#]?.{0,5}"))
 def test_an_address_is_rebuilt_or_none(text: str) -> None:
     found = profile_url(text)

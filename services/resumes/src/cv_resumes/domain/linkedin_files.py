@@ -62,7 +62,7 @@ def read_tables(archive: Archive, draft: Draft) -> dict[str, list[Record]]:
     """
     tables: dict[str, list[Record]] = {}
     for file in sorted(archive.files, key=lambda file: _plain_name(file) not in _OWN_NAMES):
-        name = base_name(file)
+        name = base_name(file) or "a file without a name"
         if name.startswith("._") or name == ".DS_Store":
             continue
         kind = _kind(archive, file)
