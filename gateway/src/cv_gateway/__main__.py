@@ -19,7 +19,7 @@ _FLAGS = (
     "--http", "1", "--no-ws",
     # A connection, idle or not, holds one place: a burst of webhooks and everybody's kept-alive browsers fit.
     "--backlog", "4096", "--backpressure", "8192",
-    "--respawn-failed-workers", "--workers-kill-timeout", "15",
+    "--respawn-failed-workers", "--workers-kill-timeout", "35",
     "--log-level", "warning",
 )  # fmt: skip
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import ClassVar
 from uuid import uuid4
 
 import psycopg
@@ -17,6 +18,13 @@ from pydantic import TypeAdapter
 from libs.common.tests.conftest import Broker, parts_running
 
 PAID = ResumePaymentChanged(resume_id=7, paid=True, revision=1)
+
+
+class Unheard(Event):
+    """An event of a release to come."""
+
+    name: ClassVar[str] = "payments.unheard.v1"
+    number: int
 
 
 def bad_input() -> None:
@@ -61,12 +69,12 @@ def consumer(bus: Bus, handler: Callable[[ResumePaymentChanged], Awaitable[None]
     return Consumer(bus, {ResumePaymentChanged: handler})
 
 
-async def publish(bus: Bus, payload: bytes) -> None:
+async def publish(bus: Bus, payload: bytes, name: str = ResumePaymentChanged.name) -> None:
     """Publish as soon as the bus and its stream are there."""
 
     async def published() -> bool:
         try:
-            await bus.publish(ResumePaymentChanged.name, payload, str(uuid4()))
+            await bus.publish(name, payload, str(uuid4()))
         except BusDown:
             return False
         return True
@@ -111,6 +119,26 @@ async def test_what_cannot_be_read_is_buried_at_once(broker: Broker) -> None:
         await publish(payments, PAID.model_dump_json().encode())
         await eventually(lambda: hearing.taken == [PAID])
         assert await dead_letters(broker) == [f"dead.resumes.{PAID.name}"]
+
+
+async def test_what_a_later_release_listens_to_is_left_to_it(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """During an upgrade both releases fetch from the consumer that the later one has widened."""
+    monkeypatch.setattr(Consumer, "TRIES", 50)
+    payments, resumes, hearing = broker.bus("payments", publishes=True), broker.bus("resumes"), Hearing(missing_key, 0)
+    earlier, later = consumer(resumes, hearing), Consumer(resumes, {ResumePaymentChanged: hearing, Unheard: hearing})
+
+    async def listens() -> bool:
+        return await earlier.problem() is None
+
+    async with parts_running(payments, resumes, earlier):
+        await eventually(listens)
+        await later.start()
+        for number in range(6):
+            event = Unheard(number=number, revision=1)
+            await publish(payments, event.model_dump_json().encode(), event.name)
+        await eventually(lambda: len(hearing.taken) == 6)
+        await later.stop()
+        assert await dead_letters(broker) == []
 
 
 @pytest.mark.parametrize("fail", [store_away, database_away])

@@ -179,6 +179,18 @@ async def test_one_broken_connection_is_the_end_of_all(database: Database) -> No
     assert failures <= 1
 
 
+async def test_a_full_disk_is_a_problem_although_the_database_answers(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(psycopg.errors.DiskFull):
+        async with database.connection() as tx:
+            await tx.connection.execute("do $$ begin raise exception 'no space left' using errcode = '53100'; end $$")
+    assert await database.problem() == "the database has no space left"
+    assert await database.silence() is None
+    monkeypatch.setattr("cv_common.db._FULL_FOR", 0)
+    assert await database.problem() is None
+
+
 async def test_a_service_starts_without_its_database(database_url: str, postgres: Postgres) -> None:
     database = Database(database_url)
     with postgres.outage(database_url):

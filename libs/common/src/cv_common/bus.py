@@ -247,8 +247,10 @@ class Consumer:
         token = request_id.set((message.headers or {}).get(REQUEST_ID_HEADER))
         try:
             event = self._events[message.subject].model_validate_json(message.data)
-        except (KeyError, ValidationError) as error:
+        except ValidationError as error:
             await self._bury(message, f"unreadable: {type(error).__name__}")
+        except KeyError:  # a later release, beside us for as long as an upgrade takes, listens to more
+            await self._put_off(message, "unknown")
         else:
             await self._handle(message, event)
         finally:
@@ -264,12 +266,16 @@ class Consumer:
             await message.nak(delay=self._delay(message))
         except Exception as error:
             log.exception("an event could not be taken", extra={"event": message.subject})
-            if message.metadata.num_delivered >= self.TRIES:
-                await self._bury(message, f"failed: {type(error).__name__}")
-            else:
-                await message.nak(delay=self._delay(message))
+            await self._put_off(message, f"failed: {type(error).__name__}")
         else:
             await message.ack()
+
+    async def _put_off(self, message: Msg, reason: str) -> None:
+        """Hand a message back, but not for ever."""
+        if message.metadata.num_delivered >= self.TRIES:
+            await self._bury(message, reason)
+        else:
+            await message.nak(delay=self._delay(message))
 
     def _delay(self, message: Msg) -> float:
         """Seconds until the next try: 0.5, 1, 2, … 30."""

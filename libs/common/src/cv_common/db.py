@@ -10,6 +10,7 @@ SQLAlchemy describes tables, builds SQL and migrates; on the request path only p
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -35,6 +36,8 @@ DatabaseDown = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
 """What is raised when the database cannot be reached or is going away: a passing fault."""
 
 _DIALECT = create_mock_engine("postgresql+psycopg://", lambda *_: None).dialect
+_FULL_FOR = 60.0
+"""Seconds that a database counts as full after it last said so."""
 _SESSION = "-c timezone=UTC -c idle_in_transaction_session_timeout=10000 -c lock_timeout=5000"
 
 
@@ -91,6 +94,7 @@ class Database:
     name = "database"
 
     def __init__(self, url: str, pool_size: int = 16) -> None:
+        self._full_at: float | None = None
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             url,
             connection_class=psycopg.AsyncConnection[DictRow],
@@ -112,7 +116,12 @@ class Database:
         await self._pool.close(timeout=2)
 
     async def problem(self) -> str | None:
-        """Why the database cannot be used, or None."""
+        """Why the database cannot be used, or None: it does not answer, or keeps nothing more."""
+        is_full = self._full_at is not None and time.monotonic() < self._full_at + _FULL_FOR
+        return await self.silence() or ("the database has no space left" if is_full else None)
+
+    async def silence(self) -> str | None:
+        """Why the database does not answer, or None."""
         figures = self._pool.get_stats()
         for of, figure in (("all", "pool_size"), ("idle", "pool_available"), ("waiting", "requests_waiting")):
             POOL.labels(of).set(figures.get(figure, 0))
@@ -142,7 +151,9 @@ class Database:
         async with self._pool.connection() as connection:
             try:
                 yield connection
-            except psycopg.OperationalError:
+            except psycopg.OperationalError as error:
+                if isinstance(error, psycopg.errors.DiskFull):
+                    self._full_at = time.monotonic()
                 if connection.broken:
                     await self._pool.drain()
                 raise

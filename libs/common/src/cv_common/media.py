@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
@@ -20,7 +21,7 @@ _PROBE = "health/probe"
 _PROBE_SIZE = 4096
 """Bytes: a full disk still takes an empty file."""
 _PROBE_WITHIN = 5.0
-"""Seconds; a bucket that does not answer is asked again for minutes otherwise."""
+"""Seconds that a start, or somebody who asks for health, waits for a bucket."""
 
 
 class Media:
@@ -57,34 +58,30 @@ class Media:
             self._problem = "files cannot be kept: no answer"
 
     async def put(self, path: str, content: bytes) -> None:
-        try:
-            with _reachable():
-                await self._store.put_async(path, content)
-        except Unavailable as unavailable:
-            self._problem = f"files cannot be kept: {unavailable.__cause__}"
-            raise
+        with self._reachable():
+            await self._store.put_async(path, content)
         self._problem = None
 
     async def get(self, path: str) -> bytes | None:
         """The file's content, or None when there is no such file, or none can be called so (`../x`)."""
-        with _reachable(), suppress(*_ABSENT, ValueError):
+        with self._reachable(), suppress(*_ABSENT, ValueError):
             result = await self._store.get_async(path)
             return bytes(await result.bytes_async())
         return None
 
     async def delete(self, path: str) -> None:
         """Remove a file; one that is not there is no error."""
-        with _reachable(), suppress(*_ABSENT):
+        with self._reachable(), suppress(*_ABSENT):
             await self._store.delete_async(path)
 
-
-@contextmanager
-def _reachable() -> Iterator[None]:
-    try:
-        yield
-    except (BaseError, OSError) as error:
-        log.error("the media store failed", extra={"error": f"{type(error).__name__}: {error}"})
-        raise Unavailable("The media store is not available, try again later.") from error
+    @contextmanager
+    def _reachable(self) -> Iterator[None]:
+        try:
+            yield
+        except (BaseError, OSError) as error:
+            self._problem = f"files cannot be kept: {error}"
+            log.error("the media store failed", extra={"error": f"{type(error).__name__}: {error}"})
+            raise Unavailable("The media store is not available, try again later.") from error
 
 
 def _open(url: str, options: Mapping[str, str]) -> ObjectStore:
@@ -93,4 +90,9 @@ def _open(url: str, options: Mapping[str, str]) -> ObjectStore:
         return LocalStore(Path(unquote(parts.path)), mkdir=True)
     # An endpoint that is named and not encrypted is one's own, in one's own network.
     plain = options.get("endpoint", "").startswith("http://")
-    return from_url(url, config=cast("Any", dict(options)), client_options={"allow_http": plain})
+    return from_url(
+        url,
+        config=cast("Any", dict(options)),
+        client_options={"allow_http": plain, "connect_timeout": "2s", "timeout": "10s"},
+        retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=10)},  # a visitor waits, not for minutes
+    )

@@ -3,23 +3,37 @@
 import logging
 
 from alembic import context
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy import MetaData, create_engine, pool, text
 
 from cv_common.settings import DatabaseSettings
+
+log = logging.getLogger(__name__)
 
 _LOCK = 5_118_401
 """Advisory lock that makes two replicas migrate one after the other."""
 
 
 def run(metadata: MetaData) -> None:
-    """Apply the migrations that Alembic asked for; a lock on a table is waited for at most five seconds."""
+    """Apply the migrations that Alembic asked for; a lock on a table is waited for at most five seconds.
+
+    Where a service went back to the release before, the database stays as the later one left it: that suits both.
+    """
     logging.getLogger("alembic.runtime.migration").setLevel(logging.INFO)
     url = DatabaseSettings().direct_url.replace("postgresql://", "postgresql+psycopg://", 1)
     engine = create_engine(url, poolclass=pool.NullPool)
     with engine.connect() as connection:
         connection.execute(text("select pg_advisory_lock(:key)"), {"key": _LOCK})
         connection.execute(text("set lock_timeout = '5s'"))
+        unknown = set(MigrationContext.configure(connection).get_current_heads()) - _known_revisions()
         connection.commit()
+        if unknown:
+            log.warning("the database is ahead of this release, which leaves it so: %s", ", ".join(sorted(unknown)))
+            return
         context.configure(connection=connection, target_metadata=metadata, compare_server_default=True)
         with context.begin_transaction():
             context.run_migrations()
+
+
+def _known_revisions() -> set[str]:
+    return {script.revision for script in context.script.walk_revisions()}

@@ -85,7 +85,7 @@ def main() -> None:
         loop="uvloop",
         http="httptools",
         timeout_keep_alive=75,  # longer than the gateway keeps its connections, so that none is closed in use
-        timeout_graceful_shutdown=10,
+        timeout_graceful_shutdown=30,
         access_log=False,
         server_header=False,
     )
