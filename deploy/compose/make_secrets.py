@@ -29,6 +29,12 @@ def kept(folder: str, name: str, make: Callable[[], str]) -> str:
     return text
 
 
+def shared(folder: str, name: str, make: Callable[[], str]) -> str:
+    """A secret of a service that its stand-in may know too: the operator's own is not, it gets another."""
+    made = kept(folder, name, make)
+    return make() if (OWN / folder / name).exists() else made
+
+
 def derived(folder: str, name: str, text: str) -> None:
     """A secret that follows from others, unless the operator has another."""
     own = OWN / folder / name
@@ -76,11 +82,11 @@ def main() -> None:
     kept("gateway", "session_keys", lambda: json.dumps([secrets.token_hex(32)]))
     kept("auth", "access_token_keys", lambda: json.dumps([{"kid": "first", "key": identity_key()}]))
     # Without an account at Stripe: keys that only the stand-in of the profile `dev` knows.
-    derived("stripe-sandbox", "api_key", kept("payments", "stripe_api_key", lambda: f"sk_test_{secrets.token_hex(32)}"))
-    made = kept("payments", "stripe_webhook_secrets", lambda: json.dumps([f"whsec_sandbox_{secrets.token_hex(32)}"]))
+    api_key = shared("payments", "stripe_api_key", lambda: f"sk_test_{secrets.token_hex(32)}")
+    derived("stripe-sandbox", "api_key", api_key)
+    made = shared("payments", "stripe_webhook_secrets", lambda: json.dumps([f"whsec_sandbox_{secrets.token_hex(32)}"]))
     derived("stripe-sandbox", "webhook_secret", ",".join(json.loads(made)))
-    token = kept("resumes", "linkedin_source_token", lambda: secrets.token_hex(32))
-    derived("linkedin-sandbox", "token", token)
+    derived("linkedin-sandbox", "token", shared("resumes", "linkedin_source_token", lambda: secrets.token_hex(32)))
 
 
 if __name__ == "__main__":

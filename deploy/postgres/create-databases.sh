@@ -1,14 +1,20 @@
 #!/bin/sh
-# One database and one role a service, each closed to the others. Creates what is missing and sets the passwords;
-# PGHOST, PGUSER and PGPASSWORD (or /run/secrets/postgres) say where and as whom, /run/secrets/SERVICE the passwords.
+# One database and one role a service, each closed to the others: of all services, or of those named. Creates what is
+# missing and sets the passwords. PGHOST, PGUSER and PGPASSWORD (or /run/secrets/postgres) say where and as whom,
+# /run/secrets/SERVICE the passwords. Who it runs as may be a superuser, or have CREATEROLE and CREATEDB.
 set -eu
 export PGPASSWORD="${PGPASSWORD:-$(cat /run/secrets/postgres)}"
-for service in auth templates resumes payments renderer; do
+[ $# -gt 0 ] || set -- auth templates resumes payments renderer
+for service in "$@"; do
+    password=$(cat "/run/secrets/$service")
+    [ -n "$password" ] || { echo "! /run/secrets/$service is empty" >&2; exit 1; }
     psql --quiet --no-psqlrc --set ON_ERROR_STOP=1 --dbname postgres \
-        --set name="$service" --set password="$(cat "/run/secrets/$service")" <<'SQL'
+        --set name="$service" --set password="$password" <<'SQL'
 select format('create role %I login', :'name')
 where not exists (select from pg_roles where rolname = :'name') \gexec
 alter role :"name" password :'password';
+select format('grant %I to %I', :'name', current_user)
+where not pg_has_role(current_user, :'name', 'usage') \gexec
 select format('create database %I owner %I', :'name', :'name')
 where not exists (select from pg_database where datname = :'name') \gexec
 revoke all on database :"name" from public;
