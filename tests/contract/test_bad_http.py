@@ -147,7 +147,8 @@ async def test_mass_assignment_to_a_resume(visitor: Visitor, john: Visitor) -> N
         assert created["id"] == max(each["id"] for each in await who.get(LIST))
         assert created["created_at"] >= plain["created_at"]
         changed = expect(await who.request("PATCH", f"{LIST}{created['id']}/", json=grabbed), 200)
-        assert changed == created
+        assert changed == {**created, "last_accessed": changed["last_accessed"]}
+        assert changed["last_accessed"] >= created["last_accessed"]
         grabbed["has_watermark"] = False
         export = await who.request("POST", f"{LIST}{created['id']}/export_pdf/", json=grabbed)
         assert expect(export, 200)["has_watermark"] is True
