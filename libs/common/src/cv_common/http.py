@@ -13,6 +13,8 @@ from cv_common.identity import IDENTITY_HEADER, REQUEST_ID_HEADER, Signer
 from cv_common.logs import request_id
 from cv_common.responses import dump_json
 
+_NOT_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+
 
 class Reply:
     """A status and the JSON (or bytes) that came with it."""
@@ -39,10 +41,10 @@ class ServiceClient:
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
-        connector = aiohttp.TCPConnector(limit=64, keepalive_timeout=15)
+        self._connector = aiohttp.TCPConnector(limit=64, keepalive_timeout=15)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=1)
         self._session = aiohttp.ClientSession(
-            connector=connector, timeout=timeout, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
+            connector=self._connector, timeout=timeout, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
         )
 
     async def stop(self) -> None:
@@ -62,7 +64,7 @@ class ServiceClient:
                 return await self._send("GET", path, None)
 
     async def post(self, path: str, body: Any, within: float = 5) -> Reply:
-        """POST within so many seconds, once."""
+        """POST within so many seconds; sent once."""
         async with self._answering(within):
             return await self._send("POST", path, dump_json(body))
 
@@ -76,6 +78,14 @@ class ServiceClient:
             raise Unavailable(f"The {self._service} service is not available, try again later.") from error
 
     async def _send(self, method: str, path: str, body: bytes | None) -> Reply:
+        """Ask; where nobody could be reached nothing was sent, so another address is looked for, once."""
+        try:
+            return await self._ask(method, path, body)
+        except _NOT_CONNECTED:
+            self._connector.clear_dns_cache()
+            return await self._ask(method, path, body)
+
+    async def _ask(self, method: str, path: str, body: bytes | None) -> Reply:
         assert self._session is not None, "start() comes first"
         headers = {IDENTITY_HEADER: self._signer.token(self._service)}
         if body is not None:
