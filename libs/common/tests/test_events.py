@@ -44,7 +44,8 @@ EXAMPLES: tuple[Event, ...] = (
 
 def test_every_event_has_its_file_and_every_file_its_event() -> None:
     names = {event.name for event in EVENTS}
-    assert {type(example) for example in EXAMPLES} == set(EVENTS) == set(Event.__subclasses__())
+    written = {event for event in Event.__subclasses__() if event.__module__ == Event.__module__}  # tests have more
+    assert {type(example) for example in EXAMPLES} == set(EVENTS) == written
     assert {path.name for path in GOLDEN.iterdir()} == {f"{name}.json" for name in names}
     assert len(names) == len(EVENTS)
 
