@@ -88,6 +88,6 @@ class Deliveries:
         )
 
     def _read(self, condition: str, values: Sequence[object]) -> list[Delivery]:
-        # The conditions are those of this class.
-        rows = self._connection.execute(f"SELECT * FROM deliveries WHERE {condition}", values)  # noqa: S608
+        statement = f"SELECT * FROM deliveries WHERE {condition}"  # noqa: S608 - the conditions are those of this class
+        rows = self._connection.execute(statement, values)
         return [Delivery(**dict(row)) for row in rows]

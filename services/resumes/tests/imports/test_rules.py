@@ -3,7 +3,6 @@
 import csv
 import io
 import re
-import zipfile
 from typing import Any
 
 import orjson
@@ -21,6 +20,8 @@ from cv_resumes.domain.sections import MAX_DOCUMENT_BYTES, MAX_ENTRIES, SECTIONS
 from cv_resumes.schemas.requests import ImportedResumeBody, columns_sent
 from hypothesis import given
 from hypothesis import strategies as st
+
+from services.resumes.tests.imports.export import zipped
 
 LIMITS = Limits(files=50, unpacked=10 * 2**20, read=2**20, ratio=100)
 
@@ -131,14 +132,6 @@ def csv_file(header: str, lines: list[list[str]]) -> bytes:
     out = io.StringIO()
     csv.writer(out).writerows([header.split(","), *lines])
     return out.getvalue().encode("utf-8", "replace")
-
-
-def zipped(files: dict[str, bytes]) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return out.getvalue()
 
 
 @given(st.dictionaries(st.sampled_from(sorted(HEADERS)), rows, min_size=1), st.sampled_from(LANGUAGES))
