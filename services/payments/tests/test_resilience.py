@@ -142,6 +142,20 @@ async def test_a_thousand_webhooks_at_once(shop: Shop, replica: Replica) -> None
     await eventually(lambda: shop.row(query, ids)["done"] == len(ids))
 
 
+@pytest.mark.parametrize("replica", [{"DATABASE_POOL_SIZE": "4"}], indirect=True)
+async def test_slow_stripe_leaves_connections_for_others(shop: Shop, replica: Replica) -> None:
+    await shop.control("delivery", drop=["*"])
+    pages = [await shop.single(shop.user(), shop.resume()) for _ in range(6)]
+    for page in pages:
+        await shop.press(page)
+    events = [event("checkout.session.completed", shop.session_at(page).id) for page in pages]
+    await shop.control("fault", method="GET", path="/v1/checkout/sessions", times=20, delay=5.5)
+    sending = [asyncio.create_task(shop.deliver(each, to=replica.client)) for each in events]
+    await eventually(lambda: bool(shop.row(WAITING["for Stripe"])))
+    answer = await replica.client.get("/api/payments/", headers=shop.user())
+    assert (answer.status_code, {each.status_code for each in await asyncio.gather(*sending)}) == (200, {200})
+
+
 @contextmanager
 def held(shop: Shop, statement: str) -> Iterator[None]:
     """Locks of the test's own, in the way of the service."""

@@ -55,6 +55,7 @@ def test_these_are_taken(usual: dict[str, Any], changes: dict[str, Any], livemod
         (DEVELOPMENT, {"stripe_webhook_secrets": ("secret",)}, "must begin with whsec_"),
         (DEVELOPMENT, {"stripe_webhook_secrets": ("whsec_1", "")}, "must begin with whsec_"),
         (DEVELOPMENT, {"past_due_grace": -1}, "greater than or equal"),
+        (DEVELOPMENT, {"database_pool_size": 3}, "greater than or equal"),
         (DEVELOPMENT, {"renewal_grace": -1}, "greater than or equal"),
         (DEVELOPMENT, {"environment": "prod"}, "'development' or 'production'"),
         (PRODUCTION, {"stripe_api_key": "sk_test_1"}, "STRIPE_API_KEY must be a live key"),

@@ -51,7 +51,7 @@ class DatabaseSettings(_Settings):
     database_url: str
     database_direct_url: str | None = None
     """A connection without a pooler between, for LISTEN and advisory locks; the same as `database_url` by default."""
-    database_pool_size: int = 16
+    database_pool_size: Annotated[int, Field(ge=2)] = 16
 
     @property
     def direct_url(self) -> str:

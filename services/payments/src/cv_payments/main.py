@@ -10,6 +10,7 @@ from cv_common.db import Database, DatabaseDown
 from cv_common.http import ServiceClient
 from cv_common.identity import Signer
 from cv_common.outbox import Relay
+from cv_common.settings import explained
 from pydantic import ValidationError
 from starlette.types import ASGIApp
 
@@ -35,7 +36,15 @@ def app() -> ASGIApp:
     connection = StripeConnection(settings.stripe_api_key, settings.stripe_api_base)
     stripe = Stripe(connection)
     catalogue = Catalogue(StripeAccount(connection))
-    context = Context(settings, database, Resumes(resumes), stripe, catalogue)
+    context = Context(
+        settings,
+        database,
+        Resumes(resumes),
+        stripe,
+        catalogue,
+        slots=asyncio.Semaphore(settings.database_pool_size // 2),
+        letterbox=asyncio.Semaphore(settings.database_pool_size // 4),
+    )
     return create_app(
         "payments",
         settings,
@@ -60,7 +69,7 @@ def command() -> None:
     try:
         settings = AccountSettings() if arguments.command == "setup-stripe" else Settings()
     except ValidationError as error:
-        sys.exit("\n".join(f"{'.'.join(map(str, item['loc'])).upper()}: {item['msg']}" for item in error.errors()))
+        sys.exit(explained(error))
     logs.configure("payments", settings.log_level)
     if not isinstance(settings, Settings):
         sys.exit(asyncio.run(_set_up(settings, arguments.webhook)))

@@ -50,6 +50,8 @@ class AccountSettings(BaseSettings):
 class Settings(ServiceSettings, DatabaseSettings, BusSettings, AccountSettings):
     """Payments asks resumes whether a resume exists, and Stripe for everything about money."""
 
+    database_pool_size: Annotated[int, Field(ge=4)] = 16
+    """Half of it may wait for Stripe, and a quarter keeps webhooks, while the rest answers."""
     resumes_url: str
     stripe_webhook_secrets: Annotated[tuple[str, ...], Field(repr=False)] = ()
     """Secrets a webhook may be signed with; two while they are rotated. None at all: no webhook is taken."""

@@ -13,6 +13,7 @@ from cv_common.http import ServiceClient
 from cv_common.identity import Signer
 from cv_common.media import Media
 from cv_common.periodic import Periodic
+from cv_common.settings import explained
 from pydantic import ValidationError
 from starlette.types import ASGIApp
 
@@ -41,7 +42,7 @@ def command() -> None:
     try:
         settings = Settings()
     except ValidationError as error:
-        sys.exit("\n".join(f"{str(item['loc'][0]).upper()}: {item['msg']}" for item in error.errors()))
+        sys.exit(explained(error))
     logs.configure("templates", settings.log_level)
     sys.exit(asyncio.run(_load(settings, arguments.folder)))
 

@@ -1,7 +1,7 @@
 """What the actions act with."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 
 from cv_common.db import Database
@@ -13,16 +13,6 @@ from cv_payments.domain.subscriptions import Grace
 from cv_payments.settings import Settings
 
 
-def _slots() -> asyncio.Semaphore:
-    """Each piece of Stripe's news holds a database connection while Stripe is asked: some are left for others."""
-    return asyncio.Semaphore(6)
-
-
-def _letterbox() -> asyncio.Semaphore:
-    """A burst of webhooks waits here, not at the database's pool, where everybody else would wait behind it."""
-    return asyncio.Semaphore(4)
-
-
 @dataclass(frozen=True, slots=True)
 class Context:
     """The service's settings, its database, and whom it asks."""
@@ -32,8 +22,10 @@ class Context:
     resumes: Resumes
     stripe: Stripe
     catalogue: Catalogue
-    slots: asyncio.Semaphore = field(default_factory=_slots)
-    letterbox: asyncio.Semaphore = field(default_factory=_letterbox)
+    slots: asyncio.Semaphore
+    """Each piece of Stripe's news holds a database connection while Stripe is asked: some are left for others."""
+    letterbox: asyncio.Semaphore
+    """A burst of webhooks waits here, not at the database's pool, where everybody else would wait behind it."""
 
     @property
     def grace(self) -> Grace:
