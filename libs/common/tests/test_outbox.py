@@ -10,10 +10,12 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
-from cv_common import outbox
+from cv_common import db, outbox
+from cv_common.bus import Bus
 from cv_common.db import Database
 from cv_common.events import ResumePaymentChanged, SubscriptionChanged
 from cv_common.logs import request_id
@@ -194,6 +196,28 @@ async def try_recording(publisher: Publisher) -> bool:
     except psycopg.OperationalError:
         return False
     return True
+
+
+class SlowBus(Bus):
+    """A broker whose three copies are on slow disks."""
+
+    async def publish(self, *message: Any) -> None:
+        await asyncio.sleep(0.05)
+        await super().publish(*message)
+
+
+async def test_a_slow_broker_gets_everything_once(
+    broker: Broker, database_url: str, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL ends a transaction in which nothing is asked for long. Both times are a tenth of the usual here."""
+    monkeypatch.setattr(db, "_SESSION", db._SESSION.replace("session_timeout=10000", "session_timeout=1000"))
+    monkeypatch.setattr(outbox, "_BATCH_ENDS", outbox._BATCH_ENDS / 10)
+    await publisher.record(60)
+    login = broker.server.environment("payments")
+    bus = SlowBus(login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service="payments", publishes=True)
+    async with parts_running(bus, Relay(database_url, bus)):
+        await expect_published(broker, publisher)
+        await eventually(partial(more_published, database_url, 59))
 
 
 RELAY = """

@@ -39,6 +39,10 @@ from cv_common.metrics import OUTBOX_OLDEST
 
 log = logging.getLogger(__name__)
 
+_BATCH_ENDS = 3.0
+"""Seconds after which no more is published in one transaction: with the last publish's 5 it stays below the database's
+`idle_in_transaction_session_timeout`, which would undo what the broker has confirmed."""
+
 
 def outbox_table(metadata: MetaData) -> Table:
     """The table `outbox` of a service's own schema."""
@@ -145,7 +149,7 @@ class Relay:
                 pass
 
     async def _publish_batch(self, connection: Connection) -> bool:
-        """Publish up to 100 events in order. True when more may be waiting."""
+        """Publish up to 100 events in order, as many as can be in some seconds. True when more may be waiting."""
         async with connection.transaction():
             tx = Transaction(connection)
             leads = await tx.one(_LEAD)
@@ -155,12 +159,15 @@ class Relay:
             published = await self._publish(rows)
             if published:
                 await tx.run(_PUBLISHED, ids=published)
-        return len(published) == 100
+        return len(published) == 100 or 0 < len(published) < len(rows)
 
     async def _publish(self, rows: list[Row]) -> list[int]:
-        """The ids of the events the broker has confirmed, up to the first it has not."""
+        """The ids of the events the broker has confirmed, up to the first it has not, or until time is up."""
         published: list[int] = []
+        time_is_up = asyncio.get_running_loop().time() + _BATCH_ENDS
         for row in rows:
+            if asyncio.get_running_loop().time() > time_is_up:
+                break
             try:
                 await self._bus.publish(
                     row["name"], orjson.dumps(row["payload"]), str(row["event_id"]), row["request_id"]
