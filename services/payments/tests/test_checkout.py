@@ -280,6 +280,23 @@ async def test_stripe_in_trouble_is_503_and_later_all_is_well(shop: Shop, fault:
     assert shop.session_at(await shop.single_at_last(user, resume_id)).status == "open"
 
 
+async def test_who_comes_back_minutes_later_gets_a_new_page(shop: Shop) -> None:
+    """What Stripe never heard of is not asked for with an end that has come too near."""
+    user, resume_id = shop.user(), shop.resume()
+    await shop.control("fault", path="/v1/checkout/sessions", times=5, status=409)
+    assert (await shop.checkout(user, payment_type="single", resume_id=resume_id)).status_code == 503
+    await shop.control("clear-faults")
+    shop.row(
+        "update checkouts set created_at = created_at - interval '2 minutes', opening_until = null,"
+        " expires_at = expires_at - interval '2 minutes', parameters = parameters"
+        " || jsonb_build_object('expires_at', (parameters->>'expires_at')::int - 120)"
+        " where resume_id = %s returning id",
+        resume_id,
+    )
+    assert shop.session_at(await shop.single(user, resume_id)).status == "open"
+    assert sorted(payment["status"] for payment in await shop.mine("", user)) == ["failed", "pending"]
+
+
 async def test_stripe_calling_us_wrong_is_our_bug(shop: Shop) -> None:
     await shop.control("fault", path="/v1/checkout/sessions", status=400)
     answer = await shop.checkout(shop.user(), payment_type="single", resume_id=shop.resume())

@@ -399,7 +399,11 @@ def test_a_subscription_that_we_do_not_sell_does_not_fit(changes: dict[str, Any]
 def test_a_checkout_serves_the_same_wish_only() -> None:
     begun = checkout()
     assert begun.serves(WISH, NOW)
-    assert not begun.serves(WISH, NOW + timedelta(minutes=30))
+    assert begun.serves(WISH, NOW + timedelta(seconds=50))
+    assert not begun.serves(WISH, NOW + timedelta(seconds=55)), "Stripe would find its end too near"
+    opened = replace(begun, url="https://checkout.stripe.com/c/pay/cs_1", status="open")
+    assert opened.serves(WISH, NOW + timedelta(minutes=27))
+    assert not opened.serves(WISH, NOW + timedelta(minutes=30))
     for changes in ({"resume_id": 2}, {"success_url": "http://localhost:3000/"}, {"cancel_url": ""}, {"price_id": "p"}):
         assert not begun.serves(replace(WISH, **changes), NOW)
 

@@ -11,7 +11,8 @@ CheckoutStatus = Literal["new", "open", "complete", "expired", "failed"]
 """Stripe's three, between `new` (Stripe has not answered yet) and `failed` (it refused to open a session)."""
 
 LIFETIME = timedelta(minutes=31)
-"""Stripe's minimum is 30 minutes from its own clock."""
+_SHORTEST = timedelta(minutes=30)
+"""Stripe opens no page that ends sooner, by its own clock."""
 _WORTH_REUSING = timedelta(minutes=3)
 _OPENING = timedelta(seconds=9)
 """A moment longer than a call to Stripe may take."""
@@ -63,10 +64,11 @@ class Checkout:
         """Whether a buyer with this wish can be sent to this very checkout."""
         asked = (self.payment_type, self.resume_id, self.price_id)
         addresses = (self.parameters["success_url"], self.parameters["cancel_url"])
+        needed = _SHORTEST + _OPENING if self.url is None else _WORTH_REUSING
         return (
             asked == (wish.payment_type, wish.resume_id, wish.price_id)
             and addresses == (wish.success_url, wish.cancel_url)
-            and self.expires_at - now > _WORTH_REUSING
+            and self.expires_at - now > needed
         )
 
 
