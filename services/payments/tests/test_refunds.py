@@ -108,6 +108,16 @@ async def test_refund_that_we_ordered_and_the_bank_sent_back_waits_for_somebody(
     assert shop.row(stuck, f"%{refund.id}") == {}
 
 
+@pytest.mark.parametrize("status", [500, 400])
+async def test_a_refund_that_stripe_refused_once_is_another_call(shop: Shop, status: int) -> None:
+    """To the same key Stripe would answer the same again."""
+    resume_id = shop.resume()
+    pages = [await shop.single(shop.user(), resume_id) for _ in range(2)]
+    await shop.control("fault", path="/v1/refunds", status=status)
+    await asyncio.gather(*(shop.press(page) for page in pages))
+    await eventually(lambda: sorted(shop.refunded(page) for page in pages) == [0, 499])
+
+
 async def test_inquiry_moves_nothing(bought: Bought) -> None:
     dispute = await bought.shop.control("dispute", charge=bought.charge.id, status="warning_needs_response")
     await bought.shop.control("move-dispute", dispute=dispute["id"], status="warning_closed")

@@ -185,8 +185,11 @@ stripe_calls = Table(
     Column("parameters", JSONB, nullable=False),
     _moment_of_insert("ordered_at"),
     *_work_columns(),
+    # How often Stripe answered with an error.
+    Column("refusals", Integer, nullable=False, server_default=text("0")),
 )
-"""What Stripe must be told: refunds, cancellations, expiries, each once. `key` is the call's idempotency key."""
+"""What Stripe must be told: refunds, cancellations, expiries, each once. Of `key` and `refusals` is the call's
+idempotency key made: Stripe repeats what it answered to a key, errors included."""
 _index_of_open_work(stripe_calls)
 
 inbox = inbox_table(metadata)

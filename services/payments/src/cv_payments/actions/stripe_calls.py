@@ -1,4 +1,4 @@
-"""What Stripe must be told, told: each call until Stripe has it, with one idempotency key for all tries."""
+"""What Stripe must be told, told: each call until Stripe has it, with one idempotency key until Stripe answers."""
 
 import asyncio
 import logging
@@ -7,8 +7,8 @@ from cv_common.db import Row
 
 from cv_payments.actions.context import Context
 from cv_payments.actions.retries import attempt
-from cv_payments.clients.stripe_connection import StripeMissing, StripeRefused
-from cv_payments.store import work
+from cv_payments.clients.stripe_connection import StripeDown, StripeMissing, StripeRefused
+from cv_payments.store import stripe_calls, work
 
 log = logging.getLogger(__name__)
 
@@ -21,14 +21,25 @@ async def make_due_calls(context: Context) -> None:
 
 
 async def _make(context: Context, call: Row) -> None:
-    await _call(context, call)
+    try:
+        await _call(context, call)
+    except (StripeDown, StripeRefused) as error:
+        if isinstance(error, StripeRefused) or error.answered:
+            async with context.database.connection() as tx:
+                await stripe_calls.refused(tx, call["key"])
+        raise
     async with context.database.connection() as tx:
         await work.calls.finish(tx, call["key"], "done")
 
 
+def _idempotency_key(call: Row) -> str:
+    """The same for all tries until Stripe answers: after an error it would answer the same again."""
+    return f"{call['key']}:{call['refusals']}" if call["refusals"] else str(call["key"])
+
+
 async def _call(context: Context, call: Row) -> None:
     """Make one call. That things are so already is as good; Stripe's own event tells us of it either way."""
-    key, action, object_id = call["key"], call["action"], call["object_id"]
+    key, action, object_id = _idempotency_key(call), call["action"], call["object_id"]
     try:
         match action:
             case "refund":

@@ -4,7 +4,7 @@ from typing import Any
 
 from cv_common.db import Statement, Transaction
 from psycopg.types.json import Jsonb
-from sqlalchemy import bindparam, func
+from sqlalchemy import bindparam, func, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from cv_payments.domain.payments import RefundReason
@@ -22,6 +22,12 @@ _ORDER_DEAD = Statement(
     .values({name: bindparam(name) for name in ("key", "action", "object_id", "parameters", "error")})
     .values(outcome="dead", processed_at=func.now())
     .on_conflict_do_nothing()
+)
+
+_REFUSED = Statement(
+    update(stripe_calls)
+    .where(stripe_calls.c.key == bindparam("call_key"))
+    .values(refusals=stripe_calls.c.refusals + 1)
 )
 
 
@@ -58,6 +64,11 @@ async def expire_session(tx: Transaction, session_id: str) -> None:
 async def delete_customer(tx: Transaction, customer_id: str) -> None:
     """Have Stripe forget an erased account's name, e-mail and cards; what was paid stays, without them."""
     await _order(tx, f"forget:{customer_id}", "delete_customer", customer_id)
+
+
+async def refused(tx: Transaction, key: str) -> None:
+    """Stripe answered this call with an error."""
+    await tx.run(_REFUSED, call_key=key)
 
 
 async def _order(tx: Transaction, key: str, action: str, object_id: str, **parameters: Any) -> None:
