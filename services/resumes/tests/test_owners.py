@@ -104,6 +104,21 @@ async def test_claim_told_after_the_account_was_erased_erases_too(context: Conte
     assert entitlements(database_url) == {}
 
 
+async def test_claim_holds_no_row_while_it_waits_for_the_user(context: Context, database_url: str) -> None:
+    """Whoever has the user writes the user's rows next: payments' event of the very same claim, say."""
+    await subscribed(context, 1, MONTH, user=7)
+    await subscribed(context, 1, YEAR, session="s")
+    with psycopg.connect(database_url) as other:
+        other.execute("select pg_advisory_xact_lock(hashtextextended('user:7', 0))")
+        claim = asyncio.create_task(claim_session(context, "s", 7))
+        with psycopg.connect(database_url, autocommit=True) as watching:
+            await eventually(lambda: watching.execute(WAITING).fetchall())
+        other.execute("set local lock_timeout = '1s'")
+        other.execute("update subscriptions set revision = revision where owner = 'user:7'")
+    await claim
+    assert entitlements(database_url) == {"user:7": YEAR}
+
+
 def payments(database_url: str) -> list[tuple[Any, ...]]:
     with psycopg.connect(database_url) as connection:
         return connection.execute("select resume_id, paid from resume_payments").fetchall()

@@ -32,12 +32,13 @@ async def _claim(tx: Transaction, session_id: str, user_id: int) -> list[str]:
     session, user = Owner(session_id=session_id), Owner(user_id=user_id)
     if await owners.end_session(tx, session_id, user_id) != user_id:
         return []
+    is_live = await owners.lock_live(tx, user)
     await resumes.move(tx, session, user)
     until = await payments.entitled_until(tx, session)
     if until is not None:
         await payments.extend_subscription(tx, user, until)
     await payments.forget_subscription(tx, session)
-    return [] if await owners.lock_live(tx, user) else await _erase(tx, user)
+    return [] if is_live else await _erase(tx, user)
 
 
 async def on_user_deleted(context: Context, event: UserDeleted) -> None:

@@ -1,4 +1,8 @@
-"""Owners that are no more: under none of them is anything created."""
+"""Owners that are no more: under none of them is anything created.
+
+Locks are taken in one order: the session, the user, then rows. Whoever writes rows first may wait for one who waits for
+them.
+"""
 
 from cv_common.db import Statement, Transaction
 from sqlalchemy import bindparam, literal, select
