@@ -133,13 +133,16 @@ async def resumes(environment: dict[str, str]) -> AsyncIterator[httpx.AsyncClien
 
 
 class OneTemplate(Templates):
-    """Whatever is asked for is a free template."""
+    """Whatever is asked for is a free template, or a premium one."""
 
-    def __init__(self) -> None:
-        pass
+    def __init__(self, is_premium: bool = False) -> None:
+        self._is_premium = is_premium
 
     async def get(self, template_id: int) -> Template:
-        return Template(template_id, is_premium=False, is_active=True, version="1", html="", css="")
+        return Template(template_id, is_premium=self._is_premium, is_active=True, version="1", html="", css="")
+
+    async def in_use(self) -> list[Template]:
+        return [await self.get(1)]
 
 
 @pytest.fixture

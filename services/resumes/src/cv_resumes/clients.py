@@ -58,6 +58,19 @@ class Templates:
             self._remember(found.id, found)
         return found
 
+    async def in_use(self) -> list[Template]:
+        """What was asked for since the start, asked for anew; what cannot be had now is left out."""
+        found = []
+        for template_id in list(self._remembered):
+            try:
+                template = await self._ask(template_id)
+            except Unavailable:
+                continue
+            self._remember(template_id, template)
+            if template is not None:
+                found.append(template)
+        return found
+
     def _remember(self, template_id: int, found: Template | None) -> None:
         if len(self._remembered) >= self._REMEMBERED:
             self._remembered.clear()

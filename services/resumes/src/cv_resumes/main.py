@@ -16,12 +16,14 @@ from cv_resumes import routes
 from cv_resumes.actions.abandoned import erase_abandoned
 from cv_resumes.actions.context import Context
 from cv_resumes.actions.photos import remove_discarded_photos
+from cv_resumes.actions.prices import reprice
 from cv_resumes.clients import ProfileSource, Renderer, Templates
 from cv_resumes.consumers import consumers
 from cv_resumes.settings import Settings
 
 _DAY = 24 * 3600
 _TEN_MINUTES = 600
+_MINUTE = 60
 
 
 def app() -> ASGIApp:
@@ -54,6 +56,7 @@ def app() -> ASGIApp:
             profiles,
             *consumers(context, bus),
             Periodic("erasure of abandoned resumes", _DAY, partial(erase_abandoned, context)),
+            Periodic("prices of templates", _MINUTE, partial(reprice, context)),
             Periodic("removal of discarded photos", _TEN_MINUTES, partial(remove_discarded_photos, context)),
         ],
         context=context,

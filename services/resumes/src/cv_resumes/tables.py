@@ -51,6 +51,7 @@ resumes = Table(
 Index("resumes_by_owner", resumes.c.owner, resumes.c.created_at.desc(), resumes.c.id.desc())
 
 Index("resumes_by_photo", resumes.c.photo, unique=True, postgresql_where=resumes.c.photo.is_not(None))
+Index("resumes_by_template", resumes.c.template_id, resumes.c.template_is_premium)
 Index("resumes_of_sessions", resumes.c.last_accessed, postgresql_where=text("owner LIKE 'session:%'"))
 
 entry_ids = {section: Sequence(f"{section}_entry_id", metadata=metadata) for section in ENTRY_SECTIONS}

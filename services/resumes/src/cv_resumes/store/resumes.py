@@ -57,10 +57,15 @@ _ABANDONED = (
     .with_for_update(of=resumes, skip_locked=True)
 )
 _DELETE_ABANDONED = Statement(delete(resumes).where(resumes.c.id.in_(_ABANDONED)).returning(*_REMOVED))
-_REPRICE = Statement(
-    update(resumes)
+_REPRICE = Statement(update(resumes).where(_ONE).values(template_is_premium=bindparam("premium")))
+_OTHERWISE_PRICED = (
+    select(resumes.c.id)
     .where(resumes.c.template_id == bindparam("template"), resumes.c.template_is_premium != bindparam("premium"))
-    .values(template_is_premium=bindparam("premium"))
+    .limit(bindparam("at_most"))
+    .with_for_update(skip_locked=True)
+)
+_REPRICE_SOME = Statement(
+    update(resumes).where(resumes.c.id.in_(_OTHERWISE_PRICED)).values(template_is_premium=bindparam("premium"))
 )
 _MOVE = Statement(update(resumes).where(_OWNED).values(owner=bindparam("new_owner")))
 _ENTRY_IDS = Statement(
@@ -165,9 +170,14 @@ async def remove_abandoned(tx: Transaction, before: datetime, at_most: int) -> l
     return await tx.all(_DELETE_ABANDONED, before=before, at_most=at_most)
 
 
-async def reprice(tx: Transaction, template_id: int, is_premium: bool) -> int:
-    """Remember of every resume with this template whether it is premium now; how many knew otherwise."""
-    return await tx.run(_REPRICE, template=template_id, premium=is_premium)
+async def reprice(tx: Transaction, resume_id: int, is_premium: bool) -> None:
+    """Remember of a resume whether its template is premium now."""
+    await tx.run(_REPRICE, resume_id=resume_id, premium=is_premium)
+
+
+async def reprice_some(tx: Transaction, template_id: int, is_premium: bool, at_most: int) -> int:
+    """Remember of resumes with this template whether it is premium now; how many knew otherwise."""
+    return await tx.run(_REPRICE_SOME, template=template_id, premium=is_premium, at_most=at_most)
 
 
 async def move(tx: Transaction, old: Owner, new: Owner) -> int:
