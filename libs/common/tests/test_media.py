@@ -95,14 +95,14 @@ async def test_a_store_that_keeps_nothing_is_a_problem_until_it_does(media: Medi
     with blocked(folder):
         with pytest.raises(Unavailable):
             await media.put("a", b"")
-        assert "files cannot be kept" in str(await media.problem())
+        assert await media.problem() == "files cannot be kept or read: Not a directory"
     assert await media.problem() is None
 
 
 async def test_a_store_that_keeps_nothing_is_known_from_the_start(media: Media, folder: Path) -> None:
     with blocked(folder):
         await media.start()
-        assert "files cannot be kept" in str(await media.problem())
+        assert await media.problem() == "files cannot be kept or read: Not a directory"
 
 
 async def test_a_bucket_that_does_not_answer_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +112,23 @@ async def test_a_bucket_that_does_not_answer_is_a_problem(monkeypatch: pytest.Mo
         options = {"endpoint": endpoint, "region": "eu", "access_key_id": "a", "secret_access_key": "b"}
         media = Media("s3://cv-builder", options)
         await media.start()
-        assert await media.problem() == "files cannot be kept: no answer"
+        assert await media.problem() == "files cannot be kept or read: no answer"
+
+
+async def test_no_log_and_no_health_names_a_file(media: Media, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Its name is all that somebody needs to see a photo."""
+    bucket = Media(
+        "s3://cv", {"endpoint": "http://127.0.0.1:9", "region": "eu", "access_key_id": "a", "secret_access_key": "b"}
+    )
+    with blocked(folder):
+        for store in (media, bucket):
+            for ask in (store.put("photos/secret", b"x"), store.get("photos/secret")):
+                with pytest.raises(Unavailable):
+                    await ask
+            assert "secret" not in str(await store.problem())
+    told = [f"{record.getMessage()} {record.__dict__}" for record in caplog.records]
+    assert len(told) >= 4
+    assert not any("secret" in each for each in told)
 
 
 async def test_a_store_that_fails_is_unavailable(media: Media, folder: Path) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -17,6 +19,7 @@ from cv_common.errors import Unavailable
 log = logging.getLogger(__name__)
 
 _ABSENT = (NotFoundError, FileNotFoundError)
+_OF_SYSTEM = re.compile(r"\(os error (\d+)\)")
 _PROBE = "health/probe"
 _PROBE_SIZE = 4096
 """Bytes: a full disk still takes an empty file."""
@@ -55,7 +58,7 @@ class Media:
                 async with asyncio.timeout(_PROBE_WITHIN):
                     await self.put(_PROBE, bytes(_PROBE_SIZE))
         except TimeoutError:
-            self._problem = "files cannot be kept: no answer"
+            self._problem = "files cannot be kept or read: no answer"
 
     async def put(self, path: str, content: bytes) -> None:
         with self._reachable():
@@ -79,9 +82,16 @@ class Media:
         try:
             yield
         except (BaseError, OSError) as error:
-            self._problem = f"files cannot be kept: {error}"
-            log.error("the media store failed", extra={"error": f"{type(error).__name__}: {error}"})
+            reason = _reason(error)
+            self._problem = f"files cannot be kept or read: {reason}"
+            log.error("the media store failed", extra={"reason": reason})
             raise Unavailable("The media store is not available, try again later.") from error
+
+
+def _reason(error: Exception) -> str:
+    """Why, without the name of the file, which an error's text has: whoever knows a photo's name may see it."""
+    of_system = _OF_SYSTEM.search(str(error))
+    return os.strerror(int(of_system[1])) if of_system else type(error).__name__
 
 
 def _open(url: str, options: Mapping[str, str]) -> ObjectStore:
