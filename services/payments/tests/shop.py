@@ -142,12 +142,16 @@ class Shop:
         """The newest checkout sessions at Stripe, whosever they are."""
         return self.stripe.v1.checkout.sessions.list({"limit": 100}).data
 
-    def refunded(self, page: str) -> int:
-        """How much of what was paid at a page was given back."""
+    def charge_at(self, page: str) -> Charge:
+        """What was charged at a page."""
         intent = self.session_at(page).payment_intent
         assert isinstance(intent, PaymentIntent)
         assert isinstance(intent.latest_charge, Charge)
-        return intent.latest_charge.amount_refunded
+        return intent.latest_charge
+
+    def refunded(self, page: str) -> int:
+        """How much of what was paid at a page was given back."""
+        return self.charge_at(page).amount_refunded
 
     async def publish(self, told: Event) -> None:
         """Tell payments something, as the service that owns the event."""

@@ -79,11 +79,14 @@ async def test_erased_account_leaves_payments_without_a_name(shop: Shop) -> None
     await eventually(lambda: shop.session_at(open_page).status == "expired")
     refused = await shop.checkout(user, payment_type="single", resume_id=shop.resume())
     assert (refused.status_code, refused.json()["code"]) == (401, "user_not_found")
-    with psycopg.connect(shop.database_url) as connection:
+    with psycopg.connect(shop.database_url, autocommit=True) as connection:
         query = (
             "select amount, status, payments.receipt_url, owners.user_id, owners.session_id from payments"
             " join owners on owners.id = owner_id where resume_id = %s"
         )
+        assert connection.execute(query, (resume_id,)).fetchall() == [(499, "succeeded", None, None, None)]
+        await shop.control("refund", charge=shop.charge_at(page).id, amount=100)
+        await eventually(lambda: shop.payment_of(page)["amount_refunded"] == 100)
         assert connection.execute(query, (resume_id,)).fetchall() == [(499, "succeeded", None, None, None)]
 
 

@@ -27,10 +27,7 @@ class Bought:
 
     @property
     def charge(self) -> Charge:
-        intent = self.shop.session_at(self.page).payment_intent
-        assert isinstance(intent, PaymentIntent)
-        assert isinstance(intent.latest_charge, Charge)
-        return intent.latest_charge
+        return self.shop.charge_at(self.page)
 
     async def has(self, status: str, *told: bool) -> None:
         """Wait until the payment has this status and the others were told so much."""

@@ -96,7 +96,7 @@ class Refresh:
             await self._touch_resume(checkout.resume_id)
             payment = await payments.of_checkout(self._tx, checkout)
             facts = _facts_of_session(session) | (_facts_of_charge(charge) if charge else {})
-            await payments.write_facts(self._tx, payment, **facts)
+            await self._write_facts(owner, payment, **facts)
         return owner
 
     async def subscription(self, subscription_id: str, began_at: StripeSession | None = None) -> Owner:
@@ -135,8 +135,8 @@ class Refresh:
             return owner
         plan = plans.get(invoice.price_id or "") or subscription.subscription_type
         payment = await payments.of_invoice(self._tx, invoice, subscription, plan)
-        await payments.write_facts(
-            self._tx,
+        await self._write_facts(
+            owner,
             payment,
             outcome=invoice_outcome(invoice),
             amount=invoice.amount,
@@ -243,8 +243,14 @@ class Refresh:
         payment = await payments.get(self._tx, found.id)
         if payment.stripe_invoice_id is not None:
             facts = {name: fact for name, fact in facts.items() if name != "receipt_url"}  # the invoice has its own
-        await payments.write_facts(self._tx, payment, **facts)
+        await self._write_facts(owner, payment, **facts)
         return owner
+
+    async def _write_facts(self, owner: Owner, payment: Payment, **facts: object) -> None:
+        """Store what is told of a payment; once its owner's account is erased, no address that shows whose it was."""
+        if not owner.is_known:
+            facts.pop("receipt_url", None)
+        await payments.write_facts(self._tx, payment, **facts)
 
     async def _keep_customer(self, owner: Owner, customer_id: str) -> None:
         """Remember whom Stripe made of an owner; of one whose account is erased by now, Stripe forgets it too."""
