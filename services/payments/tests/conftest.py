@@ -187,7 +187,7 @@ async def neighbours_on_the_bus(nats: Nats, told: list[Event]) -> AsyncIterator[
 async def replica(
     shop: Shop, environment: Environment, tmp_path: Path, request: pytest.FixtureRequest
 ) -> AsyncIterator[Replica]:
-    """Another process of the service, ready, which logs all that it can; further settings are the fixture's parameter."""
+    """Another process of the service, ready, which logs all that it can; the parameter is further settings."""
     settings = environment(DATABASE_URL=shop.database_url, RESUMES_URL=shop.resumes_url, LOG_LEVEL="DEBUG")
     it = Replica(settings | getattr(request, "param", {}), tmp_path / "log")
     await eventually(lambda: asyncio.to_thread(it.is_up))

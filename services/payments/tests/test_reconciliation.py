@@ -94,6 +94,26 @@ def unknown_to_stripe(shop: Shop) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("unknown_to_stripe")
+async def test_finished_events_are_forgotten_in_the_end(shop: Shop, environment: Environment) -> None:
+    """Once Stripe cannot send them again. What somebody is to look at stays."""
+    kept = {"evt_new": ("done", 59), "evt_dead": ("dead", 61)}
+    with psycopg.connect(shop.database_url, autocommit=True) as connection:
+        for event_id, (outcome, days) in (kept | {"evt_old": ("done", 61), "evt_left": ("dismissed", 61)}).items():
+            connection.execute(
+                "insert into stripe_events (id, type, outcome, processed_at)"
+                " values (%s, 'x', %s, now() - make_interval(days => %s))",
+                (event_id, outcome, days),
+            )
+
+        def left() -> set[str]:
+            ours = ["evt_new", "evt_dead", "evt_old", "evt_left"]
+            found = connection.execute("select id from stripe_events where id = any(%s)", (ours,)).fetchall()
+            return {event_id for (event_id,) in found}
+
+        await reconciled(shop, environment, lambda: left() == set(kept))
+        connection.execute("delete from stripe_events where id = any(%s)", (list(kept),))
+
+
 async def test_period_that_is_over_is_looked_at(shop: Shop, environment: Environment) -> None:
     user_id = shop.number()
     user = shop.keys.user("payments", user_id)

@@ -156,9 +156,14 @@ def _work_columns() -> list[Column[Any]]:
 
 
 def _index_of_open_work(table: Table) -> None:
-    """What is still to be done, or to be looked at by somebody: a few rows of a table that only grows."""
+    """What is still to be done, or to be looked at by somebody: a few rows of many."""
     is_open = or_(table.c.outcome.is_(None), table.c.outcome.in_(words("dead", "quarantined")))
     Index(f"{table.name}_open", table.c.next_try_at, postgresql_where=is_open)
+
+
+def is_finished(table: Table) -> ColumnElement[bool]:
+    """Nobody need look at it any more."""
+    return table.c.outcome.in_(words("done", "ignored", "dismissed"))
 
 
 stripe_events = Table(
@@ -168,13 +173,14 @@ stripe_events = Table(
     Column("type", String(100), nullable=False),
     Column("object_id", _STRIPE_ID),
     Column("owner_id", ForeignKey("owners.id"), index=True),
-    # Not written any more; the release before still does. To be dropped once that is nowhere.
+    # Neither written nor read by this release; to be dropped once the one before, which reads it, is nowhere.
     Column("raw", Text),
     _moment_of_insert("received_at"),
     *_work_columns(),
 )
 """That Stripe told us of an object, not what it said. `outcome` is null until nothing more is to be done."""
 _index_of_open_work(stripe_events)
+Index("stripe_events_finished", stripe_events.c.processed_at, postgresql_where=is_finished(stripe_events))
 
 stripe_calls = Table(
     "stripe_calls",

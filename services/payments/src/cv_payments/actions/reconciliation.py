@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 EVERY = 3600.0
 """Seconds between two reconciliations."""
+_BATCH = 1000
 
 
 async def reconcile(context: Context) -> None:
@@ -38,8 +39,7 @@ async def reconcile(context: Context) -> None:
     async for subscription_id in _overdue_subscriptions(context):
         with _going_on(errors, subscription_id):
             await _look_at_subscription(context, subscription_id)
-    async with context.database.connection() as tx:
-        await stripe_events.purge(tx)
+    await _forget_old_events(context)
     if errors:
         raise errors[0]
 
@@ -68,6 +68,13 @@ async def _fetch_undelivered(context: Context) -> None:
                     await process_event(context, event.id)
     except (StripeDown, StripeRefused) as error:
         log.warning("undelivered events cannot be asked for", extra={"error": str(error)})
+
+
+async def _forget_old_events(context: Context) -> None:
+    forgotten = _BATCH
+    while forgotten == _BATCH:
+        async with context.database.connection() as tx:
+            forgotten = await stripe_events.forget_old(tx, _BATCH)
 
 
 async def _overdue_checkouts(context: Context) -> AsyncIterator[Checkout]:

@@ -1,10 +1,10 @@
 """Events that Stripe sent. What becomes of one is `work.events`."""
 
 from cv_common.db import Statement, Transaction
-from sqlalchemy import ARRAY, Text, any_, bindparam, func, select, text, update
+from sqlalchemy import ARRAY, Text, any_, bindparam, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from cv_payments.tables import stripe_events
+from cv_payments.tables import is_finished, stripe_events
 
 _RECORD = Statement(
     upsert(stripe_events)
@@ -21,7 +21,12 @@ _KNOWN = Statement(
 _CONCERNS = Statement(
     update(stripe_events).where(stripe_events.c.id == bindparam("event_id")).values(owner_id=bindparam("owner"))
 )
-_PURGE = Statement(update(stripe_events).where(stripe_events.c.raw.is_not(None)).values(raw=None))
+_OLD = (
+    select(stripe_events.c.id)
+    .where(is_finished(stripe_events), stripe_events.c.processed_at < func.now() - text("interval '60 days'"))
+    .limit(bindparam("at_most"))
+)
+_FORGET = Statement(delete(stripe_events).where(stripe_events.c.id.in_(_OLD)))
 
 
 async def record(tx: Transaction, event_id: str, event_type: str, object_id: str | None) -> None:
@@ -39,6 +44,6 @@ async def concerns(tx: Transaction, event_id: str, owner_id: int) -> None:
     await tx.run(_CONCERNS, event_id=event_id, owner=owner_id)
 
 
-async def purge(tx: Transaction) -> None:
-    """Forget what events said: the release before this one has kept it, and may still do so while it is replaced."""
-    await tx.run(_PURGE)
+async def forget_old(tx: Transaction, at_most: int) -> int:
+    """Drop so many events that Stripe cannot send or list again, which it does for 30 days; how many there were."""
+    return await tx.run(_FORGET, at_most=at_most)
