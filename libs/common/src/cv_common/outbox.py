@@ -81,7 +81,10 @@ _OLDEST = Statement(
         _T.c.published_at.is_(None)
     )
 )
-_FORGET = Statement(delete(_T).where(_T.c.published_at < func.now() - text("interval '30 days'")))
+_FIRST = select(_T.c.id).order_by(_T.c.id).limit(1000).scalar_subquery()
+_FORGET = Statement(
+    delete(_T).where(_T.c.id.in_(_FIRST), _T.c.published_at < func.now() - text("interval '30 days'"))
+)
 
 
 async def record(tx: Transaction, event: Event) -> None:
@@ -143,7 +146,8 @@ class Relay:
                 pass
             await self._measure(connection)
             if loop.time() - last_cleaning > 3600:
-                await Transaction(connection).run(_FORGET)
+                while await Transaction(connection).run(_FORGET):
+                    pass
                 last_cleaning = loop.time()
             async for _ in connection.notifies(timeout=1, stop_after=1):
                 pass
