@@ -6,8 +6,8 @@ takes it from the resume. The files of discarded photos are removed at once if t
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from secrets import token_urlsafe
 
@@ -21,8 +21,10 @@ from cv_resumes.store import photos, resumes
 
 PUBLIC_FOLDER = "/media/resumes/photos/"
 _MEDIA_TYPES = {"jpg": "image/jpeg", "png": "image/png"}
-_DECODERS = asyncio.Semaphore(2)
-"""A photo of 25 megapixels takes 100 MB while it is decoded: only so many at a time."""
+_DECODER = asyncio.Semaphore(1)
+"""A photo of 25 megapixels takes up to 400 MB while it is decoded: one at a time."""
+_PATIENCE = 6
+"""Seconds that a photo waits for those before it: less than the gateway waits for an answer."""
 _UNSHOWN = timedelta(hours=1)
 """How long a new photo waits for its resume: longer than any request takes."""
 
@@ -33,7 +35,7 @@ async def take_photo(context: Context, upload: UploadedFile) -> str:
     Raises ValidationFailed on `photo` and Unavailable.
     """
     try:
-        async with _DECODERS:
+        async with _decoder():
             rewritten, extension = await asyncio.to_thread(rewrite_photo, upload.content)
     except BadPhoto as error:
         raise ValidationFailed.on("photo", str(error)) from None
@@ -42,6 +44,20 @@ async def take_photo(context: Context, upload: UploadedFile) -> str:
         await photos.discard(tx, [path], _UNSHOWN)
     await context.media.put(_file(path), rewritten)
     return path
+
+
+@asynccontextmanager
+async def _decoder() -> AsyncIterator[None]:
+    """The place where photos are decoded. Raises Unavailable when too many others wait for it."""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            await _DECODER.acquire()
+    except TimeoutError:
+        raise Unavailable from None
+    try:
+        yield
+    finally:
+        _DECODER.release()
 
 
 async def keep_photo(tx: Transaction, path: str | None) -> None:

@@ -1,11 +1,18 @@
-"""Photos: whatever arrives is decoded within limits and written anew, so that only pixels remain."""
+"""Photos: whatever arrives is decoded within limits and written anew, so that only pixels remain.
+
+A decoded picture of 25 megapixels takes 100 MB (a WEBP four times that, for its decoder's own copies), so there is no
+second one: a JPEG is decoded at the size that is shown, and the others are made smaller band by band.
+"""
 
 from io import BytesIO
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL.ExifTags import Base
 
 MAX_BYTES = 5 * 1024 * 1024
 MAX_PIXELS = 25_000_000
+MAX_LENGTH = 65_500
+"""As long as a side of a JPEG can be. Pillow keeps every row apart, and many short ones take more than their pixels."""
 MAX_SIDE = 1200
 """More than a page can show at the size a photo has on it."""
 FORMATS = ("JPEG", "PNG", "WEBP")
@@ -15,8 +22,13 @@ EMPTY = "The submitted file is empty."
 NOT_AN_IMAGE = "Upload a valid image. The file you uploaded was either not an image or a corrupted image."
 TOO_HEAVY = "The photo may have at most 5 MB."
 TOO_LARGE = "The photo may have at most 25 megapixels."
+TOO_LONG = "The photo may have at most 65,500 pixels a side."
+
+_BAND = 1_000_000
+"""Pixels that are converted at a time."""
 
 Image.MAX_IMAGE_PIXELS = None  # our own limit is stricter, and checked before anything is decoded
+PngImagePlugin.MAX_TEXT_MEMORY = MAX_BYTES  # texts, which go anyway, could unpack to more than the pixels
 
 
 class BadPhoto(ValueError):
@@ -33,16 +45,23 @@ def rewrite_photo(content: bytes) -> tuple[bytes, str]:
         with Image.open(BytesIO(content), formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise BadPhoto(TOO_LARGE)
-            return _encode(ImageOps.exif_transpose(image))
+            if max(image.size) > MAX_LENGTH:
+                raise BadPhoto(TOO_LONG)
+            return _encode(image)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise error if isinstance(error, BadPhoto) else BadPhoto(NOT_AN_IMAGE) from error
 
 
 def _encode(image: Image.Image) -> tuple[bytes, str]:
     """A JPEG, or a PNG where something shows through. New pixels in a new image: nothing else comes along."""
+    longest = max(image.size)
+    image.draft(None, (max(1, image.width * MAX_SIDE // longest), max(1, image.height * MAX_SIDE // longest)))
     see_through = image.has_transparency_data
-    plain = image.convert("RGBA" if see_through else "RGB")
+    plain = _reduced(image, "RGBA" if see_through else "RGB")
     plain.thumbnail((MAX_SIDE, MAX_SIDE))
+    # Which side is up is said behind the pixels in some files: it is known by now.
+    plain.getexif()[Base.Orientation] = image.getexif().get(Base.Orientation, 1)
+    ImageOps.exif_transpose(plain, in_place=True)
     plain.info.clear()
     out = BytesIO()
     if see_through:
@@ -50,3 +69,24 @@ def _encode(image: Image.Image) -> tuple[bytes, str]:
         return out.getvalue(), "png"
     plain.save(out, "JPEG", quality=88, optimize=True)
     return out.getvalue(), "jpg"
+
+
+def _reduced(image: Image.Image, mode: str) -> Image.Image:
+    """The picture in `mode`, each side divided by a whole number and still no shorter than it is shown."""
+    factor = max(1, max(image.size) // MAX_SIDE)
+    width, height = image.size
+    reduced = Image.new(mode, (-(-width // factor), -(-height // factor)))
+    rows = factor * max(1, _BAND // (width * factor))
+    for top in range(0, height, rows):
+        band = _plain(image.crop((0, top, width, min(top + rows, height))), mode)
+        reduced.paste(band.reduce(factor), (0, top // factor))
+    return reduced
+
+
+def _plain(band: Image.Image, mode: str) -> Image.Image:
+    """A part of the picture in `mode`. Of 16 bits of grey, `convert` alone would make white of all above 255."""
+    if band.mode == "I;16":
+        band = band.point(lambda level: level * (1 / 257)).convert("L")
+        if "transparency" in band.info:
+            band.info["transparency"] //= 257
+    return band.convert(mode)
