@@ -29,9 +29,11 @@ class IncomingBody:
         self._request = request
         self._grace, self._rate = settings.body_grace, settings.body_rate
         self._limit, self._gathered = _limit(request, route), route.gathered
-        self._received = 0
+        self._received, self._left = 0, self._grace
         self.declared = _declared(request)
         self.failure: type[ApiError] | None = None
+        self.length = self._limit if self.declared is None else self.declared
+        """Its bytes, or the most that it may have when the client does not say."""
         if self.declared is not None and self.declared > self._limit:
             raise TooLarge
 
@@ -39,7 +41,6 @@ class IncomingBody:
         """What to send on: nothing, bytes, or a stream. Raises TooLarge, BodyTooSlow or BodyIncomplete."""
         if not self._request.unread:
             return None
-        self._started = asyncio.get_running_loop().time()
         chunks: list[bytes] = []
         while self._request.unread and self._received < self._gathered:
             chunks.append(await self._next())
@@ -56,18 +57,22 @@ class IncomingBody:
             raise
 
     async def _next(self) -> bytes:
-        deadline = self._started + self._grace + self._received / self._rate
+        """The next piece. Only the time that the client takes is counted: a service may read as slowly as it does."""
+        clock = asyncio.get_running_loop().time
+        asked = clock()
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout(self._left):
                 message = await self._request.receive()
         except TimeoutError:
             raise BodyTooSlow from None
+        taken = clock() - asked
         if message["type"] != "http.request":
             raise BodyIncomplete
         chunk: bytes = message.get("body", b"")
         self._received += len(chunk)
         if self._received > self._limit:
             raise TooLarge
+        self._left = min(self._grace, self._left - taken + len(chunk) / self._rate)
         self._request.unread = self._received != self.declared and message.get("more_body", False)
         return chunk
 

@@ -42,7 +42,7 @@ class Limits:
     async def check_address(self, request: Request, route: Route) -> None:
         """Count a request against the network address it comes from, before anything else is done for it."""
         if self._figures:
-            await self._count(request, route, "address", _network(client_address(request, self._trusted)))
+            await self._count(request, route, "address", client_network(request, self._trusted))
 
     async def check_caller(self, request: Request, route: Route, caller: str | None) -> None:
         """Count a request against the user or the anonymous session it speaks for; a new visitor is neither."""
@@ -52,7 +52,7 @@ class Limits:
     async def check_account(self, request: Request, route: Route, account: str) -> None:
         """Count a try at an account's password, by address: nobody is locked out by what others try elsewhere."""
         if self._figures:
-            address = _network(client_address(request, self._trusted))
+            address = client_network(request, self._trusted)
             # Hashed, so that no store of counters holds e-mail addresses.
             digest = hashlib.sha256(account.strip().casefold().encode("utf-8", "replace")).hexdigest()
             await self._count(request, route, "account", f"{address}:{digest}")
@@ -62,6 +62,15 @@ class Limits:
             item = self._figures.get((name, whose))
             if item is not None and (wait := await self._counters.hit(item, name, whose, key)) is not None:
                 raise Throttled(max(1, math.ceil(wait)))
+
+
+def client_network(request: Request, trusted: TrustedNetworks) -> str:
+    """What belongs to one customer of the address a request comes from: an IPv4 address, or the /64 of an IPv6 one."""
+    address = client_address(request, trusted)
+    parsed = _parsed_address(address)
+    if isinstance(parsed, IPv6Address):
+        return str(IPv6Network((parsed, 64), strict=False))
+    return str(parsed or address)
 
 
 def client_address(request: Request, trusted: TrustedNetworks) -> str:
@@ -85,14 +94,6 @@ def _parsed_address(address: str) -> IPv4Address | IPv6Address | None:
     except ValueError:
         return None
     return getattr(parsed, "ipv4_mapped", None) or parsed
-
-
-def _network(address: str) -> str:
-    """What belongs to one customer: an IPv4 address, or the /64 of an IPv6 address."""
-    parsed = _parsed_address(address)
-    if isinstance(parsed, IPv6Address):
-        return str(IPv6Network((parsed, 64), strict=False))
-    return str(parsed or address)
 
 
 def _parsed(figures: RateLimits) -> dict[tuple[str, str], RateLimitItem]:

@@ -3,8 +3,8 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterable, Iterator
+from contextlib import contextmanager, nullcontext
 
 import aiohttp
 from aiohttp import ClientResponse
@@ -17,6 +17,7 @@ from cv_gateway.bodies import IncomingBody, text_field
 from cv_gateway.errors import TimedOut
 from cv_gateway.identity import Identities, Sessions, Visitor
 from cv_gateway.limits import Limits
+from cv_gateway.long_bodies import LongBodies
 from cv_gateway.request import Headers, Request
 from cv_gateway.routing import Lane, Route
 from cv_gateway.services import Payload, Services
@@ -73,6 +74,7 @@ class Proxy:
         self._sessions = sessions
         self._answers = answers
         self._limits = limits
+        self._long_bodies = LongBodies(settings)
         self._under_way = Counter[tuple[str, Lane]]()
 
     async def pass_on(self, request: Request, route: Route, visitor: Visitor) -> int:
@@ -84,6 +86,14 @@ class Proxy:
         payload = await body.payload()
         if "login" in route.limits:
             await self._limits.check_account(request, route, await text_field(request, payload, "email"))
+        streamed = isinstance(payload, AsyncIterable)
+        room = self._long_bodies.room(request, route, body.length) if streamed else nullcontext()
+        async with room:
+            return await self._exchange(request, route, visitor, body, payload)
+
+    async def _exchange(
+        self, request: Request, route: Route, visitor: Visitor, body: IncomingBody, payload: Payload
+    ) -> int:
         with self._place(route):
             response = await self._ask(request, route, visitor, body, payload)
             try:

@@ -77,9 +77,15 @@ class Settings(ServiceSettings):
     """For multipart bodies of CVs, which bring a photo."""
     import_body_limit: int = 20 * _MIB
     body_grace: float = 10
-    """Seconds that a request's body may take whatever its size, before `body_rate` counts."""
-    body_rate: int = 16 * 1024
-    """Bytes a second that a body must keep up with after its grace."""
+    """Seconds that a request's body may be behind `body_rate`; those that it is ahead are not saved up."""
+    body_rate: int = 24 * 1024
+    """Bytes a second that a body must come at: the largest photo over 200 kbit/s takes three and a half minutes."""
+    long_bodies: int = 64 * _MIB
+    """Bytes that long bodies to one service may have together. It may hold each twice: its memory is sized by this."""
+    long_bodies_per_address: int = 24 * _MIB
+    """Bytes of those that may come from one network address, while rate limits are enabled."""
+    long_body_patience: float = 5
+    """Seconds that a long body waits for others to end, before it is refused."""
 
     client_timeout: float = 60
     """Seconds that a client may take for one piece of a long answer."""
