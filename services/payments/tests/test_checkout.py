@@ -297,6 +297,19 @@ async def test_who_comes_back_minutes_later_gets_a_new_page(shop: Shop) -> None:
     assert sorted(payment["status"] for payment in await shop.mine("", user)) == ["failed", "pending"]
 
 
+async def test_who_was_deleted_at_stripe_buys_as_a_new_customer(shop: Shop) -> None:
+    user = shop.user()
+    bought = await shop.buy(user, shop.resume())
+    assert await shop.mine(f"checkout/{bought.id}/", user)
+    shop.stripe.v1.customers.delete(str(bought.customer))
+    portal = await shop.post("/api/payments/portal/", {"return_url": SUCCESS}, user)
+    assert (portal.status_code, portal.json()) == (404, {"detail": "Not found."})
+    subscription = await shop.subscribe(user)
+    assert subscription.customer != bought.customer
+    portal = await shop.post("/api/payments/portal/", {"return_url": SUCCESS}, user)
+    assert portal.status_code == 200
+
+
 async def test_stripe_calling_us_wrong_is_our_bug(shop: Shop) -> None:
     await shop.control("fault", path="/v1/checkout/sessions", status=400)
     answer = await shop.checkout(shop.user(), payment_type="single", resume_id=shop.resume())

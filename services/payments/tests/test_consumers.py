@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from cv_common.events import ResumeDeleted, SessionClaimed, UserDeleted
 from cv_common.testing.serving import eventually
-from stripe import PaymentIntent
+from stripe import PaymentIntent, Subscription
 
 from services.payments.tests.shop import Shop
 
@@ -128,6 +128,25 @@ async def test_who_pays_in_the_moment_of_being_erased_is_forgotten_too(shop: Sho
     await shop.control("delivery", hold=False)
     await shop.control("release")
     await eventually(lambda: getattr(shop.stripe.v1.customers.retrieve(customer), "deleted", False))
+
+
+async def test_a_subscription_paid_in_the_moment_of_being_erased_is_given_back(shop: Shop) -> None:
+    """Stripe ends it together with the customer whom it knows already, before we have heard of it."""
+    user_id = shop.number()
+    user = shop.keys.user("payments", user_id)
+    customer = str((await shop.buy(user, shop.resume())).customer)
+    await eventually(lambda: shop.row("select 1 as known from owners where customer_id = %s", customer))
+    page = await shop.page(user, payment_type="monthly")
+    await shop.control("delivery", hold=True)
+    await shop.press(page)
+    await shop.publish(UserDeleted(user_id=user_id, revision=1))
+    await eventually(lambda: getattr(shop.stripe.v1.customers.retrieve(customer), "deleted", False))
+    await shop.control("delivery", hold=False)
+    await shop.control("release")
+    subscription = shop.session_at(page).subscription
+    assert isinstance(subscription, Subscription)
+    [charge] = [each for each in shop.stripe.v1.charges.list({"customer": customer}).data if each.amount == 999]
+    await eventually(lambda: shop.stripe.v1.charges.retrieve(charge.id).refunded)
 
 
 @pytest.mark.parametrize("erased_first", [True, False])

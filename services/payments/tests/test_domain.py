@@ -182,6 +182,9 @@ def test_of_two_living_subscriptions_the_newer_is_too_many() -> None:
     unheard = subscription(known_since=NOW + timedelta(milliseconds=2))
     assert superfluous([unheard], ended_at=NOW + timedelta(milliseconds=1)) == [unheard]
     assert superfluous([SUBSCRIPTION], ended_at=NOW + timedelta(hours=1)) == []
+    unheard_and_over = replace(unheard, stripe_status="canceled")
+    assert superfluous([unheard_and_over], ended_at=NOW + timedelta(milliseconds=1)) == [unheard_and_over]
+    assert superfluous([ended], ended_at=NOW + timedelta(hours=1)) == []
 
 
 @pytest.mark.parametrize(

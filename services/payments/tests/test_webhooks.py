@@ -102,7 +102,25 @@ async def test_what_stripe_says_of_people_is_not_kept(shop: Shop) -> None:
     assert "marie.dubois" not in str(kept)
 
 
-@pytest.mark.parametrize("about", [{}, {"object": None}, {"object": {}}, {"object": {"id": 7}}, [], None])
+@pytest.mark.parametrize("field", ["id", "type"])
+@pytest.mark.parametrize("word", ["evt_\0", "evt_" + "1" * 20_000, "", "évt_1"])
+async def test_event_whose_name_cannot_be_kept_is_refused(shop: Shop, field: str, word: str) -> None:
+    assert (await shop.deliver(event("checkout.session.completed", "cs_1") | {field: word})).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {},
+        {"object": None},
+        {"object": {}},
+        {"object": {"id": 7}},
+        {"object": {"id": "cs_\0"}},
+        {"object": {"id": "cs_" + "1" * 100_000}},
+        [],
+        None,
+    ],
+)
 async def test_malformed_event_of_a_known_type_is_set_aside(shop: Shop, about: Any) -> None:
     malformed = event("checkout.session.completed", "", data=about)
     answer = await shop.deliver(malformed)

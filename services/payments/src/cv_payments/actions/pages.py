@@ -7,10 +7,10 @@ from cv_common.errors import Detailed, Unavailable
 
 from cv_payments.actions.context import Context
 from cv_payments.actions.refresh import look_at
-from cv_payments.clients.stripe_connection import StripeDown, StripeRefused
+from cv_payments.clients.stripe_connection import StripeDown, StripeMissing, StripeRefused
 from cv_payments.domain.checkouts import Checkout
 from cv_payments.domain.findings import NotOurs, Quarantined
-from cv_payments.store import checkouts, payments, stripe_calls
+from cv_payments.store import checkouts, owners, payments, stripe_calls
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ _STRIPE_DOWN = "The payment service is not available, try again later."
 
 
 async def open_page(context: Context, checkout: Checkout) -> str | None:
-    """The page of an attempt; None when the attempt was given up meanwhile, and its page is closed.
+    """The page of an attempt; None when the attempt was given up, and another is to be begun.
 
     The attempt's row is committed, so asking again, now or after a crash, opens the same page. Raises Unavailable
     and Detailed (Stripe refuses what we ask: a bug).
@@ -30,6 +30,9 @@ async def open_page(context: Context, checkout: Checkout) -> str | None:
         await _leave(context, checkout, for_good=down.answered)  # Stripe repeats its answer to a key, errors included
         raise Unavailable(_STRIPE_DOWN) from down
     except StripeRefused as refused:
+        if isinstance(refused, StripeMissing) and refused.is_customer:
+            await _forget_customer(context, checkout)
+            return None
         log.error("Stripe refuses a checkout", extra={"checkout": str(checkout.id), "error": str(refused)})
         await _leave(context, checkout, for_good=True)
         raise Detailed from refused
@@ -40,6 +43,15 @@ async def open_page(context: Context, checkout: Checkout) -> str | None:
         log.info("a checkout was given up while it was opened", extra={"checkout": str(checkout.id)})
         await stripe_calls.expire_session(tx, session.id)
     return None
+
+
+async def _forget_customer(context: Context, checkout: Checkout) -> None:
+    """Somebody has deleted the customer at Stripe: the buyer becomes a new one."""
+    customer_id = checkout.parameters["customer"]
+    log.warning("a customer is gone at Stripe", extra={"customer": customer_id})
+    async with context.database.transaction() as tx:
+        await owners.forget_customer(tx, checkout.owner_id, customer_id)
+        await give_up(tx, checkout)
 
 
 async def _leave(context: Context, checkout: Checkout, for_good: bool) -> None:

@@ -7,7 +7,7 @@ from cv_common.errors import Detailed, NotFound, Unavailable, ValidationFailed
 from cv_common.identity import Caller
 
 from cv_payments.actions.context import Context
-from cv_payments.clients.stripe_connection import StripeDown, StripeRefused
+from cv_payments.clients.stripe_connection import StripeDown, StripeMissing, StripeRefused
 from cv_payments.domain.checkouts import Wish
 from cv_payments.domain.portal import flow
 from cv_payments.domain.return_urls import is_allowed
@@ -22,7 +22,7 @@ NOT_ALLOWED = "This address is not one that buyers may return to."
 async def open_portal(context: Context, caller: Caller, data: Any) -> str:
     """The address of the caller's billing portal.
 
-    Raises ValidationFailed, NotFound (they have never bought anything) and Unavailable.
+    Raises ValidationFailed, NotFound (they have never bought anything, or Stripe has forgotten them) and Unavailable.
     """
     body = validate(data, PortalBody)
     if not is_allowed(body.return_url, context.settings.checkout_allowed_origins):
@@ -47,4 +47,6 @@ async def _page(context: Context, customer_id: str, return_url: str, step: dict[
     except StripeDown as down:
         raise Unavailable("The payment service is not available, try again later.") from down
     except StripeRefused as refused:
+        if isinstance(refused, StripeMissing) and refused.is_customer:
+            raise NotFound from refused
         raise Detailed from refused

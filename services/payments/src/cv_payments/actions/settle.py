@@ -75,8 +75,8 @@ async def _end_superfluous(tx: Transaction, owner: Owner) -> None:
     """Of two subscriptions that live at once the newer is ended and refunded; one that was refunded is ended."""
     mine = await subscriptions.of_owner(tx, owner.id)
     for newer in subscription_rules.superfluous(mine, owner.ended_at):
-        log.warning("a second subscription is ended", extra={"subscription": newer.id})
-        await subscriptions.superfluous(tx, newer)
+        log.warning("a subscription too many is ended", extra={"subscription": newer.id})
+        await subscriptions.mark_superfluous(tx, newer)
         await stripe_calls.cancel_subscription(tx, newer.id)
     billed = await payments.of_subscriptions(tx, owner.id)
     for subscription in await subscriptions.of_owner(tx, owner.id):

@@ -29,13 +29,19 @@ class StripeDown(Exception):
 class StripeRefused(Exception):
     """Stripe calls the request wrong: asking again will not help."""
 
-    def __init__(self, message: str, code: str | None = None) -> None:
+    def __init__(self, message: str, code: str | None = None, param: str | None = None) -> None:
         super().__init__(message)
         self.code = code
+        self.param = param
 
 
 class StripeMissing(StripeRefused):
     """There is no such object in this account and mode."""
+
+    @property
+    def is_customer(self) -> bool:
+        """Whether it is the customer that somebody has deleted at Stripe."""
+        return self.param == "customer"
 
 
 class StripeConnection:
@@ -89,7 +95,7 @@ class StripeConnection:
                 return await call
         except stripe.InvalidRequestError as error:
             kind = StripeMissing if error.code == "resource_missing" else StripeRefused
-            raise kind(f"{error.code}: {error.user_message}", error.code) from error
+            raise kind(f"{error.code}: {error.user_message}", error.code, error.param) from error
         except stripe.IdempotencyError as error:
             raise StripeRefused(str(error.user_message), "idempotency_error") from error
         except stripe.StripeError as error:

@@ -12,6 +12,7 @@ from cv_payments.domain.events import ReceivedEvent
 
 TOLERANCE = 300
 """Seconds a signature may be old, or ahead of our clock."""
+_WORD = re.compile(r"[!-~]+")
 
 
 class BadSignature(Exception):
@@ -38,7 +39,7 @@ def _is_signed(raw: bytes, header: str | None, secret: str) -> bool:
 
 
 def _event(body: Any) -> ReceivedEvent:
-    if body["object"] != "event" or not isinstance(body["id"], str) or not isinstance(body["type"], str):
+    if body["object"] != "event" or not _is_word(body["id"], 255) or not _is_word(body["type"], 100):
         raise ValueError("not an event")
     return ReceivedEvent(body["id"], body["type"], body["livemode"] is True, _object_id(body))
 
@@ -49,4 +50,9 @@ def _object_id(body: Any) -> str | None:
         found = body["data"]["object"]["id"]
     except (KeyError, TypeError):
         return None
-    return found if isinstance(found, str) else None
+    return found if _is_word(found, 255) else None
+
+
+def _is_word(value: Any, longest: int) -> bool:
+    """Stripe's ids and types are some visible ASCII characters."""
+    return isinstance(value, str) and len(value) <= longest and _WORD.fullmatch(value) is not None

@@ -58,7 +58,7 @@ class Subscription:
     ended_at: datetime | None
     past_due_since: datetime | None
     superfluous: bool
-    """It came while another of the same owner lived; we cancel and refund it."""
+    """It came while another of the same owner lived, or after its owner's end; we cancel and refund it."""
     created_at: datetime
     """At Stripe, in whole seconds."""
     known_since: datetime
@@ -131,11 +131,14 @@ def _rank(rated: tuple[datetime | None, Subscription]) -> tuple[float, bool, dat
 def superfluous(subscriptions: Sequence[Subscription], ended_at: datetime | None = None) -> list[Subscription]:
     """Of several that live at once, all but the oldest; and any that we heard of only after their owner `ended_at`.
 
-    When we heard of it, not when Stripe says it began: that is in whole seconds, and by another clock.
+    When we heard of it, not when Stripe says it began: that is in whole seconds, and by another clock. Stripe may have
+    ended it by then, together with its customer: it was paid all the same.
     """
-    live = sorted(
-        (each for each in subscriptions if each.is_live), key=lambda each: (each.created_at, each.known_since)
+    late = [
+        each for each in subscriptions if ended_at is not None and each.known_since > ended_at and not each.superfluous
+    ]
+    in_time = sorted(
+        (each for each in subscriptions if each.is_live and each not in late),
+        key=lambda each: (each.created_at, each.known_since),
     )
-    late = [each for each in live if ended_at is not None and each.known_since > ended_at]
-    in_time = [each for each in live if each not in late]
     return in_time[1:] + late

@@ -68,6 +68,9 @@ _CUSTOMERS = Statement(
     )
 )
 _TELL = Statement(update(owners).where(_BY_ID).values(told=bindparam("told"), revision=bindparam("revision")))
+_FORGET_CUSTOMER = Statement(
+    update(owners).where(_BY_ID, owners.c.customer_id == bindparam("gone")).values(customer_id=None)
+)
 _END = Statement(update(owners).where(_BY_ID).values(ended_at=func.now(), customer_id=None))
 _FORGET = Statement(update(owners).where(_BY_ID).values(user_id=None, session_id=None, ended_at=func.now()))
 _ENTOMB = Statement(
@@ -138,6 +141,11 @@ async def lock_of_customer(tx: Transaction, customer_id: str) -> Owner | None:
 async def keep_customer(tx: Transaction, owner: Owner, customer_id: str) -> None:
     """Remember an owner's name at Stripe. The first one stays."""
     await tx.run(_KEEP_CUSTOMER, owner_id=owner.id, customer_id=customer_id)
+
+
+async def forget_customer(tx: Transaction, owner_id: int, customer_id: str) -> None:
+    """Stripe knows nobody as this customer any more."""
+    await tx.run(_FORGET_CUSTOMER, owner_id=owner_id, gone=customer_id)
 
 
 async def customers(tx: Transaction, owner: Owner) -> list[str]:

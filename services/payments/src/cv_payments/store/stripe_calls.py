@@ -25,9 +25,7 @@ _ORDER_DEAD = Statement(
 )
 
 _REFUSED = Statement(
-    update(stripe_calls)
-    .where(stripe_calls.c.key == bindparam("call_key"))
-    .values(refusals=stripe_calls.c.refusals + 1)
+    update(stripe_calls).where(stripe_calls.c.key == bindparam("call_key")).values(refusals=stripe_calls.c.refusals + 1)
 )
 
 

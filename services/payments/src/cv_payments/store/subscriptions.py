@@ -24,7 +24,7 @@ _INSERT = upsert(subscriptions).values(
     {name: bindparam(name) for name in ("id", "owner_id", "checkout_id", "created_at", *_FOLLOWED)}
 )
 _SINCE = _INSERT.excluded.past_due_since
-_STILL_PAST_DUE_SINCE = case((_SINCE.is_not(None), func.coalesce(subscriptions.c.past_due_since, _SINCE)))
+_STILL_PAST_DUE_SINCE = case((_SINCE.is_not(None), func.least(subscriptions.c.past_due_since, _SINCE)))
 """Days to pay begin once: another invoice of the same arrears is no other beginning."""
 _KEEP = Statement(
     _INSERT.on_conflict_do_update(
@@ -107,8 +107,8 @@ async def overdue(tx: Transaction, after: str) -> list[str]:
     return [row["id"] for row in await tx.all(_OVERDUE, after=after)]
 
 
-async def superfluous(tx: Transaction, subscription: Subscription) -> None:
-    """This one came while another lived."""
+async def mark_superfluous(tx: Transaction, subscription: Subscription) -> None:
+    """This one is to be ended and given back."""
     await tx.run(_SUPERFLUOUS, subscription_id=subscription.id)
 
 
