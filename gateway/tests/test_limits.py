@@ -123,11 +123,19 @@ BODIES: dict[str, dict[str, Any]] = {
     "json": {"json": {"email": "Marie@Example.com", "password": "x"}},
     "a form": {"data": {"email": " marie@example.com", "password": "x"}},
     "multipart": {"files": {"email": (None, "marie@EXAMPLE.com"), "password": (None, "x")}},
+    "a multipart body that lacks its end": {
+        "content": b'--BB\r\nContent-Disposition: form-data; name="email"\r\n\r\nmarie@example.com',
+        "headers": {"Content-Type": "multipart/form-data; boundary=BB"},
+    },
+    "another charset": {
+        "content": "email=marie@example.com".encode("utf-16"),
+        "headers": {"Content-Type": "application/x-www-form-urlencoded; charset=utf-16"},
+    },
 }
 
 
 async def test_one_account_is_tried_a_few_times_however_it_is_spelled_and_sent(make_limited: MakeLimited) -> None:
-    gateway = await make_limited({"login": {"account": "3/hour"}})
+    gateway = await make_limited({"login": {"account": f"{len(BODIES)}/hour"}})
     for body in BODIES.values():
         assert await statuses(gateway, 1, "POST", LOGIN, **body) == [200]
     for body in BODIES.values():
@@ -142,8 +150,15 @@ async def test_a_login_that_names_no_account_is_passed_on(make_limited: MakeLimi
     gateway = await make_limited({})
     headers = {"Content-Type": "application/json"}
     assert await statuses(gateway, 1, "POST", LOGIN, content=body, headers=headers) == [200]
-    broken = {"Content-Type": "multipart/form-data"}
-    assert await statuses(gateway, 1, "POST", LOGIN, content=body or b"x", headers=broken) == [200]
+    form = b'--BB\r\nContent-Disposition: form-data; name="email"\r\n\r\nx\r\n--BB--\r\n'
+    for content_type, content in (
+        ("multipart/form-data", body or b"x"),
+        ("multipart/form-data; boundary=BB; charset=undefined", form),
+        ("multipart/form-data; boundary=BB; charset=punycode", form),
+        ("application/x-www-form-urlencoded; charset=undefined", b"email=x"),
+    ):
+        broken = {"Content-Type": content_type}
+        assert await statuses(gateway, 1, "POST", LOGIN, content=content, headers=broken) == [200]
 
 
 async def test_stripe_waits_for_nobody_else(make_limited: MakeLimited) -> None:

@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, create_model, model_validator
 from starlette.requests import Request
 
+from cv_common.charsets import charset_of
 from cv_common.errors import BadRequest, UnsupportedMediaType, ValidationFailed
-from cv_common.fields import NULL, FormText, type_name
-from cv_common.forms import read_form
+from cv_common.fields import NULL, Field, FormText, is_form_blank, type_name
+from cv_common.forms import read_multipart, read_urlencoded
 from cv_common.texts import text_faults
 
 MAX_DEPTH = 100
@@ -28,9 +29,25 @@ class RequestBody(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _form_blanks_are_absent(cls, data: Any) -> Any:
+        """A form has no other way to leave out a field that it shows: one that is neither null nor a text."""
+        if not isinstance(data, dict):
+            return data
+        return {name: value for name, value in data.items() if not (is_form_blank(value) and _may_lack(cls, name))}
+
     def sent(self) -> dict[str, Any]:
         """Only the fields that the request carried, by name."""
         return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+def _may_lack(model: type[RequestBody], name: str) -> bool:
+    """Has this field a value of its own for when it is absent, and none for an empty text?"""
+    info = model.model_fields.get(name)
+    if info is None or info.is_required() or info.default is None:  # a patched field is required, where it is sent
+        return False
+    return any(isinstance(rule, Field) and not rule.null and not rule.blank for rule in info.metadata)
 
 
 @cache
@@ -79,14 +96,16 @@ async def read_data(request: Request) -> Any:
     """The body as plain data: JSON, a form, or multipart (files are `UploadedFile`s). An empty body is `{}`."""
     content_type = request.headers.get("content-type", "")
     media_type = content_type.partition(";")[0].strip().lower()
-    if media_type in ("multipart/form-data", "application/x-www-form-urlencoded"):
-        return await read_form(request)
+    if media_type == "multipart/form-data":
+        return await read_multipart(request)
+    if media_type == "application/x-www-form-urlencoded":
+        return await read_urlencoded(request)
     raw = await request.body()
     if not raw:
         return {}
     if media_type != "application/json":
         raise UnsupportedMediaType(content_type)
-    return parse_json(raw)
+    return parse_json(raw, charset_of(content_type))
 
 
 def limited_list(most: int, refusal: str) -> BeforeValidator:
@@ -114,16 +133,17 @@ def list_from_form(value: Any) -> Any:
         return value
 
 
-def parse_json(raw: bytes) -> Any:
+def parse_json(raw: bytes, charset: str = "utf-8") -> Any:
     """Strict JSON. Raises BadRequest with DRF's `JSON parse error - …`."""
     try:
-        data = json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
+        text = raw.decode(charset)
+        data = json.loads(text, parse_constant=_refuse_constant)
     except RecursionError:
         raise _too_deep() from None
     except ValueError as error:
         raise BadRequest(f"JSON parse error - {error}") from None
     # Only what opens so many brackets can be so deep: nearly no document is walked.
-    if raw.count(b"[") + raw.count(b"{") > MAX_DEPTH and _is_deeper(data, MAX_DEPTH):
+    if text.count("[") + text.count("{") > MAX_DEPTH and _is_deeper(data, MAX_DEPTH):
         raise _too_deep()
     return data
 

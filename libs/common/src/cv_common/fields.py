@@ -28,6 +28,11 @@ class FormText(str):
     __slots__ = ()
 
 
+def is_form_blank(value: object) -> bool:
+    """Is this a form's empty text?"""
+    return value == "" and isinstance(value, FormText)
+
+
 def type_name(value: object) -> str:
     """What messages call the type of a value."""
     return "str" if isinstance(value, str) else type(value).__name__
@@ -50,6 +55,9 @@ def check_text(value: str) -> None:
 class Field(ABC):
     """A field's shared behaviour: null, and how pydantic and OpenAPI see it."""
 
+    blank = False
+    """Is an empty text one of its values?"""
+
     def __init__(self, *, null: bool = False) -> None:
         self.null = null
 
@@ -63,7 +71,7 @@ class Field(ABC):
 
     def means_null(self, value: Any) -> bool:
         """Does a request say null with `value`? A form has no other word for it than an empty text."""
-        return value is None or (isinstance(value, FormText) and value == "")
+        return value is None or (self.null and not self.blank and is_form_blank(value))
 
     def validate(self, value: Any) -> Any:
         if self.means_null(value):
@@ -95,9 +103,6 @@ class Text(Field):
         self.max_length = max_length
         self.blank = null if blank is None else blank
         self.trim = trim
-
-    def means_null(self, value: Any) -> bool:
-        return value is None
 
     def parse(self, value: Any) -> str:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
@@ -186,12 +191,10 @@ class PrimaryKey(Field):
         return value is None or value == ""
 
     def parse(self, value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int | str):
-            raise invalid(f"Incorrect type. Expected pk value, received {type_name(value)}.")
-        try:
-            return int(value)
-        except ValueError as error:
-            raise invalid(f"Incorrect type. Expected pk value, received {type_name(value)}.") from error
+        with suppress(ValueError, OverflowError):  # infinity overflows
+            if isinstance(value, int | float | str) and not isinstance(value, bool):
+                return int(value)
+        raise invalid(f"Incorrect type. Expected pk value, received {type_name(value)}.")
 
     def schema(self) -> dict[str, Any]:
         return {"type": "integer"}

@@ -26,6 +26,19 @@ from services.resumes.tests.imports.export import (
 )
 
 
+async def test_a_browsers_form_has_a_file_even_where_none_was_chosen(
+    resumes: httpx.AsyncClient, user: dict[str, str]
+) -> None:
+    content = (
+        b'--BB\r\nContent-Disposition: form-data; name="linkedin_url"\r\n\r\nhttps://www.linkedin.com/in/johndoe\r\n'
+        b'--BB\r\nContent-Disposition: form-data; name="file"; filename=""\r\n'
+        b"Content-Type: application/octet-stream\r\n\r\n\r\n--BB--\r\n"
+    )
+    headers = {**user, "Content-Type": "multipart/form-data; boundary=BB"}
+    answer = await resumes.post(PATH, content=content, headers=headers)
+    assert (answer.status_code, answer.json()["full_name"]) == (201, "John Doe")
+
+
 async def test_the_documents_example_comes_out_field_by_field(
     resumes: httpx.AsyncClient, stranger: dict[str, str]
 ) -> None:

@@ -264,6 +264,8 @@ async def test_an_archive_without_a_name_makes_no_resume(
 async def test_the_profiles_address_may_come_with_the_file(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     answer = await upload(resumes, user, EXPORT, data={"linkedin_url": "https://fr.linkedin.com/in/jane/?x"})
     assert (answer.status_code, answer.json()["linkedin_url"]) == (201, "https://www.linkedin.com/in/jane")
+    answer = await upload(resumes, user, EXPORT, data={"linkedin_url": ""})
+    assert (answer.status_code, answer.json()["linkedin_url"]) == (201, None)
     answer = await upload(resumes, user, EXPORT, data={"linkedin_url": "https://evil.example/in/jane"})
     assert (answer.status_code, answer.json()) == (400, INVALID)
 
