@@ -141,10 +141,12 @@ class CustomSectionData(_FreeEntry):
 
 
 def check_json(value: Any) -> None:
-    """Raise when a text or a number anywhere in `value` cannot be kept by the database."""
+    """Raise when `value` is no JSON, such as a file, or holds a text or a number that the database cannot keep."""
     match value:
-        case float() if not math.isfinite(value):
-            raise invalid("Value must be valid JSON.")
+        case float() if math.isfinite(value):
+            pass
+        case None | bool() | int():
+            pass
         case str():
             check_text(value)
         case dict():
@@ -154,6 +156,8 @@ def check_json(value: Any) -> None:
         case list():
             for item in value:
                 check_json(item)
+        case _:
+            raise invalid("Value must be valid JSON.")
 
 
 class ResumeBody(RequestBody):
