@@ -77,7 +77,7 @@ async def create_resume(
     body, template = await _checked(context, data, model)
     assert template is not None, "a new resume's body names its template"
     if not template.is_active:
-        raise _no_such_template(template.id)
+        raise _no_such_template(data["template"])
     columns = {
         **columns_sent(body),
         "template_id": template.id,
@@ -156,7 +156,7 @@ async def change_resume(
     """
     owner = known_owner(caller)
     body, template = await _checked(context, data, patched(ResumeBody))
-    edit = _Edit(columns_sent(body), template, if_match)
+    edit = _Edit(columns_sent(body), template, data.get("template"), if_match)
     if isinstance(body.photo, str):
         edit.photo_url = body.photo
     elif "photo" in body.model_fields_set:
@@ -168,10 +168,14 @@ async def change_resume(
 
 @dataclass
 class _Edit:
-    """What a partial update brings: columns, perhaps another template, perhaps the photo's own address sent back."""
+    """What a partial update brings: columns, perhaps another template, perhaps the photo's own address sent back.
+
+    `pk` is how the template was named.
+    """
 
     columns: Row
     template: Template | None
+    pk: Any
     if_match: str | None
     photo_url: str | None = None
 
@@ -183,7 +187,7 @@ async def _change(context: Context, owner: Owner, resume_id: int, edit: _Edit) -
         stored = await _lock(context, tx, owner, resume_id, edit.if_match)
         if template is not None:
             if not template.is_active and template.id != stored["template_id"]:
-                raise _no_such_template(template.id)
+                raise _no_such_template(edit.pk)
             columns |= {"template_id": template.id, "template_is_premium": template.is_premium}
         if edit.photo_url is not None and edit.photo_url != photo_url(context, stored):
             raise ValidationFailed.on("photo", NOT_A_FILE)
@@ -246,14 +250,15 @@ async def _checked(context: Context, data: Any, model: type[ResumeBody]) -> tupl
     if "template" in body.model_fields_set:
         template = await context.templates.get(body.template)
         if template is None:
-            errors |= _no_such_template(body.template).body
+            errors |= _no_such_template(data["template"]).body
     if errors:
         raise ValidationFailed(errors)
     return body, template
 
 
-def _no_such_template(template_id: int) -> ValidationFailed:
-    return ValidationFailed.on("template", f'Invalid pk "{template_id}" - object does not exist.')
+def _no_such_template(pk: Any) -> ValidationFailed:
+    """The refusal of a template, named as the request did: `1_0` is a number to Python, but is not told as 10."""
+    return ValidationFailed.on("template", f'Invalid pk "{pk}" - object does not exist.')
 
 
 async def _reconciled(tx: Transaction, stored: Row, sent: dict[str, Any]) -> dict[str, Any]:
