@@ -73,6 +73,45 @@ PASSWORDS = (
 )  # fmt: skip
 
 
+URLENCODED, JSON = "application/x-www-form-urlencoded", "application/json"
+MULTIPART = "multipart/form-data; boundary=BB"
+END = b"--BB--\r\n"
+JOB = {"company": "Acme", "position": "Dev", "start_date": "2020-01-01"}
+
+
+def part(name: str, content: bytes, file_name: str | None = None) -> bytes:
+    """One part of a multipart body."""
+    file = "" if file_name is None else f'; filename="{file_name}"'
+    return f'--BB\r\nContent-Disposition: form-data; name="{name}"{file}\r\n\r\n'.encode() + content + b"\r\n"
+
+
+def raw_bodies() -> Iterator[tuple[bytes, str]]:
+    """Bodies as they travel, and what they call themselves: letters, charsets, empty fields, files out of place."""
+    for title in ("José 漢".encode(), b"Jos%C3%A9+x", b"Jos\xe9", b"Jos%e9", b"a&title=b", b"a;b", b""):
+        yield b"title=" + title, URLENCODED
+        yield part("title", title) + END, MULTIPART
+    for charset in ("utf-8", "iso-8859-1", "undefined", "zlib", "rot13", "bogus", ""):
+        yield b"title=Jos\xe9", f"{URLENCODED}; charset={charset}"
+        yield part("title", b"Jos\xe9") + END, f"{MULTIPART}; charset={charset}"
+        yield b'{"title": "Jos\xe9"}', f"{JSON}; charset={charset}"
+    for name in RESUME:
+        yield f"{name}=".encode(), URLENCODED
+        if not isinstance(RESUME[name], list):  # DRF overlooks a file in the place of a whole section
+            yield part(name, b"", "") + END, MULTIPART
+    for name in (*JOB, "end_date", "is_current", "order", "location"):
+        job = {f"experience_data[0]{field}": value for field, value in (JOB | {name: ""}).items()}
+        yield "&".join(f"{field}={value}" for field, value in job.items()).encode(), URLENCODED
+        held = b"".join(part(field, value.encode()) for field, value in job.items())
+        yield held + part(f"experience_data[0]{name}", b"x", "x.txt") + END, MULTIPART
+    for name in ("full_name", "email", "website", "title"):
+        yield part(name, b"x", "x.txt") + END, MULTIPART
+    yield part("photo", b"x", "x.txt") + part("photo", b"x") + END, MULTIPART
+    yield part("title", b"x") + part("photo", b"", "") + END, MULTIPART
+    yield part("title", b"x") + part("full_name", b"no end").removesuffix(b"\r\n"), MULTIPART
+    for boundary in ("", "; boundary=", '; boundary="B "'):
+        yield part("title", b"x") + END, f"multipart/form-data{boundary}"
+
+
 def spoil(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Bodies that differ from `body` in one place: missing, or holding something else."""
     for path in _places(body):

@@ -12,6 +12,7 @@ from django.conf import settings
 
 if not settings.configured:
     settings.configure(
+        ALLOWED_HOSTS=["*"],
         INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth", "rest_framework"],
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
@@ -35,7 +36,11 @@ from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.core.validators import URLValidator
 from django.db import connection, models
+from django.test import RequestFactory
 from rest_framework import serializers
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import FormParser, JSONParser, MultiPartParser
+from rest_framework.request import Request
 
 MAX_INTEGER = 2_147_483_647
 
@@ -148,6 +153,7 @@ class Resume(serializers.Serializer):
     github_url = url()
     title = optional(200)
     summary = optional(10_000)
+    photo = serializers.ImageField(required=False, allow_null=True)
     experience_data = Experience(many=True, required=False)
     education_data = Education(many=True, required=False)
     skills_data = Skill(many=True, required=False)
@@ -186,6 +192,19 @@ def judge(serializer: type[serializers.Serializer], body: Any) -> Any:
     """DRF's error body for a request body; None when it would take it."""
     judged = serializer(data=body)
     return None if judged.is_valid() else judged.errors
+
+
+def read(serializer: type[serializers.Serializer], raw: bytes, content_type: str) -> tuple[Any, dict[str, Any]]:
+    """DRF's error body for the raw body of a PATCH, None when it would take it; and the texts it would keep."""
+    plain = RequestFactory().generic("PATCH", "/", raw, content_type=content_type)
+    request = Request(plain, parsers=[JSONParser(), FormParser(), MultiPartParser()])
+    try:
+        judged = serializer(data=request.data, partial=True)
+    except ParseError as error:
+        return {"detail": str(error.detail)}, {}
+    if not judged.is_valid():
+        return judged.errors, {}
+    return None, {name: value for name, value in judged.validated_data.items() if isinstance(value, str)}
 
 
 assert apps.ready

@@ -56,6 +56,22 @@ def test_bad_resumes_are_refused_in_drfs_words(client: httpx.Client) -> None:
     assert different == []
 
 
+def test_raw_bodies_are_read_as_drf_reads_them(client: httpx.Client) -> None:
+    client.cookies.clear()
+    created = client.post("/api/resumes/", json={"template": 1, "full_name": "x", "email": "x@example.com"})
+    path, different, taken = f"/api/resumes/{created.json()['id']}/", [], 0
+    for raw, content_type in corpus.raw_bodies():
+        refusal, texts = drf.read(drf.Resume, raw, content_type)
+        answer = client.patch(path, content=raw, headers=[(b"Content-Type", content_type.encode("latin-1"))])
+        got = answer.json() if answer.status_code == 400 else answer.status_code
+        kept = {name: answer.json().get(name) for name in texts}
+        taken += refusal is None
+        if (got, kept) != (200 if refusal is None else sendable(refusal), texts):
+            different.append({"sent": (raw, content_type), "drf": refusal or texts, "ours": answer.text[:300]})
+    assert taken >= 20
+    assert different == []
+
+
 def test_bad_registrations_are_refused_in_drfs_words(client: httpx.Client) -> None:
     bodies = [
         *corpus.spoil(corpus.REGISTER),
