@@ -89,7 +89,16 @@ async def test_what_is_not_public_is_not_found(gateway: RunningGateway, services
     assert not any(service.received for service in services.values())
 
 
-@pytest.mark.parametrize("method", ["get", "TRACE", "PROPFIND"])
+async def test_other_bytes_than_ascii_in_a_query_reach_the_service_encoded(
+    gateway: RunningGateway, services: Services
+) -> None:
+    request = b"GET /api/templates/?a=\xc3\xa9&b=%20~ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    assert (await gateway.raw(request)).startswith(b"HTTP/1.1 200 ")
+    (received,) = services["templates"].received
+    assert received.path == "/api/templates/?a=%C3%A9&b=%20~"
+
+
+@pytest.mark.parametrize("method", ["get", "PROPFIND"])
 async def test_an_unknown_method_reaches_no_service(gateway: RunningGateway, services: Services, method: str) -> None:
     request = f"{method} /api/templates/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
     answer = await gateway.raw(request)

@@ -9,7 +9,7 @@ from tests.contract.document import example
 from tests.integration.visitor import Visitor, expect
 
 LIST = "/api/resumes/"
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "TRACE")
 ALLOWED = {
     "/api/auth/register/": {"POST"},
     "/api/auth/login/": {"POST"},
@@ -57,7 +57,8 @@ async def test_who_asks_is_judged_before_the_method(visitor: Visitor, path: str)
     ["/api/", "/api/nothing/", "/internal/resumes/1/", "/api/resumes/%2e%2e/auth/profile/", "/api/resumes/1/nothing/"],
 )
 async def test_paths_that_lead_nowhere(visitor: Visitor, path: str) -> None:
-    assert expect(await visitor.request("GET", path), 404) == {"detail": "Not found."}
+    for method in ("GET", "TRACE"):
+        assert expect(await visitor.request(method, path), 404) == {"detail": "Not found."}
 
 
 async def test_a_path_without_its_slash_is_the_path(visitor: Visitor) -> None:

@@ -81,8 +81,6 @@ class Gateway:
 
     async def _answer(self, request: Request) -> int:
         request.check_head()
-        if request.method not in METHODS:
-            raise MethodNotAllowed(request.method, ", ".join(sorted(METHODS)))
         preflight = self._origins.preflight(request)
         if preflight is not None:
             await self._answers.send(request, 204, preflight, b"")
@@ -93,6 +91,8 @@ class Gateway:
             await self._answers.send(request, page.status, page.headers, page.body)
             return page.status
         route = request.route = self._router.find(request.path)
+        if request.method not in METHODS:
+            raise MethodNotAllowed(request.method, ", ".join(sorted(METHODS - {"TRACE"})))
         await self._limits.check_address(request, route)
         visitor = await self._identities.visitor(request, route)
         await self._limits.check_caller(request, route, visitor.key)

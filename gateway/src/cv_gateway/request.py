@@ -3,6 +3,7 @@
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+from urllib.parse import quote_from_bytes
 
 from cv_common.errors import BadRequest
 
@@ -15,6 +16,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
+_VISIBLE = bytes(range(0x21, 0x7F))
 _LONGEST_HEAD = 32 * 1024
 """Bytes of header values, query and path: room for the cookies of a whole domain, not for filling buffers."""
 
@@ -29,7 +31,7 @@ class Request:
         self.method: str = scope["method"]
         # As sent, not decoded: what is routed here must be what the service routes, byte for byte.
         self.path: str = scope["raw_path"].decode("latin-1")
-        self.query: bytes = scope["query_string"]
+        self.query: bytes = _ascii(scope["query_string"])
         self.headers = _joined(scope["headers"])
         self.peer: str = scope["client"][0]
         """The address of whoever holds the other end of the connection."""
@@ -59,6 +61,11 @@ class Request:
         """
         self.receive = _closed
         self.send = _closed
+
+
+def _ascii(sent: bytes) -> bytes:
+    """Other bytes than ASCII percent-encoded, as they should have been: a service's server may refuse them."""
+    return sent if sent.isascii() else quote_from_bytes(sent, safe=_VISIBLE).encode()
 
 
 async def _closed(*_: Message) -> Any:

@@ -15,7 +15,8 @@ from cv_gateway.settings import Limited, Settings
 Lane = Literal["visits", "webhooks"]
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
-METHODS = READING | {"POST", "PUT", "PATCH", "DELETE"}
+METHODS = READING | {"POST", "PUT", "PATCH", "DELETE", "TRACE"}
+"""What services know; none of them does anything for TRACE, but each says what may be done instead."""
 
 # No percent sign, no empty, `.` or `..` segment: what two parsers could read in two ways is not found at all.
 _PLAIN = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[\w.~:@!$&'()*+,;=-]+)*/?", re.ASCII)

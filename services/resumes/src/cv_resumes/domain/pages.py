@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 MAX_LIMIT = 100
+_DIGITS = 18
+"""Of the greatest number that a database counts with: no list is as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,4 +35,6 @@ def page_of(limit: str | None, offset: str | None) -> Page | None:
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 10 else None
+    if not text or not text.isascii() or not text.isdecimal():
+        return None
+    return int(text) if len(text) < _DIGITS else 10**_DIGITS

@@ -5,12 +5,17 @@ import unicodedata
 from datetime import date
 
 LANGUAGES = ("fr", "en")
+_LETTERS = str.maketrans(
+    {"ł": "l", "ø": "o", "đ": "d", "ħ": "h", "ı": "i", "æ": "ae", "œ": "oe", "ß": "ss", "þ": "th", "ð": "d"}
+)
+"""Latin letters that no accent can be taken from."""
 
 
 def pdf_name(full_name: str, day: date, watermarked: bool) -> str:
     """`john_doe_cv_20251029.pdf`; a name without any Latin letter or digit becomes `cv`."""
-    ascii_name = unicodedata.normalize("NFKD", full_name).encode("ascii", "ignore").decode().lower()
-    slug = re.sub(r"[^a-z0-9]+", "_", ascii_name).strip("_")[:80] or "cv"
+    letters = unicodedata.normalize("NFKD", full_name).lower().translate(_LETTERS)
+    unaccented = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    slug = re.sub(r"[^a-z0-9]+", "_", unaccented).strip("_")[:80] or "cv"
     return f"{slug}_cv_{day:%Y%m%d}{'_watermarked' if watermarked else ''}.pdf"
 
 
