@@ -6,6 +6,7 @@ import json
 import time
 from typing import Any
 
+import httpx
 import jwt
 import pytest
 from aiohttp import web
@@ -228,6 +229,31 @@ async def test_a_key_that_auth_begins_to_sign_with_is_fetched(make_gateway: Make
         return answer.status_code == 200
 
     # Not at once: keys were fetched a moment ago, at the start.
+    await eventually(accepted)
+    await auth.stop()
+
+
+class Nonsense(AuthKeys):
+    """At first something is wrong with what it publishes."""
+
+    def jwks(self) -> dict[str, Any]:
+        return {"keys": ["x"]} if self.fetches < 3 else super().jwks()
+
+
+async def test_a_key_set_that_is_none_is_fetched_again(make_gateway: MakeGateway) -> None:
+    keys = Nonsense()
+    auth = FakeService("auth", keys)
+    await auth.start()
+    gateway = await make_gateway({"auth": auth}, wait=False)
+
+    async def accepted() -> bool:
+        try:
+            answer = await gateway.client.get("/api/resumes/", headers=bearer(keys.token()))
+        except httpx.TransportError:
+            return False
+        assert answer.status_code in (200, 503)
+        return answer.status_code == 200
+
     await eventually(accepted)
     await auth.stop()
 

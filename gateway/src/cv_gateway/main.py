@@ -1,13 +1,13 @@
 """The composition root: settings -> the gateway as one ASGI app, and the life of what it needs."""
 
 import asyncio
-import gc
 import logging
 import time
 from contextlib import AsyncExitStack
 
 from cv_common import logs
 from cv_common.errors import ApiError, Detailed
+from cv_common.garbage import settle_garbage_collector
 
 from cv_gateway.answers import Answers
 from cv_gateway.bodies import drain
@@ -122,6 +122,4 @@ class Gateway:
             ops = OpsServer(self._settings, self._keys)
             await ops.start()
             stack.push_async_callback(ops.stop)
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(20_000, 50, 100)
+        settle_garbage_collector()

@@ -24,9 +24,7 @@ class Cluster:
 
     def bus(self, service: str, *, publishes: bool = False) -> Bus:
         login = self._servers[0].environment(service)
-        return Bus(
-            login["NATS_URL"], service, login["NATS_PASSWORD"], service=service, publishes=publishes, replicas=3
-        )
+        return Bus(login["NATS_URL"], service, login["NATS_PASSWORD"], service=service, publishes=publishes, replicas=3)
 
     def lose(self, leader: str | None) -> None:
         """The server that leads the stream is gone for good."""

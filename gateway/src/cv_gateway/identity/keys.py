@@ -62,20 +62,20 @@ class PublishedKeys:
         self._tried_at = time.monotonic()
         try:
             keys = _parse(await self._services.ask_json("auth", "/.well-known/jwks.json"))
-        except (Unanswered, KeyError, TypeError, ValueError) as error:
+        except (Unanswered, AttributeError, KeyError, TypeError, ValueError) as error:
             if self._reached or not self._keys:
                 log.warning("the keys of access tokens could not be fetched", extra={"reason": repr(error)})
             self._reached = False
             return
         self._reached = True
-        if keys.keys() != self._keys.keys():
+        if keys != self._keys:
             self.generation += 1
             log.info("keys of access tokens", extra={"key_ids": sorted(keys)})
         self._keys = keys
 
 
 def _parse(jwks: Any) -> dict[str, Ed25519PublicKey]:
-    """The Ed25519 keys of a JWKS by key id. Raises KeyError, TypeError or ValueError."""
+    """The Ed25519 keys of a JWKS by key id. Raises AttributeError, KeyError, TypeError or ValueError."""
     return {
         key["kid"]: public_key(key["x"])
         for key in jwks["keys"]

@@ -1,6 +1,5 @@
-"""The frame of every service: health, errors in the contract's shapes, identity, parts started and stopped in order."""
+"""The app of every service: health, figures, identity, parts started and stopped in order."""
 
-import gc
 import logging
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -8,19 +7,17 @@ from functools import partial
 from typing import Any, Protocol
 
 from fastapi import APIRouter, FastAPI
-from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match
 from starlette.types import ASGIApp
 
 from cv_common import inbox, logs, openapi
 from cv_common.bus import Consumer
-from cv_common.db import Database, DatabaseDown
-from cv_common.errors import ApiError, Detailed, NotFound, Unavailable
-from cv_common.frame import Frame, error_response
+from cv_common.db import Database
+from cv_common.frame import Frame
+from cv_common.garbage import settle_garbage_collector
+from cv_common.handlers import HANDLERS
 from cv_common.identity import Caller, Verifier
 from cv_common.metrics import PROBLEM
 from cv_common.periodic import Periodic
@@ -28,9 +25,6 @@ from cv_common.responses import JSONResponse
 from cv_common.settings import ServiceSettings
 
 log = logging.getLogger(__name__)
-
-CLIENT_GONE = 499
-"""The status of a request whose client broke off before all of it was read."""
 
 _DAY = 24 * 3600
 _FIGURES_EVERY = 15
@@ -75,14 +69,7 @@ def create_app(
         openapi_url="/openapi.json",
         docs_url=None,
         redoc_url=None,
-        exception_handlers={
-            ApiError: _on_api_error,
-            HTTPException: _on_http_exception,
-            RequestValidationError: _on_bad_parameter,
-            ClientDisconnect: _on_client_gone,
-            Exception: _on_bug,
-            **dict.fromkeys(DatabaseDown, _on_database_down),
-        },
+        exception_handlers=HANDLERS,
     )
     app.state.context = context
     for router in (_operations_router(parts), *routers):
@@ -106,19 +93,12 @@ def _lifespan(service: str, parts: Sequence[Part]) -> Any:
             for part in parts:
                 await part.start()
                 stack.push_async_callback(part.stop)
-            _settle_garbage_collector()
+            settle_garbage_collector()
             log.info("started", extra={"service": service})
             yield
             log.info("stopping", extra={"service": service})
 
     return lifespan
-
-
-def _settle_garbage_collector() -> None:
-    """What is loaded by now lives for ever: never walk it again (p99 of a GET falls by a factor of three)."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 50, 100)
 
 
 def _operations_router(parts: Sequence[Part]) -> APIRouter:
@@ -167,58 +147,3 @@ def caller(request: Request) -> Caller:
     """Who asks: put there by the frame before any routing."""
     found: Caller = request.state.caller
     return found
-
-
-async def _on_api_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, ApiError)
-    return error_response(error)
-
-
-async def _on_http_exception(request: Request, error: Exception) -> Response:
-    """Starlette's own 404 and 405, in DRF's words; OPTIONS is answered, as DRF does, with what there is."""
-    assert isinstance(error, HTTPException)
-    if error.status_code != 405:
-        details = {404: "Not found."}
-        refused = Detailed(details.get(error.status_code, error.detail), error.headers)
-        refused.status = error.status_code
-        return error_response(refused)
-    routes = [route for route in request.app.routes if route.matches(request.scope)[0] is Match.PARTIAL]
-    allow = {"Allow": _allow({method for route in routes for method in route.methods})}
-    if request.method == "OPTIONS":
-        return JSONResponse({"name": routes[0].summary or "", "description": "", **_METADATA}, headers=allow)
-    refused = Detailed(f'Method "{request.method}" not allowed.', allow)
-    refused.status = 405
-    return error_response(refused)
-
-
-_METADATA = {
-    "renders": ["application/json"],
-    "parses": ["application/json", "application/x-www-form-urlencoded", "multipart/form-data"],
-}
-_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
-
-
-def _allow(methods: Collection[str]) -> str:
-    """The `Allow` header as DRF has it: the gateway makes HEAD of GET, and OPTIONS is always answered."""
-    possible = {*methods, "OPTIONS", *(["HEAD"] if "GET" in methods else [])}
-    return ", ".join(method for method in _METHODS if method in possible)
-
-
-async def _on_bad_parameter(request: Request, error: Exception) -> Response:
-    """A path that does not parse names nothing that exists."""
-    return error_response(NotFound())
-
-
-async def _on_database_down(request: Request, error: Exception) -> Response:
-    log.error("database unavailable", extra={"error": type(error).__name__})
-    return error_response(Unavailable())
-
-
-async def _on_client_gone(request: Request, error: Exception) -> Response:
-    """Nobody reads this; the status is for the log and the figures."""
-    return Response(status_code=CLIENT_GONE)
-
-
-async def _on_bug(request: Request, error: Exception) -> Response:
-    """The frame tells of it: Starlette raises it again after this answer."""
-    return error_response(Detailed())

@@ -82,9 +82,7 @@ _OLDEST = Statement(
     )
 )
 _FIRST = select(_T.c.id).order_by(_T.c.id).limit(1000).scalar_subquery()
-_FORGET = Statement(
-    delete(_T).where(_T.c.id.in_(_FIRST), _T.c.published_at < func.now() - text("interval '30 days'"))
-)
+_FORGET = Statement(delete(_T).where(_T.c.id.in_(_FIRST), _T.c.published_at < func.now() - text("interval '30 days'")))
 
 
 async def record(tx: Transaction, event: Event) -> None:

@@ -20,7 +20,7 @@ async def on_resume_deleted(context: Context, event: ResumeDeleted) -> None:
         for checkout in await checkouts.unfinished_for_resume(tx, event.resume_id):
             await _close(tx, checkout)
         resume = await resumes.lock(tx, event.resume_id)
-        await resumes.deleted(tx, resume)
+        await resumes.mark_deleted(tx, resume)
         await settle_resume(tx, resume.id)
 
 

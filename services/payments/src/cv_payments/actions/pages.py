@@ -38,7 +38,7 @@ async def open_page(context: Context, checkout: Checkout) -> str | None:
         raise Detailed from refused
     assert session.url is not None, "an open session has an address"
     async with context.database.transaction() as tx:
-        if await checkouts.opened(tx, checkout.id, session.id, session.url):
+        if await checkouts.mark_open(tx, checkout.id, session.id, session.url):
             return session.url
         log.info("a checkout was given up while it was opened", extra={"checkout": str(checkout.id)})
         await stripe_calls.expire_session(tx, session.id)
@@ -105,7 +105,7 @@ async def follow_page(context: Context, checkout: Checkout, stripe_session_id: s
 
 async def give_up(tx: Transaction, checkout: Checkout) -> bool:
     """Nobody can pay at this attempt: Stripe did not open a session for it. False when it has meanwhile."""
-    given_up = await checkouts.failed(tx, checkout.id)
+    given_up = await checkouts.mark_failed(tx, checkout.id)
     if given_up:
         await _write_failed(tx, checkout)
     return given_up

@@ -4,10 +4,10 @@ An event only tells that something about an object changed. A `Refresh` locks th
 afterwards, compares it with what we asked for, and writes the columns that this object owns; when all is written it
 settles what follows. That is one transaction, so events may come late, twice, at once, and in any order.
 
-Locks are taken in this order: session or invoice, then subscription or charge, then owner, then resume.
+Locks are taken in this order: dispute, session or invoice, charge, subscription, owner, resume.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -20,11 +20,10 @@ from cv_payments.clients.stripe_connection import StripeMissing
 from cv_payments.domain.checkouts import Checkout, CheckoutStatus
 from cv_payments.domain.events import Kind
 from cv_payments.domain.findings import NotOurs, Quarantined
-from cv_payments.domain.misfits import Prices, invoice_misfit, session_misfit, subscription_misfit
-from cv_payments.domain.offers import OFFERS, SubscriptionType
+from cv_payments.domain.misfits import invoice_misfit, plans_of, prices_of, session_misfit, subscription_misfit
 from cv_payments.domain.payments import Payment, invoice_outcome, session_outcome
 from cv_payments.domain.stripe_objects import StripeCharge, StripeSession, StripeSubscription
-from cv_payments.domain.subscriptions import Subscription, contract_status
+from cv_payments.domain.subscriptions import contract_status
 from cv_payments.store import checkouts, owners, payments, resumes, stripe_calls, subscriptions
 from cv_payments.store.owners import Owner
 
@@ -109,8 +108,9 @@ class Refresh:
             await self._check_beginning(told, checkout, began_at)
         owner = await self._owner_of(told, checkout)
         contract_status(told.status)
-        plans = self._plans(known, checkout)
-        _set_aside(subscription_misfit(told, self._prices(plans, checkout), self._livemode))
+        plans = plans_of(self._catalogue.plans(), known, checkout)
+        prices = prices_of(plans, self._catalogue.plans(), checkout)
+        _set_aside(subscription_misfit(told, prices, self._livemode))
         plan = plans.get(told.price_id) or (known.subscription_type if known else None)
         if plan is None:
             raise Quarantined(f"the price {told.price_id} is none of ours")
@@ -129,8 +129,9 @@ class Refresh:
         subscription = await subscriptions.get(self._tx, invoice.subscription_id)
         assert subscription is not None, "it was looked at just now"
         checkout = await checkouts.get(self._tx, subscription.checkout_id) if subscription.checkout_id else None
-        plans = self._plans(subscription, checkout)
-        _set_aside(invoice_misfit(invoice, self._prices(plans, checkout), self._livemode))
+        plans = plans_of(self._catalogue.plans(), subscription, checkout)
+        prices = prices_of(plans, self._catalogue.plans(), checkout)
+        _set_aside(invoice_misfit(invoice, prices, self._livemode))
         if invoice.amount == 0 or invoice.status == "draft":
             return owner
         plan = plans.get(invoice.price_id or "") or subscription.subscription_type
@@ -202,19 +203,6 @@ class Refresh:
             session_misfit(checkout, session, self._livemode) if session else f"{checkout.id} did not begin {told.id}"
         )
 
-    def _plans(self, known: Subscription | None, checkout: Checkout | None) -> dict[str, SubscriptionType]:
-        """The plans that a subscription may have, by price: today's, the one it has had all along, its checkout's."""
-        plans = self._catalogue.plans()
-        if checkout is not None and checkout.payment_type != "single":
-            plans = {checkout.price_id: checkout.payment_type} | plans
-        return {known.price_id: known.subscription_type} | plans if known is not None else plans
-
-    def _prices(self, plans: Mapping[str, SubscriptionType], checkout: Checkout | None) -> Prices:
-        """What those plans cost, as far as that is known: Stripe changes no price's amount."""
-        today = {price_id: OFFERS[plan].amount for price_id, plan in self._catalogue.plans().items()}
-        begun = {checkout.price_id: checkout.amount} if checkout is not None else {}
-        return {price_id: today.get(price_id, begun.get(price_id)) for price_id in plans}
-
     async def _payment_of(self, charge: StripeCharge) -> Payment:
         """The payment that a charge paid. If we have not heard of that yet, Stripe is asked what it was for."""
         payment = await payments.of_intent(self._tx, charge.payment_intent_id)
@@ -223,6 +211,8 @@ class Refresh:
             if checkout is not None and checkout.stripe_session_id is not None:
                 await self.session(checkout.stripe_session_id)
             elif (invoice_id := await self._stripe.invoice_of_intent(charge.payment_intent_id)) is not None:
+                await self._tx.lock("stripe", invoice_id)
+                await self._tx.lock("stripe", charge.id)  # before the owner, whom `invoice` locks
                 await self.invoice(invoice_id)
             payment = await payments.of_intent(self._tx, charge.payment_intent_id)
         if payment is None:

@@ -7,11 +7,30 @@ either is taken off.
 from collections.abc import Mapping
 
 from cv_payments.domain.checkouts import Checkout
-from cv_payments.domain.offers import CURRENCY, OFFERS
+from cv_payments.domain.offers import CURRENCY, OFFERS, SubscriptionType
 from cv_payments.domain.stripe_objects import StripeInvoice, StripeSession, StripeSubscription
+from cv_payments.domain.subscriptions import Subscription
 
+Plans = Mapping[str, SubscriptionType]
+"""What a subscription is, by the price that it is billed at."""
 Prices = Mapping[str, int | None]
 """The prices that a subscription may be billed at, and their amounts in cents; None for one we do not sell any more."""
+
+
+def plans_of(on_sale: Plans, known: Subscription | None, checkout: Checkout | None) -> Plans:
+    """The plans that a subscription may have: those on sale, the one it has had all along, its checkout's."""
+    had = {known.price_id: known.subscription_type} if known is not None else {}
+    begun = {}
+    if checkout is not None and checkout.payment_type != "single":
+        begun[checkout.price_id] = checkout.payment_type
+    return {**had, **begun, **on_sale}
+
+
+def prices_of(plans: Plans, on_sale: Plans, checkout: Checkout | None) -> Prices:
+    """What those plans cost, as far as that is known: Stripe changes no price's amount."""
+    begun = {checkout.price_id: checkout.amount} if checkout is not None else {}
+    today = {price_id: OFFERS[plan].amount for price_id, plan in on_sale.items()}
+    return {price_id: today.get(price_id, begun.get(price_id)) for price_id in plans}
 
 
 def session_misfit(checkout: Checkout, session: StripeSession, livemode: bool) -> str | None:

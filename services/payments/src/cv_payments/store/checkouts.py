@@ -105,12 +105,12 @@ async def lease(tx: Transaction, checkout_id: UUID, until: datetime | None) -> N
     await tx.run(_LEASE, checkout_id=checkout_id, until=until)
 
 
-async def opened(tx: Transaction, checkout_id: UUID, stripe_session_id: str, url: str) -> bool:
+async def mark_open(tx: Transaction, checkout_id: UUID, stripe_session_id: str, url: str) -> bool:
     """Stripe has opened a session for this attempt. False when that was given up, or is over, already."""
     return await tx.run(_OPENED, checkout_id=checkout_id, session=stripe_session_id, url=url) == 1
 
 
-async def failed(tx: Transaction, checkout_id: UUID) -> bool:
+async def mark_failed(tx: Transaction, checkout_id: UUID) -> bool:
     """Stripe will not, or did not, open a session for this attempt. False when it has meanwhile."""
     return await tx.run(_FAILED, checkout_id=checkout_id) == 1
 

@@ -50,6 +50,6 @@ async def tell(tx: Transaction, resume: Resume, paid: bool, revision: int) -> No
     await tx.run(_TELL, resume_id=resume.id, paid=paid, revision=revision)
 
 
-async def deleted(tx: Transaction, resume: Resume) -> None:
+async def mark_deleted(tx: Transaction, resume: Resume) -> None:
     """A locked resume is gone."""
     await tx.run(_DELETED, resume_id=resume.id)
