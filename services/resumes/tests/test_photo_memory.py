@@ -22,6 +22,17 @@ from services.resumes.tests.test_photos import picture, upload
 
 MIB = 2**20
 CODE = "import sys; from cv_resumes.domain.photos import rewrite_photo; rewrite_photo(sys.stdin.buffer.read())"
+TEN_TIMES = """
+import gc, sys
+from cv_resumes.domain.photos import TOO_LARGE, BadPhoto, rewrite_photo
+gc.disable()
+content = sys.stdin.buffer.read()
+for _ in range(10):
+    try:
+        rewrite_photo(content)
+    except BadPhoto as refusal:
+        assert str(refusal) == TOO_LARGE
+"""
 
 
 def png(width: int, height: int, kind: int, bits: int, *more: tuple[bytes, bytes], interlaced: bool = False) -> bytes:
@@ -41,6 +52,16 @@ def png(width: int, height: int, kind: int, bits: int, *more: tuple[bytes, bytes
     header = struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, interlaced)
     chunks = [(b"IHDR", header), *more, (b"IDAT", pixels + packer.flush()), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(name, data) for name, data in chunks)
+
+
+def complaint(content: bytes, memory: int, code: str = CODE) -> str:
+    """What a process of so many MB says of a photo that it rewrites: nothing, when all is well."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (memory * MIB, memory * MIB))
+
+    done = subprocess.run([sys.executable, "-c", code], input=content, preexec_fn=limit, capture_output=True)
+    return done.stderr.decode()
 
 
 PICTURES: dict[str, tuple[int, Callable[[], bytes]]] = {
@@ -63,12 +84,12 @@ PICTURES: dict[str, tuple[int, Callable[[], bytes]]] = {
 @pytest.mark.parametrize("name", PICTURES)
 def test_a_photo_of_25_megapixels_takes_no_more_than_its_memory(name: str) -> None:
     memory, make = PICTURES[name]
+    assert complaint(make(), memory) == ""
 
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (memory * MIB, memory * MIB))
 
-    done = subprocess.run([sys.executable, "-c", CODE], input=make(), preexec_fn=limit, capture_output=True)
-    assert done.returncode == 0, done.stderr.decode()
+def test_nothing_is_kept_of_what_was_refused() -> None:
+    too_large = picture("WEBP", size=(16_383, 1_527), lossless=True, method=0)
+    assert complaint(too_large, 480, TEN_TIMES) == ""
 
 
 @pytest.mark.parametrize("size", [(1, 25_000_000), (25_000_000, 1), (65_501, 1)])
@@ -85,6 +106,12 @@ async def test_texts_in_a_photo_do_not_unpack_to_more_than_a_photo(
     text = b"a\0\0" + zlib.compress(bytes(MIB))
     answer = await upload(resumes, user, png(8, 8, 2, 8, *[(b"zTXt", text)] * 6))
     assert answer.status_code == 400
+
+
+async def test_a_picture_whose_palette_is_missing_is_none(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+    answer = await upload(resumes, user, png(8, 8, 3, 8))
+    assert answer.status_code == 400
+    assert answer.json()["photo"][0].startswith("Upload a valid image.")
 
 
 async def test_16_bits_of_grey_stay_grey(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:

@@ -47,9 +47,13 @@ def rewrite_photo(content: bytes) -> tuple[bytes, str]:
                 raise BadPhoto(TOO_LARGE)
             if max(image.size) > MAX_LENGTH:
                 raise BadPhoto(TOO_LONG)
+            if image.mode == "P" and image.palette is None:
+                raise BadPhoto(NOT_AN_IMAGE)
             return _encode(image)
+    except BadPhoto:
+        raise
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise error if isinstance(error, BadPhoto) else BadPhoto(NOT_AN_IMAGE) from error
+        raise BadPhoto(NOT_AN_IMAGE) from error
 
 
 def _encode(image: Image.Image) -> tuple[bytes, str]:
