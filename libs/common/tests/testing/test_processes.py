@@ -126,7 +126,8 @@ async def test_it_ends_with_the_one_who_started_it() -> None:
     with start_starter() as starter:
         assert starter.stdout is not None
         pid = int(starter.stdout.readline())
-        assert is_alive(pid)
+        # Only what has become the program has been told to end with its starter.
+        await eventually(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n")
 
         starter.send_signal(signal.SIGKILL)
 
