@@ -52,11 +52,13 @@ class LongBodies:
 
     def _fits(self, whose: tuple[str, ...], length: int, limit: int) -> bool:
         """One alone always does."""
-        under_way = self._under_way.get(whose, 0)
+        under_way = self._under_way[whose]
         return not under_way or under_way + length <= limit
 
     def _count(self, length: int, *whose: tuple[str, ...]) -> None:
         for key in whose:
             self._under_way[key] += length
+            if not self._under_way[key]:
+                del self._under_way[key]  # addresses are many
             if not self._under_way[key]:
                 del self._under_way[key]
