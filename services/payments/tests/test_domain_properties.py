@@ -89,7 +89,8 @@ def test_at_most_one_subscription_stays_alive_and_it_is_the_oldest(
     too_many = {each.id for each in superfluous(mine, ended_at)}
     live = [each for each in mine if each.is_live]
     stays = [each for each in live if each.id not in too_many]
-    assert too_many <= {each.id for each in live}
+    late = {each.id for each in mine if not each.superfluous and ended_at is not None and each.known_since > ended_at}
+    assert late <= too_many <= late | {each.id for each in live}
     in_time = [each for each in live if ended_at is None or each.known_since <= ended_at]
     assert stays == sorted(in_time, key=lambda each: each.created_at)[:1]
     settled = [replace(each, superfluous=each.superfluous or each.id in too_many) for each in mine]
