@@ -42,11 +42,12 @@ class Neighbours:
     rendered: list[dict[str, Any]] = field(default_factory=list)
     refusal: tuple[int, dict[str, Any]] | None = None
     default_template: int | None = FREE
+    known: set[int] = field(default_factory=lambda: {FREE, PREMIUM, INACTIVE})
     premium: set[int] = field(default_factory=lambda: {PREMIUM})
 
     async def template(self, request: Request) -> Response:
         template_id = request.path_params.get("template_id", self.default_template)
-        if template_id not in (FREE, PREMIUM, INACTIVE):
+        if template_id not in self.known:
             return JSONResponse({"detail": "Not found."}, status_code=404)
         return JSONResponse(
             {

@@ -339,6 +339,15 @@ async def test_a_template_that_became_premium_is_so_for_what_was_written_before(
         assert shown["can_export_without_watermark"] is (1 not in premium)
 
 
+async def test_a_template_loaded_this_moment_can_be_used(
+    resumes: httpx.AsyncClient, user: dict[str, str], neighbours: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = {"template": 9, "full_name": "Marie Dubois", "email": "marie.dubois@example.com"}
+    assert (await resumes.post("/api/resumes/", json=body, headers=user)).status_code == 400
+    monkeypatch.setattr(neighbours[0], "known", {9})
+    assert (await resumes.post("/api/resumes/", json=body, headers=user)).status_code == 201
+
+
 @pytest.mark.parametrize(
     ("refusal", "status"),
     [

@@ -35,7 +35,7 @@ class Templates:
 
     def __init__(self, client: ServiceClient) -> None:
         self._client = client
-        self._remembered: dict[int, tuple[Template | None, float]] = {}
+        self._remembered: dict[int, tuple[Template, float]] = {}
 
     async def get(self, template_id: int) -> Template | None:
         """The template, active or not; None when there is none. Raises Unavailable."""
@@ -48,14 +48,15 @@ class Templates:
             if known is None:
                 raise
             return known[0]
-        self._remember(template_id, found)
+        if found is not None:  # what is not there may be loaded the next moment
+            self._remember(found)
         return found
 
     async def default(self) -> Template | None:
         """The first free template that is active; None when there is none. Raises Unavailable."""
         found = await self._ask("default")
         if found is not None:
-            self._remember(found.id, found)
+            self._remember(found)
         return found
 
     async def in_use(self) -> list[Template]:
@@ -66,15 +67,15 @@ class Templates:
                 template = await self._ask(template_id)
             except Unavailable:
                 continue
-            self._remember(template_id, template)
             if template is not None:
+                self._remember(template)
                 found.append(template)
         return found
 
-    def _remember(self, template_id: int, found: Template | None) -> None:
+    def _remember(self, found: Template) -> None:
         if len(self._remembered) >= self._REMEMBERED:
             self._remembered.clear()
-        self._remembered[template_id] = (found, time.monotonic())
+        self._remembered[found.id] = (found, time.monotonic())
 
     async def _ask(self, name: int | str) -> Template | None:
         reply = await self._client.get(f"/internal/templates/{name}/")

@@ -1,5 +1,6 @@
 """The command door of templates: `cv-templates load FOLDER`."""
 
+import asyncio
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from cv_common.db import DatabaseDown
 from cv_common.errors import Unavailable
 
 from cv_templates import actions
-from cv_templates.actions import Context
+from cv_templates.actions import Context, Outcome
 from cv_templates.domain import (
     FILES,
     SAMPLE,
@@ -43,6 +44,8 @@ async def run(context: Context, folder: Path, out: TextIO, err: TextIO) -> int:
         faults = [f"The database does not answer: {down}"]
     else:
         out.writelines(f"{slug}: {outcome}\n" for slug, outcome in outcomes.items())
+        if any(outcome != Outcome.UNCHANGED for outcome in outcomes.values()):
+            await asyncio.sleep(2 * actions.REFRESH_EVERY)  # whoever waits for this command finds them answered
         return 0
     err.write("\n  ".join([f"{folder} was not loaded:", *faults]) + "\n")
     return 1
