@@ -9,6 +9,7 @@ import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 from cv_common.identity import generate_keys, public_of
 
@@ -63,7 +64,7 @@ def password() -> str:
 def make_service(service: str, keys: dict[str, str]) -> None:
     """What every service needs, as far as it needs it."""
     database_password = kept("postgres", service, password)
-    derived(service, "database_url", f"postgresql://{service}:{database_password}@postgres:5432/{service}")
+    derived(service, "database_url", f"postgresql://{service}:{quote(database_password, safe='')}@postgres/{service}")
     believed = {caller: public_of(keys[caller]) for caller in CALLERS[service]}
     derived(service, "identity_public_keys", json.dumps(believed))
     if service in ON_THE_BUS:

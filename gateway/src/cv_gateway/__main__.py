@@ -5,9 +5,8 @@ Arguments are granian's own, such as `--host` and `--port`; one that is given he
 
 import sys
 
-from cv_common.settings import explained
+from cv_common.settings import BadSettings, explained
 from granian.cli import cli
-from pydantic import ValidationError
 
 from cv_gateway.settings import Settings
 
@@ -28,7 +27,7 @@ def main() -> None:
     """Serve until a signal ends it; with settings that do not do, say so once instead of starting workers again."""
     try:
         Settings()
-    except ValidationError as error:
+    except BadSettings as error:
         sys.exit(explained(error))
     cli([*_FLAGS, *sys.argv[1:]], "cv_gateway")
 

@@ -50,19 +50,25 @@ async def test_who_keeps_a_connection_is_not_cut_off(tmp_path: Path) -> None:
 
 
 SETTINGS = """
-from cv_common.settings import DatabaseSettings
+from cv_common.settings import DatabaseSettings, MediaSettings
 
 def app():
     DatabaseSettings()
+    MediaSettings()
 """
+
+
+DATABASE = {"DATABASE_URL": "postgresql://secret"}
 
 
 async def test_settings_that_do_not_do_are_a_plain_line(tmp_path: Path) -> None:
     (tmp_path / "unset.py").write_text(SETTINGS)
-    for secret, line in ((None, "! DATABASE_URL: Field required"), ("many", "! DATABASE_POOL_SIZE: Input should be")):
-        environment = {**machine_environment(), "PYTHONPATH": str(tmp_path)}
-        if secret is not None:
-            environment |= {"DATABASE_URL": "postgresql://secret", "DATABASE_POOL_SIZE": secret}
+    for settings, line in (
+        ({}, "! DATABASE_URL: Field required"),
+        (DATABASE | {"DATABASE_POOL_SIZE": "many"}, "! DATABASE_POOL_SIZE: Input should be"),
+        (DATABASE | {"MEDIA_URL": "file:///secret", "MEDIA_OPTIONS": "secret"}, '! error parsing value for field'),
+    ):
+        environment = {**machine_environment(), "PYTHONPATH": str(tmp_path), **settings}
         ended = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "cv_common.serve", "unset:app", "--port", str(free_port()),
             env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,

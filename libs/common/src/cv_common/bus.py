@@ -61,6 +61,7 @@ class Bus:
         self._keeping: asyncio.Task[None] | None = None
         self._streams_in_doubt = asyncio.Event()
         self._dead_letters = 0
+        self._last_error = "not connected yet"
 
     @classmethod
     def of(cls, settings: BusSettings, service: str, *, publishes: bool = False) -> "Bus":
@@ -109,7 +110,8 @@ class Bus:
 
     async def _on_error(self, error: Exception) -> None:
         """A denied publish, among others, is told nowhere else."""
-        log.warning("bus error", extra={"error": str(error) or type(error).__name__})
+        self._last_error = str(error) or type(error).__name__
+        log.warning("bus error", extra={"error": self._last_error})
 
     async def _declare(self, stream: str, subjects: str) -> None:
         config = StreamConfig(
@@ -136,7 +138,7 @@ class Bus:
 
     async def problem(self) -> str | None:
         if not self._client.is_connected:
-            return "the message bus does not answer"
+            return f"the message bus does not answer: {self._last_error}"
         try:
             info = await self.jetstream.stream_info(DEAD_STREAM, subjects_filter=f"dead.{self.service}.>")
             own = await self.jetstream.stream_info(self.service.upper()) if self._publishes else None

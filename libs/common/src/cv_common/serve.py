@@ -14,10 +14,9 @@ from socket import socket
 from types import FrameType
 
 import uvicorn
-from pydantic import ValidationError
 from starlette.types import ASGIApp
 
-from cv_common.settings import explained
+from cv_common.settings import BadSettings, explained
 
 _FAREWELL = 1.0
 """Seconds between being asked to stop and taking no more connections."""
@@ -60,7 +59,7 @@ def _app(factory: str) -> ASGIApp:
     module, _, name = factory.partition(":")
     try:
         app: ASGIApp = getattr(import_module(module), name)()
-    except ValidationError as error:
+    except BadSettings as error:
         sys.exit(explained(error))
     return app
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 
 def _secrets_dir() -> Path | None:
@@ -17,8 +17,14 @@ def _secrets_dir() -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def explained(error: ValidationError) -> str:
+BadSettings = (ValidationError, SettingsError)
+"""What is raised by settings that do not do: a value that is none of its type, or not even the JSON of one."""
+
+
+def explained(error: ValidationError | SettingsError) -> str:
     """What is wrong with the settings, a line each: the variable's name and why, never its value."""
+    if isinstance(error, SettingsError):
+        return f"! {error}"
     return "\n".join(f"! {'.'.join(map(str, item['loc'])).upper()}: {item['msg']}" for item in error.errors())
 
 

@@ -10,8 +10,7 @@ from cv_common.db import Database, DatabaseDown
 from cv_common.http import ServiceClient
 from cv_common.identity import Signer
 from cv_common.outbox import Relay
-from cv_common.settings import explained
-from pydantic import ValidationError
+from cv_common.settings import BadSettings, explained
 from starlette.types import ASGIApp
 
 from cv_payments import commands, routes
@@ -68,7 +67,7 @@ def command() -> None:
     arguments = commands.parse(sys.argv[1:])
     try:
         settings = AccountSettings() if arguments.command == "setup-stripe" else Settings()
-    except ValidationError as error:
+    except BadSettings as error:
         sys.exit(explained(error))
     logs.configure("payments", settings.log_level)
     if not isinstance(settings, Settings):

@@ -13,8 +13,7 @@ from cv_common.http import ServiceClient
 from cv_common.identity import Signer
 from cv_common.media import Media
 from cv_common.periodic import Periodic
-from cv_common.settings import explained
-from pydantic import ValidationError
+from cv_common.settings import BadSettings, explained
 from starlette.types import ASGIApp
 
 from cv_templates import actions, commands, routes
@@ -41,7 +40,7 @@ def command() -> None:
     arguments = commands.parse(sys.argv[1:])
     try:
         settings = Settings()
-    except ValidationError as error:
+    except BadSettings as error:
         sys.exit(explained(error))
     logs.configure("templates", settings.log_level)
     sys.exit(asyncio.run(_load(settings, arguments.folder)))
