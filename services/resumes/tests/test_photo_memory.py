@@ -45,9 +45,8 @@ def png(width: int, height: int, kind: int, bits: int, *more: tuple[bytes, bytes
     steps = [(8, 8), (8, 8), (4, 8), (4, 4), (2, 4), (2, 2), (1, 2)] if interlaced else [(1, 1)]
     packer = zlib.compressobj(1)
     pixels = b"".join(
-        packer.compress(b"\0" + b"x" * (width // across * channels * bits // 8))
+        packer.compress((b"\0" + b"x" * (width // across * channels * bits // 8)) * (height // down))
         for across, down in steps
-        for _ in range(height // down)
     )
     header = struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, interlaced)
     chunks = [(b"IHDR", header), *more, (b"IDAT", pixels + packer.flush()), (b"IEND", b"")]
