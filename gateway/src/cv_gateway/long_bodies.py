@@ -60,5 +60,3 @@ class LongBodies:
             self._under_way[key] += length
             if not self._under_way[key]:
                 del self._under_way[key]  # addresses are many
-            if not self._under_way[key]:
-                del self._under_way[key]
