@@ -173,7 +173,7 @@ stripe_events = Table(
     Column("type", String(100), nullable=False),
     Column("object_id", _STRIPE_ID),
     Column("owner_id", ForeignKey("owners.id"), index=True),
-    # Neither written nor read by this release; to be dropped once the one before, which reads it, is nowhere.
+    # Not written any more. Statements still name all columns: a release that leaves it out here comes before its drop.
     Column("raw", Text),
     _moment_of_insert("received_at"),
     *_work_columns(),
