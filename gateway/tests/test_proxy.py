@@ -1,6 +1,7 @@
 """What passes, unchanged, in both directions."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 from aiohttp import web
@@ -148,7 +149,7 @@ async def test_a_client_that_leaves_stops_a_long_answer(gateway: RunningGateway,
 
 
 async def test_a_client_that_stops_reading_is_given_up(make_gateway: MakeGateway, services: Fakes) -> None:
-    gateway = await make_gateway(CLIENT_TIMEOUT="0.5")
+    gateway = await make_gateway(ANSWER_GRACE="0.5")
     stopped = asyncio.Event()
 
     async def endless(request: web.Request) -> web.StreamResponse:
@@ -167,6 +168,30 @@ async def test_a_client_that_stops_reading_is_given_up(make_gateway: MakeGateway
     async with asyncio.timeout(10):
         await stopped.wait()
     writer.close()
+
+
+async def test_a_client_that_reads_too_slowly_is_given_up(make_gateway: MakeGateway, services: Fakes) -> None:
+    """Each piece comes soon enough: it is their sum that is too slow."""
+    gateway = await make_gateway(ANSWER_GRACE="1", BODY_RATE="100000000")
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(b"x" * 100_000)
+
+    services["renderer"].respond = endless
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(b"GET /media/resumes/pdfs/token/cv.pdf HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    pieces = 0
+    async with asyncio.timeout(30):
+        with suppress(ConnectionResetError):
+            while await reader.read(100_000):
+                pieces += 1
+                await asyncio.sleep(0.02)
+    writer.close()
+
+    assert pieces > 10
 
 
 async def test_head_of_a_long_file_tells_its_length_without_fetching_it(

@@ -125,6 +125,34 @@ async def test_a_slow_service_does_not_use_up_the_places_of_the_others(
     assert (await gateway.client.get("/api/resumes/")).status_code == 200
 
 
+async def test_an_address_does_not_use_up_the_places_of_the_others(make_gateway: MakeGateway, services: Fakes) -> None:
+    gateway = await make_gateway(
+        REQUESTS_PER_ADDRESS="3", RATE_LIMITS_ENABLED="true", TRUSTED_PROXIES='["127.0.0.0/8"]'
+    )
+    release, full = asyncio.Event(), asyncio.Barrier(4)
+    mine, others = ({"X-Forwarded-For": f"192.0.2.{number}"} for number in (1, 2))
+
+    async def wait(_: web.Request) -> web.StreamResponse:
+        await full.wait()
+        await release.wait()
+        return web.json_response({})
+
+    services["resumes"].respond = wait
+    held = [asyncio.create_task(gateway.client.get("/api/resumes/", headers=mine)) for _ in range(3)]
+    async with asyncio.timeout(10):
+        await full.wait()
+    services["resumes"].respond = None
+    refused = await gateway.client.get("/api/resumes/", headers=mine)
+    elsewhere = await gateway.client.get("/api/templates/", headers=mine)
+    other = await gateway.client.get("/api/resumes/", headers=others)
+    release.set()
+
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
+    assert [elsewhere.status_code, other.status_code] == [200, 200]
+    assert [(await each).status_code for each in held] == [200, 200, 200]
+    assert (await gateway.client.get("/api/resumes/", headers=mine)).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("held_path", "refused_path", "other_path"),
     [

@@ -9,6 +9,7 @@ from cv_common.body import read_data
 from cv_common.errors import ApiError, BadRequest, TooLarge
 
 from cv_gateway.errors import BodyIncomplete, BodyTooSlow
+from cv_gateway.pace import Pace
 from cv_gateway.request import Message, Request
 from cv_gateway.routing import Route
 from cv_gateway.services import Payload
@@ -27,9 +28,9 @@ class IncomingBody:
 
     def __init__(self, request: Request, route: Route, settings: Settings) -> None:
         self._request = request
-        self._grace, self._rate = settings.body_grace, settings.body_rate
+        self._pace = Pace(settings.body_grace, settings.body_rate)
         self._limit, self._gathered = _limit(request, route), route.gathered
-        self._received, self._left = 0, self._grace
+        self._received = 0
         self.declared = _declared(request)
         self.failure: type[ApiError] | None = None
         self.length = self._limit if self.declared is None else self.declared
@@ -61,7 +62,7 @@ class IncomingBody:
         clock = asyncio.get_running_loop().time
         asked = clock()
         try:
-            async with asyncio.timeout(self._left):
+            async with asyncio.timeout(self._pace.left):
                 message = await self._request.receive()
         except TimeoutError:
             raise BodyTooSlow from None
@@ -72,7 +73,7 @@ class IncomingBody:
         self._received += len(chunk)
         if self._received > self._limit:
             raise TooLarge
-        self._left = min(self._grace, self._left - taken + len(chunk) / self._rate)
+        self._pace.count(taken, len(chunk))
         self._request.unread = self._received != self.declared and message.get("more_body", False)
         return chunk
 

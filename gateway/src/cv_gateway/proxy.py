@@ -2,9 +2,8 @@
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import AsyncIterable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import AsyncIterable
+from contextlib import nullcontext
 
 import aiohttp
 from aiohttp import ClientResponse
@@ -18,8 +17,10 @@ from cv_gateway.errors import TimedOut
 from cv_gateway.identity import Identities, Sessions, Visitor
 from cv_gateway.limits import Limits
 from cv_gateway.long_bodies import LongBodies
+from cv_gateway.pace import Pace
+from cv_gateway.places import Places
 from cv_gateway.request import Headers, Request
-from cv_gateway.routing import Lane, Route
+from cv_gateway.routing import Route
 from cv_gateway.services import Payload, Services
 from cv_gateway.settings import Settings
 
@@ -75,7 +76,7 @@ class Proxy:
         self._answers = answers
         self._limits = limits
         self._long_bodies = LongBodies(settings)
-        self._under_way = Counter[tuple[str, Lane]]()
+        self._places = Places(settings)
 
     async def pass_on(self, request: Request, route: Route, visitor: Visitor) -> int:
         """Answer a request with its service's answer; returns the status.
@@ -94,24 +95,12 @@ class Proxy:
     async def _exchange(
         self, request: Request, route: Route, visitor: Visitor, body: IncomingBody, payload: Payload
     ) -> int:
-        with self._place(route):
+        with self._places.place(request, route):
             response = await self._ask(request, route, visitor, body, payload)
             try:
                 return await self._relay(request, route, visitor, response)
             finally:
                 response.release()
-
-    @contextmanager
-    def _place(self, route: Route) -> Iterator[None]:
-        """One of the places that a service has for such requests. Raises Unavailable when all are taken."""
-        lane = (route.service, route.lane)
-        if self._under_way[lane] >= route.at_once:
-            raise Unavailable
-        self._under_way[lane] += 1
-        try:
-            yield
-        finally:
-            self._under_way[lane] -= 1
 
     async def _ask(
         self, request: Request, route: Route, visitor: Visitor, body: IncomingBody, payload: Payload
@@ -154,7 +143,7 @@ class Proxy:
             await request.send({"type": "http.response.body", "body": body})
         else:
             await request.send(start)
-            await _stream(request, response, self._settings.client_timeout)
+            await _stream(request, response, Pace(self._settings.answer_grace, self._settings.body_rate))
         return response.status
 
     def _cookie(self, route: Route, visitor: Visitor, response: ClientResponse) -> bytes | None:
@@ -186,19 +175,22 @@ async def _whole(response: ClientResponse) -> bytes:
         raise Unavailable from None
 
 
-async def _stream(request: Request, response: ClientResponse, patience: float) -> None:
-    """Send a long body on, chunk by chunk, at the client's pace.
+async def _stream(request: Request, response: ClientResponse, pace: Pace) -> None:
+    """Send a long body on, chunk by chunk, as the client takes it.
 
     It has begun, so that what goes wrong can only be said by not ending it: the connection is closed short of the
     announced length, and no client takes the part for the whole.
     """
     gone = asyncio.ensure_future(_disconnected(request))
+    clock = asyncio.get_running_loop().time
     try:
         async for chunk in response.content.iter_any():
             if gone.done():
                 return
-            async with asyncio.timeout(patience):
+            sent = clock()
+            async with asyncio.timeout(pace.left):
                 await request.send({"type": "http.response.body", "body": chunk, "more_body": True})
+            pace.count(clock() - sent, len(chunk))
         await request.send({"type": "http.response.body", "body": b""})
     except (TimeoutError, aiohttp.ClientError, OSError) as error:
         log.warning("an answer was broken off", extra={"reason": repr(error)})

@@ -33,6 +33,8 @@ class Route:
     multipart_limit: int
     at_once: int
     """Requests that may be under way at a time; more are refused, so that a slow service holds up no other."""
+    at_once_per_address: int
+    """Requests of those that may come from one network address, so that nobody's slow reading shuts out the others."""
     lane: Lane = "visits"
     """Whose places it takes at its service: webhooks come in bursts, and neither wait for visits nor hold them up."""
     private: bool = False
@@ -60,7 +62,13 @@ class Router:
     """Finds the route of a path: the endpoints with figures of their own, then the longest public prefix."""
 
     def __init__(self, settings: Settings) -> None:
-        limits = (settings.read_timeout, settings.body_limit, settings.body_limit, settings.requests_per_service)
+        limits = (
+            settings.read_timeout,
+            settings.body_limit,
+            settings.body_limit,
+            settings.requests_per_service,
+            settings.requests_per_address,
+        )
         auth = Route("auth", "/api/auth/", *limits)
         templates = Route("templates", "/api/templates/", *limits)
         resumes = replace(
@@ -85,6 +93,7 @@ class Router:
             payments,
             read_timeout=settings.webhook_timeout,
             at_once=settings.webhooks_at_once,
+            at_once_per_address=settings.webhooks_at_once,
             limits=("webhook",),
             lane="webhooks",
             reads_token=False,

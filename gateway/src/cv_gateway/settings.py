@@ -79,7 +79,7 @@ class Settings(ServiceSettings):
     body_grace: float = 10
     """Seconds that a request's body may be behind `body_rate`; those that it is ahead are not saved up."""
     body_rate: int = 24 * 1024
-    """Bytes a second that a body must come at: the largest photo over 200 kbit/s takes three and a half minutes."""
+    """Bytes a second that a body must come at, and a long answer be taken at: the largest photo takes four minutes."""
     long_bodies: int = 64 * _MIB
     """Bytes that long bodies to one service may have together. It may hold each twice: its memory is sized by this."""
     long_bodies_per_address: int = 24 * _MIB
@@ -87,8 +87,8 @@ class Settings(ServiceSettings):
     long_body_patience: float = 5
     """Seconds that a long body waits for others to end, before it is refused."""
 
-    client_timeout: float = 60
-    """Seconds that a client may take for one piece of a long answer."""
+    answer_grace: float = 60
+    """Seconds that a client may be behind `body_rate` in taking a long answer, before it is cut off."""
 
     connect_timeout: float = 1
     read_timeout: float = 10
@@ -100,6 +100,8 @@ class Settings(ServiceSettings):
     """A burst of them is kept one after the other, and a refused one comes again after hours only."""
     requests_per_service: int = 256
     """Requests that may wait for one service at a time; more are refused, so that a slow one holds up no other."""
+    requests_per_address: int = 64
+    """Requests of those that may come from one network address, while rate limits are enabled."""
     webhooks_at_once: int = 2048
     """Webhooks that may wait at a time, beside the other requests of their service."""
 

@@ -89,7 +89,7 @@ securityContext:
   seccompProfile: { type: RuntimeDefault }
 volumes:
   - name: tmp
-    emptyDir: { medium: Memory, sizeLimit: 64Mi }
+    emptyDir: { sizeLimit: 512Mi }
   - name: secrets
     secret: { secretName: {{ .service.secret }}, defaultMode: 0440 }
 {{- end }}

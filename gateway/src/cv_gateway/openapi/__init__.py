@@ -24,7 +24,7 @@ class MergedSchema:
     """The document at `/api/schema/`. A service that is down is in it as it was when it last answered."""
 
     def __init__(self, settings: Settings, services: Services, router: Router) -> None:
-        self._base_url = settings.public_base_url.rstrip("/")
+        self._base_url = settings.public_base_url
         self._services = services
         self._router = router
         self._last_good: dict[str, Json] = {}

@@ -70,7 +70,7 @@ class Pages:
     def __init__(self, settings: Settings, schema: MergedSchema) -> None:
         self._schema = schema
         self._described = Content(b"", "application/json")
-        base_url = escape(settings.public_base_url.rstrip("/"))
+        base_url = escape(settings.public_base_url)
         ours, swagger = _our_file, _swagger_file
         self._contents = {
             "/": Content(ours("index.html").replace(b"{{base_url}}", base_url.encode()), _HTML),
