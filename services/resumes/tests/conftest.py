@@ -142,8 +142,8 @@ class OneTemplate(Templates):
     async def get(self, template_id: int) -> Template:
         return Template(template_id, is_premium=self._is_premium, is_active=True, version="1", html="", css="")
 
-    async def in_use(self) -> list[Template]:
-        return [await self.get(1)]
+    async def anew(self, name: int | str) -> Template:
+        return await self.get(int(name))
 
 
 @pytest.fixture

@@ -72,6 +72,18 @@ async def test_photo_is_shown_where_the_resume_says(
     assert part.headers["cache-control"] == "private, no-store"
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("exif", [b"II*\0", b"II*\0\x08\0\0\0\xff\xff", b"nonsense", b"MM\0*\xff\xff\xff\xff"])
+async def test_a_photo_that_says_nonsense_of_itself_is_shown_as_it_is(
+    resumes: httpx.AsyncClient, user: dict[str, str], kind: str, exif: bytes
+) -> None:
+    answer = await upload(resumes, user, picture(kind, exif=b"Exif\0\0" + exif, dpi=(72, 72)))
+    assert answer.status_code == 201, answer.text
+    shown = await fetch(resumes, answer.json()["photo"])
+    assert Image.open(io.BytesIO(shown.content)).size == (60, 40)
+
+
 async def test_only_pixels_remain_and_they_stand_upright(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     assert SECRET in with_metadata()
     shown = await fetch(resumes, (await upload(resumes, user, with_metadata())).json()["photo"])

@@ -294,6 +294,40 @@ async def test_further_keys_of_free_entries_are_kept_whatever_json_can_say(
     assert (refused.status_code, refused.json()) == (400, {"languages_data": errors})
 
 
+@pytest.mark.parametrize(
+    ("before", "after"), [(1, True), (0, False), (1, 1.0), ([1], [True]), ({"a": 0}, {"a": False})]
+)
+async def test_what_only_python_calls_the_same_is_saved(
+    resumes: httpx.AsyncClient, user: dict[str, str], before: Any, after: Any
+) -> None:
+    created = await resumes.post(
+        "/api/resumes/", json={**MINIMUM, "languages_data": [{"language": "Fr", "native": before}]}, headers=user
+    )
+    path = f"/api/resumes/{created.json()['id']}/"
+    changed = await resumes.patch(path, json={"languages_data": [{"language": "Fr", "native": after}]}, headers=user)
+    assert changed.headers["ETag"] != created.headers["ETag"]
+    (saved,) = (await resumes.get(path, headers=user)).json()["languages_data"]
+    assert repr(saved["native"]) == repr(after)
+
+
+@pytest.mark.parametrize("form", [False, True])
+async def test_an_entry_keeps_its_id_when_that_comes_back_as_a_text(
+    resumes: httpx.AsyncClient, user: dict[str, str], form: bool
+) -> None:
+    created = await resumes.post(
+        "/api/resumes/", json={**MINIMUM, "skills_data": [{"name": "Python"}, {"name": "SQL"}]}, headers=user
+    )
+    ids = [skill["id"] for skill in created.json()["skills"]]
+    sent: dict[str, Any] = (
+        {"data": {"skills_data[0]id": str(ids[1]), "skills_data[0]name": "PostgreSQL"}}
+        if form
+        else {"json": {"skills_data": [{"id": f"{ids[1]}", "name": "PostgreSQL"}]}}
+    )
+    changed = await resumes.patch(f"/api/resumes/{created.json()['id']}/", **sent, headers=user)
+    (skill,) = changed.json()["skills"]
+    assert (skill["id"], skill["name"]) == (ids[1], "PostgreSQL")
+
+
 async def test_a_section_has_at_most_200_entries(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     skills = [{"name": f"Skill {number}"} for number in range(201)]
     answer = await resumes.post("/api/resumes/", json={**MINIMUM, "skills_data": skills}, headers=user)

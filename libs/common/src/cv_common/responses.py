@@ -1,11 +1,12 @@
 """JSON answers in the contract's formats: timestamps `YYYY-MM-DDTHH:MM:SSZ`, dates `YYYY-MM-DD`."""
 
 import json
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 PRIVATE_FILE = {
     "Cache-Control": "private, no-store",
@@ -50,6 +51,23 @@ class JSONResponse(Response):
 
     def render(self, content: Any) -> bytes:
         return dump_json(content)
+
+
+def json_array(
+    begin: Sequence[bytes], rest: AsyncIterator[Sequence[bytes]] | None, headers: Mapping[str, str]
+) -> Response:
+    """An array of items that are JSON already: whole, or when there are more, sent on as they come."""
+    opened = b"[" + b",".join(begin)
+    if rest is None:
+        return Response(opened + b"]", headers=headers, media_type=JSONResponse.media_type)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield opened
+        async for few in rest:
+            yield b"".join(b"," + item for item in few)
+        yield b"]"
+
+    return StreamingResponse(pieces(), headers=headers, media_type=JSONResponse.media_type)
 
 
 def no_content() -> Response:

@@ -43,39 +43,24 @@ class Templates:
         if known is not None and time.monotonic() - known[1] < self.FRESH:
             return known[0]
         try:
-            found = await self._ask(template_id)
+            return await self.anew(template_id)
         except Unavailable:
             if known is None:
                 raise
             return known[0]
-        if found is not None:  # what is not there may be loaded the next moment
-            self._remember(found)
-        return found
 
     async def default(self) -> Template | None:
         """The first free template that is active; None when there is none. Raises Unavailable."""
-        found = await self._ask("default")
-        if found is not None:
-            self._remember(found)
-        return found
+        return await self.anew("default")
 
-    async def in_use(self) -> list[Template]:
-        """What was asked for since the start, asked for anew; what cannot be had now is left out."""
-        found = []
-        for template_id in list(self._remembered):
-            try:
-                template = await self._ask(template_id)
-            except Unavailable:
-                continue
-            if template is not None:
-                self._remember(template)
-                found.append(template)
+    async def anew(self, name: int | str) -> Template | None:
+        """The template as it is now, whatever is remembered; None when there is none. Raises Unavailable."""
+        found = await self._ask(name)
+        if found is not None:  # what is not there may be loaded the next moment
+            if len(self._remembered) >= self._REMEMBERED:
+                self._remembered.clear()
+            self._remembered[found.id] = (found, time.monotonic())
         return found
-
-    def _remember(self, found: Template) -> None:
-        if len(self._remembered) >= self._REMEMBERED:
-            self._remembered.clear()
-        self._remembered[found.id] = (found, time.monotonic())
 
     async def _ask(self, name: int | str) -> Template | None:
         reply = await self._client.get(f"/internal/templates/{name}/")

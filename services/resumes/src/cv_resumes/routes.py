@@ -11,12 +11,12 @@ from cv_common.identity import SESSION_START_HEADER
 from cv_common.openapi import documented, read_examples
 from cv_common.paths import Id
 from cv_common.ranges import file_response
-from cv_common.responses import PRIVATE_FILE, JSONResponse, no_content
+from cv_common.responses import PRIVATE_FILE, JSONResponse, dump_json, json_array, no_content
 from fastapi import APIRouter, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cv_resumes.actions import exports, imports, owners, photos, resumes
+from cv_resumes.actions import exports, imports, lists, owners, photos, resumes
 from cv_resumes.actions.once import IdempotencyKey, fingerprint
 from cv_resumes.domain.keys import MAX_LENGTH
 from cv_resumes.domain.pages import page_of
@@ -63,12 +63,14 @@ def _resume(
 async def list_resumes(request: Request) -> Response:
     context = context_of(request)
     page = page_of(request.query_params.get("limit"), request.query_params.get("offset"))
-    rows, total = await resumes.list_resumes(context, caller(request), page)
     base_url, now = context.settings.public_base_url, datetime.now(UTC)
-    headers = {"X-Total-Count": str(total)}
-    if page is not None and (link := page.link(f"{base_url}/api/resumes/", total)):
+    listing = await lists.list_resumes(
+        context, caller(request), page, lambda row: dump_json(present_resume(row, now, base_url))
+    )
+    headers = {"X-Total-Count": str(listing.total)}
+    if page is not None and (link := page.link(f"{base_url}/api/resumes/", listing.total)):
         headers["Link"] = link
-    return JSONResponse([present_resume(row, now, base_url) for row in rows], headers=headers)
+    return json_array(listing.begin, listing.rest, headers)
 
 
 @router.post(

@@ -26,7 +26,7 @@ async def export_pdf(context: Context, caller: Caller, resume_id: int, accept_la
     if template.is_premium != row["template_is_premium"]:
         # It became premium, or free, after this was written: what a resume shows is what its export does.
         async with context.database.connection() as tx:
-            await resumes.reprice(tx, resume_id, template.is_premium)
+            await resumes.reprice(tx, resume_id, template.id, template.is_premium)
     now = datetime.now(UTC)
     watermark = entitlement(row["bought"], row["entitled_until"], now).needs_watermark(template.is_premium)
     path = await context.renderer.render(

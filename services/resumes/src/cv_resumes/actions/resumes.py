@@ -1,4 +1,4 @@
-"""Resumes written, read, saved and deleted."""
+"""A resume written, read, saved and deleted."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -28,7 +28,6 @@ from cv_resumes.actions.once import GONE, GONE_ON, IdempotencyKey, already_creat
 from cv_resumes.actions.photos import discard_photos, keep_photo, photo_url, remove_photos, take_photo
 from cv_resumes.clients import Template
 from cv_resumes.domain.owners import Owner, Quotas
-from cv_resumes.domain.pages import Page
 from cv_resumes.domain.photos import NOT_A_FILE
 from cv_resumes.domain.sections import (
     ENTRY_SECTIONS,
@@ -37,23 +36,12 @@ from cv_resumes.domain.sections import (
     missing_ids,
     number_entries,
     reconcile_section,
+    says_same,
 )
 from cv_resumes.domain.versions import etag, may_change
 from cv_resumes.schemas.answers import present_resume
 from cv_resumes.schemas.requests import ResumeBody, columns_sent
 from cv_resumes.store import owners, resumes
-
-
-async def list_resumes(context: Context, caller: Caller, page: Page | None) -> tuple[list[Row], int]:
-    """The caller's resumes, newest first: all or one page of them, and how many there are in all."""
-    owner = owner_of(caller)
-    if owner is None:
-        return [], 0
-    async with context.database.connection() as tx:
-        if page is None:
-            rows = await resumes.owned_by(tx, owner)
-            return rows, len(rows)
-        return await resumes.owned_by(tx, owner, page.limit, page.offset), await resumes.count(tx, owner)
 
 
 async def open_resume(context: Context, caller: Caller, resume_id: int) -> Row:
@@ -192,7 +180,7 @@ async def _change(context: Context, owner: Owner, resume_id: int, edit: _Edit) -
         if edit.photo_url is not None and edit.photo_url != photo_url(context, stored):
             raise ValidationFailed.on("photo", NOT_A_FILE)
         columns |= await _reconciled(tx, stored, columns)
-        changes = {name: value for name, value in columns.items() if stored[name] != value}
+        changes = {name: value for name, value in columns.items() if not says_same(stored[name], value)}
         _check_size({**stored, **changes})
         discarded = []
         if "photo" in changes:

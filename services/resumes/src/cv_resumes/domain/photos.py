@@ -4,6 +4,7 @@ A decoded picture of 25 megapixels takes 100 MB (a WEBP four times that, for its
 second one: a JPEG is decoded at the size that is shown, and the others are made smaller band by band.
 """
 
+import struct
 from io import BytesIO
 
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
@@ -63,8 +64,7 @@ def _encode(image: Image.Image) -> tuple[bytes, str]:
     see_through = image.has_transparency_data
     plain = _reduced(image, "RGBA" if see_through else "RGB")
     plain.thumbnail((MAX_SIDE, MAX_SIDE))
-    # Which side is up is said behind the pixels in some files: it is known by now.
-    plain.getexif()[Base.Orientation] = image.getexif().get(Base.Orientation, 1)
+    plain.getexif()[Base.Orientation] = _orientation(image)
     ImageOps.exif_transpose(plain, in_place=True)
     plain.info.clear()
     out = BytesIO()
@@ -73,6 +73,15 @@ def _encode(image: Image.Image) -> tuple[bytes, str]:
         return out.getvalue(), "png"
     plain.save(out, "JPEG", quality=88, optimize=True)
     return out.getvalue(), "jpg"
+
+
+def _orientation(image: Image.Image) -> int:
+    """Which side is up, as EXIF numbers it. Some files say it behind the pixels: it is known when those are read."""
+    try:
+        said = image.getexif().get(Base.Orientation)
+    except (struct.error, SyntaxError, ValueError, KeyError, OSError):  # cut off or garbled: the pixels are still good
+        said = None
+    return said if isinstance(said, int) else 1
 
 
 def _reduced(image: Image.Image, mode: str) -> Image.Image:

@@ -1,12 +1,14 @@
 """The JSON of the contract for resumes, as it comes in."""
 
 import math
+from contextlib import suppress
 from typing import Annotated, Any, Self
 
 from cv_common.body import RequestBody, limited_list
 from cv_common.fields import Boolean, Choice, Date, Email, Field, Integer, PrimaryKey, Text, Url, check_text, invalid
 from cv_common.forms import UploadedFile
 from pydantic import ConfigDict, model_validator
+from pydantic_core import PydanticCustomError
 
 from cv_resumes.domain.photos import NOT_A_FILE
 from cv_resumes.domain.profile_urls import profile_url
@@ -40,18 +42,23 @@ _Section = limited_list(MAX_ENTRIES, f"A section may have at most {MAX_ENTRIES} 
 _OptionalDate = Annotated[str | None, Date(null=True)]
 
 
-class EntryId(Field):
+class EntryId(Integer):
     """The id of an entry sent back. What cannot be an id is no error: the entry is new."""
 
-    def parse(self, value: Any) -> int | None:
-        return value if isinstance(value, int) and not isinstance(value, bool) else None
+    def __init__(self) -> None:
+        super().__init__(maximum=2**63 - 1, null=True)
+
+    def validate(self, value: Any) -> Any:
+        with suppress(PydanticCustomError):
+            return super().validate(value)
+        return None
 
     def schema(self) -> dict[str, Any]:
         return {"type": "integer"}
 
 
 class _Entry(RequestBody):
-    id: Annotated[int | None, EntryId(null=True)] = None
+    id: Annotated[int | None, EntryId()] = None
 
 
 class _Period(_Entry):

@@ -1,17 +1,20 @@
 """Resumes. A resume you may not see is a resume not found."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 from cv_common.db import Row, Statement, Transaction
 from psycopg.types.json import Jsonb
-from sqlalchemy import BigInteger, bindparam, delete, func, insert, or_, select, true, update
+from sqlalchemy import BigInteger, bindparam, delete, func, insert, or_, select, true, tuple_, update
 
 from cv_resumes.domain.owners import Owner
 from cv_resumes.domain.sections import ENTRY_SECTIONS, SECTIONS
 from cv_resumes.tables import entry_ids, resume_payments, resumes, subscriptions
+
+Place = tuple[datetime, int]
+"""Where a resume stands in its owner's list, the newest first."""
 
 _OWNED = resumes.c.owner == bindparam("owner")
 _ONE = resumes.c.id == bindparam("resume_id")
@@ -28,11 +31,15 @@ _TOUCHED = (
     .cte("touched")
 )
 
+_PLACE = (resumes.c.created_at, resumes.c.id)
+START: Place = (datetime.max.replace(tzinfo=UTC), 2**63 - 1)
+"""Before the newest of any list."""
+
 _VISIBLE = Statement(_WITH_PAYMENT.where(_ONE, _OWNED))
 _OPEN = Statement(_WITH_PAYMENT.add_columns(func.now().label("last_accessed")).where(_ONE, _OWNED).add_cte(_TOUCHED))
 _LOCK = Statement(_WITH_PAYMENT.where(_ONE, _OWNED).with_for_update(of=resumes))
 _OWNED_BY = Statement(
-    _WITH_PAYMENT.where(_OWNED)
+    _WITH_PAYMENT.where(_OWNED, tuple_(*_PLACE) < tuple_(bindparam("created_at"), bindparam("resume_id")))
     .order_by(resumes.c.created_at.desc(), resumes.c.id.desc())
     .limit(bindparam("limit", type_=BigInteger))
     .offset(bindparam("offset", type_=BigInteger))
@@ -57,7 +64,18 @@ _ABANDONED = (
     .with_for_update(of=resumes, skip_locked=True)
 )
 _DELETE_ABANDONED = Statement(delete(resumes).where(resumes.c.id.in_(_ABANDONED)).returning(*_REMOVED))
-_REPRICE = Statement(update(resumes).where(_ONE).values(template_is_premium=bindparam("premium")))
+_REPRICE = Statement(
+    update(resumes)
+    .where(_ONE, resumes.c.template_id == bindparam("template"))
+    .values(template_is_premium=bindparam("premium"))
+)
+_NEXT_USED = select(func.min(resumes.c.template_id).label("id"))
+_USED = _NEXT_USED.cte("used", recursive=True)
+_USED = _USED.union_all(
+    select(_NEXT_USED.where(resumes.c.template_id > _USED.c.id).scalar_subquery()).where(_USED.c.id.is_not(None))
+)
+# From one template to the next by the index: there are a few of them, and millions of resumes.
+_TEMPLATES_USED = Statement(select(_USED.c.id).where(_USED.c.id.is_not(None)))
 _OTHERWISE_PRICED = (
     select(resumes.c.id)
     .where(resumes.c.template_id == bindparam("template"), resumes.c.template_is_premium != bindparam("premium"))
@@ -97,9 +115,17 @@ async def lock_visible(tx: Transaction, owner: Owner, resume_id: int) -> Row | N
     return await tx.one(_LOCK, resume_id=resume_id, owner=owner.key)
 
 
-async def owned_by(tx: Transaction, owner: Owner, limit: int | None = None, offset: int = 0) -> list[Row]:
-    """The owner's resumes, newest first: all, or `limit` of them from `offset` on."""
-    return await tx.all(_OWNED_BY, owner=owner.key, limit=limit, offset=offset)
+async def owned_by(tx: Transaction, owner: Owner, after: Place, limit: int, offset: int) -> list[Row]:
+    """Up to `limit` of the owner's resumes, newest first, beginning `offset` behind those that come `after`."""
+    created_at, resume_id = after
+    return await tx.all(
+        _OWNED_BY, owner=owner.key, created_at=created_at, resume_id=resume_id, limit=limit, offset=offset
+    )
+
+
+def place(row: Row) -> Place:
+    """Where a resume stands."""
+    return row["created_at"], row["id"]
 
 
 async def count(tx: Transaction, owner: Owner) -> int:
@@ -170,9 +196,14 @@ async def remove_abandoned(tx: Transaction, before: datetime, at_most: int) -> l
     return await tx.all(_DELETE_ABANDONED, before=before, at_most=at_most)
 
 
-async def reprice(tx: Transaction, resume_id: int, is_premium: bool) -> None:
-    """Remember of a resume whether its template is premium now."""
-    await tx.run(_REPRICE, resume_id=resume_id, premium=is_premium)
+async def templates_used(tx: Transaction) -> list[int]:
+    """The ids of the templates that resumes are written with."""
+    return [row["id"] for row in await tx.all(_TEMPLATES_USED)]
+
+
+async def reprice(tx: Transaction, resume_id: int, template_id: int, is_premium: bool) -> None:
+    """Remember of a resume, if it still has this template, whether that is premium now."""
+    await tx.run(_REPRICE, resume_id=resume_id, template=template_id, premium=is_premium)
 
 
 async def reprice_some(tx: Transaction, template_id: int, is_premium: bool, at_most: int) -> int:
