@@ -15,6 +15,8 @@ import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -122,8 +124,7 @@ def fingerprint() -> str:
 
 def prepare() -> None:
     """All of it, once at a time, and only what is needed."""
-    with Path(__file__).open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _locked(Path(__file__)):
         ensure_libraries()
         current = fingerprint()
         if STAMP.exists() and STAMP.read_text() == current:
@@ -162,11 +163,23 @@ def _may_use_apt() -> bool:
 
 def _apt(command: str) -> None:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for words in (["apt-get", "update"], command.split()):
-        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            reason = done.stderr.strip().splitlines()[-1:]
-            raise Missing(f"`{' '.join(words)}` failed: {' '.join(reason)}")
+    with _locked(Path("/var/lib/apt")):  # another clone may be at it
+        for words in (["apt-get", "update"], command.split()):
+            done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                reason = done.stderr.strip().splitlines()[-1:]
+                raise Missing(f"`{' '.join(words)}` failed: {' '.join(reason)}")
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """One process at a time."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _run(*words: str | Path, env: dict[str, str] | None = None) -> None:

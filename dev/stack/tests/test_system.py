@@ -9,6 +9,14 @@ from cv_common.testing.processes import unheard
 from cv_stack.system import CannotStart, DataLock, System
 
 
+def free_ports(count: int) -> int:
+    """The first of so many free ports in a row."""
+    while True:
+        ports = [free_port() for _ in range(count)]
+        if ports[-1] - ports[0] == count - 1:
+            return ports[0]
+
+
 def test_data_in_use_is_left_alone(tmp_path: Path) -> None:
     lock = DataLock(tmp_path)
     lock.take()
@@ -20,7 +28,7 @@ def test_data_in_use_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_taken_port_is_named_with_a_way_out(tmp_path: Path) -> None:
-    port = free_port()
+    port = free_ports(4)
     with (
         socket.create_server(("127.0.0.1", port)),
         socket.create_server(("127.0.0.1", port + 1)),
@@ -34,7 +42,7 @@ def test_a_taken_port_is_named_with_a_way_out(tmp_path: Path) -> None:
 
 
 def test_one_port_for_two_is_refused(tmp_path: Path) -> None:
-    port = free_port()
+    port = free_ports(2)
     with pytest.raises(CannotStart, match=f"PORT and SANDBOX_PORT are both {port}; .* make run PORT={port + 1}"):
         System(tmp_path, unheard, gateway_port=port, sandbox_port=port).start()
 

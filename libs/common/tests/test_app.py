@@ -5,10 +5,11 @@ import pytest
 from cv_common.app import create_app
 from cv_common.body import RequestBody
 from cv_common.openapi import documented
-from cv_common.settings import ServiceSettings
+from cv_common.settings import ServiceSettings, SystemSettings
 from cv_common.testing.identity import IdentityKeys
 from cv_common.testing.serving import serving
 from fastapi import APIRouter
+from pydantic import ValidationError
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
@@ -75,3 +76,14 @@ async def test_a_service_under_test_knows_no_settings_of_the_developers(
 
     async with serving(make, identity_keys.environment("resumes")):
         assert found[0].public_base_url == "http://localhost:8000"
+
+
+@pytest.mark.parametrize("url", ["https://cv.example", "https://cv.example/", "https://cv.example//"])
+def test_paths_are_put_behind_the_public_address(url: str) -> None:
+    assert SystemSettings(public_base_url=url).public_base_url == "https://cv.example"
+
+
+@pytest.mark.parametrize("url", ["cv.example", "ftp://cv.example", "/"])
+def test_a_public_address_is_one_of_the_web(url: str) -> None:
+    with pytest.raises(ValidationError, match="must begin with http:// or https://"):
+        SystemSettings(public_base_url=url)

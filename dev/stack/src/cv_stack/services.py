@@ -22,13 +22,6 @@ SERVICES = ("renderer", "templates", "resumes", "payments", "auth")
 CALLERS: dict[str, list[str]] = json.loads((ROOT / "deploy" / "callers.json").read_text())
 """Whose identity tokens each service believes."""
 
-_CALLS = {
-    "auth": ("resumes", "payments"),
-    "payments": ("resumes",),
-    "resumes": ("templates", "renderer"),
-    "templates": ("renderer",),
-    "renderer": (),
-}
 _ON_THE_BUS = ("auth", "payments", "resumes", "renderer")
 _WITH_MEDIA = ("templates", "resumes", "renderer")
 
@@ -94,7 +87,7 @@ class Blueprint:
         return (
             {"DATABASE_URL": database, "PUBLIC_BASE_URL": self._ports.public_url}
             | self._keys.environment(service, CALLERS[service])
-            | {f"{name.upper()}_URL": self._ports.url(name) for name in _CALLS[service]}
+            | {f"{name.upper()}_URL": self._ports.url(name) for name in SERVICES if service in CALLERS[name]}
             | (self._nats.environment(service) if service in _ON_THE_BUS else {})
             | ({"MEDIA_URL": f"file://{quote(str(self._data / 'media' / service))}"} if service in _WITH_MEDIA else {})
             | self._own_settings(service)

@@ -94,6 +94,7 @@ class Database:
     name = "database"
 
     def __init__(self, url: str, pool_size: int = 16) -> None:
+        self._url = url
         self._full_at: float | None = None
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             url,
@@ -126,8 +127,12 @@ class Database:
         for of, figure in (("all", "pool_size"), ("idle", "pool_available"), ("waiting", "requests_waiting")):
             POOL.labels(of).set(figures.get(figure, 0))
         try:
-            async with asyncio.timeout(2), self._pool.connection() as connection:
-                await connection.execute("select 1")
+            try:
+                async with asyncio.timeout(1), self._pool.connection() as connection:
+                    await connection.execute("select 1")
+            except (PoolTimeout, TimeoutError):  # all connections may be in use: who is busy is not silent
+                async with asyncio.timeout(2):
+                    await (await connect_directly(self._url)).close()
         except (*DatabaseDown, TimeoutError) as error:
             return f"the database does not answer: {type(error).__name__}"
         return None

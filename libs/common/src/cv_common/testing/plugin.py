@@ -4,6 +4,7 @@
 """
 
 import itertools
+import logging
 import secrets
 import subprocess
 import sys
@@ -25,6 +26,16 @@ _HASTY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"
 
 ServiceDatabase = Callable[[str], str]
 StartNats = Callable[[], Nats]
+
+
+@pytest.fixture(autouse=True)
+def _logs_stay_where_they_were() -> Iterator[None]:
+    """A program that a test starts in this process sends all logs to the stderr of that moment, which may be closed
+    by the next test."""
+    root = logging.getLogger()
+    handlers = root.handlers[:]
+    yield
+    root.handlers[:] = handlers
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ import itertools
 import os
 import socket
 import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -34,9 +35,12 @@ def _reserve(port: int) -> bool:
 
 @cache
 def _reservations() -> int:
-    """A file in which the byte at a port's number is locked by the process that has the port."""
-    file = Path(tempfile.gettempdir()) / f"cv-builder-ports-{os.getuid()}"
-    return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """A file in which the byte at a port's number is locked by the process that has the port, whoever runs it."""
+    file = Path(tempfile.gettempdir()) / "cv-builder-ports"
+    with tempfile.NamedTemporaryFile(dir=file.parent) as made, suppress(FileExistsError):
+        os.fchmod(made.fileno(), 0o666)
+        os.link(made.name, file)
+    return os.open(file, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
 
 
 def is_free(port: int) -> bool:

@@ -1,5 +1,6 @@
 """Programs kept running: started, watched until they answer, restarted when they crash, ended with their starter."""
 
+import http.client
 import os
 import shutil
 import signal
@@ -7,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
 import urllib.request
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -179,7 +179,7 @@ def answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=2):
             return True
-    except (urllib.error.URLError, OSError):
+    except (OSError, http.client.HTTPException):  # who has the port may not even speak HTTP
         return False
 
 
