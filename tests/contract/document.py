@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 _FOLDER = Path(__file__).parent / "examples"
-_EXAMPLES: dict[str, Any] = {
+EXAMPLES: dict[str, Any] = {
     name: example for file in _FOLDER.glob("*.json") for name, example in json.loads(file.read_text("utf-8")).items()
 }
 _ELISION = "..."
@@ -16,11 +16,11 @@ _WHOLE = "3.1 response, user"
 
 def example(name: str, **corrections: Any) -> Any:
     """An example, such as `1.1 request`, with what the rulings say of it, and what the document elides filled in."""
-    found = copy.deepcopy(_EXAMPLES[name])
+    found = copy.deepcopy(EXAMPLES[name])
     if isinstance(found, dict):
         for field, value in found.items():
             if value == _ELISION:
-                found[field] = copy.deepcopy(_EXAMPLES[_WHOLE][0][field])
+                found[field] = copy.deepcopy(EXAMPLES[_WHOLE][0][field])
         found |= corrections
     return found
 

@@ -106,6 +106,28 @@ async def test_whoever_is_down_when_the_webhook_comes_hears_of_it_later(
     await eventually_paid_once(marie, resume)
 
 
+@pytest.mark.parametrize(("down", "killed"), [("nats", "payments"), ("resumes", "nats"), ("resumes", "payments")])
+async def test_what_is_paid_but_not_told_survives_a_crash(
+    marie: Visitor, deployment: Deployment, down: str, killed: str
+) -> None:
+    """Payments has taken the webhook and answered it; whoever carries the news then, or is to hear it, is gone."""
+    resume = await marie.write_resume()
+    url = await marie.checkout(resume["id"])
+
+    async def is_taken() -> bool:
+        return [each["status"] for each in await marie.get("/api/payments/")] == ["succeeded"]
+
+    await asyncio.to_thread(deployment.take_down, down)
+    try:
+        await marie.pay(url)
+        await eventually(is_taken)
+        await asyncio.to_thread(deployment.kill, killed)
+    finally:
+        await asyncio.to_thread(deployment.bring_up, down)
+    await eventually_paid_once(marie, resume)
+    await eventually_in_an_account(marie, resume)
+
+
 async def test_what_was_saved_survives_a_crash_of_the_database(marie: Visitor, deployment: Deployment) -> None:
     resume = await marie.write_resume(title="Avant")
     path = f"/api/resumes/{resume['id']}/"

@@ -1,0 +1,180 @@
+"""Section 4 of the document, example by example; annex B, prices, with it."""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from cv_stack.system import System
+
+from tests.contract.conftest import subscribe
+from tests.contract.document import example
+from tests.integration.bank import Bank, signed
+from tests.integration.deployments import Embedded
+from tests.integration.visitor import Visitor, eventually, expect
+
+CHECKOUT, WEBHOOK = "/api/payments/create-checkout/", "/api/payments/webhook/"
+STRIPE = "https://checkout.stripe.com"
+PAGE = rf"{re.escape(STRIPE)}(/c)?/pay/cs_test_\w{{24,}}"
+"""The example is of a page as they were once: today's have one folder more."""
+SIMILAR = {
+    "customer.subscription.updated": "customer.subscription.created",
+    "customer.subscription.deleted": "customer.subscription.created",
+    "invoice.payment_failed": "invoice.payment_succeeded",
+}
+"""What is told of a subscription that lives, in the place of what is not: an event only says where to look again."""
+
+
+@pytest.fixture
+async def bank(system: System) -> AsyncIterator[Bank]:
+    """Stripe's side."""
+    deployment = Embedded(system)
+    async with Bank(deployment.stripe_url, deployment.stripe_api_key()) as bank:
+        yield bank
+
+
+@pytest.fixture
+async def holding_bank(bank: Bank) -> AsyncIterator[Bank]:
+    """The same, whose webhooks wait until the test is over."""
+    await bank.turn("delivery", hold=True)
+    yield bank
+    await bank.turn("delivery", hold=False)
+    await bank.turn("release")
+
+
+async def order(visitor: Visitor, body: Any) -> Any:
+    return await visitor.request("POST", CHECKOUT, json=body)
+
+
+async def page(visitor: Visitor, system: System, body: Any) -> str:
+    """The page to pay at: the answer is as documented, but for the host, which is the stand-in's."""
+    answer = expect(await order(visitor, body), 200)
+    documented = example("4.1 response")
+    assert list(answer) == list(documented)
+    for url in (documented["url"], answer["url"].replace(system.ports.stripe_url, STRIPE)):
+        assert re.fullmatch(PAGE, url, re.ASCII), url
+    return str(answer["url"])
+
+
+async def pay(visitor: Visitor, url: str) -> str:
+    """Pay there. The address the buyer returns to."""
+    answer = await visitor.request("POST", f"{url}/pay")
+    assert answer.status_code == 303, answer.text
+    return answer.headers["location"]
+
+
+async def eventually_paid(visitor: Visitor, payment_type: str, amount: str, resume_id: int | None = None) -> None:
+    """Wait until the visitor's one payment has arrived, and check what it was for."""
+
+    async def has_arrived() -> bool:
+        return [each["status"] for each in await visitor.get("/api/payments/")] == ["succeeded"]
+
+    await eventually(has_arrived)
+    [payment] = await visitor.get("/api/payments/")
+    bought = {name: payment[name] for name in ("payment_type", "resume_id", "amount", "currency")}
+    assert bought == {"payment_type": payment_type, "resume_id": resume_id, "amount": amount, "currency": "EUR"}
+
+
+async def test_4_1_single(visitor: Visitor, system: System) -> None:
+    resume = await visitor.write_resume()
+    body = example("4.1 request, single", resume_id=resume["id"])
+    assert await pay(visitor, await page(visitor, system, body)) == body["success_url"]
+    await eventually_paid(visitor, "single", "4.99", resume["id"])
+    assert expect(await order(visitor, body), 400) == {"resume_id": [f"Resume with id {resume['id']} is already paid."]}
+
+
+@pytest.mark.parametrize(("payment_type", "amount"), [("monthly", "9.99"), ("yearly", "99.99")])
+async def test_4_1_subscription(visitor: Visitor, system: System, payment_type: str, amount: str) -> None:
+    await visitor.write_resume()
+    body = example(f"4.1 request, {payment_type}")
+    assert await pay(visitor, await page(visitor, system, body)) == body["success_url"]
+    await eventually_paid(visitor, payment_type, amount)
+
+    async def is_subscribed() -> bool:
+        return bool((await visitor.get("/api/payments/subscription/"))["subscription_type"] == payment_type)
+
+    await eventually(is_subscribed)
+
+
+async def test_4_1_a_subscriber_is_sent_to_the_portal(subscriber: Visitor, system: System) -> None:
+    # Ruling: one live subscription per owner.
+    for payment_type in ("monthly", "yearly"):
+        answer = expect(await order(subscriber, example(f"4.1 request, {payment_type}")), 200)
+        assert list(answer) == list(example("4.1 response"))
+        assert answer["url"].startswith(f"{system.ports.stripe_url}/p/session/")
+
+
+async def test_4_1_a_page_is_asked_for_by_a_user_too(john: Visitor, system: System) -> None:
+    resume = await john.write_resume()
+    await page(john, system, example("4.1 request, single", resume_id=resume["id"]))
+    await page(john, system, example("4.1 request, monthly"))
+
+
+async def test_4_1_errors(visitor: Visitor) -> None:
+    # Nobody has this CV, as nobody has the document's 999th: here there may be as many.
+    nobodys = 999_999_999
+    expected = example("4.1 errors")
+    expected["resume_id"] = [text.replace("999", str(nobodys)) for text in expected["resume_id"]]
+    body = example("4.1 request, single", resume_id=nobodys)
+    assert expect(await order(visitor, body), 400) == {"resume_id": expected["resume_id"]}
+    del body["payment_type"]
+    assert expect(await order(visitor, body), 400) == expected
+    assert "sessionid" not in visitor.cookies
+
+
+@pytest.mark.parametrize("field", ["payment_type", "resume_id", "success_url", "cancel_url"])
+async def test_4_1_what_is_required(visitor: Visitor, field: str) -> None:
+    resume = await visitor.write_resume()
+    body = example("4.1 request, single", resume_id=resume["id"])
+    del body[field]
+    assert expect(await order(visitor, body), 400) == {field: ["This field is required."]}
+
+
+@pytest.mark.parametrize("payment_type", ["free", "subscription", "Single"])
+async def test_4_1_nothing_else_is_sold(visitor: Visitor, payment_type: str) -> None:
+    resume = await visitor.write_resume()
+    body = example("4.1 request, single", resume_id=resume["id"], payment_type=payment_type)
+    assert expect(await order(visitor, body), 400) == {"payment_type": [f'"{payment_type}" is not a valid choice.']}
+
+
+async def send(visitor: Visitor, event: dict[str, Any], secret: str, **headers: str) -> Any:
+    """A webhook, signed and sent as Stripe does, with `headers` beside."""
+    body, signature = signed(event, secret)
+    sent = {"Content-Type": "application/json", "Stripe-Signature": signature, **headers}
+    return await visitor.request("POST", WEBHOOK, content=body, headers=sent)
+
+
+async def test_4_2_a_payment_is_told_of(visitor: Visitor, system: System, holding_bank: Bank) -> None:
+    resume = await visitor.write_resume()
+    body = example("4.1 request, single", resume_id=resume["id"])
+    await pay(visitor, await page(visitor, system, body))
+    [told] = [event for event in await holding_bank.held_events() if event["type"] == example("4.2 events")[0]]
+    path = f"/api/resumes/{resume['id']}/"
+    refused = await send(visitor, told, "whsec_of_somebody_else")
+    assert list(expect(refused, 400)) == ["detail"]
+    assert not (await visitor.get(path))["is_paid"]
+
+    # The document says that it is exempt from what protects cookies.
+    answer = await send(visitor, told, Embedded(system).stripe_webhook_secret(), Origin="https://evil.example")
+    assert expect(answer, 200) == example("4.2 response")
+
+    async def is_paid() -> bool:
+        return bool((await visitor.get(path))["is_paid"])
+
+    await eventually(is_paid)
+
+
+async def test_4_2_every_event(visitor: Visitor, stranger: Visitor, system: System, bank: Bank) -> None:
+    await subscribe(visitor)
+    secret = Embedded(system).stripe_webhook_secret()
+    for event_type in (*example("4.2 events"), "customer.created"):
+        told = await bank.newest_event(SIMILAR.get(event_type, event_type))
+        answer = await send(stranger, told | {"id": f"{told['id']}_{event_type}", "type": event_type}, secret)
+        assert expect(answer, 200) == example("4.2 response"), event_type
+    assert (await visitor.get("/api/payments/subscription/"))["status"] == "active"
+
+
+@pytest.mark.parametrize("signature", [{}, {"Stripe-Signature": ""}, {"Stripe-Signature": "t=1,v1=0"}])
+async def test_4_2_unsigned(visitor: Visitor, signature: dict[str, str]) -> None:
+    answer = await visitor.request("POST", WEBHOOK, json={"object": "event"}, headers=signature)
+    assert list(expect(answer, 400)) == ["detail"]
