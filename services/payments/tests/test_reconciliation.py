@@ -1,7 +1,10 @@
 """What Stripe never told us is found out."""
 
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing, contextmanager
 from functools import partial
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -56,6 +59,57 @@ async def test_undelivered_events_are_fetched_to_the_last(shop: Shop, environmen
     for number in range(105):
         shop.stripe.v1.subscriptions.update(subscription.id, {"metadata": {"number": str(number)}})
     await reconciled(shop, environment, lambda: shop.paid(resume_id) == [True])
+
+
+async def unheard(shop: Shop) -> tuple[int, str]:
+    """A resume that was paid for, and the id of an event since then, which Stripe lists before: both untold."""
+    subscription = await shop.subscribe(shop.user())
+    resume_id = shop.resume()
+    page = await shop.single(shop.user(), resume_id)
+    await eventually(shop.has_heard_all)
+    await shop.control("delivery", drop=["*"])
+    await shop.press(page)
+    shop.stripe.v1.subscriptions.update(subscription.id, {"metadata": {"number": "1"}})
+    [newest] = shop.stripe.v1.events.list({"limit": 1}).data
+    assert newest.type == "customer.subscription.updated"
+    return resume_id, newest.id
+
+
+@contextmanager
+def renamed(sandbox_folder: Path, event_id: str, name: str) -> Iterator[None]:
+    """Stripe calls an event so."""
+    with closing(sqlite3.connect(sandbox_folder / "stripe.sqlite3")) as stripe_s_own:
+
+        def rename(before: str, after: str) -> None:
+            rename_it = "update objects set id = :after, body = json_set(body, '$.id', :after) where id = :before"
+            stripe_s_own.execute(rename_it, {"before": before, "after": after})
+            stripe_s_own.execute("update deliveries set event = ? where event = ?", (after, before))
+            stripe_s_own.commit()
+
+        rename(event_id, name)
+        yield
+        rename(name, event_id)
+
+
+@pytest.mark.parametrize(("length", "is_kept"), [(101, True), (255, True), (256, False)])
+async def test_ids_may_be_long(
+    shop: Shop, environment: Environment, sandbox_folder: Path, length: int, is_kept: bool
+) -> None:
+    """One that is too long stands in the way of no other event."""
+    resume_id, event_id = await unheard(shop)
+    name = event_id.ljust(length, "1")
+    with renamed(sandbox_folder, event_id, name):
+        await reconciled(shop, environment, lambda: shop.paid(resume_id) == [True])
+    assert bool(shop.stored(name)) == is_kept
+
+
+async def test_an_event_that_cannot_be_kept_stands_in_the_way_of_no_other(shop: Shop, environment: Environment) -> None:
+    resume_id, event_id = await unheard(shop)
+    with psycopg.connect(shop.database_url, autocommit=True) as connection:
+        connection.execute(f"alter table stripe_events add constraint full_for check (id <> '{event_id}')")
+        await reconciled(shop, environment, lambda: shop.paid(resume_id) == [True])
+        connection.execute("alter table stripe_events drop constraint full_for")
+    assert shop.stored(event_id) == {}
 
 
 async def test_page_that_ended_unheard_is_a_failed_payment(shop: Shop, environment: Environment) -> None:

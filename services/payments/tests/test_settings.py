@@ -3,11 +3,12 @@
 from typing import Any
 
 import pytest
+from cv_common.identity import generate_keys
 from cv_payments.settings import Settings
 from pydantic import ValidationError
 
 DEVELOPMENT: dict[str, Any] = {
-    "identity_private_key": "x",
+    "identity_private_key": generate_keys()[0],
     "identity_public_keys": {},
     "database_url": "postgresql://localhost/payments",
     "nats_url": "nats://localhost",

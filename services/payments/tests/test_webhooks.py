@@ -102,8 +102,19 @@ async def test_what_stripe_says_of_people_is_not_kept(shop: Shop) -> None:
     assert "marie.dubois" not in str(kept)
 
 
+@pytest.mark.parametrize("length", [101, 255])
+async def test_ids_may_be_long(shop: Shop, length: int) -> None:
+    told = event("checkout.session.completed", "cs_".ljust(length, "1"))
+    told["id"] = told["id"].ljust(length, "1")
+    answer = await shop.deliver(told)
+    assert (answer.status_code, answer.json()) == OK
+    kept = shop.stored(told["id"])
+    assert (kept["object_id"], kept["outcome"]) == (told["data"]["object"]["id"], "quarantined")
+    assert kept["error"] == f"Stripe has no {kept['object_id']} in this account"
+
+
 @pytest.mark.parametrize("field", ["id", "type"])
-@pytest.mark.parametrize("word", ["evt_\0", "evt_" + "1" * 20_000, "", "évt_1"])
+@pytest.mark.parametrize("word", ["evt_\0", "evt_".ljust(256, "1"), "evt_" + "1" * 20_000, "", "évt_1"])
 async def test_event_whose_name_cannot_be_kept_is_refused(shop: Shop, field: str, word: str) -> None:
     assert (await shop.deliver(event("checkout.session.completed", "cs_1") | {field: word})).status_code == 400
 
@@ -116,6 +127,7 @@ async def test_event_whose_name_cannot_be_kept_is_refused(shop: Shop, field: str
         {"object": {}},
         {"object": {"id": 7}},
         {"object": {"id": "cs_\0"}},
+        {"object": {"id": "cs_".ljust(256, "1")}},
         {"object": {"id": "cs_" + "1" * 100_000}},
         [],
         None,
@@ -125,7 +137,8 @@ async def test_malformed_event_of_a_known_type_is_set_aside(shop: Shop, about: A
     malformed = event("checkout.session.completed", "", data=about)
     answer = await shop.deliver(malformed)
     assert (answer.status_code, answer.json()) == OK
-    assert shop.stored(malformed["id"])["outcome"] == "quarantined"
+    kept = shop.stored(malformed["id"])
+    assert (kept["object_id"], kept["outcome"]) == (None, "quarantined")
 
 
 async def test_another_account_s_object_is_set_aside(shop: Shop) -> None:

@@ -1,6 +1,7 @@
 """Whatever an owner ever began, and the subscription that a checkout began, are found without reading all.
 
-`stripe_events.raw` stays, empty, for the release before this one, which still writes it: the next migration drops it.
+`stripe_events.raw` stays, empty, for the release before this one, which still writes it. What has to come before its
+drop is said in `tables.py`.
 """
 
 from alembic import op

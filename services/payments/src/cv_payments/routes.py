@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cv_payments.actions import checkouts, portal, purchases, sessions, webhooks
-from cv_payments.domain.events import KINDS
+from cv_payments.domain.events import KINDS, LONGEST_ID
 from cv_payments.schemas import (
     Address,
     CheckoutBody,
@@ -104,7 +104,7 @@ async def find_subscription(request: Request) -> Response:
     openapi_extra=documented(answered=("Set-Cookie",), examples=_EXAMPLES["find_checkout"]),
     summary="Has my payment arrived?",
 )
-async def find_checkout(request: Request, session_id: Annotated[str, Path(max_length=100)]) -> Response:
+async def find_checkout(request: Request, session_id: Annotated[str, Path(max_length=LONGEST_ID)]) -> Response:
     checkout, status = await purchases.find_checkout(context_of(request), caller(request), session_id)
     return JSONResponse(present_checkout(checkout, status))
 

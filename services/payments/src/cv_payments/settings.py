@@ -2,23 +2,18 @@
 
 from typing import Annotated, Literal, Self
 
-from cv_common.settings import BusSettings, DatabaseSettings, ServiceSettings
+from cv_common.settings import BusSettings, DatabaseSettings, ServiceSettings, SystemSettings
 from pydantic import Field, model_validator
-from pydantic_settings import BaseSettings
 
 _LIVE_KEYS = ("sk_live_", "rk_live_")
 _KEYS = (*_LIVE_KEYS, "sk_test_", "rk_test_")
 
 
-class AccountSettings(BaseSettings):
+class AccountSettings(SystemSettings):
     """What a Stripe account is set up with: all that is known before its webhook's secret is."""
-
-    model_config = ServiceSettings.model_config
 
     environment: Literal["development", "production"] = "development"
     """In production nothing but Stripe itself, in live mode, is accepted."""
-    public_base_url: str = "http://localhost:8000"
-    log_level: str = "INFO"
     stripe_api_key: Annotated[str, Field(repr=False)]
     stripe_api_base: str | None = None
     """Where Stripe's API is, when it is not at Stripe: the local stand-in."""

@@ -28,9 +28,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from cv_payments.domain.events import LONGEST_ID, LONGEST_TYPE
+
 metadata = MetaData()
 
-_STRIPE_ID = String(100)
+_STRIPE_ID = String(LONGEST_ID)
 
 
 def words(*texts: str) -> list[ColumnElement[str]]:
@@ -85,7 +87,7 @@ checkouts = Table(
     Column("currency", String(3), nullable=False),
     Column("price_id", _STRIPE_ID, nullable=False),
     Column("parameters", JSONB, nullable=False),
-    Column("idempotency_key", _STRIPE_ID, nullable=False, unique=True),
+    Column("idempotency_key", String(100), nullable=False, unique=True),
     Column("stripe_session_id", _STRIPE_ID, unique=True),
     Column("url", Text),
     Column("status", String(10), nullable=False),
@@ -170,7 +172,7 @@ stripe_events = Table(
     "stripe_events",
     metadata,
     Column("id", _STRIPE_ID, primary_key=True),
-    Column("type", String(100), nullable=False),
+    Column("type", String(LONGEST_TYPE), nullable=False),
     Column("object_id", _STRIPE_ID),
     Column("owner_id", ForeignKey("owners.id"), index=True),
     # Not written any more. Statements still name all columns: a release that leaves it out here comes before its drop.
@@ -185,7 +187,7 @@ Index("stripe_events_finished", stripe_events.c.processed_at, postgresql_where=i
 stripe_calls = Table(
     "stripe_calls",
     metadata,
-    Column("key", String(200), primary_key=True),
+    Column("key", Text, primary_key=True),
     Column("action", String(30), nullable=False),
     Column("object_id", _STRIPE_ID, nullable=False),
     Column("parameters", JSONB, nullable=False),

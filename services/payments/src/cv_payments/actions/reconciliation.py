@@ -32,7 +32,7 @@ async def reconcile(context: Context) -> None:
     """
     errors: list[Exception] = []
     with _going_on(errors, "undelivered events"):
-        await _fetch_undelivered(context)
+        await _fetch_undelivered(context, errors)
     async for checkout in _overdue_checkouts(context):
         with _going_on(errors, str(checkout.id)):
             await _look_at_checkout(context, checkout)
@@ -56,7 +56,7 @@ def _going_on(errors: list[Exception], what: str) -> Iterator[None]:
         errors.append(error)
 
 
-async def _fetch_undelivered(context: Context) -> None:
+async def _fetch_undelivered(context: Context, errors: list[Exception]) -> None:
     """Keep and act on every event that no webhook brought. Stripe lists them for 30 days: those we know are skipped."""
     try:
         async for page in context.stripe.undelivered(sorted(KINDS)):
@@ -64,8 +64,9 @@ async def _fetch_undelivered(context: Context) -> None:
                 known = await stripe_events.known(tx, [event.id for event in page])
             for event in page:
                 if event.id not in known:
-                    await record_event(context, event)
-                    await process_event(context, event.id)
+                    with _going_on(errors, event.id):
+                        await record_event(context, event)
+                        await process_event(context, event.id)
     except (StripeDown, StripeRefused) as error:
         log.warning("undelivered events cannot be asked for", extra={"error": str(error)})
 

@@ -1,6 +1,7 @@
 """Stripe's API: one method for each thing asked while something is sold, answers reduced to what decides anything."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import logging
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import stripe
@@ -27,6 +28,8 @@ from cv_payments.domain.stripe_objects import (
     StripeSession,
     StripeSubscription,
 )
+
+log = logging.getLogger(__name__)
 
 
 class Stripe:
@@ -114,15 +117,26 @@ class Stripe:
         return (await self._answer(self._v1.billing_portal.sessions.create_async(wanted))).url
 
     async def undelivered(self, event_types: Sequence[str]) -> AsyncIterator[list[ReceivedEvent]]:
-        """Events of the last 30 days that no webhook of ours has confirmed, newest first, a page at a time."""
+        """Events of the last 30 days that no webhook of ours has confirmed, newest first, a page at a time.
+
+        Those that cannot be kept are left out: a webhook that brings one is refused.
+        """
         asked: EventListParams = {"delivery_success": False, "types": list(event_types), "limit": 100}
         more = True
         while more:
             listed = await self._answer(self._v1.events.list_async(asked))
-            yield [read_event(each) for each in listed.data]
+            yield list(_readable(listed.data))
             more = listed.has_more and bool(listed.data)
             if more:
                 asked = {**asked, "starting_after": listed.data[-1].id}
+
+
+def _readable(listed: Iterable[stripe.Event]) -> Iterator[ReceivedEvent]:
+    for each in listed:
+        try:
+            yield read_event(each.to_dict(for_json=True))
+        except ValueError:
+            log.error("an undelivered event cannot be kept", extra={"event": each.id, "type": each.type})
 
 
 def _in_order(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """The `stripe` library's objects as ours. A `StripeObject` is no dict, and what is missing is an AttributeError."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -7,7 +8,7 @@ from uuid import UUID
 import stripe
 from stripe.checkout import Session
 
-from cv_payments.domain.events import ReceivedEvent
+from cv_payments.domain.events import LONGEST_ID, LONGEST_TYPE, ReceivedEvent
 from cv_payments.domain.stripe_objects import (
     StripeCharge,
     StripeDispute,
@@ -20,6 +21,7 @@ from cv_payments.domain.stripe_objects import (
 
 _FAILED_REFUNDS = ("failed", "canceled")
 _REFUSED_INTENTS = ("requires_payment_method", "canceled")
+_WORD = re.compile(r"[!-~]+")
 
 
 def read_session(session: Session) -> StripeSession:
@@ -97,7 +99,6 @@ def read_charge(charge: stripe.Charge) -> StripeCharge:
         id=charge.id,
         checkout_id=_checkout_id(charge.metadata),
         payment_intent_id=_id(charge.payment_intent),
-        livemode=charge.livemode,
         amount_refunded=charge.amount_refunded,
         receipt_url=charge.receipt_url,
     )
@@ -120,16 +121,30 @@ def read_dispute(dispute: stripe.Dispute) -> StripeDispute:
     return StripeDispute(
         id=dispute.id,
         charge_id=charge_id,
-        payment_intent_id=_id(dispute.payment_intent),
-        livemode=dispute.livemode,
         status=dispute.status,
     )
 
 
-def read_event(event: stripe.Event) -> ReceivedEvent:
-    """An event asked for, as if it had been sent."""
-    object_id = getattr(event.data.object, "id", None)
-    return ReceivedEvent(event.id, event.type, event.livemode, object_id)
+def read_event(body: Any) -> ReceivedEvent:
+    """An event's JSON, sent or asked for. Raises ValueError when it is none, or its id or type cannot be kept."""
+    match body:
+        case {"object": "event", "id": event_id, "type": event_type, "livemode": livemode}:
+            if _is_word(event_id, LONGEST_ID) and _is_word(event_type, LONGEST_TYPE):
+                return ReceivedEvent(event_id, event_type, livemode is True, _object_id(body))
+    raise ValueError("not an event")
+
+
+def _object_id(body: Any) -> str | None:
+    """What an event is about; None for one that does not say, which is quarantined rather than refused."""
+    match body:
+        case {"data": {"object": {"id": str(found)}}} if _is_word(found, LONGEST_ID):
+            return found
+    return None
+
+
+def _is_word(value: Any, longest: int) -> bool:
+    """Stripe's ids and types are some visible ASCII characters."""
+    return isinstance(value, str) and len(value) <= longest and _WORD.fullmatch(value) is not None
 
 
 def _intent_of(invoice: stripe.Invoice) -> str | None:

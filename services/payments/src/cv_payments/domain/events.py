@@ -35,6 +35,12 @@ KINDS: dict[str, Kind] = {event_type: kind for kind, event_types in _EVENTS.item
 """Event type -> what kind of object it is about."""
 
 
+LONGEST_ID = 255
+"""Characters of the longest id that Stripe gives anything."""
+LONGEST_TYPE = 100
+"""Characters of the longest type of event that is kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReceivedEvent:
     """An event, as far as it is believed: its words are asked for again before anything follows from them."""

@@ -93,7 +93,6 @@ class StripeCharge:
     id: str
     checkout_id: UUID | None
     payment_intent_id: str | None
-    livemode: bool
     amount_refunded: int
     receipt_url: str | None
 
@@ -114,6 +113,4 @@ class StripeDispute:
 
     id: str
     charge_id: str
-    payment_intent_id: str | None
-    livemode: bool
     status: str

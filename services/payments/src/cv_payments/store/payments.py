@@ -158,12 +158,11 @@ async def visible(tx: Transaction, user_id: int | None, session_id: str | None) 
     return [_present(row) for row in await tx.all(_MINE, **mine)]
 
 
-async def write_facts(tx: Transaction, payment: Payment, **facts: Any) -> Payment:
+async def write_facts(tx: Transaction, payment: Payment, **facts: Any) -> None:
     """Store what one of Stripe's objects says of a payment (`outcome`, `amount_refunded`, ...) and what follows."""
     told = replace(payment, **facts)
     told = replace(told, status=payment_status(told.outcome, told.amount, told.amount_refunded, told.dispute_status))
     await tx.run(_WRITE_FACTS, payment_id=payment.id, **{name: getattr(told, name) for name in _FACTS})
-    return told
 
 
 async def order_refund(tx: Transaction, payment: Payment, reason: RefundReason) -> None:

@@ -62,7 +62,7 @@ _OVERDUE = Statement(
 
 async def keep(
     tx: Transaction, told: StripeSubscription, owner_id: int, checkout_id: UUID | None, plan: SubscriptionType
-) -> Subscription:
+) -> None:
     """Store what Stripe says of a subscription, whose owner stays the one it was first given to."""
     await tx.run(
         _KEEP,
@@ -80,9 +80,6 @@ async def keep(
         past_due_since=_past_due_since(told),
         created_at=told.created,
     )
-    kept = await get(tx, told.id)
-    assert kept is not None
-    return kept
 
 
 def _past_due_since(told: StripeSubscription) -> datetime | None:
