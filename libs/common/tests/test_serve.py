@@ -1,10 +1,12 @@
 """A service that is asked to stop cuts nobody off."""
 
 import asyncio
+import json
 import sys
 from pathlib import Path
 
 import httpx
+from cv_common.identity import generate_keys
 from cv_common.testing.environment import machine_environment
 from cv_common.testing.ports import free_port
 from cv_common.testing.processes import Program, answers, running
@@ -49,16 +51,40 @@ async def test_who_keeps_a_connection_is_not_cut_off(tmp_path: Path) -> None:
         assert all(await asyncio.gather(*writers))
 
 
+LAST = """
+import atexit
+from pathlib import Path
+
+atexit.register(Path(__file__).with_name("exited").touch)
+"""
+
+
+async def test_what_is_to_be_done_at_exit_is_done(tmp_path: Path) -> None:
+    started = program(tmp_path, free_port())
+    (tmp_path / "small.py").write_text(APP + LAST)
+    with running(started):
+        pass
+    assert (tmp_path / "exited").exists()
+
+
 SETTINGS = """
-from cv_common.settings import DatabaseSettings, MediaSettings
+from cv_common.settings import DatabaseSettings, MediaSettings, ServiceSettings
 
 def app():
     DatabaseSettings()
     MediaSettings()
+    ServiceSettings()
+    raise SystemExit("these are taken")
 """
 
 
+KEY = generate_keys()[0]
 DATABASE = {"DATABASE_URL": "postgresql://secret"}
+MEDIA = DATABASE | {"MEDIA_URL": "file:///secret"}
+
+
+def keys(private: str, of_gateway: str | list[str]) -> dict[str, str]:
+    return {"IDENTITY_PRIVATE_KEY": private, "IDENTITY_PUBLIC_KEYS": json.dumps({"gateway": of_gateway})}
 
 
 async def test_settings_that_do_not_do_are_a_plain_line(tmp_path: Path) -> None:
@@ -66,7 +92,12 @@ async def test_settings_that_do_not_do_are_a_plain_line(tmp_path: Path) -> None:
     for settings, line in (
         ({}, "! DATABASE_URL: Field required"),
         (DATABASE | {"DATABASE_POOL_SIZE": "many"}, "! DATABASE_POOL_SIZE: Input should be"),
-        (DATABASE | {"MEDIA_URL": "file:///secret", "MEDIA_OPTIONS": "secret"}, '! error parsing value for field'),
+        (DATABASE | {"MEDIA_URL": "secret"}, "! MEDIA_URL: Value error, must be file:///"),
+        (DATABASE | {"MEDIA_URL": "s3://"}, "! MEDIA_URL: Value error, must be file:///"),
+        (MEDIA | {"MEDIA_OPTIONS": "secret"}, "! error parsing value for field"),
+        (MEDIA | keys("secret", KEY), "! IDENTITY_PRIVATE_KEY: Value error, an Ed25519 key is"),
+        (MEDIA | keys(KEY, "secret"), "! IDENTITY_PUBLIC_KEYS.GATEWAY: Value error, an Ed25519 key is"),
+        (MEDIA | keys(KEY, [KEY, "secret"]), "! IDENTITY_PUBLIC_KEYS.GATEWAY: Value error, an Ed25519 key is"),
     ):
         environment = {**machine_environment(), "PYTHONPATH": str(tmp_path), **settings}
         ended = await asyncio.create_subprocess_exec(

@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -23,15 +24,18 @@ from pypdf import PdfReader
 PDFS, THUMBNAILS = "/internal/pdfs/", "/internal/thumbnails/"
 
 
+def replica(environment: dict[str, str], port: int) -> Program:
+    """The service as a process of its own."""
+    command = [sys.executable, "-m", "cv_common.serve", "cv_renderer.main:app", "--port", str(port)]
+    return Program("renderer", command, environment, lambda: answers(f"http://127.0.0.1:{port}/readyz"))
+
+
 @pytest.fixture
 async def another_replica(environment: dict[str, str]) -> AsyncIterator[httpx.AsyncClient]:
     """A process of its own over the same database and media."""
     port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "cv_common.serve", "cv_renderer.main:app", "--port", str(port)]
-    program = Program("renderer", command, environment, lambda: answers(f"{url}/readyz"))
-    with running(program):
-        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+    with running(replica(environment, port)):
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             yield client
 
 
@@ -218,6 +222,24 @@ async def test_what_cannot_be_rendered_is_a_400_and_leaves_nothing(
     assert files(media_folder) == before
 
 
+@pytest.mark.parametrize(
+    ("html", "fault"),
+    [
+        ("{{ resume.", "TemplateSyntaxError: "),
+        ("{{ resume.full_name | period }}", "AttributeError: 'str' object has no attribute 'get'"),
+        ("{{ 1 / 0 }}", "ZeroDivisionError: division by zero"),
+        ("{% include 'x' %}", "TypeError: no loader for this environment specified"),
+    ],
+)
+async def test_a_template_s_own_fault_is_a_400_that_names_it(
+    renderer: httpx.AsyncClient, order: dict[str, Any], as_resumes: dict[str, str], html: str, fault: str
+) -> None:
+    order["template"]["html"] = html
+    response = await renderer.post(PDFS, json=order, headers=as_resumes)
+    assert response.status_code == 400
+    assert response.json()["detail"].startswith(f"The template cannot be filled: {fault}")
+
+
 async def test_what_cannot_be_stored_is_a_503_with_a_time_to_come_back(
     environment: dict[str, str], order: dict[str, Any], as_resumes: dict[str, str], tmp_path: Path
 ) -> None:
@@ -306,6 +328,13 @@ async def test_a_render_that_was_cut_off_is_taken_over(
         again = await ordered(renderer, order, as_resumes)
         assert (await renderer.get(again)).status_code == 200
         assert files(media_folder) == before
+
+
+def test_a_stop_leaves_no_folders(environment: dict[str, str]) -> None:
+    with TemporaryDirectory() as folder:  # a short name: one of its files is a socket
+        with running(replica({**environment, "TMPDIR": folder}, free_port())):
+            assert any(Path(folder).iterdir())
+        assert not any(Path(folder).iterdir())
 
 
 async def test_it_is_ready(renderer: httpx.AsyncClient) -> None:

@@ -5,6 +5,7 @@ connections, are not cut off in the middle of a request by an upgrade.
 """
 
 import asyncio
+import signal
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
@@ -34,10 +35,10 @@ class Server(uvicorn.Server):
         self._loop = asyncio.get_running_loop()
         await super().serve(sockets)
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's own signature
         """Leave after the farewell; at once when asked a second time, or before there is anybody to part from."""
         if self._leaving or not self.started:
-            super().handle_exit(sig, frame)
+            self._leave(sig)
             return
         self._leaving = True
         self._loop.call_soon_threadsafe(self._say_goodbye, sig)
@@ -51,7 +52,13 @@ class Server(uvicorn.Server):
         for listener in self.servers:
             listener.close()
         # Who came in last has still to say what they want.
-        self._loop.call_later(_LAST_WORDS, super().handle_exit, sig, None)
+        self._loop.call_later(_LAST_WORDS, self._leave, sig)
+
+    def _leave(self, sig: int) -> None:
+        """As uvicorn does, without its raising the signal again at the end: the process would die of that before it
+        has done what is to be done at exit."""
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
 
 
 def _app(factory: str) -> ASGIApp:

@@ -111,6 +111,14 @@ async def test_what_can_never_be_rendered_is_refused(pool: Pool, html: str, reas
         await pool.render(job(html, "p { break-after: page }"))
 
 
+async def test_a_bug_is_told_once_and_not_tried_again(pool: Pool, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(EngineFailed, match="could not be rendered"):
+        await pool.render(Job("<p>x", "", {}, "en"))  # schemas let no document without a name pass
+    (told,) = caplog.records
+    assert told.levelname == "ERROR"
+    assert "KeyError: 'full_name'" in told.__dict__["exception"]
+
+
 async def test_twenty_pages_are_fine(pool: Pool) -> None:
     assert await pool.render(job("<p>page</p>" * 20, "p + p { break-before: page }"))
 

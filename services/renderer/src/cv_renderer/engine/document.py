@@ -5,7 +5,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import jinja2
 import pypdfium2
 from weasyprint import CSS, HTML, Document
 from weasyprint.logger import PROGRESS_LOGGER
@@ -55,9 +54,12 @@ def render_thumbnail(job: Job) -> bytes:
 
 def _filled(job: Job) -> str:
     try:
-        return legible(fill(job))
-    except jinja2.TemplateError as error:
-        raise Refused(f"The template cannot be filled: {error}") from error
+        html = fill(job)
+    except (MemoryError, RecursionError):
+        raise
+    except Exception as error:  # its arithmetic, what it gives to filters: all of it is the template's own
+        raise Refused(f"The template cannot be filled: {type(error).__name__}: {error}") from error
+    return legible(html)
 
 
 def _with_css(html: str, css: str) -> str:

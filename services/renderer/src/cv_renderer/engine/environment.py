@@ -16,7 +16,7 @@ from cv_renderer.engine.fetcher import PHOTO_URL
 
 
 def fill(job: Job) -> str:
-    """The template filled with the document: HTML. Raises jinja2.TemplateError."""
+    """The template filled with the document: HTML. Raises whatever the template does wrong."""
     resume = {**job.document, "photo": PHOTO_URL if job.photo else None}
     template = _ENVIRONMENT.from_string(job.template_html)
     return template.render(resume=resume, labels=labels_for(job.language), language=job.language)

@@ -10,4 +10,4 @@ class EngineBusy(Exception):
 
 
 class EngineFailed(Exception):
-    """The job took longer than a job may, or the engine died under it, twice; the message says which."""
+    """The job took longer than a job may, or the engine failed at it; the message says which."""

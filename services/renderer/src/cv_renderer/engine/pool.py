@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
+from multiprocessing.util import get_temp_dir
 from typing import Any
 
 from cv_renderer.domain.jobs import Job
@@ -106,6 +107,9 @@ class Pool:
                 return end.message[1:]
             if end.message[:1] == worker.REFUSED:
                 raise Refused(end.message[1:].decode())
+            if end.message[:1] == worker.BROKEN:
+                log.error("a renderer met a bug", extra={"exception": end.message[1:].decode()})
+                break
             if end.took_too_long:
                 raise EngineFailed("The document takes too long to render.")
             log.warning("a renderer died", extra={"exit_code": end.exit_code})
@@ -164,6 +168,8 @@ class _Children:
 
     def _begin(self, child: ForkServerProcess) -> None:
         with self._lock:
+            # For the forkserver, if this starts one: it may be killed with us, while we clear up this folder at exit.
+            os.environ[worker.FOLDER] = get_temp_dir()
             child.start()
             self.running.add(child.pid or 0)
 

@@ -1,14 +1,12 @@
 """Imported once, by the forkserver, before the first job: everything a child needs is loaded and has run once."""
 
-import atexit
 import gc
 import io
 import os
-import shutil
-import tempfile
 from pathlib import Path
 
 from cv_renderer.engine import typefaces
+from cv_renderer.engine.worker import FOLDER
 
 _KEPT = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "PATH", "TMPDIR")
 
@@ -39,12 +37,11 @@ a { padding: 1mm; border-radius: 1mm; background: #eee; white-space: nowrap }
 
 def _close_environment() -> None:
     """Templates run in children of this process: they inherit no secret, and only our fonts' configuration."""
-    cache = tempfile.mkdtemp(prefix="cv-renderer-")
-    atexit.register(shutil.rmtree, cache, ignore_errors=True)
+    folder = os.environ[FOLDER]
     for name in set(os.environ).difference(_KEPT):
         del os.environ[name]
-    os.environ["XDG_CACHE_HOME"] = cache
-    os.environ["FONTCONFIG_FILE"] = str(typefaces.write_configuration(Path(cache)))
+    os.environ["XDG_CACHE_HOME"] = folder
+    os.environ["FONTCONFIG_FILE"] = str(typefaces.write_configuration(Path(folder)))
 
 
 def _warm() -> None:

@@ -10,6 +10,7 @@ import os
 import resource
 import signal
 import sys
+import traceback
 from dataclasses import dataclass
 from enum import Enum
 from multiprocessing.connection import Connection
@@ -19,7 +20,11 @@ from cv_renderer.engine.errors import Refused
 
 DONE = b"+"
 REFUSED = b"-"
-"""The first byte of an outcome; the rest is the file, or the reason."""
+BROKEN = b"!"
+"""The first byte of an outcome; the rest is the file, the reason, or the traceback of a bug."""
+
+FOLDER = "CV_RENDERER_FOLDER"
+"""The variable that tells the forkserver where it may keep files."""
 
 warmed_in: int | None = None
 """The process that did the warming: the forkserver, never a child itself."""
@@ -44,16 +49,22 @@ class Limits:
 
 def run(outlet: Connection, limits: Limits, job: Job, output: Output) -> None:
     """A child's whole life: render and report."""
+    _confine(limits)
+    outlet.send_bytes(_outcome(job, output))
+
+
+def _outcome(job: Job, output: Output) -> bytes:
     from cv_renderer.engine.document import render_pdf, render_thumbnail
 
-    _confine(limits)
     render = {Output.PDF: render_pdf, Output.THUMBNAIL: render_thumbnail}[output]
     try:
-        outlet.send_bytes(DONE + render(job))
+        return DONE + render(job)
     except Refused as refusal:
-        outlet.send_bytes(REFUSED + str(refusal).encode())
+        return REFUSED + str(refusal).encode(errors="replace")
     except (MemoryError, RecursionError):
-        outlet.send_bytes(REFUSED + b"The document is too complex to be rendered.")
+        return REFUSED + b"The document is too complex to be rendered."
+    except Exception:  # noqa: BLE001 - the parent tells of it
+        return BROKEN + traceback.format_exc().encode(errors="replace")
 
 
 def probe(outlet: Connection) -> None:
