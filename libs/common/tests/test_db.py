@@ -110,16 +110,24 @@ async def test_a_lock_keeps_others_with_the_same_key_waiting(database: Database)
     assert order == ["other key", "first", "same key"]
 
 
-async def test_who_is_cancelled_leaves_a_connection_that_others_can_use(database: Database) -> None:
+async def test_who_is_cancelled_leaves_a_connection_that_others_can_use(database: Database, database_url: str) -> None:
     slow = Statement(select(func.pg_sleep(30)))
 
-    async def sleep() -> None:
+    async def sleep(number: int) -> None:
         async with database.transaction() as tx:
-            await tx.run(ADD, note_id=1, text="lost")
+            await tx.run(ADD, note_id=number, text="lost")
             await tx.one(slow)
 
-    sleepers = [asyncio.create_task(sleep()) for _ in range(4)]
-    await asyncio.sleep(0)
+    async with await connect_directly(database_url) as onlooker:
+
+        async def all_sleep() -> bool:
+            asleep = await onlooker.execute(
+                "select 1 from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'"
+            )
+            return len(await asleep.fetchall()) == 4
+
+        sleepers = [asyncio.create_task(sleep(number)) for number in range(4)]
+        await eventually(all_sleep)
     for sleeper in sleepers:
         sleeper.cancel()
     await asyncio.gather(*sleepers, return_exceptions=True)
@@ -140,6 +148,30 @@ async def test_a_database_that_is_away_is_said_and_comes_back(
 
     await eventually(well)
     assert await asyncio.gather(*(texts(database) for _ in range(8))) == [[]] * 8
+
+
+async def test_a_migration_beside_a_running_service_fails_one_request(database: Database) -> None:
+    """Statements are prepared when they have been asked a few times, and answer with the types of then."""
+
+    async def all_of_them() -> None:
+        async with database.connection() as tx:
+            await tx.all(ALL)
+
+    for _ in range(30):
+        await asyncio.gather(*(all_of_them() for _ in range(4)))
+    async with database.connection() as tx:
+        await tx.connection.execute("alter table notes alter column text type varchar(500)")
+    with pytest.raises(DatabaseDown):
+        await all_of_them()
+    for _ in range(8):
+        await asyncio.gather(*(all_of_them() for _ in range(4)))
+
+
+async def test_who_is_busy_is_not_silent(database: Database) -> None:
+    async with AsyncExitStack() as stack:
+        for _ in range(4):
+            await stack.enter_async_context(database.connection())
+        assert await database.silence() is None
 
 
 async def test_a_long_outage_does_not_make_for_a_long_recovery(

@@ -156,6 +156,10 @@ class Database:
         async with self._pool.connection() as connection:
             try:
                 yield connection
+            except psycopg.errors.FeatureNotSupported as error:
+                # A migration gave a column another type, and PostgreSQL goes on with no statement prepared before.
+                await self._pool.drain()
+                raise psycopg.OperationalError(str(error)) from error
             except psycopg.OperationalError as error:
                 if isinstance(error, psycopg.errors.DiskFull):
                     self._full_at = time.monotonic()

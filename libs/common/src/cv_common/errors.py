@@ -1,7 +1,7 @@
 """Errors that know their HTTP status and their body, in Django REST Framework's shapes.
 
 Field errors are `{"field": ["message"]}`; everything else is `{"detail": "message"}`. Any code may raise one;
-`cv_common.app` turns it into the answer, so no route needs a try.
+`cv_common.handlers` turns it into the answer, so no route needs a try.
 """
 
 from collections.abc import Mapping

@@ -84,4 +84,3 @@ EVENTS: tuple[type[Event], ...] = (
     ResumePaymentChanged,
     SubscriptionChanged,
 )
-STREAMS: tuple[str, ...] = tuple(dict.fromkeys(event.stream() for event in EVENTS))

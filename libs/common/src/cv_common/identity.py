@@ -39,10 +39,11 @@ def encode_key(raw: bytes) -> str:
 
 def decode_key(text: str) -> bytes:
     """The 32 raw bytes of a base64url key. Raises ValueError for anything else."""
-    raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    if len(raw) != 32:
-        raise ValueError("an Ed25519 key is 32 bytes, base64url")
-    return raw
+    with suppress(ValueError):
+        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        if len(raw) == 32:
+            return raw
+    raise ValueError("an Ed25519 key is 32 bytes, base64url")
 
 
 def private_key(text: str) -> Ed25519PrivateKey:

@@ -5,11 +5,14 @@ A value is looked up in the environment first, then in a file of the same (lower
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from cv_common.identity import decode_key
 
 
 def _secrets_dir() -> Path | None:
@@ -40,15 +43,44 @@ class _Settings(BaseSettings):
     )
 
 
-class ServiceSettings(_Settings):
-    """What every service needs to know: who it trusts, who it is, and the public address of the system."""
+def _without_last_slash(url: str) -> str:
+    """An address that paths, which begin with a slash, are put behind."""
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("must begin with http:// or https://")
+    return url.rstrip("/")
 
-    public_base_url: str = "http://localhost:8000"
+
+class SystemSettings(_Settings):
+    """What everything that runs is told of the system it is part of."""
+
+    public_base_url: Annotated[str, AfterValidator(_without_last_slash)] = "http://localhost:8000"
     log_level: str = "INFO"
-    identity_private_key: str
-    """Ed25519 seed, base64url: signs this service's calls to other services."""
-    identity_public_keys: dict[str, str | tuple[str, ...]]
-    """Issuer -> Ed25519 public key, base64url, or a list of them: whose identity tokens are believed."""
+
+
+def _whole(key: str) -> str:
+    decode_key(key)
+    return key
+
+
+def _all_whole(keys: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    for key in [keys] if isinstance(keys, str) else keys:
+        decode_key(key)
+    return keys
+
+
+PrivateKey = Annotated[str, AfterValidator(_whole)]
+"""An Ed25519 seed, base64url."""
+PublicKey = Annotated[str | tuple[str, ...], AfterValidator(_all_whole)]
+"""An Ed25519 public key, base64url, or a list of them."""
+
+
+class ServiceSettings(SystemSettings):
+    """What every service needs to know besides: who it is, and whom it trusts."""
+
+    identity_private_key: PrivateKey
+    """Signs this service's calls to other services."""
+    identity_public_keys: dict[str, PublicKey]
+    """By issuer: whose identity tokens are believed."""
 
 
 class DatabaseSettings(_Settings):
@@ -74,9 +106,15 @@ class BusSettings(_Settings):
     """Servers of a NATS cluster that each keep a copy of a stream made by this service: 3, if there are as many."""
 
 
+def _of_a_store(url: str) -> str:
+    if not re.match(r"file:///|(s3|gs|az)://\w", url):
+        raise ValueError("must be file:///folder, s3://bucket/prefix, gs://… or az://…")
+    return url
+
+
 class MediaSettings(_Settings):
     """Where files are kept: `file:///folder`, `s3://bucket/prefix`, `gs://…` or `az://…`."""
 
-    media_url: str
+    media_url: Annotated[str, AfterValidator(_of_a_store)]
     media_options: Annotated[dict[str, str], Field(repr=False)] = {}
     """What an object store asks for besides: for S3 `access_key_id`, `secret_access_key`, `region`, `endpoint`."""

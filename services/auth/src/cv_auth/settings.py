@@ -2,7 +2,7 @@
 
 import os
 
-from cv_common.settings import BusSettings, DatabaseSettings, ServiceSettings
+from cv_common.settings import BusSettings, DatabaseSettings, PrivateKey, ServiceSettings
 from pydantic import BaseModel, Field
 
 
@@ -10,7 +10,7 @@ class SigningKey(BaseModel):
     """A key that access tokens are signed with: `{"kid": "2025-10", "key": "<Ed25519 seed, base64url>"}`."""
 
     kid: str
-    key: str
+    key: PrivateKey
 
 
 class Settings(ServiceSettings, DatabaseSettings, BusSettings):
