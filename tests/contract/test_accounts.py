@@ -56,7 +56,7 @@ async def test_1_2_login_is_by_email_whatever_its_case(john: Visitor, visitor: V
 
 async def test_1_3_refresh(john: Visitor, visitor: Visitor, compare: Compare) -> None:
     pair = expect(await post(visitor, "login", example("1.2 request")), 200)
-    answer = expect(await post(visitor, "refresh", {"refresh": pair["refresh"]}), 200)
+    answer = expect(await post(visitor, "refresh", example("1.3 request", refresh=pair["refresh"])), 200)
     assert compare(answer, example("1.3 response")) == []
     visitor.token = answer["access"]
     assert (await visitor.get("/api/auth/profile/"))["username"] == "john_doe"
