@@ -37,6 +37,7 @@ test-alone: prepare ## each service's tests, where nothing of the others is inst
 
 lint: prepare ## style, types, import rules, licences
 	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check . || { echo '! Type: .venv/bin/ruff format'; exit 1; }
 	@$(BIN)/mypy --no-error-summary .
 	@report=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$report"; exit 1; }
 	@$(BIN)/python dev/licences.py

@@ -33,8 +33,12 @@ PACKAGES = sorted(
 
 LIBRARIES = {
     "linux": (
-        "libgobject-2.0.so.0", "libpango-1.0.so.0", "libpangoft2-1.0.so.0", "libharfbuzz.so.0",
-        "libharfbuzz-subset.so.0", "libfontconfig.so.1",
+        "libgobject-2.0.so.0",
+        "libpango-1.0.so.0",
+        "libpangoft2-1.0.so.0",
+        "libharfbuzz.so.0",
+        "libharfbuzz-subset.so.0",
+        "libfontconfig.so.1",
     ),
     "darwin": ("libpango-1.0.0.dylib", "libharfbuzz-subset.0.dylib"),
 }

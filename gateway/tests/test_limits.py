@@ -68,9 +68,7 @@ async def test_a_window_ends(make_limited: MakeLimited) -> None:
     await eventually(is_served)
 
 
-async def test_each_user_and_each_session_is_counted_for_itself(
-    make_limited: MakeLimited, auth_keys: AuthKeys
-) -> None:
+async def test_each_user_and_each_session_is_counted_for_itself(make_limited: MakeLimited, auth_keys: AuthKeys) -> None:
     gateway = await make_limited({"any": {"caller": "2/hour"}})
     cookies = [Sessions(settings()).cookie(each * 32).decode().partition(";")[0] for each in "ab"]
     callers = [

@@ -15,9 +15,7 @@ def receiver() -> Receiver:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(
-        data=tmp_path, api_key=API_KEY, webhook_secrets=(SECRET,), webhook_retry=0.05, checkout_wait=10.0
-    )
+    return Settings(data=tmp_path, api_key=API_KEY, webhook_secrets=(SECRET,), webhook_retry=0.05, checkout_wait=10.0)
 
 
 @pytest.fixture

@@ -82,9 +82,7 @@ def test_planned_failures_of_the_api(shop: Shop, status: int, error: type[stripe
 
 def test_the_sdk_retries_a_conflict_under_one_key(shop: Shop) -> None:
     shop.control("fault", path="/v1/checkout/sessions", status=409, times=2)
-    client = stripe.StripeClient(
-        str(shop.settings.api_key), base_addresses={"api": shop.url}, max_network_retries=2
-    )
+    client = stripe.StripeClient(str(shop.settings.api_key), base_addresses={"api": shop.url}, max_network_retries=2)
 
     assert client.v1.checkout.sessions.create(single()).status == "open"
 
@@ -100,9 +98,7 @@ def test_a_server_error_is_replayed_for_its_key(shop: Shop) -> None:
 
 def test_a_key_in_use_is_a_conflict(shop: Shop) -> None:
     shop.control("fault", path="/v1/checkout/sessions", delay=2)
-    slow = threading.Thread(
-        target=lambda: shop.client.v1.checkout.sessions.create(single(), {"idempotency_key": "k"})
-    )
+    slow = threading.Thread(target=lambda: shop.client.v1.checkout.sessions.create(single(), {"idempotency_key": "k"}))
     slow.start()
     until(lambda: shop.browser.get("/sandbox/knobs").json()["faults"] == [])
 
@@ -114,9 +110,7 @@ def test_a_key_in_use_is_a_conflict(shop: Shop) -> None:
     assert len(shop.client.v1.checkout.sessions.list().data) == 1
 
 
-@pytest.mark.parametrize(
-    ("arrived", "event", "status"), [(True, "succeeded", "paid"), (False, "failed", "unpaid")]
-)
+@pytest.mark.parametrize(("arrived", "event", "status"), [(True, "succeeded", "paid"), (False, "failed", "unpaid")])
 def test_a_delayed_payment_ends_either_way(
     shop: Shop, receiver: Receiver, arrived: bool, event: str, status: str
 ) -> None:

@@ -95,9 +95,7 @@ def test_a_declined_upgrade_changes_nothing_when_asked_so(shop: Shop, plans: dic
 
 def test_prorations_wait_for_the_next_invoice(shop: Shop) -> None:
     subscription = shop.subscribe()
-    shop.client.v1.subscriptions.update(
-        subscription.id, {"items": [{"id": item_of(subscription).id, "quantity": 2}]}
-    )
+    shop.client.v1.subscriptions.update(subscription.id, {"items": [{"id": item_of(subscription).id, "quantity": 2}]})
     assert len(shop.client.v1.invoices.list().data) == 1
 
     shop.control("renew", subscription=subscription.id)

@@ -20,9 +20,7 @@ class Card:
 
 GOOD = Card("4242", "Visa 4242: payments succeed")
 DECLINING = Card("0341", "Visa 0341: payments are declined", "card_declined")
-INSUFFICIENT = Card(
-    "9995", "Visa 9995: insufficient funds", "insufficient_funds", "Your card has insufficient funds."
-)
+INSUFFICIENT = Card("9995", "Visa 9995: insufficient funds", "insufficient_funds", "Your card has insufficient funds.")
 UNAUTHENTICATED = Card(
     "3184",
     "Visa 3184: 3-D Secure fails",

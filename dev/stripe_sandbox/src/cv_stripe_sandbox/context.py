@@ -84,9 +84,7 @@ def _matches(kind: str, pattern: str) -> bool:
 def public_event(context: Context, event: Json) -> Json:
     """The event with the number of endpoints that have not acknowledged it yet."""
     waiting = {
-        delivery.endpoint
-        for delivery in context.deliveries.of_event(event["id"])
-        if delivery.state != "delivered"
+        delivery.endpoint for delivery in context.deliveries.of_event(event["id"]) if delivery.state != "delivered"
     }
     shown: dict[str, Any] = {**event, "pending_webhooks": len(waiting)}
     return shown

@@ -42,10 +42,7 @@ class Control:
             Route("/sandbox/knobs", self.knobs),
             Route("/sandbox/send", self.send, methods=["POST"]),
             Route("/sandbox/reset", self.reset, methods=["POST"]),
-            *(
-                Route(f"/sandbox/{name}", self._perform(act), methods=["POST"])
-                for name, act in KNOBS.items()
-            ),
+            *(Route(f"/sandbox/{name}", self._perform(act), methods=["POST"]) for name, act in KNOBS.items()),
         ]
 
     async def deliveries(self, request: Request) -> Response:
@@ -150,9 +147,7 @@ def _card(context: Context, wanted: Json) -> Json:
     method = customers.attach_card(context, customer, customers.card_by_number(wanted.get("card")))
     for subscription in context.objects.select("subscription", {"customer": customer["id"]}):
         if subscription["status"] not in subscriptions.ENDED:
-            context.update(
-                subscription, {"default_payment_method": method["id"]}, event=subscriptions.UPDATED
-            )
+            context.update(subscription, {"default_payment_method": method["id"]}, event=subscriptions.UPDATED)
     return method
 
 
@@ -227,8 +222,6 @@ KNOBS: dict[str, Callable[[Context, Json], Json]] = {
     "refund": _refund,
     "fail-refund": lambda context, wanted: payments.fail_refund(context, _text(wanted, "refund")),
     "dispute": _dispute,
-    "move-dispute": lambda context, wanted: disputes.move(
-        context, _text(wanted, "dispute"), _text(wanted, "status")
-    ),
+    "move-dispute": lambda context, wanted: disputes.move(context, _text(wanted, "dispute"), _text(wanted, "status")),
     "roll-secret": _roll_secret,
 }

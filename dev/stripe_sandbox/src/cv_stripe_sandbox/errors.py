@@ -35,6 +35,4 @@ class ParameterError(StripeError):
 def missing_object(noun: str, object_id: str, param: str | None = None) -> StripeError:
     """`No such price: 'price_x'`: 404 when it was named by the URL, 400 when a parameter named it."""
     status = 404 if param is None else 400
-    return StripeError(
-        f"No such {noun}: '{object_id}'", status=status, code="resource_missing", param=param or "id"
-    )
+    return StripeError(f"No such {noun}: '{object_id}'", status=status, code="resource_missing", param=param or "id")

@@ -16,9 +16,7 @@ def expand(context: Context, body: Json, paths: list[str]) -> Json:
     for path in paths:
         names = path.split(".")
         if len(names) > _DEEPEST:
-            raise ParameterError(
-                f"You cannot expand more than {_DEEPEST} levels of a property: {path}", param="expand"
-            )
+            raise ParameterError(f"You cannot expand more than {_DEEPEST} levels of a property: {path}", param="expand")
         _expand(context, body, names, path)
     return body
 

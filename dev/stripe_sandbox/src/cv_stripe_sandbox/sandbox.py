@@ -22,14 +22,10 @@ class Sandbox:
             _register_environment_endpoint(context)
 
     @contextmanager
-    def change(
-        self, *, request_id: str | None = None, idempotency_key: str | None = None
-    ) -> Iterator[Context]:
+    def change(self, *, request_id: str | None = None, idempotency_key: str | None = None) -> Iterator[Context]:
         """A transaction: everything the block does is committed together, or nothing of it."""
         with self._database.transaction() as connection:
-            yield Context(
-                connection, self.settings, request_id=request_id, idempotency_key=idempotency_key
-            )
+            yield Context(connection, self.settings, request_id=request_id, idempotency_key=idempotency_key)
         self.after_change()
 
     @contextmanager

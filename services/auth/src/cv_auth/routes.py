@@ -52,9 +52,7 @@ def _session_ended(request: Request) -> dict[str, str]:
     "/register/",
     status_code=201,
     response_model=Registered,
-    openapi_extra=documented(
-        RegisterBody, security=NOBODY, answered=("Set-Cookie",), examples=_EXAMPLES["register"]
-    ),
+    openapi_extra=documented(RegisterBody, security=NOBODY, answered=("Set-Cookie",), examples=_EXAMPLES["register"]),
     summary="Make an account; what the visitor has made so far becomes its own",
 )
 async def register(request: Request) -> Response:
@@ -66,9 +64,7 @@ async def register(request: Request) -> Response:
 @router.post(
     "/login/",
     response_model=Tokens,
-    openapi_extra=documented(
-        LoginBody, security=NOBODY, answered=("Set-Cookie",), examples=_EXAMPLES["login"]
-    ),
+    openapi_extra=documented(LoginBody, security=NOBODY, answered=("Set-Cookie",), examples=_EXAMPLES["login"]),
     summary="Log in; what the visitor has made so far becomes the account's",
 )
 async def login(request: Request) -> Response:

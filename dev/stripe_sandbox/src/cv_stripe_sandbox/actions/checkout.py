@@ -59,10 +59,7 @@ def fail_authentication(context: Context, session_id: str, buyer: Buyer) -> str:
     session = _open(context, session_id)
     method = _method(context, session, buyer, GOOD)
     payments.fail_authentication(context, _intent(context, session, session["customer"]), method)
-    return (
-        "We are unable to authenticate your payment method. Please choose a different payment method and "
-        "try again."
-    )
+    return "We are unable to authenticate your payment method. Please choose a different payment method and try again."
 
 
 def pay_later(context: Context, session_id: str, buyer: Buyer) -> Completed:

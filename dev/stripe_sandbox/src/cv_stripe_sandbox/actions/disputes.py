@@ -15,9 +15,7 @@ def create(context: Context, charge_id: str, status: str) -> Json:
     if status not in OPEN or not charged["paid"] or charged["disputed"]:
         raise StripeError(f"A dispute begins with one of {', '.join(OPEN)}, on a paid and undisputed charge.")
     context.update(charged, {"disputed": True}, event="charge.updated")
-    dispute = context.create(
-        payments.dispute(charged, status, context.now), event="charge.dispute.created"
-    )
+    dispute = context.create(payments.dispute(charged, status, context.now), event="charge.dispute.created")
     if not status.startswith("warning_"):
         context.emit("charge.dispute.funds_withdrawn", dispute)
     return dispute

@@ -14,9 +14,7 @@ def start(
     context: Context, amount: int, currency: str, *, customer: str | None = None, metadata: Json | None = None
 ) -> Json:
     """A new PaymentIntent."""
-    intent = payments.payment_intent(
-        amount, currency, context.now, customer=customer, metadata=dict(metadata or {})
-    )
+    intent = payments.payment_intent(amount, currency, context.now, customer=customer, metadata=dict(metadata or {}))
     return context.create(intent, event="payment_intent.created")
 
 
@@ -89,9 +87,7 @@ def refund(context: Context, params: Json) -> Json:
             f"Refund amount ({amount}) must be positive and at most the unrefunded amount on charge ({left}).",
             param="amount",
         )
-    refunded = context.create(
-        payments.refund(charged, amount, params, context.now), event="refund.created"
-    )
+    refunded = context.create(payments.refund(charged, amount, params, context.now), event="refund.created")
     total = charged["amount_refunded"] + amount
     changes = {"amount_refunded": total, "refunded": total == charged["amount"]}
     context.update(charged, changes, event="charge.refunded")

@@ -15,9 +15,7 @@ LIFETIME = 3600
 def configure(context: Context, params: Json) -> Json:
     """A new portal configuration."""
     _check_features(context, params["features"])
-    return context.create(
-        portal.configuration(params, context.now), event="billing_portal.configuration.created"
-    )
+    return context.create(portal.configuration(params, context.now), event="billing_portal.configuration.created")
 
 
 def reconfigure(context: Context, configuration_id: str, params: Json) -> Json:
@@ -96,9 +94,7 @@ def switch(context: Context, session: Json, subscription_id: str, price_id: str,
     item = subscription["items"]["data"][0]
     if (price_id, quantity) == (item["price"]["id"], item["quantity"]):
         raise StripeError("There are no changes to confirm.")
-    paid = subscription_changes.switch(
-        context, subscription, item, price, quantity, allowed["proration_behavior"]
-    )
+    paid = subscription_changes.switch(context, subscription, item, price, quantity, allowed["proration_behavior"])
     if not paid:
         raise subscription_changes.payment_failed()
     return "Your plan has been changed."

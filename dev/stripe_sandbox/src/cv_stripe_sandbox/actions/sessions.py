@@ -42,7 +42,7 @@ def expire(context: Context, session_id: str) -> Json:
     session = context.objects.get(session_id, "checkout.session")
     if session["status"] != "open":
         raise StripeError(
-            f"Only Checkout Sessions with a status in [\"open\"] can be expired. This Checkout Session has a "
+            f'Only Checkout Sessions with a status in ["open"] can be expired. This Checkout Session has a '
             f"status of `{session['status']}`."
         )
     return context.update(session, {"status": "expired", "url": None}, event="checkout.session.expired")

@@ -16,9 +16,7 @@ def update(context: Context, subscription_id: str, params: Json) -> Json:
     if "description" in params:
         changes["description"] = params["description"] or None
     if "default_payment_method" in params:
-        method = context.objects.get(
-            params["default_payment_method"], "payment_method", param="default_payment_method"
-        )
+        method = context.objects.get(params["default_payment_method"], "payment_method", param="default_payment_method")
         changes["default_payment_method"] = method["id"]
     if changes:
         context.update(subscription, changes, event=subscriptions.UPDATED)
@@ -32,9 +30,7 @@ def update(context: Context, subscription_id: str, params: Json) -> Json:
     return subscription
 
 
-def switch(
-    context: Context, subscription: Json, item: Json, price: Json, quantity: int, prorations: str
-) -> bool:
+def switch(context: Context, subscription: Json, item: Json, price: Json, quantity: int, prorations: str) -> bool:
     """Give an item another price or quantity; False when the invoice this causes could not be paid.
 
     A changed interval begins a new period now and is invoiced at once; otherwise `prorations` decides.
@@ -68,9 +64,7 @@ def _cancellation(context: Context, subscription: Json, params: Json) -> Json:
     details = {name: value or None for name, value in params.get("cancellation_details", {}).items()}
     scheduled = {
         "canceled_at": context.now,
-        "cancellation_details": subscription["cancellation_details"]
-        | {"reason": "cancellation_requested"}
-        | details,
+        "cancellation_details": subscription["cancellation_details"] | {"reason": "cancellation_requested"} | details,
     }
     if params.get("cancel_at_period_end"):
         end = subscriptions.period_end(subscription)

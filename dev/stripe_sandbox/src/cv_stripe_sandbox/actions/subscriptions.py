@@ -35,9 +35,7 @@ def begin(context: Context, session: Json, plan: Plan, method: Json) -> Json:
     for line in recurring:
         end = after_interval(context.now, **_interval(line["price"]))
         subscription["items"]["data"].append(
-            billing.subscription_item(
-                subscription["id"], line["price"], line["quantity"], context.now, end
-            )
+            billing.subscription_item(subscription["id"], line["price"], line["quantity"], context.now, end)
         )
     invoice = billing.invoice(
         subscription, customer, _period_lines(context, subscription), "subscription_create", context.now
@@ -141,9 +139,7 @@ def resume(context: Context, subscription_id: str) -> Json:
     return subscription
 
 
-def restart_period(
-    context: Context, subscription: Json, items: list[Json], credited: list[Json]
-) -> bool:
+def restart_period(context: Context, subscription: Json, items: list[Json], credited: list[Json]) -> bool:
     """Begin a new period now with these items, and invoice it together with what is credited; paid or not."""
     started = [
         item
@@ -164,9 +160,7 @@ def restart_period(
 def invoice_now(context: Context, subscription: Json, changes: Json, lines: list[Json]) -> bool:
     """Apply changes to a subscription and invoice lines for them at once; tells whether that was paid."""
     customer = context.objects.get(subscription["customer"], "customer")
-    invoice = billing.invoice(
-        subscription | changes, customer, lines, "subscription_update", context.now
-    )
+    invoice = billing.invoice(subscription | changes, customer, lines, "subscription_update", context.now)
     context.update(subscription, changes | {"latest_invoice": invoice["id"]}, event=UPDATED)
     return collect(context, subscription, invoices.issue(context, invoice))
 
@@ -174,18 +168,14 @@ def invoice_now(context: Context, subscription: Json, changes: Json, lines: list
 def remember_pending(context: Context, subscription_id: str, lines: list[Json]) -> None:
     """Keep proration lines for the next invoice."""
     private = context.objects.private(subscription_id)
-    context.objects.remember(
-        subscription_id, private | {"pending": [*private.get("pending", []), *lines]}
-    )
+    context.objects.remember(subscription_id, private | {"pending": [*private.get("pending", []), *lines]})
 
 
 def living(context: Context, subscription_id: str) -> Json:
     """A subscription that has not ended, or Stripe's 404: an ended one can no longer be changed."""
     subscription = context.objects.get(subscription_id, "subscription")
     if subscription["status"] in ENDED:
-        raise StripeError(
-            f"No such subscription: '{subscription_id}'", status=404, code="resource_missing", param="id"
-        )
+        raise StripeError(f"No such subscription: '{subscription_id}'", status=404, code="resource_missing", param="id")
     return subscription
 
 

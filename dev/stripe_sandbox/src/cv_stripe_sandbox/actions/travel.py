@@ -74,9 +74,7 @@ def _belongings(context: Context, target: Json) -> list[Json]:
     if customer is None:
         return [target]
     owner = context.objects.get(customer, "customer")
-    owned = [
-        body for kind in _KINDS_OF_A_CUSTOMER for body in context.objects.select(kind, {"customer": customer})
-    ]
+    owned = [body for kind in _KINDS_OF_A_CUSTOMER for body in context.objects.select(kind, {"customer": customer})]
     bills = [body["id"] for body in owned if body["object"] == "invoice"]
     charges = [body["id"] for body in owned if body["object"] == "charge"]
     linked = context.objects.select("invoice_payment", {"invoice": bills})

@@ -147,9 +147,7 @@ def invoice(subscribed: Json, customer: Json, lines: list[Json], reason: str, no
         "issuer": {"type": "self"},
         "last_finalization_error": None,
         "latest_revision": None,
-        "lines": envelope(
-            f"/v1/invoices/{invoice_id}/lines", [{**line, "invoice": invoice_id} for line in lines]
-        ),
+        "lines": envelope(f"/v1/invoices/{invoice_id}/lines", [{**line, "invoice": invoice_id} for line in lines]),
         "livemode": False,
         "metadata": {},
         "next_payment_attempt": now,

@@ -112,8 +112,7 @@ def declined(attempted: Json, card: Card) -> Json:
         "captured": False,
         "failure_code": "card_declined",
         "failure_message": card.message,
-        "outcome": _outcome("issuer_declined", "declined_by_network", card.message)
-        | {"reason": decline_reason(card)},
+        "outcome": _outcome("issuer_declined", "declined_by_network", card.message) | {"reason": decline_reason(card)},
         "paid": False,
         "receipt_url": None,
         "status": "failed",

@@ -30,8 +30,6 @@ OPERATIONS = [
     Operation("POST", "/v1/customers", sdk.CustomerCreateParams, customers.create, _CUSTOMER),
     Operation("GET", "/v1/customers", sdk.CustomerListParams, _list, paged("email")),
     Operation("GET", "/v1/customers/{id}", sdk.CustomerRetrieveParams, _retrieve),
-    Operation(
-        "POST", "/v1/customers/{id}", sdk.CustomerUpdateParams, _update, _CUSTOMER | {"invoice_settings"}
-    ),
+    Operation("POST", "/v1/customers/{id}", sdk.CustomerUpdateParams, _update, _CUSTOMER | {"invoice_settings"}),
     Operation("DELETE", "/v1/customers/{id}", sdk.CustomerDeleteParams, _delete),
 ]

@@ -11,9 +11,7 @@ _CONFIGURATIONS = "/v1/billing_portal/configurations"
 
 
 def _list(context: Context, params: Json) -> Json:
-    return listing(
-        context, "billing_portal.configuration", _CONFIGURATIONS, params, "active", "is_default"
-    )
+    return listing(context, "billing_portal.configuration", _CONFIGURATIONS, params, "active", "is_default")
 
 
 def _update(context: Context, params: Json, configuration_id: str) -> Json:
@@ -32,8 +30,6 @@ OPERATIONS = [
         sdk.ConfigurationRetrieveParams,
         retrieval("billing_portal.configuration"),
     ),
-    Operation(
-        "POST", f"{_CONFIGURATIONS}/{{id}}", sdk.ConfigurationUpdateParams, _update, _CREATE | {"active"}
-    ),
+    Operation("POST", f"{_CONFIGURATIONS}/{{id}}", sdk.ConfigurationUpdateParams, _update, _CREATE | {"active"}),
     Operation("POST", "/v1/billing_portal/sessions", sdk.SessionCreateParams, portal.create_session, _SESSION),
 ]

@@ -47,9 +47,7 @@ class Database:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         # Starlette's test client and uvicorn may start the application in another thread than its maker's.
-        self.connection = sqlite3.connect(
-            folder / "stripe.sqlite3", isolation_level=None, check_same_thread=False
-        )
+        self.connection = sqlite3.connect(folder / "stripe.sqlite3", isolation_level=None, check_same_thread=False)
         self.connection.row_factory = sqlite3.Row
         self.connection.execute("PRAGMA journal_mode = WAL")
         self.connection.execute("PRAGMA synchronous = NORMAL")

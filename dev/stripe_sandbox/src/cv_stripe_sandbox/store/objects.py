@@ -33,9 +33,7 @@ class Objects:
 
     def save(self, body: Json) -> Json:
         """Store the new state of a known object."""
-        self._connection.execute(
-            "UPDATE objects SET body = ? WHERE id = ?", (json.dumps(body), body["id"])
-        )
+        self._connection.execute("UPDATE objects SET body = ? WHERE id = ?", (json.dumps(body), body["id"]))
         return body
 
     def retire(self, body: Json, kind: str) -> Json:
@@ -67,9 +65,7 @@ class Objects:
 
     def remember(self, object_id: str, private: Json) -> None:
         """Replace what is `private` beside the object."""
-        self._connection.execute(
-            "UPDATE objects SET private = ? WHERE id = ?", (json.dumps(private), object_id)
-        )
+        self._connection.execute("UPDATE objects SET private = ? WHERE id = ?", (json.dumps(private), object_id))
 
     def delete(self, object_id: str) -> None:
         """Forget the object entirely."""
