@@ -26,7 +26,7 @@ def test_these_are_taken() -> None:
     assert [key.kid for key in Settings(**USUAL).access_token_keys] == ["new", "old"]
 
 
-@pytest.mark.parametrize("key", ["secret", "", KEY[:-4]])
+@pytest.mark.parametrize("key", ["secret", "", KEY[:-4]], ids=["text", "empty", "short"])
 def test_a_key_that_is_none_is_named_and_not_shown(key: str) -> None:
     with pytest.raises(ValidationError) as refused:
         Settings(**USUAL | {"access_token_keys": [{"kid": "new", "key": KEY}, {"kid": "old", "key": key}]})
