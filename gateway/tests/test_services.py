@@ -99,6 +99,48 @@ async def test_a_silent_service_is_a_504_in_time(make_gateway: MakeGateway, serv
     assert export.status_code == 200
 
 
+async def test_a_service_that_takes_no_body_is_a_504_in_time(make_gateway: MakeGateway, services: Fakes) -> None:
+    gateway = await make_gateway(READ_TIMEOUT="0.4")
+    done = asyncio.Event()
+
+    async def deaf(_: web.Request) -> web.StreamResponse:
+        await done.wait()
+        return web.json_response({})
+
+    services["resumes"].respond = deaf
+    form = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = await gateway.client.post("/api/resumes/", content=b"x" * 6 * 1024 * 1024, headers=form)
+    done.set()
+    assert (answer.status_code, answer.json()) == (504, TIMED_OUT)
+
+
+async def test_who_took_an_answer_slowly_makes_no_later_one_late(make_gateway: MakeGateway, services: Fakes) -> None:
+    """What was counted of a connection while it was theirs is forgotten when it is another's."""
+    gateway = await make_gateway(READ_TIMEOUT="1")
+
+    async def long(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=b"x" * 4_000_000)
+
+    services["renderer"].respond = long
+    loop = asyncio.get_running_loop()
+    with ExitStack() as stack:
+        readers = [stack.enter_context(socket.socket()) for _ in range(20)]
+        for reader in readers:
+            reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            reader.setblocking(False)
+            await loop.sock_connect(reader, ("127.0.0.1", gateway.port))
+            request = b"GET /media/resumes/pdfs/token/cv.pdf HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+            await loop.sock_sendall(reader, request)
+        await asyncio.sleep(0.5)
+        for reader in readers:
+            while await loop.sock_recv(reader, 65536):
+                pass
+    services["renderer"].respond = None
+    await asyncio.sleep(1.2)
+    later = [await gateway.client.get("/media/resumes/pdfs/token/cv.pdf") for _ in range(20)]
+    assert [answer.status_code for answer in later] == [200] * 20
+
+
 async def test_a_slow_service_does_not_use_up_the_places_of_the_others(
     make_gateway: MakeGateway, services: Fakes
 ) -> None:

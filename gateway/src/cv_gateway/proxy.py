@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import nullcontext
 
 import aiohttp
@@ -138,12 +138,13 @@ class Proxy:
             await request.send(start)
             await request.send({"type": "http.response.body", "body": b""})
         elif length is not None and length <= _AT_ONCE:
-            body = await _whole(response)
+            body = await _whole(response, route.read_timeout)
             await request.send(start)
             await request.send({"type": "http.response.body", "body": body})
         else:
             await request.send(start)
-            await _stream(request, response, Pace(self._settings.answer_grace, self._settings.body_rate))
+            pace = Pace(self._settings.answer_grace, self._settings.body_rate)
+            await _stream(request, _pieces(response, route.read_timeout), pace)
         return response.status
 
     def _cookie(self, route: Route, visitor: Visitor, response: ClientResponse) -> bytes | None:
@@ -165,17 +166,28 @@ def _response_headers(response: ClientResponse) -> Headers:
     ]
 
 
-async def _whole(response: ClientResponse) -> bytes:
+async def _whole(response: ClientResponse, read_timeout: float) -> bytes:
     """A short body. Raises Unavailable or TimedOut if the service breaks off."""
     try:
-        return await response.read()
-    except aiohttp.ServerTimeoutError:
+        async with asyncio.timeout(read_timeout):
+            return await response.read()
+    except TimeoutError:
         raise TimedOut from None
     except (aiohttp.ClientError, OSError):
         raise Unavailable from None
 
 
-async def _stream(request: Request, response: ClientResponse, pace: Pace) -> None:
+async def _pieces(response: ClientResponse, read_timeout: float) -> AsyncIterator[bytes]:
+    """A body as it comes. Raises TimeoutError and aiohttp's errors."""
+    while True:
+        async with asyncio.timeout(read_timeout):
+            piece = await response.content.readany()
+        if not piece:
+            return
+        yield piece
+
+
+async def _stream(request: Request, pieces: AsyncIterator[bytes], pace: Pace) -> None:
     """Send a long body on, chunk by chunk, as the client takes it.
 
     It has begun, so that what goes wrong can only be said by not ending it: the connection is closed short of the
@@ -184,7 +196,7 @@ async def _stream(request: Request, response: ClientResponse, pace: Pace) -> Non
     gone = asyncio.ensure_future(_disconnected(request))
     clock = asyncio.get_running_loop().time
     try:
-        async for chunk in response.content.iter_any():
+        async for chunk in pieces:
             if gone.done():
                 return
             sent = clock()

@@ -4,8 +4,9 @@ Connections are given up after 15 idle seconds, well before the services give th
 connection that the other side just closed is lost, and only a GET may be asked twice.
 """
 
-from asyncio import sleep
-from collections.abc import AsyncIterable
+from asyncio import Timeout, get_running_loop, sleep, timeout
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
@@ -55,6 +56,9 @@ class Services:
         self._http = aiohttp.ClientSession(
             connector=self._connector,
             cookie_jar=aiohttp.DummyCookieJar(),
+            # How long a service may be silent is ours to count: aiohttp goes on counting when an answer that was taken
+            # slowly is over, and whoever has the connection next is told of it.
+            timeout=ClientTimeout(total=None, sock_connect=self._connect_timeout),
             auto_decompress=False,
             middlewares=(_sent_once,),
             skip_auto_headers=_AUTOMATIC,
@@ -79,19 +83,19 @@ class Services:
         A failed connect is tried again for any method. Once bytes were sent, only a GET is.
         """
         url = self._url(service, path_and_query)
-        limits = ClientTimeout(total=None, sock_connect=self._connect_timeout, sock_read=read_timeout)
         tries_left = 1
         while True:
             try:
-                return await self._session.request(
-                    method, url, headers=headers, data=payload, timeout=limits, allow_redirects=False
-                )
+                async with timeout(read_timeout) as silence:
+                    return await self._session.request(
+                        method, url, headers=headers, data=_heard(payload, silence, read_timeout), allow_redirects=False
+                    )
             except _NOT_SENT:
                 if not tries_left:
                     raise Unavailable from None
                 self._connector.clear_dns_cache()  # where it was a moment ago, another may answer for it now
                 await sleep(_RECONNECT_AFTER)
-            except aiohttp.ServerTimeoutError:
+            except TimeoutError:
                 raise TimedOut from None
             except (aiohttp.ClientError, OSError):
                 repeatable = method == "GET" and (payload is None or isinstance(payload, bytes))
@@ -136,11 +140,31 @@ class Services:
         )
 
 
+def _heard(payload: Payload, silence: Timeout, patience: float) -> Payload:
+    """The payload. While the client is asked for a piece of it, the service's silence does not count."""
+    if payload is None or isinstance(payload, bytes):
+        return payload
+
+    def count(until: float | None) -> None:
+        with suppress(RuntimeError):  # the service has answered before the end
+            silence.reschedule(until)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        clock = get_running_loop().time
+        async for piece in payload:
+            count(clock() + patience)
+            yield piece
+            count(None)
+        count(clock() + patience)
+
+    return pieces()
+
+
 async def _sent_once(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
     """Keep aiohttp from repeating PUT and DELETE by itself, as it does when a kept-alive connection breaks."""
     try:
         return await handler(request)
-    except (*_NOT_SENT, aiohttp.ServerTimeoutError):
+    except _NOT_SENT:
         raise
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
         raise _Interrupted from error
