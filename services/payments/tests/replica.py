@@ -30,8 +30,8 @@ class Replica:
     def is_up(self) -> bool:
         return answers(f"http://127.0.0.1:{self._port}/readyz")
 
-    async def flooded(self, webhooks: list[tuple[bytes, dict[str, str]]]) -> set[int]:
-        """The statuses answered when all these come at once, each on a connection of its own."""
+    async def flooded(self, webhooks: list[tuple[bytes, dict[str, str]]]) -> list[int]:
+        """The status answered to each of these when they come at once, each on a connection of its own."""
         connector = aiohttp.TCPConnector(limit=0, force_close=True)
 
         async def send(body: bytes, headers: dict[str, str]) -> int:
@@ -40,7 +40,7 @@ class Replica:
                 return answer.status
 
         async with aiohttp.ClientSession(connector=connector) as flood:
-            return set(await asyncio.gather(*(send(*webhook) for webhook in webhooks)))
+            return await asyncio.gather(*(send(*webhook) for webhook in webhooks))
 
     def stop(self) -> None:
         """Have it do nothing more, not even notice what it is answered."""

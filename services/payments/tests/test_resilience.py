@@ -126,7 +126,10 @@ def many_files() -> Iterator[None]:
 
 @pytest.mark.usefixtures("many_files")
 async def test_a_thousand_webhooks_at_once(shop: Shop, replica: Replica) -> None:
-    """Each is kept and answered at once; a few are acted on meanwhile, the others soon after, once each."""
+    """Each is kept and answered; a few are acted on meanwhile, the others soon after, once each.
+
+    A machine too busy to keep them all in 20 seconds says so of some, and those come again, as Stripe sends them.
+    """
     await shop.control("delivery", drop=["*"])
     bought: dict[int, str] = {}
     for _ in range(20):
@@ -135,7 +138,12 @@ async def test_a_thousand_webhooks_at_once(shop: Shop, replica: Replica) -> None
         await shop.press(page)
         bought[resume_id] = shop.session_at(page).id
     events = [event("checkout.session.completed", session_id) for session_id in bought.values() for _ in range(5)]
-    assert await replica.flooded([shop.webhook(json.dumps(each).encode()) for each in events * 10]) == {200}
+    coming = [json.dumps(each).encode() for each in events * 10]
+    while coming:
+        statuses = await replica.flooded([shop.webhook(body) for body in coming])
+        assert set(statuses) <= {200, 503}
+        assert 200 in statuses
+        coming = [body for body, status in zip(coming, statuses, strict=True) if status == 503]
     await eventually(lambda: all(shop.paid(resume_id) == [True] for resume_id in bought))
     ids = [each["id"] for each in events]
     query = "select count(*) as done from stripe_events where id = any(%s) and outcome = 'done'"
