@@ -99,7 +99,7 @@ async def test_a_message_is_the_event_with_its_id_and_its_request(
         async def arrived() -> bool:
             try:
                 return len(await broker.messages("PAYMENTS")) == 1
-            except Exception:  # noqa: BLE001  # there is no stream yet
+            except Exception:  # noqa: BLE001 - there is no stream yet
                 return False
 
         await eventually(arrived)

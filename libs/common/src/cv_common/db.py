@@ -157,6 +157,8 @@ class Database:
             try:
                 yield connection
             except psycopg.errors.FeatureNotSupported as error:
+                if error.diag.source_function != "RevalidateCachedQuery":
+                    raise
                 # A migration gave a column another type, and PostgreSQL goes on with no statement prepared before.
                 await self._pool.drain()
                 raise psycopg.OperationalError(str(error)) from error

@@ -67,9 +67,7 @@ def excess(columns: Mapping[str, Any]) -> str | None:
 
 def says_same(one: Any, other: Any) -> bool:
     """Are two values the same JSON? To Python alone `1`, `1.0` and `true` would be."""
-    return bool(one == other) and json.dumps(one, sort_keys=True, default=str) == json.dumps(
-        other, sort_keys=True, default=str
-    )
+    return bool(one == other) and json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def size_of(value: Any) -> int:
