@@ -111,23 +111,20 @@ async def test_a_chunked_body_without_end_is_cut_at_the_limit(gateway: RunningGa
     chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     writer.write(head("/api/resumes/", "Transfer-Encoding: chunked"))
-    sent = 0
 
     async def send_without_end() -> None:
-        nonlocal sent
         while True:
             writer.write(chunk)
             await writer.drain()
-            sent += 0x10000
 
     sending = asyncio.create_task(send_without_end())
     async with asyncio.timeout(10):
         answer = await reader.readuntil(TOO_LARGE)
-    sending.cancel()
+        with pytest.raises(ConnectionError):
+            await sending
     writer.close()
 
     assert answer.startswith(b"HTTP/1.1 413 ")
-    assert sent < 20 * MIB
     assert not services["resumes"].received
 
 
@@ -178,12 +175,12 @@ async def test_an_honest_slow_body_is_waited_for(make_gateway: MakeGateway, serv
 
 
 async def test_a_slow_client_is_not_a_silent_service(make_gateway: MakeGateway, services: Services) -> None:
-    gateway = await make_gateway(READ_TIMEOUT="0.5")
+    gateway = await make_gateway(READ_TIMEOUT="1")
 
     async def slowly() -> AsyncIterator[bytes]:
         for _ in range(3):
             yield b"x" * 100_000
-            await asyncio.sleep(0.8)
+            await asyncio.sleep(1.2)
 
     answer = await gateway.client.post("/api/resumes/", content=slowly())
 

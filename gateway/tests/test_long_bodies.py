@@ -131,10 +131,10 @@ async def test_a_body_that_came_fast_may_not_rest_the_longer(make_gateway: MakeG
 async def test_a_client_is_not_blamed_for_a_service_that_reads_slowly(
     make_gateway: MakeGateway, services: Services
 ) -> None:
-    gateway = await make_gateway(BODY_GRACE="0.3", BODY_RATE="1000000000")
+    gateway = await make_gateway(BODY_GRACE="2", BODY_RATE="1000000000")
 
     async def late(request: web.Request) -> web.StreamResponse:
-        await asyncio.sleep(1)
+        await asyncio.sleep(3)
         return web.json_response({"length": len(await request.read())})
 
     services["resumes"].respond = late
