@@ -23,6 +23,7 @@ from cv_common.outbox import Relay
 from cv_common.testing.nats import Nats
 from cv_common.testing.postgres import Postgres
 from cv_common.testing.serving import eventually
+from nats.js.errors import NotFoundError
 
 from libs.common.tests.conftest import Broker, parts_running
 
@@ -97,12 +98,9 @@ async def test_a_message_is_the_event_with_its_id_and_its_request(
         request_id.reset(token)
 
         async def arrived() -> bool:
-            try:
-                return len(await broker.messages("PAYMENTS")) == 1
-            except Exception:  # noqa: BLE001 - there is no stream yet
-                return False
+            return len(await broker.messages("PAYMENTS")) == 1
 
-        await eventually(arrived)
+        await eventually(arrived, despite=(NotFoundError,))  # the stream is made meanwhile
     (message,) = await broker.messages("PAYMENTS")
     assert message.subject == "payments.subscription_changed.v1"
     assert json.loads(message.data or b"") == json.loads(golden)
