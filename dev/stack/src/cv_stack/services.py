@@ -28,13 +28,16 @@ _WITH_MEDIA = ("templates", "resumes", "renderer")
 
 @dataclass(frozen=True)
 class Ports:
-    """Where everything listens, on 127.0.0.1."""
+    """Where everything listens, on 127.0.0.1. The services reach PostgreSQL and NATS on these ports, which may be
+    those of proxies."""
 
     gateway: int
     gateway_ops: int
     stripe_sandbox: int
     linkedin_sandbox: int
     services: Mapping[str, int]
+    postgres: int
+    nats: int
 
     @property
     def stripe_url(self) -> str:
@@ -83,12 +86,14 @@ class Blueprint:
 
     def environment(self, service: str) -> dict[str, str]:
         """The environment of one service: its own database, its own user on the bus, the addresses it calls."""
-        database = self._postgres.url(service, service, self._secrets.password(f"database {service}"))
+        database = self._postgres.url(
+            service, service, self._secrets.password(f"database {service}"), port=self._ports.postgres
+        )
         return (
             {"DATABASE_URL": database, "PUBLIC_BASE_URL": self._ports.public_url}
             | self._keys.environment(service, CALLERS[service])
             | {f"{name.upper()}_URL": self._ports.url(name) for name in SERVICES if service in CALLERS[name]}
-            | (self._nats.environment(service) if service in _ON_THE_BUS else {})
+            | (self._nats.environment(service, self._ports.nats) if service in _ON_THE_BUS else {})
             | ({"MEDIA_URL": f"file://{quote(str(self._data / 'media' / service))}"} if service in _WITH_MEDIA else {})
             | self._own_settings(service)
             | self._settings

@@ -18,6 +18,7 @@ from cv_common.testing.nats import OPERATOR, USERS, Nats
 from cv_common.testing.ports import free_port, is_free
 from cv_common.testing.postgres import Postgres
 from cv_common.testing.processes import Keeper, Program, ProgramFailed, Say
+from cv_common.testing.tcp_proxy import TcpProxy
 
 from cv_stack.secrets import Secrets
 from cv_stack.services import ROOT, SERVICES, Blueprint, Job, Ports
@@ -33,7 +34,10 @@ class CannotStart(Exception):
 
 
 class System:
-    """One system on its own data folder. `settings` are environment variables for all of its services."""
+    """One system on its own data folder. `settings` are environment variables for all of its services.
+
+    `with_proxies` puts a proxy before PostgreSQL and NATS, so that `freeze` can make them vanish without a word.
+    """
 
     def __init__(
         self,
@@ -42,15 +46,21 @@ class System:
         gateway_port: int | None = None,
         sandbox_port: int | None = None,
         settings: dict[str, str] | None = None,
+        *,
+        with_proxies: bool = False,
     ) -> None:
         self.data = data.resolve()
         self._say = say
+        self._server_ports = {name: free_port() for name in ("postgres", "nats")}
+        self._proxies = {name: TcpProxy(port) for name, port in self._server_ports.items()} if with_proxies else {}
+        reached = {**self._server_ports, **{name: proxy.port for name, proxy in self._proxies.items()}}
         self.ports = Ports(
             gateway=gateway_port or free_port(),
             gateway_ops=free_port(),
             stripe_sandbox=sandbox_port or free_port(),
             linkedin_sandbox=free_port(),
             services={name: free_port() for name in SERVICES},
+            **reached,
         )
         self._settings = settings or {}
         self._lock = DataLock(self.data)
@@ -62,6 +72,8 @@ class System:
         try:
             self._check_ports()
             blueprint = self._start_servers()
+            for proxy in self._proxies.values():
+                proxy.start()
             self._keep([blueprint.stripe_sandbox(), blueprint.linkedin_sandbox()])
             self.wait_ready("stripe", "linkedin")
             self._tell("preparing the databases and the payment provider")
@@ -82,6 +94,8 @@ class System:
         for names in (("gateway",), (*SERVICES, "stripe", "linkedin"), ("nats",), ("postgres",)):
             running = [self._keepers.pop(name) for name in names if name in self._keepers]
             _all_at_once(Keeper.stop, running)
+        for proxy in self._proxies.values():
+            proxy.stop()
         self._lock.release()
 
     def kill(self, name: str) -> None:
@@ -96,6 +110,13 @@ class System:
         """Start one program that was taken down; returns when it answers."""
         self._keepers[name].start()
         self.wait_ready(name)
+
+    def freeze(self, server: str) -> int:
+        """Stop forwarding on every connection to `postgres` or `nats`, silently and for good; new ones work.
+
+        Returns how many connections there were.
+        """
+        return self._proxies[server].freeze()
 
     def environment(self, name: str) -> Mapping[str, str]:
         """The settings that one program was started with."""
@@ -134,9 +155,9 @@ class System:
 
     def _start_servers(self) -> Blueprint:
         secrets = Secrets(self.data / "secrets.json")
-        postgres = Postgres(self.data / "postgres", free_port(), secrets.password("postgres"))
+        postgres = Postgres(self.data / "postgres", self._server_ports["postgres"], secrets.password("postgres"))
         nats = Nats(
-            ROOT / "deploy" / "nats" / "nats-server.conf", self.data / "nats", free_port(), free_port(),
+            ROOT / "deploy" / "nats" / "nats-server.conf", self.data / "nats", self._server_ports["nats"], free_port(),
             {user: secrets.password(f"nats {user}") for user in (*USERS, OPERATOR)},
         )  # fmt: skip
         self._tell("starting PostgreSQL and NATS")

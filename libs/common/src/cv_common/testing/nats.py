@@ -21,22 +21,23 @@ class Nats:
     def __init__(self, config: Path, folder: Path, port: int, http_port: int, passwords: Mapping[str, str]) -> None:
         self._config = config
         self._folder = folder
-        self._port = port
+        self.port = port
         self._http_port = http_port
         self.passwords = passwords
 
     @property
     def url(self) -> str:
         """Where clients connect."""
-        return f"nats://127.0.0.1:{self._port}"
+        return f"nats://127.0.0.1:{self.port}"
 
     @property
     def _monitor(self) -> str:
         return f"http://127.0.0.1:{self._http_port}"
 
-    def environment(self, user: str) -> dict[str, str]:
-        """The settings with which a service reaches the bus as `user`."""
-        return {"NATS_URL": self.url, "NATS_USER": user, "NATS_PASSWORD": self.passwords[user]}
+    def environment(self, user: str, port: int | None = None) -> dict[str, str]:
+        """The settings with which a service reaches the bus as `user`; `port` is that of a proxy before the server."""
+        url = f"nats://127.0.0.1:{port}" if port else self.url
+        return {"NATS_URL": url, "NATS_USER": user, "NATS_PASSWORD": self.passwords[user]}
 
     def program(self, name: str = "nats", pass_fds: Sequence[int] = ()) -> Program:
         """The server as something to keep running."""
@@ -46,7 +47,7 @@ class Nats:
             command=[str(_binary()), "--config", str(self._config)],
             environment={
                 "NATS_HOST": "127.0.0.1",
-                "NATS_PORT": str(self._port),
+                "NATS_PORT": str(self.port),
                 "NATS_HTTP_PORT": str(self._http_port),
                 "NATS_STORE_DIR": json.dumps(str(self._folder)),
                 **{f"NATS_PASSWORD_{user.upper()}": self.passwords[user] for user in (*USERS, OPERATOR)},

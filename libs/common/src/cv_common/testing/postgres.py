@@ -104,10 +104,10 @@ class Postgres:
         except psycopg.OperationalError:
             return False
 
-    def url(self, database: str, role: str = SUPERUSER, password: str | None = None) -> str:
-        """How `role` reaches `database`."""
+    def url(self, database: str, role: str = SUPERUSER, password: str | None = None, port: int | None = None) -> str:
+        """How `role` reaches `database`; `port` is that of a proxy before the server."""
         secret = quote(self._password if password is None else password, safe="")
-        return f"postgresql://{role}:{secret}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{role}:{secret}@127.0.0.1:{port or self.port}/{database}"
 
     def ensure_database(self, name: str, password: str) -> str:
         """A role and a database of this name that nobody else may enter. Returns the role's URL."""
