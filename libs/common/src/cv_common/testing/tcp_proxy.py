@@ -93,8 +93,8 @@ class TcpProxy:
                 assert isinstance(transport, asyncio.ReadTransport), "a socket is read and written"
                 with suppress(RuntimeError):  # it is closing already
                     transport.pause_reading()
+            # Not raised again: asyncio reports a callback that was cancelled as an error.
             self._frozen += writers
-            raise
         except (OSError, ExceptionGroup):
             for each in writers:
                 each.transport.abort()
