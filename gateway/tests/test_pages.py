@@ -70,6 +70,16 @@ async def test_a_page_is_sent_once_and_packed(gateway: RunningGateway) -> None:
     assert "Accept-Encoding" in packed.headers["Vary"]
 
 
+@pytest.mark.parametrize("path", ["/static/style.css", "/api/schema/"])
+async def test_a_client_may_hold_the_current_page(gateway: RunningGateway, path: str) -> None:
+    tag = (await gateway.client.get(path)).headers["ETag"]
+    strong = tag.removeprefix("W/")
+    for held in (tag, strong, f'"other", {tag}', f'W/"other",{strong}', "*"):
+        assert (await gateway.client.get(path, headers={"If-None-Match": held})).status_code == 304, held
+    for other in ('"other"', strong.strip('"'), f'"{tag}"', ""):
+        assert (await gateway.client.get(path, headers={"If-None-Match": other})).status_code == 200, other
+
+
 async def test_being_alive_is_public(gateway: RunningGateway) -> None:
     answer = await gateway.client.get("/healthz")
 

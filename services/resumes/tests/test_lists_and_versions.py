@@ -106,11 +106,12 @@ async def test_change_against_an_old_version_is_refused_with_the_current_one(
         assert refused.status_code == 412
         assert refused.headers["ETag"] == changed.headers["ETag"]
         assert refused.json()["current"]["title"] == "Un"
-    for tags in ("*", f'"other", {changed.headers["ETag"]}'):
+    current = changed.headers["ETag"]
+    for tags in ("*", f'"other", {current}', f"W/{current}", f'W/"other", {current}', f'"other",W/{current}'):
         assert (await resumes.patch(path, json={}, headers={**user, "If-Match": tags})).status_code == 200
-    weak = {**user, "If-Match": f"W/{changed.headers['ETag']}"}
-    assert (await resumes.patch(path, json={}, headers=weak)).status_code == 412
-    last = {**user, "If-Match": changed.headers["ETag"]}
+    for tags in (f"W/{first}", f'W/"other", {first}', current.strip('"'), ""):
+        assert (await resumes.patch(path, json={}, headers={**user, "If-Match": tags})).status_code == 412
+    last = {**user, "If-Match": f"W/{current}"}
     assert (await resumes.delete(path, headers=last)).status_code == 204
 
 

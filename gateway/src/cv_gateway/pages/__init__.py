@@ -9,6 +9,8 @@ from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
+from cv_common.etag import names_etag
+
 from cv_gateway.errors import MethodNotAllowed
 from cv_gateway.openapi import MergedSchema
 from cv_gateway.request import Headers, Request
@@ -57,7 +59,7 @@ class Content:
             (b"vary", b"Accept-Encoding"),
             (b"content-security-policy", _CSP),
         ]
-        if self._etag in request.headers.get(b"if-none-match", b""):
+        if names_etag(request.headers.get(b"if-none-match", b"").decode("latin-1"), self._etag.decode()):
             return Page(304, headers, b"")
         if len(self.body) >= _WORTH_PACKING and b"gzip" in request.headers.get(b"accept-encoding", b""):
             return Page(200, [*headers, (b"content-encoding", b"gzip")], self._packed)

@@ -1,8 +1,6 @@
-"""Entity tags: how a client asks for something only if it changed."""
+"""Entity tags: how a client asks for something only if it changed, or changes it only if it did not."""
 
 from hashlib import sha256
-
-from starlette.requests import Request
 
 
 def etag_of(content: bytes) -> str:
@@ -10,10 +8,10 @@ def etag_of(content: bytes) -> str:
     return f'"{sha256(content).hexdigest()[:32]}"'
 
 
-def has_current(request: Request, etag: str) -> bool:
-    """Does `If-None-Match` say that the client holds this version already? (304 is then the answer to a GET.)"""
-    header = request.headers.get("if-none-match")
-    if header is None:
-        return False
-    held = (tag.strip().removeprefix("W/") for tag in header.split(","))
-    return header.strip() == "*" or etag in held
+def names_etag(header: str | None, etag: str) -> bool:
+    """Does `If-None-Match` or `If-Match` name this tag, alone, in a list, or by `*`? A weak tag equals the strong one.
+
+    So it does in `If-Match` too, against RFC 9110 (13.1.1): proxies that compress weaken the tags of answers.
+    """
+    tags = {tag.strip().removeprefix("W/") for tag in (header or "").split(",")}
+    return "*" in tags or etag.removeprefix("W/") in tags

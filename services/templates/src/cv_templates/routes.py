@@ -3,7 +3,7 @@
 from typing import Any
 
 from cv_common.app import context_of
-from cv_common.etag import etag_of, has_current
+from cv_common.etag import etag_of, names_etag
 from cv_common.openapi import TOKEN_OR_NOTHING, Documentation, documented, read_examples
 from cv_common.paths import Id
 from fastapi import APIRouter
@@ -34,7 +34,7 @@ def _documented(operation: str) -> Documentation:
 def _send(request: Request, answer: Answer) -> Response:
     """The answer, to be kept by any cache and shown only after asking whether it still holds."""
     headers = {"ETag": answer.etag, "Cache-Control": "public, no-cache"}
-    if has_current(request, answer.etag):
+    if names_etag(request.headers.get("if-none-match"), answer.etag):
         return Response(status_code=304, headers=headers)
     return Response(answer.content, media_type="application/json", headers=headers)
 
@@ -84,7 +84,7 @@ async def get_thumbnail(request: Request, slug: str) -> Response:
     content = await actions.open_thumbnail(context_of(request), slug)
     # A picture of an older version does no harm for an hour.
     headers = {"ETag": etag_of(content), "Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}
-    if has_current(request, headers["ETag"]):
+    if names_etag(request.headers.get("if-none-match"), headers["ETag"]):
         return Response(status_code=304, headers=headers)
     return Response(content, media_type="image/png", headers=headers)
 
