@@ -43,6 +43,23 @@ def test_section_sent_back_without_ids_keeps_them(stored: list[dict[str, Any]]) 
     assert reconcile_section(stored, sent) == stored
 
 
+@given(stored_sections, sent_sections)
+def test_an_entry_without_an_order_follows_its_predecessor(
+    stored: list[dict[str, Any]], sent: list[dict[str, Any]]
+) -> None:
+    marked: list[dict[str, Any]] = [{**entry, "place": place} for place, entry in enumerate(sent)]
+    orders = {entry["place"]: entry["order"] for entry in reconcile_section(stored, marked)}
+    for place, entry in enumerate(sent):
+        expected = orders[place - 1] + 1 if place else 0
+        assert orders[place] == (expected if entry["order"] is None else entry["order"])
+
+
+def test_an_order_never_exceeds_what_a_request_may_send() -> None:
+    sent: list[dict[str, Any]] = [{"name": "a", "order": 2**31 - 1}, {"name": "b"}]
+    result = reconcile_section([], sent)
+    assert [(entry["name"], entry["order"]) for entry in result] == [("a", 2**31 - 1), ("b", 2**31 - 1)]
+
+
 def test_id_sent_twice_counts_once() -> None:
     stored = [{"id": 1, "name": "a", "order": 0}]
     sent = [{"id": 1, "name": "b", "order": None}, {"id": 1, "name": "c", "order": None}]

@@ -167,6 +167,31 @@ async def test_adding_an_experience_keeps_the_ids_of_the_others(
     assert patched.json()["experiences"] == (await resumes.get(path, headers=user)).json()["experiences"]
 
 
+@pytest.mark.parametrize(
+    ("sent", "answered", "entry"),
+    [
+        ("experience_data", "experiences", {"company": "Acme", "start_date": "2020-01-01", "position": "J{}"}),
+        ("education_data", "education", {"institution": "Acme", "start_date": "2020-01-01", "degree": "J{}"}),
+        ("skills_data", "skills", {"name": "J{}"}),
+    ],
+)
+async def test_an_entry_appended_without_an_order_comes_last(
+    resumes: httpx.AsyncClient, user: dict[str, str], sent: str, answered: str, entry: dict[str, str]
+) -> None:
+    def entries(*names: Any) -> list[dict[str, str]]:
+        return [{key: value.format(name) for key, value in entry.items()} for name in names]
+
+    created = await create(resumes, user, **{sent: entries(*range(6))})
+    assert [each["order"] for each in created[answered]] == list(range(6))
+    last = entries("LAST")[0]
+    for remaining in (created[answered][4:], [{**each, "id": None} for each in created[answered][4:]]):
+        body = {sent: [*remaining, last, {**last, "order": None}]}
+        changed = (await resumes.patch(f"/api/resumes/{created['id']}/", json=body, headers=user)).json()
+        assert [each["order"] for each in changed[answered]] == [4, 5, 6, 7]
+        assert [each["id"] for each in changed[answered][:2]] == [each["id"] for each in created[answered][4:]]
+        assert changed[answered][3].items() >= last.items()
+
+
 async def test_autosave_changes_only_what_was_sent(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     created = await create(resumes, user, title="Développeur", phone="+33612345678")
     path = f"/api/resumes/{created['id']}/"

@@ -12,9 +12,11 @@ Entry = dict[str, Any]
 ENTRY_SECTIONS = ("experiences", "education", "skills")
 """Sections whose entries have ids of ours."""
 FREE_SECTIONS = ("languages_data", "certifications_data", "projects_data", "custom_sections")
-"""Sections whose entries are kept as they were sent."""
+"""Sections whose entries are stored and answered as they were sent, with their keys in the same order."""
 SECTIONS = ENTRY_SECTIONS + FREE_SECTIONS
 MAX_ENTRIES = 200
+MAX_ORDER = 2_147_483_647
+"""The highest `order` that a request may send: an entry must be accepted when it is sent back."""
 MAX_DOCUMENT_BYTES = 256 * 1024
 """Most bytes of the sections and the summary, as JSON."""
 
@@ -24,7 +26,7 @@ def reconcile_section(stored: Sequence[Entry], sent: Sequence[Entry]) -> list[En
 
     An entry keeps its stored id when it was sent back with that id, or when it says the same as a stored entry
     (whatever its place). Every other entry has `id` None and waits for a new one: ids of others, and an id sent
-    twice, count for nothing.
+    twice, count for nothing. An entry without an `order` gets one more than its predecessor in `sent`, the first 0.
     """
     free = {entry["id"]: entry for entry in stored}
     result = [{**entry, "id": free.pop(entry["id"])["id"] if entry.get("id") in free else None} for entry in sent]
@@ -32,9 +34,11 @@ def reconcile_section(stored: Sequence[Entry], sent: Sequence[Entry]) -> list[En
         if entry["id"] is None:
             entry["id"] = next((known for known, other in free.items() if _same(entry, other)), None)
             free.pop(entry["id"], None)
-    for place, entry in enumerate(result):
+    next_order = 0
+    for entry in result:
         if entry.get("order") is None:
-            entry["order"] = place
+            entry["order"] = next_order
+        next_order = min(entry["order"] + 1, MAX_ORDER)
     return sorted(result, key=lambda entry: entry["order"])
 
 
@@ -65,9 +69,13 @@ def excess(columns: Mapping[str, Any]) -> str | None:
     return None
 
 
-def says_same(one: Any, other: Any) -> bool:
-    """Are two values the same JSON? To Python alone `1`, `1.0` and `true` would be."""
-    return bool(one == other) and json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+def says_same(one: Any, other: Any, *, keys_in_order: bool = False) -> bool:
+    """Are two values the same JSON? To Python alone `1`, `1.0` and `true` would be.
+
+    `keys_in_order`: objects are the same only when their keys have the same order.
+    """
+    sort_keys = not keys_in_order
+    return bool(one == other) and json.dumps(one, sort_keys=sort_keys) == json.dumps(other, sort_keys=sort_keys)
 
 
 def size_of(value: Any) -> int:
