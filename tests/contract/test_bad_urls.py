@@ -85,7 +85,25 @@ async def test_a_link_that_is_not_of_the_web_is_refused(visitor: Visitor, url: s
     refused = ["Enter a valid URL."]
     body = {**example("3.2 request, minimum"), **links, "projects_data": [{"name": "x", "url": url}]}
     answer = await visitor.request("POST", LIST, json=body)
-    assert expect(answer, 400) == {**dict.fromkeys(links, refused), "projects_data": [{"url": refused}]}
+    assert expect(answer, 400) == dict.fromkeys(links, refused)
+
+
+@pytest.mark.parametrize("template", [1, 2, 3])
+async def test_an_address_of_a_project_is_a_text_and_a_link_only_when_it_is_of_the_web(
+    visitor: Visitor, template: int
+) -> None:
+    urls = (*UNREACHABLE, "http://", "https://a b", "mailto:x@example.com", "x@example.com", "tel:+331")
+    projects = [{"name": "x", "url": url} for url in (*urls, "github.com/me/x", "https://example.com/x")]
+    resume = await visitor.write_resume(template=template, email="m@example.com", projects_data=projects)
+    assert resume["projects_data"] == projects
+    _, pdf = await visitor.export(resume["id"])
+    linked = {
+        note.get_object()["/A"]["/URI"]
+        for page in pdf.pages
+        for note in page.get("/Annots", ())
+        if "/A" in note.get_object()
+    }
+    assert linked == {"mailto:m@example.com", "https://github.com/me/x", "https://example.com/x"}
 
 
 async def test_a_photo_is_not_fetched(visitor: Visitor, trap: Trap) -> None:
@@ -105,7 +123,8 @@ async def test_an_import_asks_its_source_alone(visitor: Visitor, trap: Trap) -> 
         f"https://www.linkedin.com:{trap.port}@{host}/in/johndoe", f"https://{host}?.linkedin.com/in/johndoe",
         f"https://{host}\\.linkedin.com/in/johndoe", "https://linkedin.com.evil.example/in/johndoe",
         "https://www.linkedin.com/in/../../johndoe", "https://www.linkedin.com/in/johndoe%0d%0aHost:x",
-        "http://www.linkedin.com/in/johndoe", "https://www.linkedin.com/company/johndoe",
+        f"{host}/linkedin.com/in/johndoe", f"linkedin.com@{host}/in/johndoe", f"linkedin.com:{trap.port}/in/johndoe",
+        "//www.linkedin.com/in/johndoe", "https://www.linkedin.com/company/johndoe",
     )  # fmt: skip
     for url in (*tricks, *trap.urls, *UNREACHABLE):
         answer = await visitor.request("POST", IMPORT, json={"linkedin_url": url})

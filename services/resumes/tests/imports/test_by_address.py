@@ -182,6 +182,17 @@ async def test_more_than_a_cv_takes_is_left_out_and_told(resumes: httpx.AsyncCli
         "https://www.linkedin.com/in/johndoe/?trk=public#:~:text=Senior%20Engineer",
         "HTTPS://WWW.LinkedIn.COM/in/johndoe",
         "  https://www.linkedin.com/in/johndoe ",
+        "https://www.linkedin.com/in/johndoe\n",
+        "\r\n\thttps://www.linkedin.com/in/johndoe\r\n",
+        "http://www.linkedin.com/in/johndoe",
+        "HTTP://linkedin.com/in/johndoe/",
+        "www.linkedin.com/in/johndoe",
+        "linkedin.com/in/johndoe/",
+        "WWW.LINKEDIN.COM/in/johndoe?trk=x",
+        "https://www.linkedin.com/in/johndoe/details/experience/",
+        "https://www.linkedin.com/in/johndoe/en",
+        "https://www.linkedin.com/in/johndoe/overlay/contact-info/?x=1#y",
+        "https://www.linkedin.com/in/johndoe#@evil.example",
     ],
 )
 async def test_every_way_to_write_the_address_is_one_profile(
@@ -189,6 +200,19 @@ async def test_every_way_to_write_the_address_is_one_profile(
 ) -> None:
     answer = await resumes.post(PATH, json={"linkedin_url": url}, headers=user)
     assert (answer.status_code, answer.json()["linkedin_url"]) == (201, "https://www.linkedin.com/in/johndoe")
+
+
+@pytest.mark.parametrize("field", ["website", "linkedin_url", "github_url"])
+async def test_a_link_of_a_resume_names_its_scheme(
+    resumes: httpx.AsyncClient, user: dict[str, str], field: str
+) -> None:
+    body = {"template": 1, "full_name": "John Doe", "email": "john.doe@example.com"}
+    for pasted in ("www.linkedin.com/in/johndoe", "linkedin.com/in/johndoe"):
+        refused = await resumes.post("/api/resumes/", json={**body, field: pasted}, headers=user)
+        assert (refused.status_code, refused.json()) == (400, {field: ["Enter a valid URL."]})
+    url = "http://www.LinkedIn.com/in/johndoe/en?x#y"
+    created = await resumes.post("/api/resumes/", json={**body, field: f" {url}\r\n"}, headers=user)
+    assert (created.status_code, created.json()[field]) == (201, url)
 
 
 ATTACKS = [
@@ -209,7 +233,6 @@ ATTACKS = [
     "https://www.linkedin.com\\@evil.example/in/johndoe",
     "https://evil.example\\.linkedin.com/in/johndoe",
     "https:\\\\www.linkedin.com\\in\\johndoe",
-    "https://www.linkedin.com/in/johndoe\n",
     "https://www.linkedin.com/in/johndoe\nHost: evil.example",
     "https://evil.example/\nhttps://www.linkedin.com/in/johndoe",
     "https://www.linkedin.com/in/johndoe\r\nX: y",
@@ -223,9 +246,17 @@ ATTACKS = [
     "https\uff1a//www.linkedin.com/in/johndoe",
     "https://www.linkedin.com\uff0fin/johndoe",
     "https://xn--lnkedin-9db.com/in/johndoe",
-    "http://www.linkedin.com/in/johndoe",
     "//www.linkedin.com/in/johndoe",
-    "www.linkedin.com/in/johndoe",
+    "linkedin.com@evil.example/in/johndoe",
+    "linkedin.com:443/in/johndoe",
+    "linkedin.com.evil.example/in/johndoe",
+    "evillinkedin.com/in/johndoe",
+    "evil.example/linkedin.com/in/johndoe",
+    "www.linkedin.com\\in\\johndoe",
+    "http:/www.linkedin.com/in/johndoe",
+    "https:www.linkedin.com/in/johndoe",
+    "https://http://www.linkedin.com/in/johndoe",
+    "http://127.0.0.1/in/johndoe",
     "javascript://www.linkedin.com/in/johndoe",
     "file://www.linkedin.com/in/johndoe",
     "ftp://www.linkedin.com/in/johndoe",
@@ -242,8 +273,11 @@ ATTACKS = [
     "https://www.linkedin.com/in/john%0d%0adoe",
     "https://www.linkedin.com/in/john%ff%fe",
     "https://www.linkedin.com/in/john%e2%80%ae",
-    "https://www.linkedin.com/in/johndoe/details/experience",
-    "https://www.linkedin.com/in/johndoe#@evil.example",
+    "https://www.linkedin.com/in/johndoe/../../company/x",
+    "https://www.linkedin.com/in/johndoe/%2E%2e/x",
+    "https://www.linkedin.com/in/johndoe/\\evil.example",
+    "https://www.linkedin.com/in/johndoe/x y",
+    "https://www.linkedin.com/in/johndoe https://evil.example/",
     "https://www.linkedin.com/in/johndoe;x",
     "https://www.linkedin.com/in/jérôme",
     "https://www.linkedin.com/in/" + "a" * 151,
