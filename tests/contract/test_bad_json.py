@@ -109,7 +109,8 @@ WRONG_TYPES: tuple[tuple[dict[str, Any], Any], ...] = (
     ({"skills_data": [{"name": "x"}, 7]}, {"skills_data": [{}, NO_OBJECT]}),
     ({"skills_data": [{"level": "expert"}]}, {"skills_data": [{"name": ["This field is required."]}]}),
     ({"languages_data": [{"language": ["x"]}]}, {"languages_data": [{"language": ["Not a valid string."]}]}),
-    ({"projects_data": [{"name": "x", "url": 7}]}, {"projects_data": [{"url": ["Enter a valid URL."]}]}),
+    ({"projects_data": [{}, {"name": "x", "url": {}}]}, {"projects_data": [{}, {"url": ["Not a valid string."]}]}),
+    ({"custom_sections": [{}, 7]}, {"custom_sections": [{}, NO_OBJECT]}),
 )
 
 
@@ -152,7 +153,7 @@ async def test_wrong_types_of_a_purchase(visitor: Visitor) -> None:
 
 async def test_all_errors_come_at_once(visitor: Visitor) -> None:
     job = {"company": "x", "position": "x", "start_date": "2020-01-01", "order": -1, "is_current": "maybe"}
-    body = {"template": 999, "email": "x", "experience_data": [job, {}], "custom_sections": [{}]}
+    body = {"template": 999, "email": "x", "experience_data": [job, {}], "custom_sections": [{"title": True}]}
     required = ["This field is required."]
     assert expect(await visitor.request("POST", LIST, json=body), 400) == {
         "template": ['Invalid pk "999" - object does not exist.'],
@@ -165,7 +166,7 @@ async def test_all_errors_come_at_once(visitor: Visitor) -> None:
             },
             {"company": required, "position": required, "start_date": required},
         ],
-        "custom_sections": [{"title": required}],
+        "custom_sections": [{"title": ["Not a valid string."]}],
     }
 
 

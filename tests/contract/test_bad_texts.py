@@ -172,5 +172,10 @@ async def test_a_day_that_never_was(visitor: Visitor) -> None:
     }
     assert expect(await visitor.request("POST", LIST, json=body), 400) == {
         "experience_data": [{"start_date": refused, "end_date": refused}],
-        "certifications_data": [{"date": refused}],
     }
+
+
+async def test_a_date_of_a_free_list_is_a_text(visitor: Visitor) -> None:
+    dates = [{"name": "x", "date": date} for date in ("2024-02-30", "2019", "Nov 2019", "", None)]
+    created = await visitor.write_resume(certifications_data=dates)
+    assert created["certifications_data"] == dates

@@ -118,26 +118,31 @@ class Skill(serializers.Serializer):
     order = order()
 
 
+def typed(max_length: int) -> serializers.CharField:
+    """A text of a free list, as it was typed: nothing is required, and nothing trimmed."""
+    return text(max_length, required=False, allow_null=True, allow_blank=True, trim_whitespace=False)
+
+
 class Language(serializers.Serializer):
-    language = text(100)
-    level = optional(100)
+    language = typed(100)
+    level = typed(100)
 
 
 class Certification(serializers.Serializer):
-    name = text(200)
-    issuer = optional(200)
-    date = serializers.DateField(required=False, allow_null=True)
+    name = typed(200)
+    issuer = typed(200)
+    date = typed(50)
 
 
 class Project(serializers.Serializer):
-    name = text(200)
-    description = optional(10_000)
-    url = url()
+    name = typed(200)
+    description = typed(10_000)
+    url = typed(500)
 
 
 class CustomSection(serializers.Serializer):
-    title = text(200)
-    content = optional(10_000)
+    title = typed(200)
+    content = typed(10_000)
 
 
 class Resume(serializers.Serializer):

@@ -85,6 +85,7 @@ CASES = [
     Case(Text(5, blank=True), None, [NULL]),
     Case(Text(5, trim=False), " a ", " a "),
     Case(Text(5, trim=False), " ", " "),
+    Case(Text(5, trim=False), " e\u0301", " é"),
     Case(Text(5, trim=False), "", [BLANK]),
     Case(Email(20), " a@x.com ", "a@x.com"),
     Case(Email(20), "a@x", [NOT_EMAIL]),

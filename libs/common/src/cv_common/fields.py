@@ -1,7 +1,7 @@
 """Field types for request bodies that accept, coerce and refuse exactly as Django REST Framework's serializer fields.
 
 Each is used as an annotation, `company: Annotated[str, Text(200)]`, so that pydantic runs it and OpenAPI shows it.
-Messages are DRF's, to the letter. Strings come out trimmed and in Unicode NFC.
+Messages are DRF's, to the letter. Strings come out in Unicode NFC, and trimmed unless a field says otherwise.
 """
 
 import re
@@ -110,8 +110,8 @@ class Text(Field):
         text = str(value)
         if self.trim:
             text = text.strip()
-            if len(text) <= MAX_SHRINK * self.max_length:
-                text = normalized(text, self.form)
+        if len(text) <= MAX_SHRINK * self.max_length:
+            text = normalized(text, self.form)
         if not text:
             if self.blank:
                 return ""

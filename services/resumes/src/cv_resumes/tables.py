@@ -19,9 +19,9 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSON, JSONB
 
-from cv_resumes.domain.sections import ENTRY_SECTIONS, SECTIONS
+from cv_resumes.domain.sections import ENTRY_SECTIONS, FREE_SECTIONS
 
 metadata = MetaData()
 
@@ -42,7 +42,9 @@ resumes = Table(
     Column("photo", String(200)),
     Column("title", String(200)),
     Column("summary", Text),
-    *(Column(section, JSONB, nullable=False, server_default=text("'[]'::jsonb")) for section in SECTIONS),
+    *(Column(section, JSONB, nullable=False, server_default=text("'[]'::jsonb")) for section in ENTRY_SECTIONS),
+    # JSONB does not keep the order of keys.
+    *(Column(section, JSON, nullable=False, server_default=text("'[]'::json")) for section in FREE_SECTIONS),
     Column("revision", BigInteger, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),

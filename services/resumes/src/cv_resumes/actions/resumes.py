@@ -31,6 +31,7 @@ from cv_resumes.domain.owners import Owner, Quotas
 from cv_resumes.domain.photos import NOT_A_FILE
 from cv_resumes.domain.sections import (
     ENTRY_SECTIONS,
+    FREE_SECTIONS,
     SECTIONS,
     excess,
     missing_ids,
@@ -180,7 +181,11 @@ async def _change(context: Context, owner: Owner, resume_id: int, edit: _Edit) -
         if edit.photo_url is not None and edit.photo_url != photo_url(context, stored):
             raise ValidationFailed.on("photo", NOT_A_FILE)
         columns |= await _reconciled(tx, stored, columns)
-        changes = {name: value for name, value in columns.items() if not says_same(stored[name], value)}
+        changes = {
+            name: value
+            for name, value in columns.items()
+            if not says_same(stored[name], value, keys_in_order=name in FREE_SECTIONS)
+        }
         _check_size({**stored, **changes})
         discarded = []
         if "photo" in changes:

@@ -11,9 +11,6 @@ from cv_resumes.domain.entitlement import PaymentType, entitlement
 from cv_resumes.domain.owners import Owner
 from cv_resumes.domain.sections import SECTIONS, Entry
 
-_Date = date
-"""Also where a field is called so."""
-
 
 class Experience(BaseModel):
     """A job."""
@@ -56,7 +53,7 @@ class Skill(BaseModel):
 
 
 class _FreeEntry(BaseModel):
-    """An entry with whatever further keys were sent."""
+    """An entry with the keys that were sent, and no other."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -64,31 +61,31 @@ class _FreeEntry(BaseModel):
 class Language(_FreeEntry):
     """A language and how well it is spoken."""
 
-    language: str
-    level: str | None
+    language: str | None = None
+    level: str | None = None
 
 
 class Certification(_FreeEntry):
-    """A certificate."""
+    """A certificate; its date is a text as it was typed."""
 
-    name: str
-    issuer: str | None
-    date: _Date | None
+    name: str | None = None
+    issuer: str | None = None
+    date: str | None = None
 
 
 class Project(_FreeEntry):
-    """A project."""
+    """A project; its address is a text as it was typed."""
 
-    name: str
-    description: str | None
-    url: str | None
+    name: str | None = None
+    description: str | None = None
+    url: str | None = None
 
 
 class CustomSection(_FreeEntry):
     """A section under a title of one's own."""
 
-    title: str
-    content: str | None
+    title: str | None = None
+    content: str | None = None
 
 
 class Resume(BaseModel):
@@ -214,7 +211,7 @@ def present_resume(row: Row, now: datetime, public_base_url: str) -> dict[str, A
 
 
 def present_sections(row: Row) -> dict[str, list[Entry]]:
-    """The sections, their entries' keys in the contract's order (the database keeps no order of keys)."""
+    """The sections: entries with ids have their keys in the contract's order, the others as they were sent."""
     return {
         section: [{key: entry[key] for key in _ENTRY_KEYS[section]} for entry in row[section]]
         if section in _ENTRY_KEYS

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Self
 from cv_common.body import RequestBody, limited_list
 from cv_common.fields import Boolean, Choice, Date, Email, Field, Integer, PrimaryKey, Text, Url, check_text, invalid
 from cv_common.forms import UploadedFile
-from pydantic import ConfigDict, model_validator
+from pydantic import ConfigDict, ValidatorFunctionWrapHandler, WrapValidator, model_validator, with_config
 from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict
 
 from cv_resumes.domain.photos import NOT_A_FILE
 from cv_resumes.domain.profile_urls import profile_url
@@ -106,45 +107,58 @@ class SkillData(_Entry):
     order: Annotated[int | None, Integer(null=True)] = None
 
 
-class _FreeEntry(RequestBody):
-    """An entry whose further keys are kept as they were sent."""
+class FreeText(Text):
+    """A text or null in an entry of a free list, stored as it was typed: in NFC, but not trimmed."""
 
-    model_config = ConfigDict(extra="allow")
-
-    @model_validator(mode="after")
-    def _further_keys_are_keepable(self) -> Self:
-        check_json(self.model_extra)
-        return self
+    def __init__(self, max_length: int) -> None:
+        super().__init__(max_length, null=True, trim=False)
 
 
-class LanguageData(_FreeEntry):
+_any_keys = with_config(ConfigDict(extra="allow"))
+
+
+@_any_keys
+class LanguageData(TypedDict, total=False):
     """A language and how well it is spoken."""
 
-    language: Annotated[str, Text(100)]
-    level: Annotated[str | None, Text(100, null=True)] = None
+    language: Annotated[str | None, FreeText(100)]
+    level: Annotated[str | None, FreeText(100)]
 
 
-class CertificationData(_FreeEntry):
-    """A certificate."""
+@_any_keys
+class CertificationData(TypedDict, total=False):
+    """A certificate; its date is a text as it was typed."""
 
-    name: _Required200
-    issuer: _Optional200 = None
-    date: _OptionalDate = None
-
-
-class ProjectData(_FreeEntry):
-    """A project."""
-
-    name: _Required200
-    description: _Long = None
-    url: _Url = None
+    name: Annotated[str | None, FreeText(200)]
+    issuer: Annotated[str | None, FreeText(200)]
+    date: Annotated[str | None, FreeText(50)]
 
 
-class CustomSectionData(_FreeEntry):
+@_any_keys
+class ProjectData(TypedDict, total=False):
+    """A project; its address is a text as it was typed."""
+
+    name: Annotated[str | None, FreeText(200)]
+    description: Annotated[str | None, FreeText(10_000)]
+    url: Annotated[str | None, FreeText(500)]
+
+
+@_any_keys
+class CustomSectionData(TypedDict, total=False):
     """A section under a title of one's own."""
 
-    title: _Required200
-    content: _Long = None
+    title: Annotated[str | None, FreeText(200)]
+    content: Annotated[str | None, FreeText(10_000)]
+
+
+def _in_sent_order(data: Any, validate: ValidatorFunctionWrapHandler) -> dict[str, Any]:
+    """The valid entry of a free list with its keys in the order of `data`; pydantic puts documented keys first."""
+    entry = validate(data)
+    check_json(entry)
+    return {key: entry[key] for key in data}
+
+
+_AsSent = WrapValidator(_in_sent_order)
 
 
 def check_json(value: Any) -> None:
@@ -184,10 +198,10 @@ class ResumeBody(RequestBody):
     experience_data: Annotated[list[ExperienceData], _Section] = []
     education_data: Annotated[list[EducationData], _Section] = []
     skills_data: Annotated[list[SkillData], _Section] = []
-    languages_data: Annotated[list[LanguageData], _Section] = []
-    certifications_data: Annotated[list[CertificationData], _Section] = []
-    projects_data: Annotated[list[ProjectData], _Section] = []
-    custom_sections: Annotated[list[CustomSectionData], _Section] = []
+    languages_data: Annotated[list[Annotated[LanguageData, _AsSent]], _Section] = []
+    certifications_data: Annotated[list[Annotated[CertificationData, _AsSent]], _Section] = []
+    projects_data: Annotated[list[Annotated[ProjectData, _AsSent]], _Section] = []
+    custom_sections: Annotated[list[Annotated[CustomSectionData, _AsSent]], _Section] = []
 
 
 class ResumeForm(ResumeBody):
@@ -203,7 +217,7 @@ class ImportedResumeBody(ResumeBody):
 
 
 class ProfileUrl(Text):
-    """The address of a LinkedIn profile, of which only the slug is believed."""
+    """The address of a LinkedIn profile as people paste it, with or without a scheme; only its slug is used."""
 
     def parse(self, value: Any) -> str:
         super().parse(value)
@@ -213,7 +227,7 @@ class ProfileUrl(Text):
         return found
 
     def schema(self) -> dict[str, Any]:
-        return {**super().schema(), "format": "uri", "examples": ["https://www.linkedin.com/in/johndoe"]}
+        return {**super().schema(), "examples": ["https://www.linkedin.com/in/johndoe", "linkedin.com/in/johndoe/en"]}
 
 
 class UrlImportBody(RequestBody):

@@ -6,11 +6,11 @@ from functools import cache
 from typing import Any
 
 from cv_common.db import Row, Statement, Transaction
-from psycopg.types.json import Jsonb
+from psycopg.types.json import Json, Jsonb
 from sqlalchemy import BigInteger, bindparam, delete, func, insert, or_, select, true, tuple_, update
 
 from cv_resumes.domain.owners import Owner
-from cv_resumes.domain.sections import ENTRY_SECTIONS, SECTIONS
+from cv_resumes.domain.sections import ENTRY_SECTIONS, FREE_SECTIONS
 from cv_resumes.tables import entry_ids, resume_payments, resumes, subscriptions
 
 Place = tuple[datetime, int]
@@ -86,6 +86,7 @@ _REPRICE_SOME = Statement(
     update(resumes).where(resumes.c.id.in_(_OTHERWISE_PRICED)).values(template_is_premium=bindparam("premium"))
 )
 _MOVE = Statement(update(resumes).where(_OWNED).values(owner=bindparam("new_owner")))
+_ADAPTERS = dict.fromkeys(ENTRY_SECTIONS, Jsonb) | dict.fromkeys(FREE_SECTIONS, Json)
 _ENTRY_IDS = Statement(
     select(
         *(
@@ -171,7 +172,7 @@ def _update(names: tuple[str, ...]) -> Statement:
 
 
 def _adapted(columns: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: Jsonb(value) if name in SECTIONS else value for name, value in columns.items()}
+    return {name: _ADAPTERS[name](value) if name in _ADAPTERS else value for name, value in columns.items()}
 
 
 async def new_entry_ids(tx: Transaction, wanted: Mapping[str, int]) -> dict[str, list[int]]:
