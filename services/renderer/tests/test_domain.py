@@ -55,21 +55,49 @@ def test_periods(entry: dict[str, Any], shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["https://example.com/a?b#c", "http://example.com", "mailto:a@example.com", "tel:+33612345678"]
+    "url",
+    [
+        "https://example.com/a?b#c",
+        "http://example.com",
+        "HTTPS://ex%C3%A4mple.fr/%20",
+        "mailto:a@example.com",
+        "tel:+33612345678",
+    ],
 )
 def test_links_that_may_be_clicked(url: str) -> None:
     assert is_safe_link(url)
 
 
 @pytest.mark.parametrize(
-    "url", ["javascript:alert(1)", "JavaScript:x", "file:///etc/passwd", "data:text/html,x", "//example.com", "x", "["]
-)
+    "url",
+    [
+        "javascript:alert(1)", "JavaScript:x", "file:///etc/passwd", "data:text/html,x", "//example.com", "x", "[",
+        "http://", "https:///x", "https://a%20b/", "http://a b", "https://javascript:alert(1)", "https://x%5C.com/",
+    ],
+)  # fmt: skip
 def test_links_that_may_not(url: str) -> None:
     assert not is_safe_link(url)
     assert web_link(url) == ""
 
 
+@pytest.mark.parametrize(
+    "text", ["github.com/me/x", "www.example.com", "Example.com?a=b", "example.com#top", "exämple.fr/é"]
+)
+def test_an_address_without_a_scheme_is_linked(text: str) -> None:
+    assert web_link(f" {text}\n") == f"https://{text}"
+
+
+@pytest.mark.parametrize(
+    "text", ["in progress", "soon", "me@example.com", "localhost", "example.com:80", "1.2.3.4", "mailto:x@y.fr",
+             "x.fr/a b", "\\\\x.fr", "/etc/x.fr", ".fr", "x.fr\\y.com", "tel:+33", "x.1"],
+)  # fmt: skip
+def test_a_text_that_is_no_address_is_not_linked(text: str) -> None:
+    assert web_link(text) == ""
+    assert readable_address(text) == text
+
+
 def test_addresses_are_linked_and_readable() -> None:
+    assert readable_address("http://") == "http://"
     assert web_link(" https://www.example.com/me/ ") == "https://www.example.com/me/"
     assert readable_address("https://www.example.com/me/") == "example.com/me"
     assert mail_link('a"b@example.com') == "mailto:a%22b@example.com"
@@ -139,7 +167,8 @@ json_values = st.recursive(
 def test_no_text_becomes_a_link_that_may_not_be_clicked(text: str | None) -> None:
     links = [web_link(text), phone_link(text), *([mail_link(text)] if (text or "").isprintable() else [])]
     assert all(is_safe_link(link) for link in links if link)
-    assert web_link(text) in ("", (text or "").strip())
+    typed = (text or "").strip()
+    assert web_link(text) in ("", typed, f"https://{typed}")
     assert set(phone_link(text).removeprefix("tel:")) <= set("+" + "".join(filter(str.isdigit, text or "")))
     assert len(readable_address(text)) <= len(text or "")
 

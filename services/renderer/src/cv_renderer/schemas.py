@@ -1,13 +1,14 @@
 """The JSON between the renderer and the services that ask it for files. Fields that nothing here reads are ignored."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from cv_common.responses import timestamp
-from pydantic import Base64Bytes, BaseModel, Field, StringConstraints
+from pydantic import AfterValidator, Base64Bytes, BaseModel, Field, StringConstraints
 
 from cv_renderer.domain.jobs import Job
 from cv_renderer.domain.labels import Language
+from cv_renderer.domain.prose import visible
 
 _FileName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,140}\.pdf$")]
 
@@ -44,38 +45,51 @@ class Skill(BaseModel):
     category: str | None = None
 
 
+_Visible = Annotated[str | None, AfterValidator(visible)]
+
+
 class SpokenLanguage(BaseModel):
     """A language somebody speaks."""
 
-    language: str
-    level: str | None = None
+    language: _Visible = None
+    level: _Visible = None
 
 
 class Certification(BaseModel):
     """A certificate; its date is free text."""
 
-    name: str
-    issuer: str | None = None
-    date: str | None = None
+    name: _Visible = None
+    issuer: _Visible = None
+    date: _Visible = None
 
 
 class Project(BaseModel):
-    """Something somebody made."""
+    """Something somebody made; its address is free text."""
 
-    name: str
-    description: str | None = None
-    url: str | None = None
+    name: _Visible = None
+    description: _Visible = None
+    url: _Visible = None
 
 
 class CustomSection(BaseModel):
     """A section of somebody's own."""
 
-    title: str
-    content: str | None = None
+    title: _Visible = None
+    content: _Visible = None
+
+
+_Row = TypeVar("_Row", bound=BaseModel)
+
+
+def _without_blank_rows(rows: list[_Row]) -> list[_Row]:
+    return [row for row in rows if any(value is not None for _, value in row)]
+
+
+_DropBlankRows = AfterValidator(_without_blank_rows)
 
 
 class Document(BaseModel):
-    """A CV's content, by the contract's names."""
+    """A CV's content, by the contract's names. Free lists come without the rows of which nothing would show."""
 
     full_name: str
     email: str | None = None
@@ -89,10 +103,10 @@ class Document(BaseModel):
     experiences: list[Experience] = []
     education: list[Education] = []
     skills: list[Skill] = []
-    languages_data: list[SpokenLanguage] = []
-    certifications_data: list[Certification] = []
-    projects_data: list[Project] = []
-    custom_sections: list[CustomSection] = []
+    languages_data: Annotated[list[SpokenLanguage], _DropBlankRows] = []
+    certifications_data: Annotated[list[Certification], _DropBlankRows] = []
+    projects_data: Annotated[list[Project], _DropBlankRows] = []
+    custom_sections: Annotated[list[CustomSection], _DropBlankRows] = []
 
 
 class Template(BaseModel):

@@ -13,6 +13,7 @@ from cv_renderer.domain.jobs import Job
 from cv_renderer.domain.labels import Language
 from cv_renderer.engine.pool import Pool
 from cv_renderer.engine.worker import Output
+from cv_renderer.schemas import Document
 from pdfminer.high_level import extract_pages, extract_text
 from pdfminer.layout import LTTextContainer
 from PIL import Image
@@ -60,6 +61,19 @@ def kinds(element: Any) -> set[str]:
     return own.union(*(kinds(child) for child in children if isinstance(child, dict)))
 
 
+def elements(element: Any) -> list[Any]:
+    """All elements of a tree of tags."""
+    below = element.get("/K", [])
+    children = [child.get_object() for child in (below if isinstance(below, list) else [below])]
+    nested = [elements(child) for child in children if isinstance(child, dict)]
+    return [element, *(each for group in nested for each in group)]
+
+
+def is_empty_heading(element: Any) -> bool:
+    """Is this a heading that nothing is in?"""
+    return str(element.get("/S")) in ("/H1", "/H2", "/H3") and not element.get("/K")
+
+
 def own_text(page: Any) -> str:
     """The text in the page's own content stream: not that of objects it merely places."""
     page[NameObject("/Resources")].get_object().pop("/XObject", None)
@@ -84,6 +98,43 @@ async def test_name_and_email_are_enough(pool: Pool, template: Template, minimal
     pdf = await render(pool, template, minimal)
     assert len(pdf.pages) == 1
     assert text_of(pdf) == "Marie Dubois marie.dubois@example.com"
+
+
+BLANK_ROWS: dict[str, list[dict[str, Any]]] = {
+    "languages_data": [{}, {"language": None, "level": " "}, {"language": "\u200b", "since": 2019}],
+    "certifications_data": [{}, {"name": "", "issuer": "\t\n", "date": None}],
+    "projects_data": [{"name": "\u00a0"}, {"url": "", "description": "\r\n "}],
+    "custom_sections": [{}, {"title": " ", "content": None}],
+}
+
+
+async def test_blank_rows_and_headings_over_nothing_are_not_printed(
+    pool: Pool, template: Template, minimal: dict[str, Any]
+) -> None:
+    pdf = await render(pool, template, Document.model_validate({**minimal, **BLANK_ROWS}).model_dump())
+    assert text_of(pdf) == "Marie Dubois marie.dubois@example.com"
+    assert "/H2" not in kinds(pdf.root_object["/StructTreeRoot"])
+
+
+async def test_rows_are_printed_as_far_as_they_are_filled(
+    pool: Pool, template: Template, minimal: dict[str, Any]
+) -> None:
+    rows: dict[str, list[dict[str, Any]]] = {
+        "languages_data": [{"level": "Natif"}, {}, {"language": "Anglais"}],
+        "certifications_data": [{"issuer": "PMI"}, {"date": "Nov 2019"}, {"name": "AWS", "date": "2019"}],
+        "projects_data": [{"url": "github.com/me/x"}, {"description": "Un site."}, {"url": "http://"}],
+        "custom_sections": [{"content": "Sans titre."}, {"title": "Permis B"}],
+    }
+    document = {name: [*rows[name], *BLANK_ROWS[name]] for name in rows}
+    pdf = await render(pool, template, Document.model_validate({**minimal, **document}).model_dump())
+    text = text_of(pdf)
+    for part in ("Natif", "Anglais", "PMI", "(Nov 2019)", "AWS (2019)", "github.com/me/x", "Un site.", "http://",
+                 "Sans titre.", "Permis B"):  # fmt: skip
+        assert part.casefold() in text.casefold(), part
+    for torn in (", PMI", "(Natif)", "()", ", ,"):
+        assert torn not in text
+    empty = [element for element in elements(pdf.root_object["/StructTreeRoot"]) if is_empty_heading(element)]
+    assert empty == []
 
 
 async def test_titles_and_dates_speak_the_document_s_language(
@@ -177,7 +228,29 @@ async def test_links_are_clickable_only_where_that_is_safe(
     assert targets == {"mailto:marie.dubois@example.com", "tel:+336", "https://example.com/me"}
 
 
-@pytest.mark.parametrize("url", ["javascript:alert(1)", "file:///etc/passwd", "data:text/html,x"])
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [
+        ("https://example.com/a%20b?c=d#e", "https://example.com/a%20b?c=d#e"),
+        ("github.com/me/x", "https://github.com/me/x"),
+        ("www.exämple.fr", "https://www.ex%C3%A4mple.fr"),
+        ("in progress", None),
+        ("javascript:alert(1)", None),
+        ("http://", None),
+        ("me@example.com", None),
+    ],
+)
+async def test_the_address_of_a_project_is_a_link_when_it_is_one_of_the_web(
+    pool: Pool, template: Template, minimal: dict[str, Any], url: str, target: str | None
+) -> None:
+    pdf = await render(pool, template, {**minimal, "projects_data": [{"name": "x", "url": url}]})
+    found = {str(note.get_object()["/A"]["/URI"]) for note in pdf.pages[0]["/Annots"]}
+    assert found - {"mailto:marie.dubois@example.com"} == ({target} if target else set())
+
+
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)", "file:///etc/passwd", "data:text/html,x", "http://", "https://a b", "x.fr/y"]
+)
 async def test_a_careless_template_makes_no_unsafe_link(pool: Pool, minimal: dict[str, Any], url: str) -> None:
     html = '<a href="{{ resume.website }}">x</a> <a href="https://example.com/">y</a>'
     pdf = await render(pool, Plain("", html), {**minimal, "website": url})

@@ -1,25 +1,32 @@
 """Hyperlinks of a document: which may be clicked, and how an address reads on paper."""
 
 import re
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
-_ALLOWED = frozenset({"http", "https", "mailto", "tel"})
+from cv_common.addresses import is_web_address
+
+_WEB, _OTHERS = frozenset({"http", "https"}), frozenset({"mailto", "tel"})
+_NO_SCHEME = re.compile(r"[^\s:@/\\?#\[\]]+\.[^\s:@/\\?#\[\]0-9]+(?:[/?#][^\s\\]*)?")
 _NATIONAL_ZERO = re.compile(r"(\+\d+\s*)\(0\)")
 _SHOWN_WITHOUT = re.compile(r"^https?://(www\.)?", re.IGNORECASE)
 
 
 def is_safe_link(url: str) -> bool:
-    """Whether a link may be put into a PDF: http, https, mailto and tel only."""
+    """Whether a link may be put into a PDF: mailto, tel, and valid http and https addresses only."""
     try:
-        return urlsplit(url.strip()).scheme.lower() in _ALLOWED
+        parts = urlsplit(url.strip())
     except ValueError:
         return False
+    if parts.scheme in _WEB:  # WeasyPrint percent-encodes the letters of a host, as browsers accept
+        return is_web_address(parts._replace(netloc=unquote(parts.netloc)).geturl())
+    return parts.scheme in _OTHERS
 
 
 def web_link(url: str | None) -> str:
-    """`url` when it is a web address that may be linked, else an empty text."""
+    """The valid http or https address that `url` is, with `https://` where no scheme was typed; else an empty text."""
     text = (url or "").strip()
-    return text if text.lower().startswith(("http://", "https://")) and is_safe_link(text) else ""
+    address = f"https://{text}" if _NO_SCHEME.fullmatch(text) else text
+    return address if is_web_address(address) else ""
 
 
 def mail_link(address: str | None) -> str:
@@ -35,4 +42,5 @@ def phone_link(number: str | None) -> str:
 
 def readable_address(url: str | None) -> str:
     """A web address as people write it: without scheme, `www.` and a closing slash."""
-    return _SHOWN_WITHOUT.sub("", (url or "").strip()).rstrip("/")
+    text = (url or "").strip()
+    return _SHOWN_WITHOUT.sub("", text).rstrip("/") or text

@@ -6,6 +6,12 @@ from dataclasses import dataclass, field
 _BULLET = re.compile(r"^\s*[-–—*•‣▪◦·]\s+(?=\S)")
 
 
+def visible(text: str | None) -> str | None:
+    """`text` without white space around it; None when nothing of it shows on a page, such as spaces of no width."""
+    shown = (text or "").strip()
+    return shown if any(character.isprintable() and character != " " for character in shown) else None
+
+
 @dataclass(slots=True)
 class Block:
     """A run of lines of one kind: the items of a list, or the lines of a paragraph."""
