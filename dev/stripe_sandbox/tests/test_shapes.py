@@ -34,7 +34,9 @@ def test_objects_have_the_fields_of_their_class(shop: Shop) -> None:
         "billing_portal.session",
         "charge",
         "checkout.session",
+        "coupon",
         "customer",
+        "discount",
         "dispute",
         "invoice",
         "invoice_payment",
@@ -42,6 +44,7 @@ def test_objects_have_the_fields_of_their_class(shop: Shop) -> None:
         "payment_method",
         "price",
         "product",
+        "promotion_code",
         "refund",
         "subscription",
     }
@@ -58,6 +61,13 @@ def live_through_everything(shop: Shop) -> None:
     shop.control("renew", subscription=subscription.id)
     shop.control("card", customer=subscription.customer, card="0341")
     shop.control("renew", subscription=subscription.id)
+    coupon = shop.client.v1.coupons.create({"percent_off": 50, "duration": "once"})
+    shop.client.v1.promotion_codes.create({"promotion": {"type": "coupon", "coupon": coupon.id}, "code": "HALF"})
+    shop.control("discount", customer=subscription.customer, coupon=coupon.id)
+    shop.control("card", customer=subscription.customer, card="4242")
+    shop.control("renew", subscription=subscription.id)
+    session = shop.checkout(allow_promotion_codes=True)
+    shop.browser.post(f"{session.url}/promotion-code", data={"code": "half"})
     configuration = shop.client.v1.billing_portal.configurations.create(
         {"features": {"invoice_history": {"enabled": True}, "payment_method_update": {"enabled": True}}}
     )
@@ -104,6 +114,8 @@ def leaf_fits(value: Any, hint: Any) -> bool:
         return "bool" in text or "Literal[True]" in text
     if isinstance(value, int):
         return "int" in text
+    if isinstance(value, float):
+        return "float" in text
     return "str" in text or "Literal" in text or "Decimal" in text or "Dict" in text
 
 

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from cv_stripe_sandbox.actions import checkout, customers, disputes, payments, subscriptions, travel
+from cv_stripe_sandbox.actions import checkout, customers, discounts, disputes, payments, subscriptions, travel
 from cv_stripe_sandbox.context import Context
 from cv_stripe_sandbox.delivery import Courier
 from cv_stripe_sandbox.errors import StripeError
@@ -219,6 +219,9 @@ KNOBS: dict[str, Callable[[Context, Json], Json]] = {
     "cancel": lambda context, wanted: subscriptions.cancel(context, _text(wanted, "subscription")),
     "expire": lambda context, wanted: travel.to_expiry(context, _text(wanted, "session")),
     "settle": _settle,
+    "discount": lambda context, wanted: discounts.attach_to_customer(
+        context, _text(wanted, "customer"), _text(wanted, "coupon")
+    ),
     "refund": _refund,
     "fail-refund": lambda context, wanted: payments.fail_refund(context, _text(wanted, "refund")),
     "dispute": _dispute,

@@ -22,7 +22,7 @@ from cv_stripe_sandbox.pages.dashboard import Dashboard
 from cv_stripe_sandbox.pages.documents import Documents
 from cv_stripe_sandbox.pages.portal import PortalPage
 from cv_stripe_sandbox.pages.render import page
-from cv_stripe_sandbox.routes import billing, catalog, checkout, customers, events, payments, portal
+from cv_stripe_sandbox.routes import billing, catalog, checkout, customers, discounts, events, payments, portal
 from cv_stripe_sandbox.routes.door import Answer, Door, respond
 from cv_stripe_sandbox.sandbox import Sandbox
 from cv_stripe_sandbox.settings import Settings
@@ -35,6 +35,7 @@ OPERATIONS = [
     *checkout.OPERATIONS,
     *catalog.OPERATIONS,
     *customers.OPERATIONS,
+    *discounts.OPERATIONS,
     *payments.OPERATIONS,
     *billing.OPERATIONS,
     *portal.OPERATIONS,

@@ -31,10 +31,13 @@ class Completed:
 
 
 def pay(context: Context, session_id: str, buyer: Buyer) -> Completed:
-    """The buyer pays with a card that works."""
+    """The buyer pays with a card that works. Where nothing is to be paid, no payment is made."""
     session = _open(context, session_id)
+    free = session["amount_total"] == 0
     if session["mode"] == "payment":
         customer = _customer(context, session, buyer)
+        if free:
+            return _complete(context, session, buyer, customer, "no_payment_required", {"payment_intent": None})
         method = _method(context, session, buyer, GOOD)
         intent = _intent(context, session, customer)
         payments.attempt(context, intent, method)
@@ -43,12 +46,12 @@ def pay(context: Context, session_id: str, buyer: Buyer) -> Completed:
         customer = _customer(context, session, buyer)
         method = customers.attach_card(context, _known(context, customer), GOOD)
         links = subscriptions.begin(context, session, _plan(context, session), method)
-    return _complete(context, session, buyer, customer, "paid", links)
+    return _complete(context, session, buyer, customer, "no_payment_required" if free else "paid", links)
 
 
 def decline(context: Context, session_id: str, buyer: Buyer) -> str:
     """The bank says no: the session stays open; returns what the page tells the buyer."""
-    session = _open(context, session_id)
+    session = _to_be_paid(context, session_id)
     method = _method(context, session, buyer, DECLINING)
     payments.attempt(context, _intent(context, session, session["customer"]), method)
     return "Your card has been declined."
@@ -56,7 +59,7 @@ def decline(context: Context, session_id: str, buyer: Buyer) -> str:
 
 def fail_authentication(context: Context, session_id: str, buyer: Buyer) -> str:
     """3-D Secure fails: the session stays open; returns what the page tells the buyer."""
-    session = _open(context, session_id)
+    session = _to_be_paid(context, session_id)
     method = _method(context, session, buyer, GOOD)
     payments.fail_authentication(context, _intent(context, session, session["customer"]), method)
     return "We are unable to authenticate your payment method. Please choose a different payment method and try again."
@@ -64,7 +67,7 @@ def fail_authentication(context: Context, session_id: str, buyer: Buyer) -> str:
 
 def pay_later(context: Context, session_id: str, buyer: Buyer) -> Completed:
     """A delayed payment method: the session completes unpaid, `settle` tells how it ends."""
-    session = _open(context, session_id)
+    session = _to_be_paid(context, session_id)
     if session["mode"] != "payment":
         raise StripeError("The stand-in delays one-time payments only.")
     customer = _customer(context, session, buyer)
@@ -92,6 +95,13 @@ def _open(context: Context, session_id: str) -> Json:
     session = context.objects.get(session_id, "checkout.session")
     if session["status"] != "open":
         raise StripeError(f"This Checkout Session is {session['status']}: it cannot be paid.")
+    return session
+
+
+def _to_be_paid(context: Context, session_id: str) -> Json:
+    session = _open(context, session_id)
+    if session["amount_total"] == 0:
+        raise StripeError("Nothing is to be paid here: no card is asked for.")
     return session
 
 
@@ -135,7 +145,7 @@ def _intent(context: Context, session: Json, customer: str | None) -> Json:
     """The session's PaymentIntent: made at the first attempt to pay, used again by the next."""
     if session["payment_intent"]:
         intent = context.objects.get(session["payment_intent"], "payment_intent")
-        return context.update(intent, {"customer": customer})
+        return context.update(intent, {"customer": customer, "amount": session["amount_total"]})
     wanted = context.objects.private(session["id"])["payment_intent_data"]
     intent = payments.start(
         context,

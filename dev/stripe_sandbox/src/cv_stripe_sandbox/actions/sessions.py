@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from cv_stripe_sandbox.actions import catalog
+from cv_stripe_sandbox.actions import catalog, discounts
 from cv_stripe_sandbox.context import Context
 from cv_stripe_sandbox.errors import ParameterError, StripeError
 from cv_stripe_sandbox.objects import checkout
@@ -27,7 +27,11 @@ def create(context: Context, params: Json) -> Json:
     _check_bounds(context, params)
     items = [_line(context, line, params["mode"], index) for index, line in enumerate(_lines(params))]
     _check_items(items, params["mode"])
-    session = checkout.session(params, items, "", context.now)
+    redeemed = _redeemed(context, params)
+    reducing = redeemed or _customers_discount(context, params)
+    if reducing is not None:
+        items = _discounted(context, items, reducing)
+    session = checkout.session(params, items, "", context.now) | {"discounts": [redeemed] if redeemed else []}
     session["url"] = f"{context.settings.public_url}/c/pay/{session['id']}"
     later = {
         "line_items": items,
@@ -35,6 +39,18 @@ def create(context: Context, params: Json) -> Json:
         "subscription_data": params.get("subscription_data", {}),
     }
     return context.create(session, private=later)
+
+
+def apply_code(context: Context, session_id: str, code: str) -> Json:
+    """The buyer typed a promotion code on the page: everything costs less, and may cost nothing."""
+    session = context.objects.get(session_id, "checkout.session")
+    if not session["allow_promotion_codes"]:
+        raise StripeError("This session takes no promotion codes.")
+    redeemed = discounts.of_code(context, code)
+    private = context.objects.private(session_id)
+    items = _discounted(context, private["line_items"], redeemed)
+    context.objects.remember(session_id, private | {"line_items": items})
+    return context.update(session, {"discounts": [redeemed], **checkout.totals(items)})
 
 
 def expire(context: Context, session_id: str) -> Json:
@@ -59,6 +75,27 @@ def line_items(context: Context, session_id: str) -> list[Json]:
     """What is bought, line by line."""
     lines: list[Json] = context.objects.private(session_id)["line_items"]
     return lines
+
+
+def _redeemed(context: Context, params: Json) -> Json | None:
+    if "discounts" in params and "allow_promotion_codes" in params:
+        raise StripeError("You may only specify one of these parameters: allow_promotion_codes, discounts.")
+    return discounts.named(context, params.get("discounts", []))
+
+
+def _customers_discount(context: Context, params: Json) -> Json | None:
+    """The coupon that the customer's invoices take off; it does not apply to a single payment."""
+    if params["mode"] != "subscription" or "customer" not in params:
+        return None
+    discount = context.objects.get(params["customer"], "customer")["discount"]
+    return discount and {"coupon": discount["source"]["coupon"]}
+
+
+def _discounted(context: Context, items: list[Json], redeemed: Json) -> list[Json]:
+    amounts = discounts.taken_off(context, redeemed["coupon"], [item["amount_subtotal"] for item in items])
+    reduced = checkout.discounted(items, amounts)
+    _check_total(reduced)
+    return reduced
 
 
 def _check_mode(params: Json) -> None:
@@ -177,6 +214,10 @@ def _check_items(items: list[Json], mode: str) -> None:
         )
     if len({item["currency"] for item in items}) > 1:
         raise StripeError("All line items must have the same currency.", param="line_items")
+    _check_total(items)
+
+
+def _check_total(items: list[Json]) -> None:
     total = sum(item["amount_total"] for item in items)
     if 0 < total < _SMALLEST_TOTAL:
         raise StripeError(

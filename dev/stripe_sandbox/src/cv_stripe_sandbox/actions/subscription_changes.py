@@ -1,6 +1,6 @@
 """Changes somebody asks for: another plan or quantity, a scheduled cancellation, another card."""
 
-from cv_stripe_sandbox.actions import catalog, subscriptions
+from cv_stripe_sandbox.actions import catalog, discounts, subscriptions
 from cv_stripe_sandbox.actions.customers import merged_metadata
 from cv_stripe_sandbox.context import Context
 from cv_stripe_sandbox.errors import StripeError
@@ -18,6 +18,8 @@ def update(context: Context, subscription_id: str, params: Json) -> Json:
     if "default_payment_method" in params:
         method = context.objects.get(params["default_payment_method"], "payment_method", param="default_payment_method")
         changes["default_payment_method"] = method["id"]
+    if "discounts" in params:
+        changes["discounts"] = _discounts(context, subscription, params["discounts"] or [])
     if changes:
         context.update(subscription, changes, event=subscriptions.UPDATED)
     for wanted in params.get("items", []):
@@ -37,14 +39,14 @@ def switch(context: Context, subscription: Json, item: Json, price: Json, quanti
     """
     changed = billing.priced(item, price) | {"quantity": quantity}
     items = [changed if known["id"] == item["id"] else known for known in subscription["items"]["data"]]
-    lines = [] if prorations == "none" else [_unused(context, item)]
+    lines = [] if prorations == "none" else [_unused(context, subscription, item)]
     if _interval(item["price"]) != _interval(price):
         return subscriptions.restart_period(context, subscription, items, credited=lines)
     changes: Json = {"items": subscription["items"] | {"data": items}}
     if prorations == "none":
         context.update(subscription, changes, event=subscriptions.UPDATED)
         return True
-    lines.append(_remaining(context, changed))
+    lines.append(_remaining(context, subscription, changed))
     if prorations == "always_invoice":
         return subscriptions.invoice_now(context, subscription, changes, lines)
     context.update(subscription, changes, event=subscriptions.UPDATED)
@@ -104,13 +106,21 @@ def _wanted(context: Context, subscription: Json, wanted: Json) -> tuple[Json, J
     return item, price, wanted.get("quantity", item["quantity"])
 
 
-def _unused(context: Context, item: Json) -> Json:
-    amount = -_share_left(context, item, item["price"]["unit_amount"] * item["quantity"])
+def _discounts(context: Context, subscription: Json, wanted: list[Json]) -> list[str]:
+    redeemed = discounts.named(context, wanted)
+    if redeemed is None:
+        return []
+    applied_to = {"customer": subscription["customer"], "subscription": subscription["id"]}
+    return [str(discounts.attach(context, redeemed, applied_to)["id"])]
+
+
+def _unused(context: Context, subscription: Json, item: Json) -> Json:
+    amount = -_share_left(context, item, _net_amount(context, subscription, item))
     return _proration(context, item, amount, "Unused time on")
 
 
-def _remaining(context: Context, item: Json) -> Json:
-    amount = _share_left(context, item, item["price"]["unit_amount"] * item["quantity"])
+def _remaining(context: Context, subscription: Json, item: Json) -> Json:
+    amount = _share_left(context, item, _net_amount(context, subscription, item))
     return _proration(context, item, amount, "Remaining time on")
 
 
@@ -119,6 +129,11 @@ def _proration(context: Context, item: Json, amount: int, words: str) -> Json:
     period = {"start": context.now, "end": item["current_period_end"]}
     text = f"{words} {product['name']} after {day(context.now)}"
     return billing.invoice_line(item, amount, period, text, proration=True)
+
+
+def _net_amount(context: Context, subscription: Json, item: Json) -> int:
+    """What a period of an item costs: prorations include the discount."""
+    return discounts.net(context, subscription, item["price"]["unit_amount"] * item["quantity"])
 
 
 def _share_left(context: Context, item: Json, amount: int) -> int:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cv_stripe_sandbox.actions import customers, invoices
+from cv_stripe_sandbox.actions import customers, discounts, invoices
 from cv_stripe_sandbox.clock import after_interval
 from cv_stripe_sandbox.context import Context
 from cv_stripe_sandbox.errors import StripeError
@@ -37,12 +37,14 @@ def begin(context: Context, session: Json, plan: Plan, method: Json) -> Json:
         subscription["items"]["data"].append(
             billing.subscription_item(subscription["id"], line["price"], line["quantity"], context.now, end)
         )
-    invoice = billing.invoice(
-        subscription, customer, _period_lines(context, subscription), "subscription_create", context.now
-    )
+    for redeemed in session["discounts"]:
+        applied_to = {"customer": customer["id"], "subscription": subscription["id"]}
+        subscription["discounts"].append(discounts.attach(context, redeemed, applied_to)["id"])
+    invoice = _bill(context, subscription, _period_lines(context, subscription), "subscription_create")
     subscription["latest_invoice"] = invoice["id"]
     context.create(subscription, event="customer.subscription.created")
     invoices.collect(context, invoices.issue(context, invoice), method)
+    discounts.spend(context, subscription)
     return {"subscription": subscription["id"], "invoice": invoice["id"]}
 
 
@@ -56,11 +58,11 @@ def renew(context: Context, subscription: Json) -> None:
         return
     after = subscription | changes
     lines = _period_lines(context, after) + _take_pending(context, subscription["id"])
-    customer = context.objects.get(subscription["customer"], "customer")
-    invoice = billing.invoice(after, customer, lines, "subscription_cycle", context.now)
+    invoice = _bill(context, after, lines, "subscription_cycle")
     # A renewal's own period is the one that has ended, not the one that its lines pay for.
     invoice |= {"period_start": before["current_period_start"], "period_end": before["current_period_end"]}
     context.update(subscription, changes | {"latest_invoice": invoice["id"]}, event=UPDATED)
+    discounts.spend(context, subscription)
     collect(context, subscription, invoices.issue(context, invoice))
 
 
@@ -159,9 +161,9 @@ def restart_period(context: Context, subscription: Json, items: list[Json], cred
 
 def invoice_now(context: Context, subscription: Json, changes: Json, lines: list[Json]) -> bool:
     """Apply changes to a subscription and invoice lines for them at once; tells whether that was paid."""
-    customer = context.objects.get(subscription["customer"], "customer")
-    invoice = billing.invoice(subscription | changes, customer, lines, "subscription_update", context.now)
+    invoice = _bill(context, subscription | changes, lines, "subscription_update")
     context.update(subscription, changes | {"latest_invoice": invoice["id"]}, event=UPDATED)
+    discounts.spend(context, subscription)
     return collect(context, subscription, invoices.issue(context, invoice))
 
 
@@ -215,6 +217,12 @@ def _advanced(item: Json, anchor: int) -> Json:
     start = item["current_period_end"]
     end_of_period = after_interval(start, **_interval(item["price"]), anchor=anchor)
     return item | {"current_period_start": start, "current_period_end": end_of_period}
+
+
+def _bill(context: Context, subscription: Json, lines: list[Json], reason: str) -> Json:
+    """An invoice over these lines, with what the subscription's discount takes off; stored nowhere yet."""
+    customer = context.objects.get(subscription["customer"], "customer")
+    return billing.invoice(subscription, customer, discounts.apply(context, subscription, lines), reason, context.now)
 
 
 def _period_lines(context: Context, subscription: Json) -> list[Json]:

@@ -7,7 +7,8 @@ from cv_stripe_sandbox.errors import StripeError, missing_object
 from cv_stripe_sandbox.shapes import Json
 
 _KINDS_OF_A_CUSTOMER = (
-    "subscription", "invoice", "payment_intent", "charge", "refund", "payment_method", "checkout.session"
+    "subscription", "invoice", "payment_intent", "charge", "refund", "payment_method", "checkout.session",
+    "discount",
 )  # fmt: skip
 
 

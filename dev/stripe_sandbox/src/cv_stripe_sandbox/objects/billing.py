@@ -96,9 +96,17 @@ def priced(item: Json, price: Json) -> Json:
 
 
 def invoice(subscribed: Json, customer: Json, lines: list[Json], reason: str, now: int) -> Json:
-    """A finalized, unpaid invoice of a subscription; a credit on the customer's balance is used up first."""
+    """A finalized, unpaid invoice of a subscription; a credit on the customer's balance is used up first.
+
+    Its lines have their full amounts: what `discount_amounts` take off them is subtracted from the total only.
+    """
     invoice_id = new_id("in_1")
-    total = sum(line["amount"] for line in lines)
+    subtotal = sum(line["amount"] for line in lines)
+    taken_off: dict[str, int] = {}
+    for line in lines:
+        for each in line["discount_amounts"]:
+            taken_off[each["discount"]] = taken_off.get(each["discount"], 0) + each["amount"]
+    total = subtotal - sum(taken_off.values())
     balance = customer["balance"]
     due = max(0, total + balance)
     return {
@@ -136,7 +144,7 @@ def invoice(subscribed: Json, customer: Json, lines: list[Json], reason: str, no
         "default_source": None,
         "default_tax_rates": [],
         "description": None,
-        "discounts": [],
+        "discounts": list(taken_off),
         "due_date": None,
         "effective_at": now,
         "ending_balance": balance + total - due,
@@ -184,13 +192,13 @@ def invoice(subscribed: Json, customer: Json, lines: list[Json], reason: str, no
             "paid_at": None,
             "voided_at": None,
         },
-        "subtotal": total,
-        "subtotal_excluding_tax": total,
+        "subtotal": subtotal,
+        "subtotal_excluding_tax": subtotal,
         "test_clock": None,
         "total": total,
-        "total_discount_amounts": [],
+        "total_discount_amounts": _discount_amounts(taken_off),
         "total_excluding_tax": total,
-        "total_pretax_credit_amounts": [],
+        "total_pretax_credit_amounts": [{**each, "type": "discount"} for each in _discount_amounts(taken_off)],
         "total_taxes": [],
         "webhooks_delivered_at": None,
     }
@@ -235,6 +243,17 @@ def invoice_line(item: Json, amount: int, period: Json, description: str, *, pro
         "subtotal": amount,
         "taxes": [],
     }
+
+
+def discounted(line: Json, discount: str, amount: int) -> Json:
+    """The line with so much taken off by a discount."""
+    taken_off = _discount_amounts({discount: amount})
+    pretax = [{**each, "type": "discount"} for each in taken_off]
+    return line | {"discount_amounts": taken_off, "pretax_credit_amounts": pretax}
+
+
+def _discount_amounts(amounts: dict[str, int]) -> list[Json]:
+    return [{"amount": amount, "discount": discount} for discount, amount in amounts.items()]
 
 
 def invoice_payment(billed: Json, intent: str, now: int) -> Json:

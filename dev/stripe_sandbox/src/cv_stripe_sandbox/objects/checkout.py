@@ -8,7 +8,6 @@ DEFAULT_LIFETIME = 86400
 
 def session(params: Json, items: list[Json], url: str, now: int) -> Json:
     """An open hosted session; its PaymentIntent, or its subscription, is made when somebody pays."""
-    total = sum(item["amount_total"] for item in items)
     payment = params["mode"] == "payment"
     return {
         "id": new_id("cs_test_a1"),
@@ -17,8 +16,6 @@ def session(params: Json, items: list[Json], url: str, now: int) -> Json:
         "after_expiration": None,
         "allow_promotion_codes": params.get("allow_promotion_codes"),
         "allowed_payment_method_types": params.get("allowed_payment_method_types"),
-        "amount_subtotal": total,
-        "amount_total": total,
         "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
         "billing_address_collection": params.get("billing_address_collection"),
         "cancel_url": params.get("cancel_url"),
@@ -71,10 +68,31 @@ def session(params: Json, items: list[Json], url: str, now: int) -> Json:
         "submit_type": params.get("submit_type"),
         "subscription": None,
         "success_url": params["success_url"],
-        "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
         "ui_mode": "hosted_page",
         "url": url,
         "wallet_options": None,
+        **totals(items),
+    }
+
+
+def discounted(items: list[Json], amounts: list[int]) -> list[Json]:
+    """The line items with these amounts taken off, one for each."""
+    return [
+        item | {"amount_discount": amount, "amount_total": item["amount_subtotal"] - amount}
+        for item, amount in zip(items, amounts, strict=True)
+    ]
+
+
+def totals(items: list[Json]) -> Json:
+    """The amounts of a session with these line items."""
+    return {
+        "amount_subtotal": sum(item["amount_subtotal"] for item in items),
+        "amount_total": sum(item["amount_total"] for item in items),
+        "total_details": {
+            "amount_discount": sum(item["amount_discount"] for item in items),
+            "amount_shipping": 0,
+            "amount_tax": 0,
+        },
     }
 
 

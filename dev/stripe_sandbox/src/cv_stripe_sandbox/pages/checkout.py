@@ -32,6 +32,7 @@ class CheckoutPage:
             Route(f"{PATH}/pay-later", self.pay_later, methods=["POST"]),
             Route(f"{PATH}/decline", self.decline, methods=["POST"]),
             Route(f"{PATH}/fail-authentication", self.fail_authentication, methods=["POST"]),
+            Route(f"{PATH}/promotion-code", self.apply_code, methods=["POST"]),
             Route(f"{PATH}/cancel", self.cancel, methods=["POST"]),
         ]
 
@@ -66,6 +67,18 @@ class CheckoutPage:
         buyer, session_id = await _buyer(request), request.path_params["session_id"]
         with self._sandbox.change() as context:
             return _page(context, session_id, checkout.fail_authentication(context, session_id, buyer), buyer)
+
+    async def apply_code(self, request: Request) -> Response:
+        """A promotion code is redeemed: the page again, with the new total or the reason against it."""
+        form, session_id = await posted(request), request.path_params["session_id"]
+        problem = None
+        try:
+            with self._sandbox.change() as context:
+                sessions.apply_code(context, session_id, form.get("code", ""))
+        except StripeError as refusal:
+            problem = refusal.message
+        with self._sandbox.view() as context:
+            return _page(context, session_id, problem)
 
     async def cancel(self, request: Request) -> Response:
         """Back to the shop without paying; the session stays open."""

@@ -81,7 +81,7 @@ def _list_invoice_payments(context: Context, params: Json) -> Json:
 _ONE = "/v1/subscriptions/{id}"
 _BILL = "/v1/invoices/{id}"
 _UPDATE = modelled(
-    "cancel_at cancel_at_period_end cancellation_details default_payment_method description items metadata "
+    "cancel_at cancel_at_period_end cancellation_details default_payment_method description discounts items metadata "
     "payment_behavior proration_behavior"
 )
 

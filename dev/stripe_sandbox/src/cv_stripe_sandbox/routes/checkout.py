@@ -42,7 +42,7 @@ def _line_items(context: Context, params: Json, session_id: str) -> Json:
 
 _CREATE = modelled(
     "adaptive_pricing allow_promotion_codes allowed_payment_method_types billing_address_collection cancel_url "
-    "client_reference_id customer customer_creation customer_email customer_update expires_at "
+    "client_reference_id customer customer_creation customer_email customer_update discounts expires_at "
     "integration_identifier line_items locale metadata mode origin_context payment_intent_data "
     "payment_method_collection submit_type subscription_data success_url ui_mode"
 )
