@@ -122,6 +122,7 @@ def environment(identity_keys: IdentityKeys, nats_server: Nats, sandbox_url: str
             "STRIPE_API_KEY": API_KEY,
             "STRIPE_API_BASE": sandbox_url,
             "STRIPE_WEBHOOK_SECRETS": json.dumps(SECRETS),
+            "CHECKOUT_PROMOTION_CODES": "true",
             "CHECKOUT_ALLOWED_ORIGINS": json.dumps([ORIGIN, "http://localhost:8000"]),
             **changes,
         }

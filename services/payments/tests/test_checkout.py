@@ -294,7 +294,21 @@ async def test_who_comes_back_minutes_later_gets_a_new_page(shop: Shop) -> None:
         resume_id,
     )
     assert shop.session_at(await shop.single(user, resume_id)).status == "open"
-    assert sorted(payment["status"] for payment in await shop.mine("", user)) == ["failed", "pending"]
+    assert [payment["status"] for payment in await shop.mine("", user)] == ["pending"]
+
+
+async def test_only_a_page_that_can_still_be_paid_is_listed_as_pending(shop: Shop) -> None:
+    """Whoever leaves a page has neither paid nor failed to."""
+    user, resume_id = shop.user(), shop.resume()
+    page = await shop.single(user, resume_id)
+    assert [payment["status"] for payment in await shop.mine("", user)] == ["pending"]
+    await shop.control("delivery", drop=["*"])
+    shop.row("update checkouts set expires_at = now() where url = %s returning id", page)
+    assert await shop.mine("", user) == []
+    await shop.control("delivery", drop=[])
+    await shop.control("expire", session=shop.session_at(page).id)
+    await eventually(lambda: shop.payment_of(page)["status"] == "failed")
+    assert await shop.mine("", user) == []
 
 
 async def test_who_was_deleted_at_stripe_buys_as_a_new_customer(shop: Shop) -> None:

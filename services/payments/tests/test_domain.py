@@ -76,6 +76,7 @@ SESSION = StripeSession(
     status="complete",
     is_paid=True,
     has_failed=False,
+    amount_subtotal=499,
     amount_total=499,
     currency="eur",
     livemode=False,
@@ -84,6 +85,7 @@ SESSION = StripeSession(
     payment_intent_id="pi_1",
     charge_id=None,
     subscription_id=None,
+    invoice_id=None,
     url=None,
 )
 INVOICE = StripeInvoice(
@@ -97,6 +99,7 @@ INVOICE = StripeInvoice(
     lines=(StripeInvoiceLine("price_monthly", 999, is_proration=False),),
     payment_intent_id="pi_1",
     hosted_invoice_url=None,
+    begins_subscription=True,
     created=NOW,
 )
 AT_STRIPE = StripeSubscription(
@@ -320,8 +323,8 @@ def test_a_session_as_asked_for_fits() -> None:
         ({"id": "cs_2"}, "session"),
         ({"mode": "subscription"}, "mode"),
         ({"livemode": True}, "livemode"),
-        ({"amount_total": 1}, "amount"),
-        ({"amount_total": None}, "amount"),
+        ({"amount_subtotal": 1}, "amount"),
+        ({"amount_subtotal": None}, "amount"),
         ({"currency": "usd"}, "currency"),
         ({"price_ids": ("price_cheap",)}, "prices"),
         ({"price_ids": ("price_single", "price_single")}, "prices"),

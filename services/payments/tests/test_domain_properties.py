@@ -221,8 +221,10 @@ wishes = st.builds(
 )
 
 
-@given(wishes, st.none() | st.text(min_size=1))
-def test_a_checkout_asks_for_the_servers_price_and_knows_its_own_session(wish: Wish, customer: str | None) -> None:
+@given(wishes, st.none() | st.text(min_size=1), st.integers(0))
+def test_a_checkout_asks_for_the_servers_price_and_knows_its_own_session(
+    wish: Wish, customer: str | None, paid: int
+) -> None:
     checkout = begin(uuid4(), 1, wish, customer, NOW)
     assert (checkout.amount, checkout.currency) == (OFFERS[wish.payment_type].amount, "eur")
     assert checkout.serves(wish, NOW)
@@ -234,7 +236,8 @@ def test_a_checkout_asks_for_the_servers_price_and_knows_its_own_session(wish: W
         status="open",
         is_paid=False,
         has_failed=False,
-        amount_total=checkout.amount,
+        amount_subtotal=checkout.amount,
+        amount_total=paid,
         currency=checkout.currency,
         livemode=False,
         price_ids=tuple(item["price"] for item in checkout.parameters["line_items"]),
@@ -242,10 +245,11 @@ def test_a_checkout_asks_for_the_servers_price_and_knows_its_own_session(wish: W
         payment_intent_id=None,
         charge_id=None,
         subscription_id=None,
+        invoice_id=None,
         url=None,
     )
     assert session_misfit(checkout, session, livemode=False) is None
-    assert session_misfit(checkout, replace(session, amount_total=checkout.amount - 1), livemode=False) is not None
+    assert session_misfit(checkout, replace(session, amount_subtotal=checkout.amount - 1), livemode=False) is not None
 
 
 @given(one_owners_subscriptions(), wishes)

@@ -117,6 +117,9 @@ async def test_a_refund_that_stripe_refused_once_is_another_call(shop: Shop, sta
 
 async def test_inquiry_moves_nothing(bought: Bought) -> None:
     dispute = await bought.shop.control("dispute", charge=bought.charge.id, status="warning_needs_response")
+    await eventually(bought.shop.has_heard_all)
+    [payment] = await bought.shop.mine("", bought.headers)
+    assert "is_disputed" not in payment
     await bought.shop.control("move-dispute", dispute=dispute["id"], status="warning_closed")
     await bought.has("succeeded", True)
 
@@ -125,9 +128,13 @@ async def test_inquiry_moves_nothing(bought: Bought) -> None:
 async def test_dispute_suspends_until_it_ends(bought: Bought, end: str, status: str, told: list[bool]) -> None:
     dispute = await bought.shop.control("dispute", charge=bought.charge.id)
     await bought.has("succeeded", True, False)
+    [payment] = await bought.shop.mine("", bought.headers)
+    assert payment["is_disputed"] is True
     await bought.shop.control("move-dispute", dispute=dispute["id"], status="under_review")
     await bought.shop.control("move-dispute", dispute=dispute["id"], status=end)
     await bought.has(status, True, False, *told)
+    [payment] = await bought.shop.mine("", bought.headers)
+    assert "is_disputed" not in payment
 
 
 async def refund(bought: Bought) -> dict[str, str]:

@@ -301,12 +301,16 @@ async def test_disputed_payment_suspends(subscriber: Subscriber, end: str) -> No
     await subscriber.has_paid("succeeded")
     dispute = await shop.control("dispute", charge=subscriber.charge())
     await subscriber.becomes("active", entitled=False)
+    [payment] = await shop.mine("", subscriber.headers)
+    assert payment["is_disputed"] is True
     await shop.control("move-dispute", dispute=dispute["id"], status=end)
     if end == "won":
         await subscriber.becomes("active", entitled=True)
     else:
         await subscriber.becomes("canceled")
         await subscriber.has_paid("refunded")
+    [payment] = await shop.mine("", subscriber.headers)
+    assert "is_disputed" not in payment
 
 
 async def test_second_subscription_is_ended_and_given_back(shop: Shop) -> None:

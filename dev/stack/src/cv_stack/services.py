@@ -110,6 +110,7 @@ class Blueprint:
                 "STRIPE_API_BASE": f"http://127.0.0.1:{self._ports.stripe_sandbox}",
                 "STRIPE_WEBHOOK_SECRETS": json.dumps([self._stripe_webhook_secret]),
                 "CHECKOUT_ALLOWED_ORIGINS": json.dumps(origins),
+                "CHECKOUT_PROMOTION_CODES": "true",
             }
         if service == "resumes":
             return {

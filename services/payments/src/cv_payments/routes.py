@@ -81,6 +81,8 @@ async def _limited_body(request: Request) -> bytes:
     response_model=list[PaymentShown],
     openapi_extra=documented(answered=("Set-Cookie",), examples=_EXAMPLES["list_payments"]),
     summary="My payments, newest first",
+    description="A checkout is listed as soon as it is paid, and as pending while it can still be paid. One that was "
+    "abandoned is no payment. Amounts are what was paid, after discounts: `0.00` is possible.",
 )
 async def list_payments(request: Request) -> Response:
     mine = await purchases.list_payments(context_of(request), caller(request))
@@ -103,6 +105,8 @@ async def find_subscription(request: Request) -> Response:
     response_model=CheckoutShown,
     openapi_extra=documented(answered=("Set-Cookie",), examples=_EXAMPLES["find_checkout"]),
     summary="Has my payment arrived?",
+    description="To be polled, once a second or slower, when the buyer returns. While the status is `pending` the "
+    "service itself asks Stripe every few seconds. `failed` also means that the page has expired.",
 )
 async def find_checkout(request: Request, session_id: Annotated[str, Path(max_length=LONGEST_ID)]) -> Response:
     checkout, status = await purchases.find_checkout(context_of(request), caller(request), session_id)

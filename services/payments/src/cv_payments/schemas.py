@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from cv_common.body import RequestBody
 from cv_common.fields import MAX_INTEGER, Choice, Integer, PrimaryKey, Text, invalid
-from pydantic import AnyUrl, BaseModel
+from pydantic import AnyUrl, BaseModel, Field
 
 from cv_payments.domain.checkouts import Checkout
 from cv_payments.domain.offers import PaymentType, SubscriptionType
@@ -68,6 +68,9 @@ class ClaimBody(RequestBody):
     user_id: Annotated[int, PrimaryKey()]
 
 
+_IS_DISPUTED = "The cardholder's bank holds the money back until a dispute is decided. Absent from any other payment."
+
+
 class PaymentShown(BaseModel):
     """One payment. Amounts are decimal texts (`"4.99"`); what was given back of it is `amount_refunded`."""
 
@@ -80,6 +83,7 @@ class PaymentShown(BaseModel):
     currency: str
     receipt_url: AnyUrl | None
     created_at: datetime
+    is_disputed: Annotated[bool, Field(default=False, description=_IS_DISPUTED)]
 
 
 class SubscriptionShown(BaseModel):
@@ -103,7 +107,7 @@ class CheckoutShown(BaseModel):
 
 def present_payment(payment: Payment) -> dict[str, Any]:
     """A payment as the API shows it."""
-    return {
+    shown: dict[str, Any] = {
         "id": payment.id,
         "payment_type": payment.payment_type,
         "resume_id": payment.resume_id,
@@ -114,6 +118,7 @@ def present_payment(payment: Payment) -> dict[str, Any]:
         "receipt_url": payment.receipt_url,
         "created_at": payment.created_at,
     }
+    return shown | {"is_disputed": True} if payment.is_suspended else shown
 
 
 def present_subscription(standing: Standing, now: datetime) -> dict[str, Any]:

@@ -52,6 +52,8 @@ class Settings(ServiceSettings, DatabaseSettings, BusSettings, AccountSettings):
     """Secrets a webhook may be signed with; two while they are rotated. None at all: no webhook is taken."""
     checkout_allowed_origins: tuple[str, ...]
     """Origins (`https://example.com`) a buyer may be sent back to."""
+    checkout_promotion_codes: bool = False
+    """Whether a buyer can enter a promotion code of the Stripe account on the payment page."""
     renewal_grace: Annotated[int, Field(ge=0)] = 72 * 3600
     """Seconds by which access outlasts a period whose renewal we have not heard of: Stripe may be slow to tell."""
     past_due_grace: Annotated[int, Field(ge=0)] = 7 * 24 * 3600

@@ -130,7 +130,8 @@ async def _look(
             return owner, None, stale
         if serving is not None and serving.url is None:
             await checkouts.lease(tx, serving.id, opening_until(now))
-        return owner, serving or await _add(tx, owner, wish, now), []
+        promotion_codes = context.settings.checkout_promotion_codes
+        return owner, serving or await _add(tx, owner, wish, now, promotion_codes), []
 
 
 async def _locked_owner(tx: Transaction, user_id: int | None, session_id: str) -> Owner:
@@ -156,8 +157,8 @@ async def _live_subscription(tx: Transaction, owner: Owner) -> Subscription | No
     return next((each for each in await subscriptions.of_owner(tx, owner.id) if each.is_live), None)
 
 
-async def _add(tx: Transaction, owner: Owner, wish: Wish, now: datetime) -> Checkout:
-    checkout = begin(uuid4(), owner.id, wish, owner.customer_id, now)
+async def _add(tx: Transaction, owner: Owner, wish: Wish, now: datetime, promotion_codes: bool) -> Checkout:
+    checkout = begin(uuid4(), owner.id, wish, owner.customer_id, now, promotion_codes=promotion_codes)
     await checkouts.add(tx, checkout)
     if wish.resume_id is not None:
         await payments.add_single(tx, checkout)

@@ -4,7 +4,7 @@ An event only tells that something about an object changed. A `Refresh` locks th
 afterwards, compares it with what we asked for, and writes the columns that this object owns; when all is written it
 settles what follows. That is one transaction, so events may come late, twice, at once, and in any order.
 
-Locks are taken in this order: dispute, session or invoice, charge, subscription, owner, resume.
+Locks are taken in this order: dispute, session, invoice, charge, subscription, owner, resume.
 """
 
 from collections.abc import Awaitable, Callable
@@ -84,7 +84,9 @@ class Refresh:
         session = await self._stripe.session(session_id)
         checkout = await self._checkout_of(session.checkout_id)
         _set_aside(session_misfit(checkout, session, self._livemode))
-        if session.subscription_id is not None:
+        if session.invoice_id is not None:
+            await self.invoice(session.invoice_id, began_at=session)
+        elif session.subscription_id is not None:
             await self.subscription(session.subscription_id, began_at=session)
         charge = await self._locked_charge(session.charge_id) if session.charge_id else None
         owner = await owners.lock_of_checkout(self._tx, checkout.id)
@@ -119,20 +121,26 @@ class Refresh:
         self._owners.add(owner.id)
         return owner
 
-    async def invoice(self, invoice_id: str) -> Owner:
-        """An invoice of a subscription was paid, could not be collected, or was given up."""
+    async def invoice(self, invoice_id: str, began_at: StripeSession | None = None) -> Owner:
+        """An invoice of a subscription was paid, could not be collected, or was given up.
+
+        An invoice of 0 is no payment, unless the subscription was bought with it.
+        """
         await self._tx.lock("stripe", invoice_id)
         invoice = await self._stripe.invoice(invoice_id)
         if invoice.subscription_id is None:
             raise NotOurs("the invoice bills no subscription")
-        owner = await self.subscription(invoice.subscription_id)
+        owner = await self.subscription(invoice.subscription_id, began_at)
         subscription = await subscriptions.get(self._tx, invoice.subscription_id)
         assert subscription is not None, "it was looked at just now"
         checkout = await checkouts.get(self._tx, subscription.checkout_id) if subscription.checkout_id else None
         plans = plans_of(self._catalogue.plans(), subscription, checkout)
         prices = prices_of(plans, self._catalogue.plans(), checkout)
         _set_aside(invoice_misfit(invoice, prices, self._livemode))
-        if invoice.amount == 0 or invoice.status == "draft":
+        is_payment = (
+            invoice.amount > 0 or invoice.begins_subscription or await payments.has_invoice(self._tx, invoice_id)
+        )
+        if invoice.status == "draft" or not is_payment:
             return owner
         plan = plans.get(invoice.price_id or "") or subscription.subscription_type
         payment = await payments.of_invoice(self._tx, invoice, subscription, plan)
@@ -267,7 +275,11 @@ def _status_of(session: StripeSession) -> CheckoutStatus:
 
 
 def _facts_of_session(session: StripeSession) -> dict[str, object]:
-    return {"outcome": session_outcome(session), "stripe_payment_intent_id": session.payment_intent_id}
+    outcome = session_outcome(session)
+    facts: dict[str, object] = {"outcome": outcome, "stripe_payment_intent_id": session.payment_intent_id}
+    if outcome == "succeeded" and session.amount_total is not None:
+        facts["amount"] = session.amount_total  # a discount has made it less than the price
+    return facts
 
 
 def _facts_of_charge(charge: StripeCharge) -> dict[str, object]:

@@ -89,7 +89,8 @@ async def _end_superfluous(tx: Transaction, owner: Owner) -> None:
 
 async def _refund(tx: Transaction, billed: list[Payment]) -> None:
     for payment in billed:
-        if payment.counts and payment.stripe_payment_intent_id is not None:
+        if payment.counts and payment.is_refundable:
+            assert payment.stripe_payment_intent_id is not None, "what was paid has a PaymentIntent"
             await payments.order_refund(tx, payment, "duplicate")
             await stripe_calls.refund(tx, payment.stripe_payment_intent_id, "duplicate")
 

@@ -36,6 +36,7 @@ def read_session(session: Session) -> StripeSession:
         status=session.status or "open",
         is_paid=session.payment_status != "unpaid",
         has_failed=session.status == "complete" and session.payment_status == "unpaid" and refused,
+        amount_subtotal=session.amount_subtotal,
         amount_total=session.amount_total,
         currency=session.currency,
         livemode=session.livemode,
@@ -44,6 +45,7 @@ def read_session(session: Session) -> StripeSession:
         payment_intent_id=_id(intent),
         charge_id=_id(intent.latest_charge) if isinstance(intent, stripe.PaymentIntent) else None,
         subscription_id=_id(session.subscription),
+        invoice_id=_id(session.invoice),
         url=session.url,
     )
 
@@ -89,6 +91,7 @@ def read_invoice(invoice: stripe.Invoice) -> StripeInvoice:
         lines=tuple(_line(line) for line in invoice.lines.data),
         payment_intent_id=_intent_of(invoice),
         hosted_invoice_url=invoice.hosted_invoice_url,
+        begins_subscription=invoice.billing_reason == "subscription_create",
         created=_moment(invoice.created),
     )
 
@@ -160,7 +163,7 @@ def _line(line: stripe.InvoiceLineItem) -> StripeInvoiceLine:
     details = (line.parent.subscription_item_details or line.parent.invoice_item_details) if line.parent else None
     return StripeInvoiceLine(
         price_id=_id(pricing.price) if pricing else None,
-        amount=line.amount,
+        amount=line.subtotal,
         is_proration=details is not None and details.proration,
     )
 

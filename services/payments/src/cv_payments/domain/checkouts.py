@@ -72,8 +72,19 @@ class Checkout:
         )
 
 
-def begin(checkout_id: UUID, owner_id: int, wish: Wish, customer_id: str | None, now: datetime) -> Checkout:
-    """A new attempt at a wish, by an owner whom Stripe knows as `customer_id` or not yet."""
+def begin(
+    checkout_id: UUID,
+    owner_id: int,
+    wish: Wish,
+    customer_id: str | None,
+    now: datetime,
+    *,
+    promotion_codes: bool = False,
+) -> Checkout:
+    """A new attempt at a wish, by an owner whom Stripe knows as `customer_id` or not yet.
+
+    With `promotion_codes` the buyer can enter one on Stripe's page.
+    """
     expires_at = now + LIFETIME
     return Checkout(
         id=checkout_id,
@@ -83,7 +94,8 @@ def begin(checkout_id: UUID, owner_id: int, wish: Wish, customer_id: str | None,
         amount=wish.offer.amount,
         currency=CURRENCY,
         price_id=wish.price_id,
-        parameters=_parameters(checkout_id, wish, customer_id, expires_at),
+        parameters=_parameters(checkout_id, wish, customer_id, expires_at)
+        | ({"allow_promotion_codes": True} if promotion_codes else {}),
         idempotency_key=f"checkout:{checkout_id}",
         stripe_session_id=None,
         url=None,

@@ -1,7 +1,6 @@
 """Whether Stripe's objects are what was asked for. What does not fit is set aside before anything follows from it.
 
-What an operator lets somebody off at Stripe, by a coupon or a credit, is theirs to decide: lines are compared before
-either is taken off.
+Discounts and credits are the operator's decision, made at Stripe: amounts are compared before they are subtracted.
 """
 
 from collections.abc import Mapping
@@ -41,7 +40,7 @@ def session_misfit(checkout: Checkout, session: StripeSession, livemode: bool) -
             "session": (checkout.stripe_session_id or session.id, session.id),
             "mode": (OFFERS[checkout.payment_type].mode, session.mode),
             "livemode": (livemode, session.livemode),
-            "amount": (checkout.amount, session.amount_total),
+            "amount": (checkout.amount, session.amount_subtotal),
             "currency": (checkout.currency, session.currency),
             "prices": ((checkout.price_id,), session.price_ids),
         }

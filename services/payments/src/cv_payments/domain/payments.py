@@ -50,16 +50,25 @@ class Payment:
         return self.dispute_status in _SUSPENDING
 
     @property
+    def is_refundable(self) -> bool:
+        """Money was paid, so it can be given back."""
+        return self.amount > 0 and self.stripe_payment_intent_id is not None
+
+    @property
     def counts(self) -> bool:
         """It is paid, kept, and nobody disputes it."""
         return self.status == "succeeded" and not self.is_suspended and self.refund_reason is None
 
 
 def payment_status(outcome: Outcome, amount: int, amount_refunded: int, dispute_status: str | None) -> PaymentStatus:
-    """The contract's status. A partial refund leaves a payment succeeded; a lost dispute is a refund."""
+    """The contract's status. A partial refund leaves a payment succeeded; a lost dispute is a refund.
+
+    Nothing can be given back of a payment of 0, which a discount of 100 % makes.
+    """
     if outcome != "succeeded":
         return outcome
-    return "refunded" if amount_refunded >= amount or dispute_status in _LOST else "succeeded"
+    is_refunded = 0 < amount <= amount_refunded
+    return "refunded" if is_refunded or dispute_status in _LOST else "succeeded"
 
 
 def session_outcome(session: StripeSession) -> Outcome:
@@ -89,13 +98,14 @@ class Settlement:
 def settle_resume(payments: Sequence[Payment], deleted: bool) -> Settlement:
     """Which payment of a resume counts. The one that already grants stays; any other is a duplicate.
 
-    Nobody can use a deleted resume: what is paid for it is given back.
+    Nobody can use a deleted resume: what is paid for it is given back. A free payment has nothing to give back.
     """
     counting = sorted((payment for payment in payments if payment.counts), key=lambda each: (not each.grants, each.id))
     if deleted:
-        late = tuple((payment, _REQUESTED) for payment in counting if not payment.grants)
+        late = tuple((payment, _REQUESTED) for payment in counting if not payment.grants and payment.is_refundable)
         return Settlement(next((payment for payment in counting if payment.grants), None), late)
-    return Settlement(counting[0] if counting else None, tuple((payment, _DUPLICATE) for payment in counting[1:]))
+    duplicates = tuple((payment, _DUPLICATE) for payment in counting[1:] if payment.is_refundable)
+    return Settlement(counting[0] if counting else None, duplicates)
 
 
 _DUPLICATE: RefundReason = "duplicate"

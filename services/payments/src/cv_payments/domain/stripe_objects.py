@@ -16,7 +16,10 @@ class StripeSession:
     is_paid: bool
     has_failed: bool
     """A delayed payment was refused after the buyer had finished."""
+    amount_subtotal: int | None
+    """Before discounts and taxes: the sum of the prices."""
     amount_total: int | None
+    """What is paid; 0 with a discount of 100 %."""
     currency: str | None
     livemode: bool
     price_ids: tuple[str, ...]
@@ -24,12 +27,14 @@ class StripeSession:
     payment_intent_id: str | None
     charge_id: str | None
     subscription_id: str | None
+    invoice_id: str | None
+    """The first invoice of the subscription that it began."""
     url: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class StripeInvoiceLine:
-    """A line of an invoice, before discounts. A proration charges part of a period, or gives it back."""
+    """A line of an invoice, before discounts and taxes. A proration charges part of a period, or gives it back."""
 
     price_id: str | None
     amount: int
@@ -50,6 +55,8 @@ class StripeInvoice:
     lines: tuple[StripeInvoiceLine, ...]
     payment_intent_id: str | None
     hosted_invoice_url: str | None
+    begins_subscription: bool
+    """It is a subscription's first."""
     created: datetime
 
     @property

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from cv_common.db import Row, Statement, Transaction
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from cv_payments.domain.checkouts import Checkout
@@ -12,7 +12,7 @@ from cv_payments.domain.offers import SubscriptionType
 from cv_payments.domain.payments import Payment, RefundReason, payment_status
 from cv_payments.domain.stripe_objects import StripeInvoice
 from cv_payments.domain.subscriptions import Subscription
-from cv_payments.tables import owners, payments, subscriptions
+from cv_payments.tables import checkouts, owners, payments, subscriptions, words
 
 _BY_ID = payments.c.id == bindparam("payment_id")
 _FACTS = ("outcome", "stripe_payment_intent_id", "amount", "amount_refunded", "dispute_status", "receipt_url", "status")
@@ -60,10 +60,16 @@ _OF_INVOICE = Statement(
     )
     .returning(payments)
 )
+_HAS_INVOICE = Statement(select(payments.c.id).where(payments.c.stripe_invoice_id == bindparam("stripe_invoice_id")))
+_CAN_BE_PAID = and_(checkouts.c.status.in_(words("open")), checkouts.c.expires_at > func.now())
+_WAS_PAID = checkouts.c.status.in_(words("complete"))
+"""Somebody paid, even if the bank refused a delayed payment afterwards."""
+_DOES_NOT_FIT = and_(checkouts.c.status.in_(words("failed")), checkouts.c.stripe_session_id.is_not(None))
 _MINE = Statement(
     select(payments)
-    .join(owners)
+    .select_from(payments.join(owners).outerjoin(checkouts, checkouts.c.id == payments.c.checkout_id))
     .where(
+        or_(payments.c.checkout_id.is_(None), _CAN_BE_PAID, _WAS_PAID, _DOES_NOT_FIT),
         owners.c.ended_at.is_(None),
         (owners.c.user_id == bindparam("user_id")) | (owners.c.session_id == bindparam("session_id")),
     )
@@ -152,8 +158,13 @@ async def of_invoice(
     return _present(row)
 
 
+async def has_invoice(tx: Transaction, invoice_id: str) -> bool:
+    """Whether an invoice is known to be a payment."""
+    return await tx.one(_HAS_INVOICE, stripe_invoice_id=invoice_id) is not None
+
+
 async def visible(tx: Transaction, user_id: int | None, session_id: str | None) -> list[Payment]:
-    """The payments of an account or a session, newest first."""
+    """The payments of an account or a session, newest first. An abandoned checkout is none."""
     mine = {"user_id": user_id, "session_id": None if user_id is not None else session_id}
     return [_present(row) for row in await tx.all(_MINE, **mine)]
 
