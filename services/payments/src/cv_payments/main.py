@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from cv_payments import commands, routes
 from cv_payments.actions.attention import Pile
 from cv_payments.actions.context import Context
+from cv_payments.actions.polling import POLLS_AT_ONCE
 from cv_payments.clients.catalogue import Catalogue
 from cv_payments.clients.resumes import Resumes
 from cv_payments.clients.stripe_account import StripeAccount
@@ -43,6 +44,7 @@ def app() -> ASGIApp:
         catalogue,
         slots=asyncio.Semaphore(settings.database_pool_size // 2),
         letterbox=asyncio.Semaphore(settings.database_pool_size // 4),
+        polls=asyncio.Semaphore(POLLS_AT_ONCE),
     )
     return create_app(
         "payments",

@@ -105,8 +105,8 @@ async def find_subscription(request: Request) -> Response:
     response_model=CheckoutShown,
     openapi_extra=documented(answered=("Set-Cookie",), examples=_EXAMPLES["find_checkout"]),
     summary="Has my payment arrived?",
-    description="To be polled, once a second or slower, when the buyer returns. While the status is `pending` the "
-    "service itself asks Stripe every few seconds. `failed` also means that the page has expired.",
+    description="To be polled every 2 to 3 seconds when the buyer returns. While the status is `pending`, the "
+    "service asks Stripe itself. `failed` also means that the page has expired.",
 )
 async def find_checkout(request: Request, session_id: Annotated[str, Path(max_length=LONGEST_ID)]) -> Response:
     checkout, status = await purchases.find_checkout(context_of(request), caller(request), session_id)

@@ -95,6 +95,7 @@ checkouts = Table(
     _moment("expires_at", nullable=False),
     _moment("opening_until"),
     Column("customer_id", _STRIPE_ID),
+    _moment("polled_at"),
 )
 Index("checkouts_unfinished", checkouts.c.owner_id, postgresql_where=checkouts.c.status.in_(words("new", "open")))
 

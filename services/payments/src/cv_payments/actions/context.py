@@ -27,6 +27,9 @@ class Context:
     letterbox: asyncio.Semaphore
     """A burst of webhooks waits here, not at the database's pool, where everybody else would wait behind it."""
 
+    polls: asyncio.Semaphore
+    """Polls that ask Stripe at the same time; the others are answered from the database."""
+
     @property
     def grace(self) -> Grace:
         """How long access outlasts what was paid for."""

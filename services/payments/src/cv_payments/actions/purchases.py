@@ -4,6 +4,7 @@ from cv_common.errors import NotFound
 from cv_common.identity import Caller
 
 from cv_payments.actions.context import Context
+from cv_payments.actions.polling import ask_stripe
 from cv_payments.actions.settle import standing_of
 from cv_payments.domain.checkouts import Checkout
 from cv_payments.domain.payments import Payment, PaymentStatus
@@ -27,7 +28,17 @@ async def find_subscription(context: Context, caller: Caller) -> Standing:
 
 
 async def find_checkout(context: Context, caller: Caller, stripe_session_id: str) -> tuple[Checkout, PaymentStatus]:
-    """One of the caller's checkouts, by Stripe's session id, and what became of its payment. Raises NotFound."""
+    """One of the caller's checkouts, by Stripe's session id, and what became of its payment. Raises NotFound.
+
+    While that is pending, Stripe is asked now and then: its webhook may be late, or lost.
+    """
+    checkout, status = await _stored_checkout(context, caller, stripe_session_id)
+    if status == "pending" and await ask_stripe(context, checkout, stripe_session_id):
+        return await _stored_checkout(context, caller, stripe_session_id)
+    return checkout, status
+
+
+async def _stored_checkout(context: Context, caller: Caller, stripe_session_id: str) -> tuple[Checkout, PaymentStatus]:
     async with context.database.connection() as tx:
         checkout = await checkouts.visible(tx, stripe_session_id, caller.user_id, caller.session_id)
         if checkout is None:

@@ -55,6 +55,8 @@ class Checkout:
     """Until when whoever asks Stripe for the page is waited for; a process that died does not come back."""
     customer_id: str | None
     """Whom Stripe made of the buyer, once it has told."""
+    polled_at: datetime | None
+    """When a poll of the buyer's last asked Stripe for the session."""
 
     def is_being_opened(self, now: datetime) -> bool:
         """Whether somebody is asking Stripe for its page."""
@@ -104,6 +106,7 @@ def begin(
         expires_at=expires_at,
         opening_until=opening_until(now),
         customer_id=None,
+        polled_at=None,
     )
 
 

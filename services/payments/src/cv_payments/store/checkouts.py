@@ -6,7 +6,7 @@ from uuid import UUID
 
 from cv_common.db import Row, Statement, Transaction
 from psycopg.types.json import Jsonb
-from sqlalchemy import String, bindparam, func, insert, select, update
+from sqlalchemy import String, bindparam, func, insert, or_, select, text, update
 
 from cv_payments.domain.checkouts import Checkout, CheckoutStatus
 from cv_payments.tables import checkouts, owners, words
@@ -42,6 +42,12 @@ _VISIBLE = Statement(
         owners.c.ended_at.is_(None),
         (owners.c.user_id == bindparam("user_id")) | (owners.c.session_id == bindparam("session_id")),
     )
+)
+_POLLED_RECENTLY = text("interval '3 seconds'")
+_CLAIM_POLL = Statement(
+    update(checkouts)
+    .where(_BY_ID, or_(checkouts.c.polled_at.is_(None), checkouts.c.polled_at < func.now() - _POLLED_RECENTLY))
+    .values(polled_at=func.now())
 )
 _LEASE = Statement(update(checkouts).where(_BY_ID, _NEW).values(opening_until=bindparam("until")))
 _OPENED = Statement(
@@ -98,6 +104,11 @@ async def visible(
 async def overdue(tx: Transaction, after: UUID) -> list[Checkout]:
     """The next `PAGE` attempts that are past their end without our having heard what became of them, by id."""
     return [_present(row) for row in await tx.all(_OVERDUE, after=after)]
+
+
+async def claim_poll(tx: Transaction, checkout_id: UUID) -> bool:
+    """Whether a poll may ask Stripe for this attempt now: once in three seconds, whichever replica serves it."""
+    return await tx.run(_CLAIM_POLL, checkout_id=checkout_id) == 1
 
 
 async def lease(tx: Transaction, checkout_id: UUID, until: datetime | None) -> None:
