@@ -93,6 +93,10 @@ def forged_tokens(keys: AuthKeys) -> dict[str, str]:
         mac = hmac.digest(secret, f"{head}.{other_payload}".encode(), "sha256")
         return f"{head}.{other_payload}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
 
+    def signed_claims(**changes: object) -> str:
+        seed = private_key(keys.seeds["first"])
+        return jwt.encode({**keys.claims(), **changes}, seed, algorithm="EdDSA", headers={"kid": "first"})
+
     return {
         "tampered": f"{header}.{other_payload}.{signature}",
         "alg none": jwt.encode(keys.claims(), "", algorithm="none", headers={"kid": "first"}),
@@ -110,6 +114,21 @@ def forged_tokens(keys: AuthKeys) -> dict[str, str]:
         "from the future": keys.token(iat=now + 3600, nbf=now + 3600),
         "user id is no number": keys.token(user_id="x"),
         "user id is nothing": keys.token(user_id=""),
+        "user id exceeds 64 bits": keys.token(user_id=2**63),
+        "user id has thousands of digits": keys.token(user_id="9" * 1000),
+        "user id is negative": keys.token(user_id=-1),
+        "user id is written oddly": keys.token(user_id="1_0"),
+        "user id is a fraction": signed_claims(user_id=1.5),
+        "user id is true": signed_claims(user_id=True),
+        "user id is a number that exceeds 64 bits": signed_claims(user_id=2**63),
+        "user id is a list": signed_claims(user_id=["7"]),
+        "email is no text": keys.token(email={"a": 1}),
+        "email is too long": keys.token(email="a" * 300),
+        "expiry no clock reaches": keys.token(exp=10**400),
+        "expiry is infinite": keys.token(exp=float("inf")),
+        "expiry is a list": keys.token(exp=[now + 900]),
+        "issued at no time": keys.token(iat=float("nan")),
+        "issued in no year": keys.token(iat=10**400),
         "not a token": "x",
         "three dots": "...",
         "very long": "a" * 20_000,

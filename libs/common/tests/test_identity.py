@@ -82,6 +82,18 @@ SIGNED: dict[str, dict[str, Any]] = {
     "one without beginning": {"begins": None},
     "one from the future": {"begins": 3600, "ends": 7200},
     "a user who is no number": {"sub": "admin"},
+    "a user whose id exceeds 64 bits": {"sub": str(2**63)},
+    "a user with a negative id": {"sub": "-1"},
+    "a user whose id is written oddly": {"sub": "1_0"},
+    "a user whose id has other digits": {"sub": "\u0661"},
+    "a user whose id is empty": {"sub": ""},
+    "a session that is no text": {"sub": None, "sid": 7},
+    "a session that is too long": {"sub": None, "sid": "a" * 65},
+    "an address that is no text": {"email": ["a@x.com"]},
+    "an end that no clock reaches": {"ends": None, "exp": 10**400},
+    "an end that is no number": {"ends": None, "exp": [1]},
+    "an endless one": {"ends": None, "exp": float("inf")},
+    "a beginning that is no number": {"begins": None, "iat": float("nan")},
 }
 
 

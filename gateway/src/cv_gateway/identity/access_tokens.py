@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cv_common.identity import MAX_EMAIL, read_id, read_text
 
 from cv_gateway.errors import BadAuthorization, BadToken
 from cv_gateway.identity.keys import PublishedKeys
@@ -78,11 +79,12 @@ def _decoded(token: str, key: Ed25519PublicKey) -> tuple[Account, float]:
     """The account of a token signed by `key`, and when it expires. Raises BadToken."""
     try:
         claims = jwt.decode(token, key, ["EdDSA"], issuer=_ISSUER, leeway=_LEEWAY, options={"require": _REQUIRED})
-        account = Account(int(claims["user_id"]), claims.get("email"))
+        account = Account(read_id(claims["user_id"]), read_text(claims.get("email"), MAX_EMAIL))
+        expires = float(claims["exp"])
     except jwt.ExpiredSignatureError:
         raise BadToken("Token is expired") from None
-    except (jwt.PyJWTError, TypeError, ValueError):
+    except (jwt.PyJWTError, OverflowError, TypeError, ValueError):
         raise BadToken from None
     if claims["token_type"] != _KIND:
         raise BadToken("Token has wrong type")
-    return account, float(claims["exp"])
+    return account, expires

@@ -7,6 +7,7 @@ bounds.
 """
 
 import base64
+import re
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -25,6 +26,12 @@ GATEWAY = "gateway"
 
 PublicKeys = Mapping[str, str | tuple[str, ...]]
 """Issuer -> its public key, base64url, or all of them: while its key is changed, the old one and the new."""
+
+MAX_ID = 2**63 - 1
+"""The largest id that a database keeps."""
+_ID = re.compile("[0-9]{1,19}")
+MAX_EMAIL = 254
+_MAX_SESSION_ID = 64
 
 LIFETIME = 60
 _REUSE_UNTIL = 15
@@ -66,6 +73,22 @@ def generate_keys() -> tuple[str, str]:
 def public_of(private: str) -> str:
     """The public half of a private key, both base64url."""
     return encode_key(private_key(private).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
+
+
+def read_id(claim: object) -> int:
+    """The id that a token claims: a number, or its decimal digits. Raises ValueError for what no database keeps."""
+    if isinstance(claim, str) and _ID.fullmatch(claim):
+        claim = int(claim)
+    if isinstance(claim, int) and not isinstance(claim, bool) and 0 <= claim <= MAX_ID:
+        return claim
+    raise ValueError("an id is a number from 0 to 2**63 - 1")
+
+
+def read_text(claim: object, max_length: int) -> str | None:
+    """The text that a token claims, or None. Raises ValueError for anything else, and for a longer one."""
+    if claim is None or (isinstance(claim, str) and len(claim) <= max_length):
+        return claim
+    raise ValueError(f"this claim is a text of at most {max_length} characters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +177,15 @@ class Verifier:
         try:
             issuer = str(jwt.decode(token, options={"verify_signature": False})["iss"])
             claims = self._claims(token, issuer)
-            user_id = int(claims["sub"]) if "sub" in claims else None
-        except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
+            caller = Caller(
+                issuer,
+                read_id(claims["sub"]) if "sub" in claims else None,
+                read_text(claims.get("sid"), _MAX_SESSION_ID),
+                read_text(claims.get("email"), MAX_EMAIL),
+            )
+            return caller, float(claims["exp"])
+        except (jwt.PyJWTError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise InvalidIdentity(str(error)) from error
-        return Caller(issuer, user_id, claims.get("sid"), claims.get("email")), float(claims["exp"])
 
     def _claims(self, token: str, issuer: str) -> dict[str, Any]:
         """What a token says that one of its issuer's keys has signed. Raises PyJWTError and KeyError."""

@@ -177,6 +177,22 @@ async def test_what_is_no_live_refresh_token_is_invalid(
         jwt.encode(claims, "", "none", {"kid": "new"}),
         jwt.encode({**claims, "jti": "x"}, private_key(KEY), "EdDSA", {"kid": "new"}),
         jwt.encode({**claims, "iss": "gateway"}, private_key(KEY), "EdDSA", {"kid": "new"}),
+        *(
+            jwt.encode({**claims, **absurd}, private_key(KEY), "EdDSA", {"kid": "new"})
+            for absurd in (
+                {"user_id": str(2**63)},
+                {"user_id": 2**63},
+                {"user_id": "-1"},
+                {"user_id": 1.5},
+                {"user_id": True},
+                {"jti": 7},
+                {"jti": "9" * 5_000},
+                {"exp": float("inf")},
+                {"exp": [1]},
+                {"iat": float("nan")},
+                {"token_type": ["refresh"]},
+            )
+        ),
         "9" * 9_999,
     ]
     for token in bad_tokens:

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import jwt
-from cv_common.identity import private_key, public_of
+from cv_common.identity import private_key, public_of, read_id
 
 from cv_auth.settings import SigningKey
 
@@ -53,6 +53,7 @@ class TokenKeys:
         try:
             key = self._private[jwt.get_unverified_header(token)["kid"]].public_key()
             claims = jwt.decode(token, key, [_ALGORITHM], issuer=ISSUER, options={"require": _REQUIRED})
+            read_id(claims["user_id"])
             return UUID(claims["jti"]) if claims["token_type"] == _REFRESH else None
         except (jwt.PyJWTError, AttributeError, KeyError, TypeError, ValueError):
             return None
