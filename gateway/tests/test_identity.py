@@ -25,6 +25,7 @@ BAD_TOKEN = {
     "messages": [{"token_class": "AccessToken", "token_type": "access", "message": "Token is invalid"}],
 }
 SESSION_ID = "AbcDefGhiJklMnoPqrStuVwxYz01234_"
+OTHER_SESSION_ID = "-yxwvutsrqponmlkjihgfedcba987654"
 
 
 def signed(session_id: str, key: str = SESSION_KEY) -> str:
@@ -34,6 +35,11 @@ def signed(session_id: str, key: str = SESSION_KEY) -> str:
 
 def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
+
+
+def mark(session_id: str) -> str:
+    """The cookie that marks a session in which something was created."""
+    return f"sessionid_{session_id[:8]}={signed(session_id)}"
 
 
 def cookie(value: str) -> dict[str, str]:
@@ -359,9 +365,14 @@ async def test_a_service_starts_a_session_and_the_visitor_gets_its_signed_cookie
     answer = await gateway.client.post("/api/resumes/", json={})
 
     assert answer.headers.get_list("set-cookie") == [
-        f"sessionid={signed(SESSION_ID)}; Max-Age=7776000; Path=/; HttpOnly; SameSite=Lax"
+        f"sessionid={signed(SESSION_ID)}; Max-Age=7776000; Path=/; HttpOnly; SameSite=Lax",
+        f"{mark(SESSION_ID)}; Max-Age=3600; Path=/; HttpOnly; SameSite=Lax",
     ]
     assert "x-session-start" not in answer.headers
+    read = await gateway.client.get("/api/resumes/")
+    assert read.headers.get_list("set-cookie") == [
+        f"sessionid={signed(SESSION_ID)}; Max-Age=7776000; Path=/; HttpOnly; SameSite=Lax"
+    ]
 
 
 async def test_the_cookie_is_the_session_and_every_visit_prolongs_it(
@@ -438,6 +449,91 @@ async def test_a_planted_cookie_does_not_hide_the_genuine_one(gateway: RunningGa
     await gateway.client.get("/api/resumes/", headers={"Cookie": both})
 
     assert services["resumes"].received[0].caller(gateway.public_key).session_id == SESSION_ID
+
+
+def two_sessions() -> dict[str, str]:
+    return {"Cookie": f"sessionid={signed(SESSION_ID)}; {mark(OTHER_SESSION_ID)}; {mark(SESSION_ID)}"}
+
+
+@pytest.mark.parametrize("path", ["/api/resumes/1/", "/api/payments/", "/api/auth/login/", "/api/auth/register/"])
+async def test_sessions_of_one_visitor_are_merged_before_the_service_is_asked(
+    gateway: RunningGateway, services: Services, path: str
+) -> None:
+    """Auth decides which one remains: here the second, because the first has ended."""
+    asked: list[Any] = []
+
+    async def auth(request: web.Request) -> web.StreamResponse:
+        received = await services["auth"].record(request)
+        if request.path != "/sessions/merge/":
+            return web.json_response({})
+        asked.append((received.caller(gateway.public_key).session_id, json.loads(received.body)))
+        return web.json_response({"session_id": OTHER_SESSION_ID})
+
+    services["auth"].respond = auth
+    answer = await gateway.client.post(path, headers=two_sessions())
+
+    assert asked == [(SESSION_ID, {"session_ids": [SESSION_ID, OTHER_SESSION_ID]})]
+    received = services[path.split("/")[2]].received[-1]
+    assert received.caller(gateway.public_key).session_id == OTHER_SESSION_ID
+    cookies = answer.headers.get_list("set-cookie")
+    assert [each.partition("; Max-Age=")[0] for each in cookies] == [
+        f"sessionid={signed(OTHER_SESSION_ID)}", mark(OTHER_SESSION_ID), f"sessionid_{SESSION_ID[:8]}=",
+    ]  # fmt: skip
+    assert cookies[2].startswith(f"sessionid_{SESSION_ID[:8]}=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        web.json_response({"detail": "x"}, status=503),
+        web.json_response({"session_id": "x; Domain=evil.example"}),
+        web.json_response([]),
+        web.Response(body=b"\xff"),
+    ],
+    ids=["unavailable", "another session", "no object", "no JSON"],
+)
+async def test_sessions_that_cannot_be_merged_now_wait_with_their_marks(
+    gateway: RunningGateway, services: Services, answer: web.Response
+) -> None:
+    async def auth(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=answer.status, body=answer.body, content_type="application/json")
+
+    services["auth"].respond = auth
+    read = await gateway.client.get("/api/resumes/", headers=two_sessions())
+
+    assert read.status_code == 200
+    assert services["resumes"].received[0].caller(gateway.public_key).session_id == SESSION_ID
+    cookies = [each.partition("; Max-Age=")[0] for each in read.headers.get_list("set-cookie")]
+    assert cookies == [f"sessionid={signed(SESSION_ID)}", *sorted([mark(SESSION_ID), mark(OTHER_SESSION_ID)])]
+
+
+async def test_a_mark_alone_is_the_session(gateway: RunningGateway, services: Services) -> None:
+    answer = await gateway.client.get("/api/resumes/", headers={"Cookie": mark(SESSION_ID)})
+
+    assert services["resumes"].received[0].caller(gateway.public_key).session_id == SESSION_ID
+    assert answer.headers["set-cookie"].startswith(f"sessionid={signed(SESSION_ID)}; Max-Age=7776000")
+    assert not services["auth"].received
+
+
+async def test_marks_are_nothing_to_who_is_logged_in(
+    gateway: RunningGateway, services: Services, auth_keys: AuthKeys
+) -> None:
+    answer = await gateway.client.get("/api/resumes/", headers={**bearer(auth_keys.token()), **two_sessions()})
+
+    assert "set-cookie" not in answer.headers
+    assert not services["auth"].received
+
+
+async def test_a_session_that_is_left_for_another_is_marked_too(gateway: RunningGateway, services: Services) -> None:
+    async def start(_: web.Request) -> web.StreamResponse:
+        return web.json_response({}, status=201, headers={"X-Session-Start": OTHER_SESSION_ID})
+
+    services["resumes"].respond = start
+    answer = await gateway.client.post("/api/resumes/", headers=cookie(signed(SESSION_ID)))
+
+    cookies = [each.partition("; Max-Age=")[0] for each in answer.headers.get_list("set-cookie")]
+    marks = sorted([mark(SESSION_ID), mark(OTHER_SESSION_ID)])
+    assert cookies == [f"sessionid={signed(OTHER_SESSION_ID)}", *marks]
 
 
 async def test_session_keys_rotate_and_an_https_cookie_is_secure(make_gateway: MakeGateway, services: Services) -> None:

@@ -12,7 +12,7 @@ from cv_common.garbage import settle_garbage_collector
 from cv_gateway.answers import Answers
 from cv_gateway.bodies import drain
 from cv_gateway.errors import MethodNotAllowed
-from cv_gateway.identity import AccessTokens, Identities, PublishedKeys, Sessions
+from cv_gateway.identity import AccessTokens, Identities, PublishedKeys, SessionMerger, Sessions
 from cv_gateway.limits import Limits
 from cv_gateway.openapi import MergedSchema
 from cv_gateway.ops import OpsServer, tell
@@ -48,8 +48,11 @@ class Gateway:
         self._answers = Answers(settings, self._origins)
         sessions = Sessions(settings)
         self._identities = Identities(settings, AccessTokens(self._keys), sessions)
+        self._merger = SessionMerger(self._services, self._identities)
         self._limits = Limits(settings)
-        self._proxy = Proxy(settings, self._services, self._identities, sessions, self._answers, self._limits)
+        self._proxy = Proxy(
+            settings, self._services, self._identities, sessions, self._answers, self._limits, self._origins
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection event of the server: its life, or a request."""
@@ -98,6 +101,8 @@ class Gateway:
         await self._limits.check_caller(request, route, visitor.key)
         if visitor.session_id is not None:
             self._origins.check_write(request)
+            if route.merges_sessions:
+                visitor = await self._merger.merge(request, visitor)
         return await self._proxy.pass_on(request, route, visitor)
 
     async def _live(self, receive: Receive, send: Send) -> None:

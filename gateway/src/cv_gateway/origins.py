@@ -41,14 +41,21 @@ class Origins:
         For requests that count because of their cookie: a browser adds it whatever page asks. A client that is no
         browser sends no origin, and is nobody's victim.
         """
-        if request.method in READING:
-            return
+        if request.method not in READING and (origin := self._foreign_origin(request)) is not None:
+            raise RefusedOrigin(origin)
+
+    def is_foreign(self, request: Request) -> bool:
+        """Does a browser send a request from a page that is none of ours? Such a page may start no session: the
+        new cookie would replace the one that the browser has, but did not send."""
+        return self._foreign_origin(request) is not None
+
+    def _foreign_origin(self, request: Request) -> str | None:
         origin = request.headers.get(b"origin")
         if origin is None:
-            if request.headers.get(b"sec-fetch-site") == b"cross-site":
-                raise RefusedOrigin("null")
-        elif origin not in self._allowed and origin != self._scheme + request.headers[b"host"]:
-            raise RefusedOrigin(origin.decode("latin-1"))
+            return "null" if request.headers.get(b"sec-fetch-site") == b"cross-site" else None
+        if origin in self._allowed or origin == self._scheme + request.headers[b"host"]:
+            return None
+        return origin.decode("latin-1")
 
 
 def _allowed_headers(origin: bytes) -> Headers:

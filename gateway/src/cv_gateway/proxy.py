@@ -17,10 +17,11 @@ from cv_gateway.errors import TimedOut
 from cv_gateway.identity import Identities, Sessions, Visitor
 from cv_gateway.limits import Limits
 from cv_gateway.long_bodies import LongBodies
+from cv_gateway.origins import Origins
 from cv_gateway.pace import Pace
 from cv_gateway.places import Places
 from cv_gateway.request import Headers, Request
-from cv_gateway.routing import Route
+from cv_gateway.routing import READING, Route
 from cv_gateway.services import Payload, Services
 from cv_gateway.settings import Settings
 
@@ -68,6 +69,7 @@ class Proxy:
         sessions: Sessions,
         answers: Answers,
         limits: Limits,
+        origins: Origins,
     ) -> None:
         self._settings = settings
         self._services = services
@@ -75,6 +77,7 @@ class Proxy:
         self._sessions = sessions
         self._answers = answers
         self._limits = limits
+        self._origins = origins
         self._long_bodies = LongBodies(settings)
         self._places = Places(settings)
 
@@ -128,9 +131,7 @@ class Proxy:
 
     async def _relay(self, request: Request, route: Route, visitor: Visitor, response: ClientResponse) -> int:
         headers = _response_headers(response)
-        cookie = self._cookie(route, visitor, response)
-        if cookie is not None:
-            headers.append((b"set-cookie", cookie))
+        headers += [(b"set-cookie", cookie) for cookie in self._cookies(request, route, visitor, response)]
         headers = self._answers.complete(request, headers, media=not route.identified)
         start = {"type": "http.response.start", "status": response.status, "headers": headers}
         length = response.content_length
@@ -147,16 +148,23 @@ class Proxy:
             await _stream(request, _pieces(response, route.read_timeout), pace)
         return response.status
 
-    def _cookie(self, route: Route, visitor: Visitor, response: ClientResponse) -> bytes | None:
-        """What the service's answer does to the session's cookie: starts it, ends it, prolongs it."""
+    def _cookies(self, request: Request, route: Route, visitor: Visitor, response: ClientResponse) -> list[bytes]:
+        """What the service's answer does to the session's cookies: starts, ends, prolongs them."""
+        sessions = self._sessions
+        dropped = [sessions.unmark(each) for each in visitor.dropped]
         started = response.headers.get(SESSION_START_HEADER)
-        if started is not None:
-            return self._sessions.cookie(started)
         if SESSION_END_HEADER in response.headers:
-            return self._sessions.end()
-        if route.sessions and visitor.session_id is not None:
-            return self._sessions.cookie(visitor.session_id)
-        return None
+            return [sessions.end(), *dropped, *(sessions.unmark(each) for each in visitor.marked)]
+        if started is not None and self._origins.is_foreign(request):
+            return dropped
+        session_id = started or visitor.session_id
+        if session_id is None or not (route.sessions or started or dropped):
+            return dropped
+        marked = set(visitor.marked) if visitor.others else set()  # not merged yet: they are not to expire meanwhile
+        if dropped or (request.method not in READING and response.status < 300 and (route.sessions or started)):
+            # A session that is left for another one is marked too: it may hold what is to be merged.
+            marked |= {session_id, visitor.session_id or session_id}
+        return [sessions.cookie(session_id), *(sessions.mark(each) for each in sorted(marked)), *dropped]
 
 
 def _response_headers(response: ClientResponse) -> Headers:

@@ -56,6 +56,8 @@ class Route:
     """Which others it counts for unless it only reads."""
     sessions: bool = False
     """Whether a visit prolongs the anonymous session's cookie."""
+    merges_sessions: bool = False
+    """Whether several sessions that a visitor's cookies name become one before the service is asked."""
 
 
 class Router:
@@ -74,9 +76,10 @@ class Router:
         resumes = replace(
             Route("resumes", "/api/resumes/", *limits),
             sessions=True,
+            merges_sessions=True,
             multipart_limit=settings.photo_body_limit,
         )
-        payments = Route("payments", "/api/payments/", *limits, sessions=True)
+        payments = Route("payments", "/api/payments/", *limits, sessions=True, merges_sessions=True)
         media = (
             Route("templates", "/media/templates/", *limits, identified=False),
             Route("resumes", "/media/resumes/photos/", *limits, identified=False, private=True),
@@ -105,10 +108,11 @@ class Router:
                 auth,
                 reads_token=False,
                 limits=("any", "login"),
+                merges_sessions=True,
                 gathered=settings.body_limit,
             ),
             r"/api/auth/(change-password|profile)/": replace(auth, write_limits=("password",)),
-            r"/api/auth/register/": replace(auth, reads_token=False, limits=("any", "register")),
+            r"/api/auth/register/": replace(auth, reads_token=False, limits=("any", "register"), merges_sessions=True),
             r"/api/auth/refresh/": replace(auth, reads_token=False),
             r"/api/resumes/import_linkedin/": linkedin,
             r"/api/resumes/\d+/export_pdf/": replace(

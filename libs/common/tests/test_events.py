@@ -12,6 +12,7 @@ from cv_common.events import (
     ResumeDeleted,
     ResumePaymentChanged,
     SessionClaimed,
+    SessionMerged,
     SubscriptionChanged,
     UserDeleted,
 )
@@ -26,6 +27,11 @@ COMMON: dict[str, Any] = {
 # What each file holds. A published version is never edited: what it cannot say belongs in the next.
 EXAMPLES: tuple[Event, ...] = (
     SessionClaimed(**COMMON, session_id="Zr3nq8cJpXb1yYwV0uTsRQ5oKdLmNa2e", user_id=42),
+    SessionMerged(
+        **COMMON,
+        session_id="Zr3nq8cJpXb1yYwV0uTsRQ5oKdLmNa2e",
+        into_session_id="b7Kd0sWq4Xz9TfLm2RhPvC6nYgUaJ3eE",
+    ),
     UserDeleted(**COMMON, user_id=42),
     ResumeDeleted(**COMMON, resume_id=7),
     ResumePaymentChanged(**COMMON, resume_id=7, paid=True),
@@ -68,6 +74,15 @@ def test_an_event_that_lacks_something_is_none(event: type[Event]) -> None:
         example = event.model_validate_json((GOLDEN / f"{event.name}.json").read_bytes())
         with pytest.raises(ValidationError):
             event.model_validate(example.model_dump(exclude={field}))
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.name)
+@pytest.mark.parametrize("absurd", [-1, 2**63, 10**400])
+def test_an_event_with_an_id_that_no_database_keeps_is_none(event: type[Event], absurd: int) -> None:
+    example = event.model_validate_json((GOLDEN / f"{event.name}.json").read_bytes())
+    for field in {"user_id", "resume_id", "revision"} & set(event.model_fields):
+        with pytest.raises(ValidationError):
+            event.model_validate(example.model_dump() | {field: absurd})
 
 
 def test_the_first_word_of_a_name_owns_the_event() -> None:

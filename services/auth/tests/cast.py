@@ -21,7 +21,8 @@ class Claim:
 
     service: str
     session_id: str
-    user_id: int
+    owner: int | str
+    """The account, or the session that remains."""
     issuer: str
 
 
@@ -36,19 +37,22 @@ class Neighbours:
 
     async def claim(self, request: Request) -> Response:
         service, session_id = request.path_params["service"], request.path_params["session_id"]
-        user_id = (await request.json())["user_id"]
+        (owner,) = (await request.json()).values()
         caller = Verifier(service, self.public_keys).verify(request.headers[IDENTITY_HEADER])
         if service in self.silent:
             await request.receive()  # the caller gives up
             return Response(status_code=504)
         status = self.statuses.get(service, 204)
         if status == 204:
-            self.claims.append(Claim(service, session_id, user_id, caller.issuer))
+            self.claims.append(Claim(service, session_id, owner, caller.issuer))
         return Response(status_code=status)
 
     def app(self) -> Starlette:
         return Starlette(
-            routes=[Route("/{service}/internal/sessions/{session_id}/claim/", self.claim, methods=["POST"])]
+            routes=[
+                Route(f"/{{service}}/internal/sessions/{{session_id}}/{end}/", self.claim, methods=["POST"])
+                for end in ("claim", "merge")
+            ]
         )
 
     def told_of(self, session_id: str) -> dict[str, Claim]:

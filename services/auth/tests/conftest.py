@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from cv_auth.main import app
 from cv_common.bus import Bus, Consumer
-from cv_common.events import Event, SessionClaimed, UserDeleted
+from cv_common.events import Event, SessionClaimed, SessionMerged, UserDeleted
 from cv_common.testing.identity import IdentityKeys
 from cv_common.testing.nats import Nats
 from cv_common.testing.plugin import StartNats
@@ -87,7 +87,7 @@ async def heard(nats_server: Nats, auth: httpx.AsyncClient) -> AsyncIterator[lis
     async def hear(event: Event) -> None:
         events.append(event)
 
-    consumer = Consumer(bus, {SessionClaimed: hear, UserDeleted: hear})
+    consumer = Consumer(bus, {SessionClaimed: hear, SessionMerged: hear, UserDeleted: hear})
     await bus.start()
     await consumer.start()
     yield events

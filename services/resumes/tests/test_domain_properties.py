@@ -1,11 +1,13 @@
 """What holds of the pure rules, whatever comes in."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
 
 from cv_resumes.domain.entitlement import entitlement
-from cv_resumes.domain.keys import is_unguessable
+from cv_resumes.domain.keys import is_random_uuid
 from cv_resumes.domain.owners import Owner, Quotas
 from cv_resumes.domain.pages import MAX_LIMIT, Page, page_of
 from cv_resumes.domain.pdfs import LANGUAGES, choose_language, pdf_name
@@ -166,9 +168,14 @@ def test_entitlement_only_ever_ends_by_the_clock(bought: bool | None, until: dat
     assert (now.payment_type == "single") is bool(bought)
 
 
-@given(st.uuids())
-def test_every_uuid_is_unguessable_but_the_few_that_say_nothing(key: object) -> None:
-    assert is_unguessable(str(key)) == (len(set(str(key))) >= 8)
+@given(st.uuids(version=4), st.sampled_from([str.lower, str.upper]))
+def test_every_random_uuid_is_one(key: UUID, written: Callable[[str], str]) -> None:
+    assert is_random_uuid(written(str(key)))
+
+
+@given(st.uuids(version=1) | st.uuids(version=3) | st.uuids(version=5) | st.just(UUID(int=0)) | st.text())
+def test_nothing_else_is_a_random_uuid(key: object) -> None:
+    assert not is_random_uuid(str(key))
 
 
 @given(st.integers(0, 30), st.integers(1, 10), st.integers(11, 20))

@@ -4,16 +4,24 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
 from cv_common.errors import UserNotFound
-from cv_common.events import ResumePaymentChanged, SessionClaimed, SubscriptionChanged, UserDeleted
+from cv_common.events import ResumePaymentChanged, SessionClaimed, SessionMerged, SubscriptionChanged, UserDeleted
 from cv_common.identity import Caller
 from cv_common.testing.serving import eventually
 from cv_resumes.actions.abandoned import erase_abandoned
 from cv_resumes.actions.context import Context
-from cv_resumes.actions.owners import claim_session, on_session_claimed, on_user_deleted
+from cv_resumes.actions.once import IdempotencyKey
+from cv_resumes.actions.owners import (
+    claim_session,
+    merge_session,
+    on_session_claimed,
+    on_session_merged,
+    on_user_deleted,
+)
 from cv_resumes.actions.payments import on_resume_payment_changed, on_subscription_changed
 from cv_resumes.actions.resumes import create_resume, delete_resume
 from cv_resumes.domain.owners import Owner
@@ -181,3 +189,65 @@ async def test_subscription_told_after_its_owners_end_is_not_kept(context: Conte
     await subscribed(context, 1, MONTH, session="s")
     await subscribed(context, 1, MONTH, user=8)
     assert entitlements(database_url) == {}
+
+
+def owners_of_resumes(database_url: str) -> dict[int, str]:
+    with psycopg.connect(database_url) as connection:
+        return dict(connection.execute("select id, owner from resumes").fetchall())
+
+
+async def two_sessions(context: Context) -> tuple[tuple[int, str], tuple[int, str]]:
+    """A resume and its session, twice."""
+    (one, first), (other, second) = [await create_resume(context, Caller("gateway"), RESUME) for _ in "ab"]
+    assert first is not None
+    assert second is not None
+    return (one["id"], first), (other["id"], second)
+
+
+async def test_merged_session_gives_its_resumes_and_entitlement_and_ends(context: Context, database_url: str) -> None:
+    (one, first), (other, second) = await two_sessions(context)
+    await subscribed(context, 5, YEAR, session=second)
+    for _ in range(2):
+        await merge_session(context, second, first)
+    await on_session_merged(context, SessionMerged(session_id=second, into_session_id=first, revision=1))
+    assert owners_of_resumes(database_url) == {one: f"session:{first}", other: f"session:{first}"}
+    assert entitlements(database_url) == {f"session:{first}": YEAR}
+    _, started = await create_resume(context, Caller("gateway", session_id=second), RESUME)
+    assert started not in (None, first, second)
+    await claim_session(context, second, 7)
+    assert owners_of_resumes(database_url)[other] == f"session:{first}", "the first end stands"
+    await claim_session(context, first, 7)
+    assert [owners_of_resumes(database_url)[each] for each in (one, other)] == ["user:7", "user:7"]
+
+
+async def test_merge_that_comes_after_the_claim_waits_for_its_own_claim(context: Context, database_url: str) -> None:
+    (_, first), (other, second) = await two_sessions(context)
+    await claim_session(context, first, 7)
+    await merge_session(context, second, first)
+    assert owners_of_resumes(database_url)[other] == f"session:{second}"
+    await on_session_claimed(context, SessionClaimed(session_id=second, user_id=7, revision=1))
+    assert owners_of_resumes(database_url)[other] == "user:7"
+
+
+async def test_keys_of_a_merged_session_go_on_to_count(context: Context) -> None:
+    once = IdempotencyKey(str(uuid4()), "a")
+    row, started = await create_resume(context, Caller("gateway"), RESUME, once)
+    assert started is not None
+    await merge_session(context, started, "remaining")
+    for session_id in ("remaining", None):
+        again, session = await create_resume(context, Caller("gateway", session_id=session_id), RESUME, once)
+        assert again["id"] == row["id"]
+        assert (session_id or session) == "remaining"
+
+
+async def test_key_sent_without_a_session_and_again_with_another_one_creates_once(context: Context) -> None:
+    once = IdempotencyKey(str(uuid4()), "a")
+    answers = await asyncio.gather(
+        create_resume(context, Caller("gateway"), RESUME, once),
+        create_resume(context, Caller("gateway", session_id="fresh"), RESUME, once),
+        create_resume(context, Caller("gateway"), RESUME, once),
+    )
+    rows = {row["id"] for row, _ in answers}
+    sessions = {row["owner"] for row, _ in answers}
+    if answers[1][1] is not None or len(rows) == 1:
+        assert (len(rows), len(sessions)) == (1, 1)

@@ -7,13 +7,19 @@ The bytes of every version are pinned by `tests/golden/`.
 """
 
 from datetime import UTC, datetime
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID, uuid4
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cv_common.identity import MAX_ID
+
 SubscriptionType = Literal["monthly", "yearly"]
 SubscriptionStatus = Literal["active", "canceled", "past_due", "incomplete", "trialing"]
+
+
+DatabaseId = Annotated[int, Field(ge=0, le=MAX_ID)]
+"""What no database keeps makes an event unreadable."""
 
 
 class Event(BaseModel):
@@ -24,7 +30,7 @@ class Event(BaseModel):
 
     id: UUID = Field(default_factory=uuid4)
     occurred_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
-    revision: int
+    revision: DatabaseId
 
     @classmethod
     def stream(cls) -> str:
@@ -37,28 +43,39 @@ class SessionClaimed(Event):
 
     name: ClassVar[str] = "auth.session_claimed.v1"
     session_id: str
-    user_id: int
+    user_id: DatabaseId
+
+
+class SessionMerged(Event):
+    """An anonymous session's resumes and purchases now belong to another session of the same visitor; it has ended.
+
+    If the other session has ended too, nothing is moved: the event that ended it is followed by one for this session.
+    """
+
+    name: ClassVar[str] = "auth.session_merged.v1"
+    session_id: str
+    into_session_id: str
 
 
 class UserDeleted(Event):
     """An account was erased: whoever keeps something of it deletes that."""
 
     name: ClassVar[str] = "auth.user_deleted.v1"
-    user_id: int
+    user_id: DatabaseId
 
 
 class ResumeDeleted(Event):
     """A resume is gone: its files go, and nobody can pay for it any more."""
 
     name: ClassVar[str] = "resumes.resume_deleted.v1"
-    resume_id: int
+    resume_id: DatabaseId
 
 
 class ResumePaymentChanged(Event):
     """Whether one resume is bought, as a single payment."""
 
     name: ClassVar[str] = "payments.resume_payment_changed.v1"
-    resume_id: int
+    resume_id: DatabaseId
     paid: bool
 
 
@@ -69,7 +86,7 @@ class SubscriptionChanged(Event):
     """
 
     name: ClassVar[str] = "payments.subscription_changed.v1"
-    user_id: int | None
+    user_id: DatabaseId | None
     session_id: str | None
     status: SubscriptionStatus
     subscription_type: SubscriptionType | None
@@ -79,6 +96,7 @@ class SubscriptionChanged(Event):
 
 EVENTS: tuple[type[Event], ...] = (
     SessionClaimed,
+    SessionMerged,
     UserDeleted,
     ResumeDeleted,
     ResumePaymentChanged,

@@ -42,7 +42,8 @@ _ANSWERED: Json = {
     "Link": {"description": "With `limit`: the next and the previous page (RFC 8288).", "schema": _TEXT},
     "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 0}},
     "Set-Cookie": {
-        "description": "The anonymous session, where one begins, goes on or ends: `sessionid=…; HttpOnly`.",
+        "description": "The anonymous session, where one begins, goes on or ends: `sessionid=…; HttpOnly`; beside it "
+        "`sessionid_…`, by which the sessions of two first requests at once are found and made one.",
         "schema": _TEXT,
     },
     "WWW-Authenticate": {

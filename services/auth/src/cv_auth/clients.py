@@ -1,8 +1,8 @@
-"""What auth tells others: which account an anonymous session belongs to from now on."""
+"""What auth tells others: whom the things of an anonymous session belong to from now on."""
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cv_common.errors import Unavailable
 from cv_common.http import ServiceClient
@@ -24,13 +24,23 @@ class SessionKeepers:
 
         Never fails: who does not answer in time learns the same from the event.
         """
-        await asyncio.gather(*(self._claim_at(client, session_id, user_id) for client in self._clients))
+        await self._post_all(f"/internal/sessions/{session_id}/claim/", {"user_id": user_id})
 
-    async def _claim_at(self, client: ServiceClient, session_id: str, user_id: int) -> None:
+    async def merge(self, session_ids: Sequence[str], into_session_id: str) -> None:
+        """Have every one of them give the things of some sessions to another one. Never fails, as `claim`."""
+        body = {"into_session_id": into_session_id}
+        await asyncio.gather(*(self._post_all(f"/internal/sessions/{each}/merge/", body) for each in session_ids))
+
+    async def _post_all(self, path: str, body: Mapping[str, str | int]) -> None:
+        await asyncio.gather(*(self._post(client, path, body) for client in self._clients))
+
+    async def _post(self, client: ServiceClient, path: str, body: Mapping[str, str | int]) -> None:
         try:
-            reply = await client.post(f"/internal/sessions/{session_id}/claim/", {"user_id": user_id}, _WITHIN)
+            reply = await client.post(path, body, _WITHIN)
         except Unavailable:
-            log.warning("a claim is left to its event", extra={"peer": client.name})
+            log.warning("the end of a session is left to its event", extra={"peer": client.name})
             return
         if reply.status != 204:
-            log.warning("a claim is left to its event", extra={"peer": client.name, "status": reply.status})
+            log.warning(
+                "the end of a session is left to its event", extra={"peer": client.name, "status": reply.status}
+            )

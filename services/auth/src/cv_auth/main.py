@@ -35,7 +35,7 @@ def app() -> ASGIApp:
     return create_app(
         "auth",
         settings,
-        [routes.router, routes.published],
+        [routes.router, routes.published, routes.sessions_router],
         parts=[
             database,
             hasher,

@@ -11,7 +11,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cv_auth.actions import accounts, tokens
+from cv_auth.actions import accounts, sessions, tokens
 from cv_auth.schemas import (
     AccessToken,
     ChangePasswordBody,
@@ -24,12 +24,16 @@ from cv_auth.schemas import (
     RefreshBody,
     RegisterBody,
     Registered,
+    RemainingSession,
+    SessionsBody,
     Tokens,
     present_profile,
 )
 
 router = APIRouter(prefix="/api/auth", tags=["auth"])
 published = APIRouter(include_in_schema=False)
+sessions_router = APIRouter(include_in_schema=False)
+"""What the gateway asks for itself: no public prefix leads here."""
 
 _EXAMPLES = read_examples("cv_auth")
 
@@ -141,3 +145,8 @@ async def change_password(request: Request) -> Response:
 async def key_set(request: Request) -> Response:
     """The public keys that verify access tokens."""
     return JSONResponse(context_of(request).token_keys.key_set(), headers={"Cache-Control": "public, max-age=300"})
+
+
+@sessions_router.post("/sessions/merge/", response_model=RemainingSession)
+async def merge_sessions(request: Request, body: SessionsBody) -> Response:
+    return JSONResponse({"session_id": await sessions.merge(context_of(request), body.session_ids)})

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from cv_common.body import RequestBody
 from cv_common.db import Row
 from cv_common.fields import Email, Text
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from cv_auth.domain.passwords import MAX_LENGTH
 from cv_auth.domain.subscriptions import current_subscription
@@ -85,6 +85,18 @@ class EraseBody(RequestBody):
     """The password: nobody erases an account with a stolen access token alone."""
 
     password: _Password
+
+
+class SessionsBody(BaseModel):
+    """The sessions of one visitor, the one to keep first: the gateway sends them."""
+
+    session_ids: Annotated[list[Annotated[str, Field(max_length=64)]], Field(min_length=1, max_length=20)]
+
+
+class RemainingSession(BaseModel):
+    """The session that others were merged into."""
+
+    session_id: str
 
 
 class Profile(BaseModel):

@@ -1,12 +1,26 @@
 """All SQL of the auth service."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from cv_common.db import Row, Statement, Transaction
-from sqlalchemy import BigInteger, Column, ColumnElement, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Column,
+    ColumnElement,
+    String,
+    any_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from cv_auth.tables import claimed_sessions, refresh_tokens, subscriptions, users
@@ -165,9 +179,57 @@ _CLAIM = Statement(
 )
 
 
+_ENDED_SESSIONS = Statement(
+    select(claimed_sessions.c.session_id, claimed_sessions.c.into_session_id).where(
+        claimed_sessions.c.session_id == any_(bindparam("session_ids", type_=ARRAY(String)))
+    )
+)
+_MERGE = Statement(
+    insert(claimed_sessions).values(session_id=bindparam("session_id"), into_session_id=bindparam("into_session_id"))
+)
+_MERGED_INTO = claimed_sessions.c.into_session_id == bindparam("merged_into")
+_MERGE_MERGED = Statement(
+    update(claimed_sessions)
+    .where(_MERGED_INTO)
+    .values(into_session_id=bindparam("into_session_id"))
+    .returning(claimed_sessions.c.session_id)
+)
+_CLAIM_MERGED = Statement(
+    update(claimed_sessions)
+    .where(_MERGED_INTO)
+    .values(into_session_id=None, user_id=bindparam("user_id"))
+    .returning(claimed_sessions.c.session_id)
+)
+
+
+async def lock_sessions(tx: Transaction, session_ids: Sequence[str]) -> None:
+    """Nobody else ends one of these sessions before `tx` ends. One order for all avoids deadlocks."""
+    for session_id in sorted(session_ids):
+        await tx.lock("session", session_id)
+
+
 async def claim_session(tx: Transaction, session_id: str, user_id: int) -> bool:
-    """Note that a session belongs to an account; False when it was claimed before, by whomever."""
+    """Note that a locked session belongs to an account; False when it has ended before."""
     return await tx.run(_CLAIM, session_id=session_id, user_id=user_id) == 1
+
+
+async def claim_merged_sessions(tx: Transaction, session_id: str, user_id: int) -> list[str]:
+    """Note that the sessions that were merged into a session belong to its account; their ids."""
+    rows = await tx.all(_CLAIM_MERGED, merged_into=session_id, user_id=user_id)
+    return [row["session_id"] for row in rows]
+
+
+async def ended_sessions(tx: Transaction, session_ids: Sequence[str]) -> dict[str, str | None]:
+    """Those of the sessions that have ended, each with the session it was merged into, if it was."""
+    rows = await tx.all(_ENDED_SESSIONS, session_ids=list(session_ids))
+    return {row["session_id"]: row["into_session_id"] for row in rows}
+
+
+async def merge_session(tx: Transaction, session_id: str, into_session_id: str) -> list[str]:
+    """End a live, locked session in favor of another. Its id, and those of all that were merged into it before."""
+    await tx.run(_MERGE, session_id=session_id, into_session_id=into_session_id)
+    rows = await tx.all(_MERGE_MERGED, merged_into=session_id, into_session_id=into_session_id)
+    return [session_id, *(row["session_id"] for row in rows)]
 
 
 def _keep_newer_subscription() -> Statement:

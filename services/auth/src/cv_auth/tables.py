@@ -49,9 +49,16 @@ claimed_sessions = Table(
     metadata,
     Column("session_id", String(64), primary_key=True),
     Column("user_id", BigInteger, ForeignKey(users.c.id, ondelete="SET NULL")),
+    Column("into_session_id", String(64)),
     Column("claimed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )
+"""Sessions that have ended: in favor of an account, of another session that has not ended, or of an erased account."""
 Index("claimed_sessions_user", claimed_sessions.c.user_id)
+Index(
+    "claimed_sessions_into",
+    claimed_sessions.c.into_session_id,
+    postgresql_where=claimed_sessions.c.into_session_id.is_not(None),
+)
 
 subscriptions = Table(
     "subscriptions",

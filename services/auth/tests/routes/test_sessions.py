@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import psycopg
-from cv_common.events import Event, SessionClaimed
+from cv_common.events import Event, SessionClaimed, SessionMerged
 from cv_common.testing.identity import IdentityKeys
 from cv_common.testing.serving import eventually
 from psycopg.rows import DictRow
@@ -20,7 +20,22 @@ def claims_heard(heard: list[Event], session_id: str) -> list[int]:
     return [event.user_id for event in heard if isinstance(event, SessionClaimed) and event.session_id == session_id]
 
 
-def both_told(session_id: str, user_id: int) -> dict[str, Claim]:
+def merges_heard(heard: list[Event], session_id: str) -> list[str]:
+    """The sessions that a session was said to be merged into."""
+    return [
+        event.into_session_id for event in heard if isinstance(event, SessionMerged) and event.session_id == session_id
+    ]
+
+
+async def merge(auth: httpx.AsyncClient, headers: dict[str, str], *session_ids: str) -> str:
+    """The session that remains, as the gateway is told."""
+    answer = await auth.post("/sessions/merge/", json={"session_ids": session_ids}, headers=headers)
+    assert answer.status_code == 200, answer.text
+    remaining: str = answer.json()["session_id"]
+    return remaining
+
+
+def both_told(session_id: str, user_id: int | str) -> dict[str, Claim]:
     return {service: Claim(service, session_id, user_id, "auth") for service in ("resumes", "payments")}
 
 
@@ -111,7 +126,7 @@ async def test_of_two_logins_at_once_one_claims_the_session(
     answers = await asyncio.gather(*(auth.post(LOGIN, json=body, headers=session) for body in bodies))
     assert [answer.status_code for answer in answers] == [200, 200]
     told = neighbours.told_of(session_id)
-    assert told["resumes"].user_id == told["payments"].user_id
+    assert told["resumes"].owner == told["payments"].owner
 
 
 async def test_neighbours_in_trouble_do_not_keep_anybody_out(
@@ -145,3 +160,67 @@ async def test_session_of_an_erased_account_stays_ended(
     assert erased.status_code == 204
     assert (await auth.post(REGISTER, json=person, headers=session)).status_code == 201
     assert neighbours.told_of(session_id) == both_told(session_id, account.id)
+
+
+async def test_sessions_of_one_visitor_are_merged_into_the_first(
+    auth: httpx.AsyncClient, session: dict[str, str], session_id: str, neighbours: Neighbours, heard: list[Event]
+) -> None:
+    others = [f"{session_id}.{number}" for number in range(3)]
+    remains = await asyncio.gather(*(merge(auth, session, session_id, *others) for _ in range(3)))
+    assert remains == [session_id] * 3
+    for other in others:
+        assert neighbours.told_of(other) == both_told(other, session_id)
+    await eventually(lambda: [merges_heard(heard, other) for other in others] == [[session_id]] * 3)
+    assert neighbours.told_of(session_id) == {}
+
+
+async def test_two_merges_that_name_each_others_session_agree(
+    auth: httpx.AsyncClient, session: dict[str, str], session_id: str
+) -> None:
+    other = f"{session_id}.other"
+    remains = await asyncio.gather(merge(auth, session, session_id, other), merge(auth, session, other, session_id))
+    assert len(set(remains)) == 1
+
+
+async def test_a_session_that_ended_is_merged_into_nothing_and_nothing_into_it(
+    auth: httpx.AsyncClient, account: Account, session: dict[str, str], session_id: str, neighbours: Neighbours
+) -> None:
+    await auth.post(LOGIN, json={"email": account.email, "password": PASSWORD}, headers=session)
+    other, third = f"{session_id}.other", f"{session_id}.third"
+    assert await merge(auth, session, session_id, other) == other
+    assert neighbours.told_of(session_id) == both_told(session_id, account.id)
+    assert await merge(auth, session, other, session_id, third) == other
+    assert neighbours.told_of(third) == both_told(third, other)
+    assert await merge(auth, session, session_id, third) == session_id, "both have ended"
+
+
+async def test_what_was_merged_into_a_session_is_claimed_with_it(
+    auth: httpx.AsyncClient,
+    account: Account,
+    session: dict[str, str],
+    session_id: str,
+    neighbours: Neighbours,
+    heard: list[Event],
+) -> None:
+    """Also where the services did not apply the merge in time."""
+    neighbours.silent.update({"resumes", "payments"})
+    other, third = f"{session_id}.other", f"{session_id}.third"
+    await merge(auth, session, other, third)
+    await merge(auth, session, session_id, other)
+    neighbours.silent.clear()
+    await auth.post(LOGIN, json={"email": account.email, "password": PASSWORD}, headers=session)
+    ended = (session_id, other, third)
+    await eventually(lambda: [claims_heard(heard, each) for each in ended] == [[account.id]] * 3)
+    assert merges_heard(heard, third) == [other, session_id]
+
+
+async def test_only_the_gateway_may_merge(
+    auth: httpx.AsyncClient, session: dict[str, str], session_id: str, identity_keys: IdentityKeys
+) -> None:
+    body = {"session_ids": [session_id, f"{session_id}.other"]}
+    service = identity_keys.service("auth", "resumes")
+    assert (await auth.post("/sessions/merge/", json=body, headers=service)).status_code == 404
+    assert (await auth.post("/sessions/merge/", json=body)).status_code == 401
+    for bad in ([], ["a" * 65], [str(number) for number in range(21)]):
+        answer = await auth.post("/sessions/merge/", json={"session_ids": bad}, headers=session)
+        assert answer.status_code in (400, 404)

@@ -20,6 +20,7 @@ from cv_payments.schemas import (
     CheckoutBody,
     CheckoutShown,
     ClaimBody,
+    MergeBody,
     PaymentShown,
     PortalBody,
     SubscriptionShown,
@@ -128,4 +129,11 @@ async def open_portal(request: Request) -> Response:
 async def claim_session(request: Request, session_id: Annotated[str, Path(max_length=64)]) -> Response:
     body = await read_body(request, ClaimBody)
     await sessions.claim_session(context_of(request), session_id, body.user_id)
+    return no_content()
+
+
+@internal.post("/sessions/{session_id}/merge/", status_code=204)
+async def merge_session(request: Request, session_id: Annotated[str, Path(max_length=64)]) -> Response:
+    body = await read_body(request, MergeBody)
+    await sessions.merge_session(context_of(request), session_id, body.into_session_id)
     return no_content()

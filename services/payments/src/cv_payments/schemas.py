@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from cv_common.body import RequestBody
-from cv_common.fields import MAX_INTEGER, Choice, Integer, PrimaryKey, Text, invalid
+from cv_common.fields import MAX_INTEGER, Choice, Integer, Text, invalid
+from cv_common.identity import MAX_ID
 from pydantic import AnyUrl, BaseModel, Field
 
 from cv_payments.domain.checkouts import Checkout
@@ -65,7 +66,13 @@ class WebhookReceived(BaseModel):
 class ClaimBody(RequestBody):
     """The account that an anonymous session's purchases go to."""
 
-    user_id: Annotated[int, PrimaryKey()]
+    user_id: Annotated[int, Integer(maximum=MAX_ID)]
+
+
+class MergeBody(RequestBody):
+    """The session that another anonymous session's purchases go to."""
+
+    into_session_id: Annotated[str, Text(64)]
 
 
 _IS_DISPUTED = "The cardholder's bank holds the money back until a dispute is decided. Absent from any other payment."

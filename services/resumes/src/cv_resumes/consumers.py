@@ -3,7 +3,7 @@
 from functools import partial
 
 from cv_common.bus import Bus, Consumer
-from cv_common.events import ResumePaymentChanged, SessionClaimed, SubscriptionChanged, UserDeleted
+from cv_common.events import ResumePaymentChanged, SessionClaimed, SessionMerged, SubscriptionChanged, UserDeleted
 
 from cv_resumes.actions import owners, payments
 from cv_resumes.actions.context import Context
@@ -16,6 +16,7 @@ def consumers(context: Context, bus: Bus) -> list[Consumer]:
             bus,
             {
                 SessionClaimed: partial(owners.on_session_claimed, context),
+                SessionMerged: partial(owners.on_session_merged, context),
                 UserDeleted: partial(owners.on_user_deleted, context),
             },
         ),

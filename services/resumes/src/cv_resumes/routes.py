@@ -29,7 +29,15 @@ from cv_resumes.schemas.answers import (
     StaleVersion,
     present_resume,
 )
-from cv_resumes.schemas.requests import ClaimBody, ExportBody, ImportForm, ResumeBody, ResumeForm, UrlImportBody
+from cv_resumes.schemas.requests import (
+    ClaimBody,
+    ExportBody,
+    ImportForm,
+    MergeBody,
+    ResumeBody,
+    ResumeForm,
+    UrlImportBody,
+)
 
 router = APIRouter(prefix="/api/resumes", tags=["resumes"])
 media = APIRouter(include_in_schema=False)
@@ -38,7 +46,10 @@ internal = APIRouter(prefix="/internal", include_in_schema=False)
 _ONCE = """Sent again within two days with the same `Idempotency-Key` and the same data, by the same account or session,
 the request creates nothing and answers with what the first one created, or with 400 when that has been deleted, or went
 to an account from its session. A visitor who has no session yet is told from others by the key alone: it counts only
-when it is a random UUID, or at least 22 random characters."""
+when it is a random UUID (version 4, as of `crypto.randomUUID()`)."""
+
+_FIRST = """A visitor without a session is given one, so that all that follows belongs to it: a frontend for visitors
+without an account asks this first."""
 
 _EXAMPLES = read_examples("cv_resumes")
 _STALE: dict[int | str, dict[str, Any]] = {412: {"model": StaleVersion}}
@@ -59,6 +70,7 @@ def _resume(
         sent=("limit", "offset"), answered=("Link", "X-Total-Count", "Set-Cookie"), examples=_EXAMPLES["list_resumes"]
     ),
     summary="My resumes, newest first; with limit, a page of them",
+    description=_FIRST,
 )
 async def list_resumes(request: Request) -> Response:
     context = context_of(request)
@@ -68,6 +80,8 @@ async def list_resumes(request: Request) -> Response:
         context, caller(request), page, lambda row: dump_json(present_resume(row, now, base_url))
     )
     headers = {"X-Total-Count": str(listing.total)}
+    if listing.started is not None:
+        headers[SESSION_START_HEADER] = listing.started
     if page is not None and (link := page.link(f"{base_url}/api/resumes/", listing.total)):
         headers["Link"] = link
     return json_array(listing.begin, listing.rest, headers)
@@ -202,4 +216,11 @@ async def find_resume(request: Request, resume_id: Id) -> Response:
 async def claim_session(request: Request, session_id: Annotated[str, Path(max_length=64)]) -> Response:
     body = await read_body(request, ClaimBody)
     await owners.claim_session(context_of(request), session_id, body.user_id)
+    return no_content()
+
+
+@internal.post("/sessions/{session_id}/merge/", status_code=204)
+async def merge_session(request: Request, session_id: Annotated[str, Path(max_length=64)]) -> Response:
+    body = await read_body(request, MergeBody)
+    await owners.merge_session(context_of(request), session_id, body.into_session_id)
     return no_content()

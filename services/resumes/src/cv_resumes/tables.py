@@ -89,9 +89,10 @@ ended_sessions = Table(
     "ended_sessions",
     metadata,
     Column("session_id", String(64), primary_key=True),
-    Column("user_id", BigInteger, nullable=False),
+    Column("user_id", BigInteger),
     Column("ended_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )
+"""Sessions that ended in favor of an account or, where that is null, of another session."""
 
 ended_users = Table(
     "ended_users",

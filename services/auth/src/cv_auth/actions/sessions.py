@@ -1,8 +1,13 @@
-"""An anonymous session becomes an account's: what the visitor made before logging in is theirs afterwards."""
+"""An anonymous session ends: an account claims it, or it is merged into another session of the same visitor.
+
+What the visitor made in it belongs to the account, or to the other session, from then on.
+"""
+
+from collections.abc import Sequence
 
 from cv_common import outbox
 from cv_common.db import Transaction
-from cv_common.events import SessionClaimed
+from cv_common.events import SessionClaimed, SessionMerged
 from cv_common.identity import Caller
 from cv_common.revision import next_revision
 
@@ -13,13 +18,17 @@ from cv_auth.actions.context import Context
 async def claim(tx: Transaction, caller: Caller, user_id: int) -> str | None:
     """Note, in the login's own transaction, that the caller's session belongs to the account.
 
-    The session's id, to pass to `tell` after the commit; None without a session, or with one that somebody has
-    claimed before.
+    The session's id, to pass to `tell` after the commit; None without a session, or with one that has ended before.
     """
     session_id = caller.session_id
-    if session_id is None or not await store.claim_session(tx, session_id, user_id):
+    if session_id is None:
         return None
-    await outbox.record(tx, SessionClaimed(session_id=session_id, user_id=user_id, revision=next_revision(0)))
+    await store.lock_sessions(tx, [session_id])
+    if not await store.claim_session(tx, session_id, user_id):
+        return None
+    # Where a merge has not been applied yet, it would move things into a session that has ended.
+    for each in (session_id, *await store.claim_merged_sessions(tx, session_id, user_id)):
+        await outbox.record(tx, SessionClaimed(session_id=each, user_id=user_id, revision=next_revision(0)))
     return session_id
 
 
@@ -27,3 +36,25 @@ async def tell(context: Context, session_id: str | None, user_id: int) -> None:
     """Let the services that keep something for a claimed session apply it now, so that the next list shows it."""
     if session_id is not None:
         await context.session_keepers.claim(session_id, user_id)
+
+
+async def merge(context: Context, session_ids: Sequence[str]) -> str:
+    """Merge the sessions of one visitor into the first that has not ended. The id of the session that remains.
+
+    Sent again, it has the services apply again what they may not have applied in time. If all have ended, nothing
+    changes, and the first is answered.
+    """
+    async with context.database.transaction() as tx:
+        await store.lock_sessions(tx, session_ids)
+        ended = await store.ended_sessions(tx, session_ids)
+        live = [session_id for session_id in session_ids if session_id not in ended]
+        if not live:
+            return session_ids[0]
+        remaining, *others = live
+        for session_id in others:
+            for each in await store.merge_session(tx, session_id, remaining):
+                merged = SessionMerged(session_id=each, into_session_id=remaining, revision=next_revision(0))
+                await outbox.record(tx, merged)
+    before = [session_id for session_id, into in ended.items() if into == remaining]
+    await context.session_keepers.merge([*others, *before], remaining)
+    return remaining

@@ -3,7 +3,7 @@
 from functools import partial
 
 from cv_common.bus import Bus, Consumer
-from cv_common.events import ResumeDeleted, SessionClaimed, UserDeleted
+from cv_common.events import ResumeDeleted, SessionClaimed, SessionMerged, UserDeleted
 
 from cv_payments.actions import deletions, sessions
 from cv_payments.actions.context import Context
@@ -16,6 +16,7 @@ def consumers(context: Context, bus: Bus) -> list[Consumer]:
             bus,
             {
                 SessionClaimed: partial(sessions.on_session_claimed, context),
+                SessionMerged: partial(sessions.on_session_merged, context),
                 UserDeleted: partial(deletions.on_user_deleted, context),
             },
         ),

@@ -12,9 +12,9 @@ from cv_common.db import Row
 from cv_common.identity import Caller
 
 from cv_resumes.actions.context import Context, owner_of
-from cv_resumes.domain.owners import Owner
+from cv_resumes.domain.owners import Owner, new_session_id
 from cv_resumes.domain.pages import Page
-from cv_resumes.store import resumes
+from cv_resumes.store import owners, resumes
 
 AT_A_TIME = 8
 _READERS = asyncio.Semaphore(4)
@@ -25,25 +25,33 @@ Shape = Callable[[Row], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The first resumes of a list, those that come after, if there are more, and how many there are in all."""
+    """The first resumes of a list, those that come after, if there are more, and how many there are in all.
+
+    `started` is the id of the session that the caller is given, if they are given one.
+    """
 
     total: int
     begin: list[bytes]
     rest: AsyncIterator[list[bytes]] | None
+    started: str | None = None
 
 
 async def list_resumes(context: Context, caller: Caller, page: Page | None, shape: Shape) -> Listing:
-    """The caller's resumes, newest first: all or one page of them."""
+    """The caller's resumes, newest first: all or one page of them.
+
+    A visitor without a live session is given one. Nothing is stored of it until something is created in it.
+    """
     owner = owner_of(caller)
     if owner is None:
-        return Listing(0, [], None)
+        return Listing(0, [], None, new_session_id())
     reader = _Reader(context, owner, page or Page(sys.maxsize, 0), shape)
     begin = await reader.read()
-    if page is None and not reader.left:
+    if page is None and not reader.left and begin:
         return Listing(len(begin), begin, None)
     async with context.database.connection() as tx:
-        total = await resumes.count(tx, owner)
-    return Listing(total, begin, reader if reader.left else None)
+        total = await resumes.count(tx, owner) if page is not None or reader.left else 0
+        has_ended = total == 0 and owner.session_id is not None and await owners.is_ended(tx, owner.session_id)
+    return Listing(total, begin, reader if reader.left else None, new_session_id() if has_ended else None)
 
 
 class _Reader:

@@ -9,7 +9,7 @@ from cv_common.db import Row, Transaction
 from cv_common.errors import BadRequest
 from cv_common.forms import UploadedFile
 
-from cv_resumes.domain.keys import is_unguessable
+from cv_resumes.domain.keys import REQUEST_SCOPE, is_random_uuid
 from cv_resumes.domain.owners import Owner
 from cv_resumes.store import keys
 
@@ -32,7 +32,7 @@ class IdempotencyKey:
         """
         if owner is not None:
             return owner.key
-        return f"request:{self.fingerprint}" if is_unguessable(self.key) else None
+        return f"{REQUEST_SCOPE}{self.fingerprint}" if is_random_uuid(self.key) else None
 
 
 def fingerprint(data: Any) -> str:
@@ -52,9 +52,25 @@ async def already_created(tx: Transaction, once: IdempotencyKey, owner: Owner | 
     scope = once.scope(owner)
     if scope is None:
         return None
+    if owner is not None and owner.session_id is not None:
+        # The answer that brought the session may have been lost, and another request have started one meanwhile.
+        created = await _created_without_session(tx, once)
+        if created is not None:
+            return created
     taken = await keys.take_key(tx, scope, once.key, once.fingerprint)
     if taken is not None and taken["fingerprint"] != once.fingerprint:
         raise BadRequest("This Idempotency-Key was used for another request.")
+    return taken
+
+
+async def _created_without_session(tx: Transaction, once: IdempotencyKey) -> Row | None:
+    """What the same request created when it came without a session, after waiting for it if it is under way."""
+    scope = once.scope(None)
+    if scope is None:
+        return None
+    taken = await keys.take_key(tx, scope, once.key, once.fingerprint)
+    if taken is None:
+        await keys.forget_key(tx, scope, once.key)
     return taken
 
 

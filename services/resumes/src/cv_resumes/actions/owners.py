@@ -1,14 +1,14 @@
-"""Owners come and go: a session is claimed by an account, an account is erased."""
+"""Owners come and go: a session is claimed by an account or merged into another session, an account is erased."""
 
 from cv_common import inbox
 from cv_common.db import Transaction
-from cv_common.events import SessionClaimed, UserDeleted
+from cv_common.events import SessionClaimed, SessionMerged, UserDeleted
 
 from cv_resumes.actions.context import Context
 from cv_resumes.actions.photos import discard_photos, remove_photos
 from cv_resumes.actions.resumes import tell_deleted
 from cv_resumes.domain.owners import Owner
-from cv_resumes.store import owners, payments, resumes
+from cv_resumes.store import keys, owners, payments, resumes
 
 
 async def claim_session(context: Context, session_id: str, user_id: int) -> None:
@@ -33,12 +33,40 @@ async def _claim(tx: Transaction, session_id: str, user_id: int) -> list[str]:
     if await owners.end_session(tx, session_id, user_id) != user_id:
         return []
     is_live = await owners.lock_live(tx, user)
-    await resumes.move(tx, session, user)
+    await _give(tx, session, user)
+    return [] if is_live else await _erase(tx, user)
+
+
+async def merge_session(context: Context, session_id: str, into_session_id: str) -> None:
+    """Give an anonymous session's resumes and entitlement to another one and end it."""
+    async with context.database.transaction() as tx:
+        await _merge(tx, session_id, into_session_id)
+
+
+async def on_session_merged(context: Context, event: SessionMerged) -> None:
+    """The safety net of `merge_session`: the same, told by event."""
+    async with context.database.transaction() as tx:
+        if await inbox.first_time(tx, event):
+            await _merge(tx, event.session_id, event.into_session_id)
+
+
+async def _merge(tx: Transaction, session_id: str, into_session_id: str) -> None:
+    """Nothing happens when either has ended: where the second one has, auth tells anew whom the first one goes to."""
+    session, remaining = Owner(session_id=session_id), Owner(session_id=into_session_id)
+    if not await owners.lock_live(tx, session) or not await owners.lock_live(tx, remaining):
+        return
+    await owners.end_session(tx, session_id, None)
+    await _give(tx, session, remaining)
+    await keys.move_keys(tx, session, remaining)
+
+
+async def _give(tx: Transaction, session: Owner, other: Owner) -> None:
+    """Move what an ended session has to another owner."""
+    await resumes.move(tx, session, other)
     until = await payments.entitled_until(tx, session)
     if until is not None:
-        await payments.extend_subscription(tx, user, until)
+        await payments.extend_subscription(tx, other, until)
     await payments.forget_subscription(tx, session)
-    return [] if is_live else await _erase(tx, user)
 
 
 async def on_user_deleted(context: Context, event: UserDeleted) -> None:

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from secrets import token_urlsafe
 from typing import Any
 
 from cv_common import outbox
@@ -27,7 +26,7 @@ from cv_resumes.actions.context import Context, found, known_owner, owner_of
 from cv_resumes.actions.once import GONE, GONE_ON, IdempotencyKey, already_created, remember_created
 from cv_resumes.actions.photos import discard_photos, keep_photo, photo_url, remove_photos, take_photo
 from cv_resumes.clients import Template
-from cv_resumes.domain.owners import Owner, Quotas
+from cv_resumes.domain.owners import Owner, Quotas, new_session_id
 from cv_resumes.domain.photos import NOT_A_FILE
 from cv_resumes.domain.sections import (
     ENTRY_SECTIONS,
@@ -109,7 +108,7 @@ async def _owner_for_new(context: Context, tx: Transaction, owner: Owner | None)
         return owner, None
     if owner is not None and owner.user_id is not None:
         raise UserNotFound
-    started = token_urlsafe(24)
+    started = new_session_id()
     return Owner(session_id=started), started
 
 

@@ -1,12 +1,15 @@
 """Keys that clients give to requests which are to take effect once."""
 
+import re
+from uuid import UUID
+
 MAX_LENGTH = 255
-_UNGUESSABLE_LENGTH = 22
-"""Characters that 128 random bits take in Base64; a UUID has more."""
-_UNGUESSABLE_VARIETY = 8
-"""Different characters that 128 random bits have at least, all but certainly, even in hexadecimal."""
+REQUEST_SCOPE = "request:"
+"""Begins the scope of keys that came without a session: a digest of the request follows."""
+
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
-def is_unguessable(key: str) -> bool:
-    """Does a key look like 128 random bits or more, so that whoever has it is whoever made it?"""
-    return len(key) >= _UNGUESSABLE_LENGTH and len(set(key)) >= _UNGUESSABLE_VARIETY
+def is_random_uuid(key: str) -> bool:
+    """Is a key a UUID of 122 random bits (version 4), so that whoever has it is whoever made it?"""
+    return _UUID.fullmatch(key) is not None and UUID(key).version == 4

@@ -1,6 +1,12 @@
 """Whose a resume is."""
 
 from dataclasses import dataclass
+from secrets import token_urlsafe
+
+
+def new_session_id() -> str:
+    """The id of a new anonymous session."""
+    return token_urlsafe(24)
 
 
 @dataclass(frozen=True, slots=True)

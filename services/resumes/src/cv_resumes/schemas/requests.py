@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 from cv_common.body import RequestBody, limited_list
 from cv_common.fields import Boolean, Choice, Date, Email, Field, Integer, PrimaryKey, Text, Url, check_text, invalid
 from cv_common.forms import UploadedFile
+from cv_common.identity import MAX_ID
 from pydantic import ConfigDict, ValidatorFunctionWrapHandler, WrapValidator, model_validator, with_config
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
@@ -267,4 +268,10 @@ class ExportBody(RequestBody):
 class ClaimBody(RequestBody):
     """The account that an anonymous session's resumes go to."""
 
-    user_id: Annotated[int, PrimaryKey()]
+    user_id: Annotated[int, Integer(maximum=MAX_ID)]
+
+
+class MergeBody(RequestBody):
+    """The session that another anonymous session's resumes go to."""
+
+    into_session_id: Annotated[str, Text(64)]

@@ -3,9 +3,10 @@
 from datetime import datetime
 
 from cv_common.db import Row, Statement, Transaction
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import String, bindparam, delete, exists, literal, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from cv_resumes.domain.keys import REQUEST_SCOPE
 from cv_resumes.domain.owners import Owner
 from cv_resumes.tables import idempotency_keys
 
@@ -26,7 +27,36 @@ _KEEP_KEY = Statement(
         index_elements=["scope", "key"], set_={"owner": bindparam("owner"), "resume_id": bindparam("resume_id")}
     )
 )
+_FORGET_KEY = Statement(
+    delete(idempotency_keys).where(
+        idempotency_keys.c.scope == bindparam("scope"), idempotency_keys.c.key == bindparam("key")
+    )
+)
 _FORGET_KEYS = Statement(delete(idempotency_keys).where(idempotency_keys.c.created_at < bindparam("before")))
+
+
+_OF_SESSION = idempotency_keys.alias()
+_OLD, _NEW = bindparam("old", type_=String), bindparam("new", type_=String)
+_MOVE_FIRST_KEYS = Statement(
+    update(idempotency_keys)
+    .where(
+        tuple_(idempotency_keys.c.scope, idempotency_keys.c.key).in_(
+            select(literal(REQUEST_SCOPE) + _OF_SESSION.c.fingerprint, _OF_SESSION.c.key).where(
+                _OF_SESSION.c.scope == _OLD
+            )
+        ),
+        idempotency_keys.c.owner == _OLD,
+    )
+    .values(owner=_NEW)
+)
+_MOVE_KEYS = Statement(
+    update(idempotency_keys)
+    .where(
+        idempotency_keys.c.scope == _OLD,
+        ~exists().where(_OF_SESSION.c.scope == _NEW, _OF_SESSION.c.key == idempotency_keys.c.key),
+    )
+    .values(scope=_NEW, owner=_NEW)
+)
 
 
 async def take_key(tx: Transaction, scope: str, key: str, fingerprint: str) -> Row | None:
@@ -39,9 +69,20 @@ async def take_key(tx: Transaction, scope: str, key: str, fingerprint: str) -> R
     return await tx.one(_TAKEN_KEY, scope=scope, key=key)
 
 
+async def forget_key(tx: Transaction, scope: str, key: str) -> None:
+    """Forget a key that `tx` took."""
+    await tx.run(_FORGET_KEY, scope=scope, key=key)
+
+
 async def keep_key(tx: Transaction, scope: str, key: str, fingerprint: str, owner: Owner, resume_id: int) -> None:
     """Remember what the request with this key created."""
     await tx.run(_KEEP_KEY, scope=scope, key=key, fingerprint=fingerprint, owner=owner.key, resume_id=resume_id)
+
+
+async def move_keys(tx: Transaction, old: Owner, new: Owner) -> None:
+    """What an old owner's keys created belongs to a new one: sent again, they answer with it as before."""
+    await tx.run(_MOVE_FIRST_KEYS, old=old.key, new=new.key)
+    await tx.run(_MOVE_KEYS, old=old.key, new=new.key)
 
 
 async def forget_keys(tx: Transaction, before: datetime) -> None:

@@ -31,12 +31,18 @@ async def lock_live(tx: Transaction, owner: Owner) -> bool:
     return await tx.one(_IS_USER_ENDED, user_id=owner.user_id) is None
 
 
-async def end_session(tx: Transaction, session_id: str, user_id: int) -> int:
-    """End a session in favour of a user. The user it ended for: the first claim stands."""
+async def is_ended(tx: Transaction, session_id: str) -> bool:
+    """Has a session ended?"""
+    return await tx.one(_IS_SESSION_ENDED, session_id=session_id) is not None
+
+
+async def end_session(tx: Transaction, session_id: str, user_id: int | None) -> int | None:
+    """End a session in favor of a user, or (None) of another session. Whom it ended for: the first end stands."""
     await tx.lock(Owner(session_id=session_id).key)
     row = await tx.one(_END_SESSION, session_id=session_id, user_id=user_id)
     assert row is not None
-    return int(row["user_id"])
+    ended_for: int | None = row["user_id"]
+    return ended_for
 
 
 async def end_user(tx: Transaction, user_id: int) -> None:
