@@ -9,8 +9,10 @@ import hashlib
 import logging
 import math
 import time
+import unicodedata
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
+from cv_common.addresses import normalized_email
 from limits import RateLimitItem, parse
 from limits.aio.storage import Storage
 from limits.aio.strategies import FixedWindowRateLimiter
@@ -29,6 +31,11 @@ _STORE_PAUSE = 5
 _SWEEP_EVERY = 10
 
 log = logging.getLogger(__name__)
+
+
+def _mailbox(account: str) -> str:
+    """An account's address in the one spelling that is counted, however it was typed."""
+    return normalized_email(unicodedata.normalize("NFC", account.strip())).casefold()
 
 
 class Limits:
@@ -54,7 +61,7 @@ class Limits:
         if self._figures:
             address = client_network(request, self._trusted)
             # Hashed, so that no store of counters holds e-mail addresses.
-            digest = hashlib.sha256(account.strip().casefold().encode("utf-8", "replace")).hexdigest()
+            digest = hashlib.sha256(_mailbox(account).encode("utf-8", "replace")).hexdigest()
             await self._count(request, route, "account", f"{address}:{digest}")
 
     async def _count(self, request: Request, route: Route, whose: Whose, key: str) -> None:

@@ -1,8 +1,11 @@
 """What is an e-mail address and what a web address: by form alone, and by Django's rules."""
 
 import re
+from contextlib import suppress
 from ipaddress import IPv6Address, ip_address
 from urllib.parse import urlsplit
+
+import idna
 
 _LETTER = "a-z\u00a1-\uffff"
 _HOST = (
@@ -35,6 +38,44 @@ def is_email(text: str) -> bool:
     if host.startswith("[") and host.endswith("]"):
         return _is_ip(host[1:-1])
     return _MAIL_HOST.fullmatch(host) is not None
+
+
+def normalized_email(text: str) -> str:
+    """An address whose domain has letters beyond ASCII, with these letters: `xn--mller-kva.de` is `müller.de`.
+
+    Any other address, and any other text, comes back as it is.
+    """
+    mailbox, _, host = text.rpartition("@")
+    if len(text) > _MAX_EMAIL or (host.isascii() and "xn--" not in host.lower()):
+        return text
+    with suppress(idna.IDNAError, UnicodeError):
+        labels = idna.uts46_remap(host, std3_rules=False, transitional=False).split(".")
+        normalized = f"{mailbox}@{'.'.join(_unicode_label(label) for label in labels)}"
+        if is_email(normalized):
+            return normalized
+    return text
+
+
+def email_spellings(text: str) -> tuple[str, str, str]:
+    """An address as it is, with the letters of its domain, and with the domain in ASCII."""
+    normalized = normalized_email(text)
+    mailbox, _, host = normalized.rpartition("@")
+    if host.isascii():
+        return text, normalized, normalized
+    return text, normalized, f"{mailbox}@{'.'.join(_ascii_label(label) for label in host.split('.'))}"
+
+
+def _unicode_label(label: str) -> str:
+    """A label of a domain with its own letters, unless they would not lead back to the same label."""
+    if label.startswith("xn--"):
+        letters = label[4:].encode().decode("punycode")
+        if idna.uts46_remap(letters, std3_rules=False, transitional=False) == letters != label[4:]:
+            return letters
+    return label
+
+
+def _ascii_label(label: str) -> str:
+    return label if label.isascii() else f"xn--{label.encode('punycode').decode()}"
 
 
 def is_web_address(text: str) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
+from cv_common.addresses import normalized_email
 from cv_common.body import RequestBody
 from cv_common.db import Row
 from cv_common.fields import Email, Text
@@ -27,6 +28,13 @@ class Username(Text):
         yield from super().faults(text)
 
 
+class AccountEmail(Email):
+    """An account's address: its domain is kept in its own letters, however it was spelled."""
+
+    def parse(self, value: Any) -> str:
+        return normalized_email(super().parse(value))
+
+
 class Name(Text):
     """A name that may be left out: null is the empty one."""
 
@@ -47,7 +55,7 @@ class ProfileBody(RequestBody):
     """What people say of themselves."""
 
     username: Annotated[str, Username(150)]
-    email: Annotated[str, Email(254)]
+    email: Annotated[str, AccountEmail(254)]
     first_name: _Name = ""
     last_name: _Name = ""
     phone: Annotated[str | None, Text(20, null=True)] = None

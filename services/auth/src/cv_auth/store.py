@@ -5,10 +5,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from cv_common.addresses import email_spellings
 from cv_common.db import Row, Statement, Transaction
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     Column,
     ColumnElement,
     String,
@@ -18,11 +20,13 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    or_,
     select,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from cv_auth.domain.usernames import skeletons
 from cv_auth.tables import claimed_sessions, refresh_tokens, subscriptions, users
 
 
@@ -34,7 +38,10 @@ def _given(column: Column[Any]) -> ColumnElement[Any]:
 _USER_ID = bindparam("user_id", type_=BigInteger)
 _ME = users.c.id == _USER_ID
 _SAME_PASSWORD = users.c.password_hash == _given(users.c.password_hash)
-_SAME_EMAIL = func.lower(users.c.email) == func.lower(_given(users.c.email))
+_SPELLINGS = ("email", "other_email", "another_email")
+_SAME_EMAIL = func.lower(users.c.email).in_(
+    [func.lower(bindparam(name, type_=users.c.email.type)) for name in _SPELLINGS]
+)
 _SAME_USERNAME = func.lower(users.c.username) == func.lower(_given(users.c.username))
 _PERSON = (users.c.username, users.c.email, users.c.first_name, users.c.last_name, users.c.phone)
 
@@ -51,7 +58,13 @@ _PROFILE = Statement(
     .where(_ME)
 )
 _CREDENTIALS = Statement(select(users.c.id, *_PERSON, users.c.password_hash).where(_ME))
-_CREDENTIALS_BY_EMAIL = Statement(select(users.c.id, users.c.email, users.c.password_hash).where(_SAME_EMAIL))
+_CREDENTIALS_BY_EMAIL = Statement(
+    select(users.c.id, users.c.email, users.c.password_hash)
+    .where(_SAME_EMAIL)
+    # Two accounts of one mailbox may be left from when its spellings were not known as one.
+    .order_by((func.lower(users.c.email) == func.lower(_given(users.c.email))).desc(), users.c.id)
+    .limit(1)
+)
 _LOCK_PERSON = Statement(select(*_PERSON).where(_ME).with_for_update())
 _OTHERS = users.c.id.is_distinct_from(_USER_ID)
 _TAKEN = Statement(
@@ -60,12 +73,33 @@ _TAKEN = Statement(
         exists().where(_SAME_EMAIL, _OTHERS).label("email"),
     )
 )
+_NOT_ASCII = func.octet_length(users.c.username) != func.char_length(users.c.username)
+_LOOK_ALIKE = Statement(
+    select(users.c.id)
+    .where(
+        users.c.username_skeletons.overlap(_given(users.c.username_skeletons)),
+        or_(_NOT_ASCII, bindparam("any_script", type_=Boolean)),
+        _OTHERS,
+    )
+    .limit(1)
+)
+_WITHOUT_SKELETONS = Statement(
+    select(users.c.id, users.c.username).where(users.c.skeletons_of.is_distinct_from(users.c.username)).limit(1000)
+)
+_LOOK = (users.c.username_skeletons, users.c.skeletons_of)
+_KEEP_LOOK = Statement(
+    update(users)
+    .where(_ME, users.c.username == _given(users.c.skeletons_of))
+    .values({column.name: _given(column) for column in _LOOK})
+)
 _ADD = Statement(
     insert(users)
-    .values({column.name: _given(column) for column in (*_PERSON, users.c.password_hash)})
+    .values({column.name: _given(column) for column in (*_PERSON, *_LOOK, users.c.password_hash)})
     .returning(users.c.id)
 )
-_CHANGE_PERSON = Statement(update(users).where(_ME).values({column.name: _given(column) for column in _PERSON}))
+_CHANGE_PERSON = Statement(
+    update(users).where(_ME).values({column.name: _given(column) for column in (*_PERSON, *_LOOK)})
+)
 _CHANGE_PASSWORD = Statement(
     update(users).where(_ME, _SAME_PASSWORD).values(password_hash=bindparam("new_password_hash"))
 )
@@ -83,8 +117,8 @@ async def credentials(tx: Transaction, user_id: int) -> Row | None:
 
 
 async def credentials_by_email(tx: Transaction, email: str) -> Row | None:
-    """The `id`, `email` and `password_hash` of the account with this address, in whatever case, or None."""
-    return await tx.one(_CREDENTIALS_BY_EMAIL, email=email)
+    """The `id`, `email` and `password_hash` of the account with this address, however it is written, or None."""
+    return await tx.one(_CREDENTIALS_BY_EMAIL, **_spelled(email))
 
 
 async def lock_person(tx: Transaction, user_id: int) -> Row | None:
@@ -94,21 +128,49 @@ async def lock_person(tx: Transaction, user_id: int) -> Row | None:
 
 async def taken(tx: Transaction, username: str | None, email: str | None, user_id: int | None = None) -> Row:
     """Which of the two belong to somebody other than `user_id`: `{"username": True, "email": False}`."""
-    row = await tx.one(_TAKEN, username=username, email=email, user_id=user_id)
+    row = await tx.one(_TAKEN, username=username, user_id=user_id, **_spelled(email))
     assert row is not None
     return row
 
 
+def _spelled(email: str | None) -> dict[str, str | None]:
+    """An address in each spelling, for the accounts that were stored as they were typed."""
+    return dict(zip(_SPELLINGS, email_spellings(email) if email is not None else (None,) * 3, strict=True))
+
+
+async def lock_look(tx: Transaction, username: str) -> None:
+    """Nobody else takes a username that looks like this one before `tx` ends."""
+    for skeleton in skeletons(username):
+        await tx.lock("username", skeleton)
+
+
+async def is_look_taken(tx: Transaction, username: str, user_id: int | None = None) -> bool:
+    """Does somebody other than `user_id` have a username that can be taken for this one?
+
+    Two usernames of ASCII letters alone may look alike, as `mark1` and `markl` do.
+    """
+    while rows := await tx.all(_WITHOUT_SKELETONS):
+        for row in rows:
+            await tx.run(_KEEP_LOOK, user_id=row["id"], **_look_of(row["username"]))
+    any_script = not username.isascii()
+    looks = skeletons(username)
+    return await tx.one(_LOOK_ALIKE, username_skeletons=looks, any_script=any_script, user_id=user_id) is not None
+
+
+def _look_of(username: str) -> dict[str, str | list[str]]:
+    return {"username_skeletons": skeletons(username), "skeletons_of": username}
+
+
 async def add(tx: Transaction, person: Mapping[str, Any], password_hash: str) -> int:
     """Insert an account; its id. Raises UniqueViolation of `users_username` or `users_email`."""
-    row = await tx.one(_ADD, **person, password_hash=password_hash)
+    row = await tx.one(_ADD, **person, **_look_of(person["username"]), password_hash=password_hash)
     assert row is not None
     return int(row["id"])
 
 
 async def change_person(tx: Transaction, user_id: int, person: Mapping[str, Any]) -> None:
     """Write what people say of themselves. Raises UniqueViolation as `add` does."""
-    await tx.run(_CHANGE_PERSON, user_id=user_id, **person)
+    await tx.run(_CHANGE_PERSON, user_id=user_id, **person, **_look_of(person["username"]))
 
 
 async def change_password(tx: Transaction, user_id: int, password_hash: str, new_password_hash: str) -> bool:

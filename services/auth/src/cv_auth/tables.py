@@ -16,6 +16,7 @@ from sqlalchemy import (
     Uuid,
     func,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 
 metadata = MetaData()
 
@@ -30,7 +31,13 @@ users = Table(
     Column("last_name", String(150), nullable=False),
     Column("phone", String(20)),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("username_skeletons", ARRAY(Text)),
+    Column("skeletons_of", String(150)),
 )
+"""`username_skeletons` are what the username `skeletons_of` looks like. Where that is another one by now, or none, the
+release before wrote the row."""
+Index("users_skeletons", users.c.username_skeletons, postgresql_using="gin")
+Index("users_skeletons_missing", users.c.id, postgresql_where=users.c.skeletons_of.is_distinct_from(users.c.username))
 Index("users_username", func.lower(users.c.username), unique=True)
 Index("users_email", func.lower(users.c.email), unique=True)
 

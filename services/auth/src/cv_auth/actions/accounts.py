@@ -38,12 +38,15 @@ async def register(context: Context, caller: Caller, data: Any) -> Row:
     _check_new_password(errors, sent, sent, "password", "password2", "Passwords must match.")
     async with context.database.connection() as tx:
         await _check_taken(tx, errors, sent)
+        if "username" in sent and "username" not in errors and await store.is_look_taken(tx, sent["username"]):
+            errors["username"] = [_TAKEN["username"]]
     if errors:
         raise ValidationFailed(errors)
     person = body.model_dump(include=set(ProfileBody.model_fields))
     password_hash = await context.hasher.hash(body.password)
     try:
         async with context.database.transaction() as tx:
+            await _lock_free_look(tx, body.username)
             user_id = await store.add(tx, person, password_hash)
             claimed = await sessions.claim(tx, caller, user_id)
             row = _found(await store.profile(tx, user_id))
@@ -69,6 +72,8 @@ async def change_profile(context: Context, user_id: int, data: Any) -> Row:
             await _check_taken(tx, errors, sent, user_id)
             if errors:
                 raise ValidationFailed(errors)
+            if "username" in sent and sent["username"].lower() != stored["username"].lower():
+                await _lock_free_look(tx, sent["username"], user_id)
             await store.change_person(tx, user_id, {**stored, **sent})
             return _found(await store.profile(tx, user_id))
     except UniqueViolation as error:
@@ -123,6 +128,13 @@ async def _check_taken(tx: Transaction, errors: Errors, sent: Mapping[str, Any],
     if "username" in sent or "email" in sent:
         taken = await store.taken(tx, sent.get("username"), sent.get("email"), user_id)
         errors |= {field: [_TAKEN[field]] for field, is_taken in taken.items() if is_taken}
+
+
+async def _lock_free_look(tx: Transaction, username: str, user_id: int | None = None) -> None:
+    """Nobody else takes a username that looks like this one before `tx` ends. Raises ValidationFailed if one has."""
+    await store.lock_look(tx, username)
+    if await store.is_look_taken(tx, username, user_id):
+        raise ValidationFailed.on("username", _TAKEN["username"])
 
 
 def _lost_race(error: UniqueViolation) -> ValidationFailed:
