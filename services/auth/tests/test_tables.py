@@ -1,9 +1,43 @@
 """The migrations make the tables that the code speaks of."""
 
+import subprocess
+import sys
+
+import psycopg
+import pytest
+from cv_auth.domain.usernames import skeletons
 from cv_auth.tables import metadata
+from cv_common.testing.environment import machine_environment
 from cv_common.testing.plugin import ServiceDatabase
 from cv_common.testing.tables import differences
 
 
 def test_migrated_database_is_what_the_tables_say(service_database: ServiceDatabase) -> None:
     assert differences(service_database("auth"), metadata) == []
+
+
+def test_usernames_of_the_release_before_get_their_skeletons(
+    service_database: ServiceDatabase, pytestconfig: pytest.Config
+) -> None:
+    database_url = service_database("auth")
+
+    def alembic(*command: str) -> None:
+        subprocess.run(
+            [sys.executable, "-m", "alembic", "-c", "services/auth/alembic.ini", *command],
+            cwd=pytestconfig.rootpath,
+            env={**machine_environment(), "DATABASE_URL": database_url},
+            check=True,
+            capture_output=True,
+        )
+
+    alembic("downgrade", "0001")
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "insert into users (username, email, password_hash, first_name, last_name)"
+            " select 'us\u0435r' || n, n || '@example.com', '', '', '' from generate_series(1, 1200) n"
+        )
+    alembic("upgrade", "head")
+    with psycopg.connect(database_url) as connection:
+        rows = connection.execute("select username, username_skeletons, skeletons_of from users").fetchall()
+    assert len(rows) == 1200
+    assert all(found == skeletons(username) and of == username for username, found, of in rows)
