@@ -1,7 +1,7 @@
 """The database: statements, transactions, and what happens when it goes away."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
@@ -10,6 +10,7 @@ import pytest
 from cv_common.db import Database, DatabaseDown, Statement, Transaction, connect_directly
 from cv_common.testing.postgres import Postgres
 from cv_common.testing.serving import eventually
+from cv_common.testing.tcp_proxy import TcpProxy, proxied
 from psycopg.types.json import Jsonb
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
@@ -245,9 +246,68 @@ async def test_more_askers_than_connections_wait_their_turn(database: Database) 
     assert len(await texts(database)) == 50
 
 
+@pytest.fixture
+def proxy(postgres: Postgres) -> Iterator[TcpProxy]:
+    with proxied(postgres.port) as running:
+        yield running
+
+
+@pytest.fixture
+async def remote_database(database_url: str, postgres: Postgres, proxy: TcpProxy) -> AsyncIterator[Database]:
+    """The database through the proxy, with four idle connections in the pool."""
+    opened = Database(database_url.replace(f":{postgres.port}/", f":{proxy.port}/"), pool_size=4)
+    await opened.start()
+    async with AsyncExitStack() as stack:
+        for _ in range(4):
+            await stack.enter_async_context(opened.connection())
+    yield opened
+    await opened.stop()
+
+
+async def test_a_silent_server_is_an_error_and_the_pool_recovers(remote_database: Database, proxy: TcpProxy) -> None:
+    async with remote_database.connection() as tx:
+        tx.connection.answer_seconds = 0.5
+        assert await asyncio.to_thread(proxy.freeze) == 4
+        with pytest.raises(DatabaseDown):
+            await tx.all(ALL)
+    assert await asyncio.gather(*(texts(remote_database) for _ in range(8))) == [[]] * 8
+
+
+async def test_a_silent_server_is_noticed_before_an_idle_connection_is_used(
+    remote_database: Database, proxy: TcpProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cv_common.db._FRESH_SECONDS", 0)
+    await asyncio.to_thread(proxy.freeze)
+    assert await asyncio.gather(*(texts(remote_database) for _ in range(8))) == [[]] * 8
+
+
+async def test_a_canceled_statement_ends_although_the_server_is_silent(
+    remote_database: Database, proxy: TcpProxy
+) -> None:
+    async with remote_database.connection() as tx:
+        await asyncio.to_thread(proxy.freeze)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await tx.all(ALL)
+        assert tx.connection.broken
+    assert await texts(remote_database) == []
+
+
+async def test_a_database_with_silent_connections_is_healthy(remote_database: Database, proxy: TcpProxy) -> None:
+    await asyncio.to_thread(proxy.freeze)
+    assert await remote_database.problem() is None
+
+
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("idle_in_transaction_session_timeout", "10s"), ("lock_timeout", "5s"), ("timezone", "UTC")],
+    [
+        ("idle_in_transaction_session_timeout", "10s"),
+        ("lock_timeout", "5s"),
+        ("statement_timeout", "6s"),
+        ("tcp_keepalives_idle", "3"),
+        ("tcp_user_timeout", "5000"),
+        ("timezone", "UTC"),
+    ],
 )
 async def test_no_transaction_holds_others_up_for_ever(database_url: str, setting: str, value: str) -> None:
     async with await connect_directly(database_url) as connection:

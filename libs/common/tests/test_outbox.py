@@ -23,6 +23,7 @@ from cv_common.outbox import Relay
 from cv_common.testing.nats import Nats
 from cv_common.testing.postgres import Postgres
 from cv_common.testing.serving import eventually
+from cv_common.testing.tcp_proxy import proxied
 from nats.js.errors import NotFoundError
 
 from libs.common.tests.conftest import Broker, parts_running
@@ -105,6 +106,21 @@ async def test_a_message_is_the_event_with_its_id_and_its_request(
     assert message.subject == "payments.subscription_changed.v1"
     assert json.loads(message.data or b"") == json.loads(golden)
     assert message.headers == {"Nats-Msg-Id": str(event.id), "Request-Id": "request-1234"}
+
+
+async def test_a_relay_whose_database_connection_became_silent_goes_on(
+    broker: Broker, database_url: str, postgres: Postgres, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cv_common.db.ANSWER_SECONDS", 1)
+    bus = broker.bus("payments", publishes=True)
+    with proxied(postgres.port) as proxy:
+        remote_url = database_url.replace(f":{postgres.port}/", f":{proxy.port}/")
+        async with parts_running(bus, Relay(remote_url, bus)):
+            await publisher.record()
+            await expect_published(broker, publisher)
+            assert await asyncio.to_thread(proxy.freeze) == 1
+            await publisher.record()
+            await expect_published(broker, publisher)
 
 
 async def test_what_is_rolled_back_is_never_told(

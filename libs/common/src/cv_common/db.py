@@ -10,27 +10,35 @@ SQLAlchemy describes tables, builds SQL and migrates; on the request path only p
 """
 
 import asyncio
+import logging
+import os
+import socket
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeVar
 
 import psycopg
-from psycopg.rows import DictRow, dict_row
+from psycopg.abc import PQGen
+from psycopg.pq.abc import PGconn
+from psycopg.rows import AsyncRowFactory, DictRow, dict_row
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from sqlalchemy import Executable, create_mock_engine
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
 
+from cv_common import tcp
 from cv_common.metrics import POOL
 from cv_common.responses import dump_json, load_json
+
+log = logging.getLogger(__name__)
 
 set_json_loads(load_json)
 set_json_dumps(dump_json)
 
 Row = dict[str, Any]
-Connection = psycopg.AsyncConnection[DictRow]
+Result = TypeVar("Result")
 
 DatabaseDown = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
 """What is raised when the database cannot be reached or is going away: a passing fault."""
@@ -38,7 +46,91 @@ DatabaseDown = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
 _DIALECT = create_mock_engine("postgresql+psycopg://", lambda *_: None).dialect
 _FULL_FOR = 60.0
 """Seconds that a database counts as full after it last said so."""
-_SESSION = "-c timezone=UTC -c idle_in_transaction_session_timeout=10000 -c lock_timeout=5000"
+
+ANSWER_SECONDS = 7.0
+"""Seconds within which the server answers any statement: it cancels one after 6 itself (`statement_timeout`). A request
+that meets a silent server ends before the gateway's 10 seconds."""
+_CANCEL_SECONDS = 2.0
+"""Seconds within which a canceled statement ends."""
+_PING_SECONDS = 1.0
+_FRESH_SECONDS = 1.0
+"""Seconds after an answer in which a pooled connection is used again without a ping."""
+
+CLIENT_TCP = {
+    "keepalives_idle": tcp.KEEPALIVE_IDLE_SECONDS,
+    "keepalives_interval": tcp.KEEPALIVE_INTERVAL_SECONDS,
+    "keepalives_count": tcp.KEEPALIVE_PROBES,
+    "tcp_user_timeout": tcp.USER_TIMEOUT_SECONDS * 1000,
+}
+"""Connection parameters by which the client notices that the server vanished."""
+SERVER_TCP = (
+    f"-c tcp_keepalives_idle={tcp.KEEPALIVE_IDLE_SECONDS} -c tcp_keepalives_interval={tcp.KEEPALIVE_INTERVAL_SECONDS}"
+    f" -c tcp_keepalives_count={tcp.KEEPALIVE_PROBES} -c tcp_user_timeout={tcp.USER_TIMEOUT_SECONDS * 1000}"
+)
+"""Session options by which the server notices that the client vanished, and releases its locks."""
+_SESSION = (
+    "-c timezone=UTC -c idle_in_transaction_session_timeout=10000 -c lock_timeout=5000 -c statement_timeout=6000 "
+    + SERVER_TCP
+)
+_CONNECT_SECONDS = 3
+
+
+class Connection(psycopg.AsyncConnection[DictRow]):
+    """A connection that breaks when the server does not answer in time.
+
+    psycopg itself waits without limit for an answer, and up to ten seconds after a cancellation. Shutting the socket
+    down ends either wait with the error of a lost connection.
+    """
+
+    def __init__(self, pgconn: PGconn, row_factory: AsyncRowFactory[DictRow] = dict_row) -> None:
+        super().__init__(pgconn, row_factory)
+        self.opened_at = self.answered_at = time.monotonic()
+        self.answer_seconds = ANSWER_SECONDS
+        self._watchdog: asyncio.TimerHandle | None = None
+
+    async def ping(self) -> None:
+        """Raises OperationalError, and breaks the connection, unless the server answers within a second."""
+        patience, self.answer_seconds = self.answer_seconds, _PING_SECONDS
+        try:
+            await self.execute("select 1")
+        finally:
+            self.answer_seconds = patience
+
+    async def wait(
+        self,
+        gen: PQGen[Result],
+        interval: float = 0.1,
+        timeout: float | None = None,  # noqa: ASYNC109 (psycopg's signature)
+    ) -> Result:
+        """Wait for an answer, as every method of psycopg does."""
+        if timeout is not None:  # for notifications, which need not come
+            return await super().wait(gen, interval, timeout)
+        self._watch(self.answer_seconds)
+        try:
+            answer = await super().wait(gen, interval)
+        finally:
+            self._unwatch()
+        self.answered_at = time.monotonic()
+        return answer
+
+    async def cancel_safe(self, *, timeout: float = _CANCEL_SECONDS) -> None:  # noqa: ASYNC109 (psycopg's signature)
+        """Cancel the running statement, as psycopg does when the task that waits for it is canceled."""
+        self._unwatch()
+        self._watch(_CANCEL_SECONDS)
+        await super().cancel_safe(timeout=min(timeout, _CANCEL_SECONDS))
+
+    def _watch(self, seconds: float) -> None:
+        self._watchdog = asyncio.get_running_loop().call_later(seconds, self._break)
+
+    def _unwatch(self) -> None:
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+
+    def _break(self) -> None:
+        log.warning("the database does not answer on a connection, which is closed")
+        # A duplicate, because psycopg still waits for the descriptor. Either call fails when the connection is closed.
+        with suppress(psycopg.OperationalError, OSError), socket.socket(fileno=os.dup(self.fileno())) as duplicate:
+            duplicate.shutdown(socket.SHUT_RDWR)
 
 
 class Statement:
@@ -96,10 +188,12 @@ class Database:
     def __init__(self, url: str, pool_size: int = 16) -> None:
         self._url = url
         self._full_at: float | None = None
+        self._drained_at = float("-inf")
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             url,
-            connection_class=psycopg.AsyncConnection[DictRow],
-            kwargs={"autocommit": True, "row_factory": dict_row, "options": _SESSION, "connect_timeout": 5},
+            connection_class=Connection,
+            kwargs=_parameters(_SESSION),
+            check=self._check,
             min_size=2,
             max_size=pool_size,
             timeout=4,
@@ -128,9 +222,9 @@ class Database:
             POOL.labels(of).set(figures.get(figure, 0))
         try:
             try:
-                async with asyncio.timeout(1), self._pool.connection() as connection:
-                    await connection.execute("select 1")
-            except (PoolTimeout, TimeoutError):  # all connections may be in use: who is busy is not silent
+                async with self._pooled(1) as connection:
+                    await connection.ping()
+            except DatabaseDown:  # a broken connection, or all are in use: the database itself may be well
                 async with asyncio.timeout(2):
                     await (await connect_directly(self._url)).close()
         except (*DatabaseDown, TimeoutError) as error:
@@ -149,11 +243,24 @@ class Database:
         async with self._pooled() as connection, connection.transaction():
             yield Transaction(connection)
 
+    async def _check(self, connection: Connection) -> None:
+        """Called by the pool for a connection that it is about to lend. Raises OperationalError if it is broken."""
+        if time.monotonic() - connection.answered_at < _FRESH_SECONDS:
+            return
+        try:
+            await connection.ping()
+        finally:
+            await self._drain_if_broken(connection)
+
+    async def _drain_if_broken(self, connection: Connection) -> None:
+        """Replace the connections that are as old as a broken one: each of them would fail a request of its own."""
+        if connection.broken and connection.opened_at > self._drained_at:
+            self._drained_at = time.monotonic()
+            await self._pool.drain()
+
     @asynccontextmanager
-    async def _pooled(self) -> AsyncIterator[Connection]:
-        """A connection of the pool. One that turns out to be broken takes the others with it: where the server was
-        restarted, each of them would fail a request of its own."""
-        async with self._pool.connection() as connection:
+    async def _pooled(self, seconds: float | None = None) -> AsyncIterator[Connection]:
+        async with self._pool.connection(seconds) as connection:
             try:
                 yield connection
             except psycopg.errors.FeatureNotSupported as error:
@@ -165,13 +272,21 @@ class Database:
             except psycopg.OperationalError as error:
                 if isinstance(error, psycopg.errors.DiskFull):
                     self._full_at = time.monotonic()
-                if connection.broken:
-                    await self._pool.drain()
                 raise
+            finally:
+                await self._drain_if_broken(connection)
 
 
-async def connect_directly(url: str) -> Connection:
-    """One connection of its own, for LISTEN and for locks that outlive a transaction."""
-    return await psycopg.AsyncConnection[DictRow].connect(
-        url, autocommit=True, row_factory=dict_row, options=_SESSION, connect_timeout=5
-    )
+async def connect_directly(url: str, options: str = "") -> Connection:
+    """One connection of its own, for LISTEN and for locks that outlive a transaction, with more session options."""
+    return await Connection.connect(url, **_parameters(f"{_SESSION} {options}"))
+
+
+def _parameters(options: str) -> dict[str, Any]:
+    return {
+        "autocommit": True,
+        "row_factory": dict_row,
+        "options": options,
+        "connect_timeout": _CONNECT_SECONDS,
+        **CLIENT_TCP,
+    }

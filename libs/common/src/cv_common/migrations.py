@@ -6,6 +6,7 @@ from alembic import context
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import MetaData, create_engine, pool, text
 
+from cv_common.db import CLIENT_TCP, SERVER_TCP
 from cv_common.settings import DatabaseSettings
 
 log = logging.getLogger(__name__)
@@ -21,8 +22,10 @@ def run(metadata: MetaData) -> None:
     """
     logging.getLogger("alembic.runtime.migration").setLevel(logging.INFO)
     url = DatabaseSettings().direct_url.replace("postgresql://", "postgresql+psycopg://", 1)
-    engine = create_engine(url, poolclass=pool.NullPool)
+    # A migrator whose machine vanished must not hold the lock for hours.
+    engine = create_engine(url, poolclass=pool.NullPool, connect_args={**CLIENT_TCP, "options": SERVER_TCP})
     with engine.connect() as connection:
+        connection.execute(text("set statement_timeout = 0"))  # a role's default suits requests
         connection.execute(text("select pg_advisory_lock(:key)"), {"key": _LOCK})
         connection.execute(text("set lock_timeout = '5s'"))
         unknown = set(MigrationContext.configure(connection).get_current_heads()) - _known_revisions()

@@ -1,6 +1,5 @@
 """What can happen to the catalog: it is read, and it is loaded."""
 
-import asyncio
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -30,13 +29,11 @@ class Context:
 
 REFRESH_EVERY = 0.4
 """Seconds between two looks at what is stored: a loaded catalog is answered everywhere within a second."""
-_REFRESH_WITHIN = 5
-"""Seconds a look may take: a connection that hangs is given up."""
 
 
 async def refresh(context: Context) -> None:
     """Have the answers of what is stored now. While the database is away, the last ones stay."""
-    async with asyncio.timeout(_REFRESH_WITHIN), context.database.connection() as tx:
+    async with context.database.connection() as tx:
         # Read before the rows: a change between the two is seen next time.
         state = await store.state(tx)
         if state == context.state:
