@@ -63,8 +63,8 @@ class Broker:
     def __init__(self, server: Nats, keeper: Keeper, folder: Path) -> None:
         self.server, self._keeper, self._folder = server, keeper, folder
 
-    def bus(self, service: str, *, publishes: bool = False) -> Bus:
-        login = self.server.environment(service)
+    def bus(self, service: str, *, publishes: bool = False, port: int | None = None) -> Bus:
+        login = self.server.environment(service, port)
         return Bus(login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service=service, publishes=publishes)
 
     @asynccontextmanager

@@ -12,6 +12,7 @@ from cv_common.bus import Bus, BusDown, Consumer
 from cv_common.errors import Unavailable
 from cv_common.events import Event, ResumePaymentChanged
 from cv_common.testing.serving import eventually
+from cv_common.testing.tcp_proxy import proxied
 from nats.js.api import StreamConfig
 from pydantic import TypeAdapter
 
@@ -198,3 +199,19 @@ async def test_a_stream_keeps_the_settings_an_operator_chose(broker: Broker, cap
                 await eventually(declared)
         assert (await jetstream.stream_info("PAYMENTS")).config.max_age == 60
         assert caplog.records == []
+
+
+async def test_a_silent_connection_to_the_broker_is_replaced(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The publisher's and the consumer's connection at once; no event is lost."""
+    monkeypatch.setattr("cv_common.bus._PING_SECONDS", 0.3)
+    hearing = Hearing(bad_input, 0)
+    with proxied(broker.server.port) as proxy:
+        publishing = broker.bus("payments", publishes=True, port=proxy.port)
+        consuming = broker.bus("resumes", port=proxy.port)
+        async with parts_running(publishing, consuming, Consumer(consuming, {ResumePaymentChanged: hearing})):
+            await publish(publishing, PAID.model_dump_json().encode())
+            await eventually(lambda: hearing.taken == [PAID])
+            assert await asyncio.to_thread(proxy.freeze) == 2
+            another = ResumePaymentChanged(resume_id=8, paid=True, revision=1)
+            await publish(publishing, another.model_dump_json().encode())
+            await eventually(lambda: another in hearing.taken)

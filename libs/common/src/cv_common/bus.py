@@ -34,6 +34,10 @@ REQUEST_ID_HEADER = "Request-Id"
 DEAD_STREAM = "DEAD"
 _DAY = 24 * 3600
 _MEBIBYTE = 1024 * 1024
+_CONNECT_SECONDS = 2
+_PING_SECONDS = 2
+_PINGS_UNANSWERED = 2
+"""With the interval above: after at most six seconds of silence the connection is made anew."""
 _STREAM_EXISTS = 10058
 """JetStream's code for: there is a stream of this name, and its settings are others."""
 
@@ -89,7 +93,9 @@ class Bus:
             inbox_prefix=f"_INBOX_{self.service}".encode(),
             max_reconnect_attempts=-1,
             reconnect_time_wait=1,
-            ping_interval=10,
+            connect_timeout=_CONNECT_SECONDS,
+            ping_interval=_PING_SECONDS,
+            max_outstanding_pings=_PINGS_UNANSWERED,
             error_cb=self._on_error,
             reconnected_cb=self._on_reconnect,
         )
