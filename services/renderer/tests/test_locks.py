@@ -1,0 +1,63 @@
+"""Locks on keys: held against other replicas, and by nobody whose connection became silent."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from cv_common.testing.plugin import ServiceDatabase
+from cv_common.testing.postgres import Postgres
+from cv_common.testing.tcp_proxy import TcpProxy, proxied
+from cv_renderer.store.locks import KeyLocks, LockHeld
+
+
+@pytest.fixture
+def url(service_database: ServiceDatabase) -> str:
+    return service_database("renderer")
+
+
+@pytest.fixture
+def proxy(postgres: Postgres) -> Iterator[TcpProxy]:
+    with proxied(postgres.port) as running:
+        yield running
+
+
+@pytest.fixture
+async def locks(url: str) -> AsyncIterator[KeyLocks]:
+    replica = KeyLocks(url)
+    await replica.start()
+    yield replica
+    await replica.stop()
+
+
+@pytest.fixture
+async def remote_locks(
+    url: str, postgres: Postgres, proxy: TcpProxy, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[KeyLocks]:
+    """Another replica, whose connection passes through the proxy."""
+    monkeypatch.setattr("cv_renderer.store.locks._SESSION_OPTIONS", "-c idle_session_timeout=1500")
+    monkeypatch.setattr("cv_renderer.store.locks._PING_EVERY_SECONDS", 0.3)
+    replica = KeyLocks(url.replace(f":{postgres.port}/", f":{proxy.port}/"))
+    await replica.start()
+    yield replica
+    await replica.stop()
+
+
+async def test_a_lock_is_held_against_another_replica_until_it_is_released(
+    locks: KeyLocks, remote_locks: KeyLocks
+) -> None:
+    async with remote_locks.held("key", 0):
+        await asyncio.sleep(2)  # longer than the server keeps a session without pings
+        with pytest.raises(LockHeld):
+            async with locks.held("key", 0):
+                pass
+    async with locks.held("key", 0):
+        pass
+
+
+async def test_a_replica_whose_connection_became_silent_blocks_neither_others_nor_itself(
+    locks: KeyLocks, remote_locks: KeyLocks, proxy: TcpProxy
+) -> None:
+    async with remote_locks.held("key", 0):
+        assert await asyncio.to_thread(proxy.freeze) == 1
+        async with locks.held("key", 60), remote_locks.held("another key", 0):
+            pass
