@@ -99,6 +99,27 @@ async def test_a_silent_service_is_a_504_in_time(make_gateway: MakeGateway, serv
     assert export.status_code == 200
 
 
+@pytest.mark.parametrize(("method", "status", "requests"), [("GET", 200, 2), ("POST", 504, 1)])
+async def test_only_a_read_that_remains_without_an_answer_is_sent_again(
+    make_gateway: MakeGateway, services: Fakes, method: str, status: int, requests: int
+) -> None:
+    """Its connection may be one whose other end vanished silently."""
+    gateway = await make_gateway(READ_TIMEOUT="2")
+    release = asyncio.Event()
+    received: list[str] = []
+
+    async def ignore_the_first(request: web.Request) -> web.StreamResponse:
+        received.append(request.method)
+        if len(received) == 1:
+            await release.wait()
+        return web.json_response({})
+
+    services["resumes"].respond = ignore_the_first
+    answer = await gateway.client.request(method, "/api/resumes/")
+    release.set()
+    assert (answer.status_code, received) == (status, [method] * requests)
+
+
 async def test_a_service_that_takes_no_body_is_a_504_in_time(make_gateway: MakeGateway, services: Fakes) -> None:
     gateway = await make_gateway(READ_TIMEOUT="0.4")
     done = asyncio.Event()

@@ -1,7 +1,8 @@
 """The services behind the gateway: where each one is, and one pool of kept-alive connections to all of them.
 
-Connections are given up after 15 idle seconds, well before the services give them up: a request written on a
-connection that the other side just closed is lost, and only a GET may be asked twice.
+Connections are given up after 2 idle seconds, well before the services give them up: a request written on a connection
+that the other side just closed is lost, and only a GET may be asked twice. For the same reason a service that vanished
+silently delays only the requests of those seconds.
 """
 
 from asyncio import Timeout, get_running_loop, sleep, timeout
@@ -12,6 +13,7 @@ from typing import Any
 import aiohttp
 import orjson
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, ClientTimeout
+from cv_common import tcp
 from cv_common.errors import Unavailable
 from multidict import CIMultiDict
 from yarl import URL
@@ -21,7 +23,6 @@ from cv_gateway.settings import Settings
 
 Payload = bytes | AsyncIterable[bytes] | None
 
-_KEEP_ALIVE = 15
 _RECONNECT_AFTER = 0.1
 _ASK_WITHIN = ClientTimeout(total=2, sock_connect=1)
 _AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
@@ -52,7 +53,7 @@ class Services:
 
     async def open(self) -> None:
         """Open the pool, in the running loop."""
-        self._connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE)
+        self._connector = tcp.http_connector(limit=0)
         self._http = aiohttp.ClientSession(
             connector=self._connector,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -80,15 +81,18 @@ class Services:
     ) -> ClientResponse:
         """The service's response, its body still to be read. Raises Unavailable or TimedOut.
 
-        A failed connect is tried again for any method. Once bytes were sent, only a GET is.
+        A failed connect is tried again for any method. Once bytes were sent, only a GET is; one that remains without an
+        answer is sent again, on another connection, after half of the time.
         """
         url = self._url(service, path_and_query)
+        repeatable = method == "GET" and (payload is None or isinstance(payload, bytes))
+        patience = read_timeout / 2 if repeatable else read_timeout
         tries_left = 1
         while True:
             try:
-                async with timeout(read_timeout) as silence:
+                async with timeout(patience) as silence:
                     return await self._session.request(
-                        method, url, headers=headers, data=_heard(payload, silence, read_timeout), allow_redirects=False
+                        method, url, headers=headers, data=_heard(payload, silence, patience), allow_redirects=False
                     )
             except _NOT_SENT:
                 if not tries_left:
@@ -96,9 +100,9 @@ class Services:
                 self._connector.clear_dns_cache()  # where it was a moment ago, another may answer for it now
                 await sleep(_RECONNECT_AFTER)
             except TimeoutError:
-                raise TimedOut from None
+                if not tries_left or not repeatable:
+                    raise TimedOut from None
             except (aiohttp.ClientError, OSError):
-                repeatable = method == "GET" and (payload is None or isinstance(payload, bytes))
                 if not tries_left or not repeatable:
                     raise Unavailable from None
             tries_left -= 1

@@ -142,11 +142,19 @@ async def test_any_status_is_an_answer(calls: Calls, status: int) -> None:
     assert "cookie" not in neighbour.requests[1].headers
 
 
-@pytest.mark.parametrize("trouble", ["hang_up", "break_off"])
+@pytest.mark.parametrize("trouble", ["hang_up", "break_off", "stay_silent"])
 async def test_a_read_is_tried_again_on_another_connection(calls: Calls, trouble: str) -> None:
     neighbour, client = calls
     neighbour.script = [getattr(neighbour, trouble), neighbour.answer]
-    assert (await client.get("/")).json() == {"number": 2}
+    assert (await client.get("/", within=3)).json() == {"number": 2}
+
+
+@pytest.mark.parametrize("trouble", ["hang_up", "break_off", "stay_silent"])
+async def test_an_idempotent_write_is_tried_again_on_another_connection(calls: Calls, trouble: str) -> None:
+    neighbour, client = calls
+    neighbour.script = [getattr(neighbour, trouble), neighbour.answer]
+    assert (await client.post("/", {}, within=3, idempotent=True)).json() == {"number": 2}
+    assert [request.method for request in neighbour.requests] == ["POST", "POST"]
 
 
 @pytest.mark.parametrize("trouble", ["hang_up", "break_off", "talk_nonsense"])
@@ -169,13 +177,13 @@ async def test_a_read_that_always_breaks_is_unavailable(calls: Calls, trouble: s
     assert len(neighbour.requests) <= 2
 
 
-async def test_who_does_not_answer_in_time_is_asked_once(calls: Calls) -> None:
+async def test_a_silent_service_is_sent_a_read_twice_and_a_write_once(calls: Calls) -> None:
     neighbour, client = calls
     neighbour.script = [neighbour.stay_silent]
     for call in (client.get("/", within=0.2), client.post("/", {}, within=0.2)):
         with pytest.raises(Unavailable):
             await call
-    assert [request.method for request in neighbour.requests] == ["GET", "POST"]
+    assert [request.method for request in neighbour.requests] == ["GET", "GET", "POST"]
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://nobody.invalid", "http://[::1]:1"])

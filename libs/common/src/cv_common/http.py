@@ -8,11 +8,14 @@ from typing import Any
 import aiohttp
 import orjson
 
+from cv_common import tcp
 from cv_common.errors import Unavailable
 from cv_common.identity import IDENTITY_HEADER, REQUEST_ID_HEADER, Signer
 from cv_common.logs import request_id
 from cv_common.responses import dump_json
 
+_FIRST_TRY_SECONDS = 8.0
+"""Seconds after which a request that may be repeated is sent again on another connection, if not half its time."""
 _NOT_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
 
@@ -41,7 +44,7 @@ class ServiceClient:
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
-        self._connector = aiohttp.TCPConnector(limit=64, keepalive_timeout=15)
+        self._connector = tcp.http_connector(limit=64)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=1)
         self._session = aiohttp.ClientSession(
             connector=self._connector, timeout=timeout, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
@@ -56,17 +59,33 @@ class ServiceClient:
         return None
 
     async def get(self, path: str, within: float = 5) -> Reply:
-        """GET within so many seconds; tried once more when the connection broke, which is safe for a read."""
+        """GET within so many seconds; repeated once where the connection broke or remained silent."""
         async with self._answering(within):
-            try:
-                return await self._send("GET", path, None)
-            except aiohttp.ClientPayloadError:  # when it broke before an answer, aiohttp itself tries again
-                return await self._send("GET", path, None)
+            return await self._send_again_if_lost("GET", path, None, within)
 
-    async def post(self, path: str, body: Any, within: float = 5) -> Reply:
-        """POST within so many seconds; sent once."""
+    async def post(self, path: str, body: Any, within: float = 5, *, idempotent: bool = False) -> Reply:
+        """POST within so many seconds; repeated as a GET is if that is harmless (`idempotent`), else sent once."""
         async with self._answering(within):
+            if idempotent:
+                return await self._send_again_if_lost("POST", path, dump_json(body), within)
             return await self._send("POST", path, dump_json(body))
+
+    async def _send_again_if_lost(self, method: str, path: str, body: bytes | None, within: float) -> Reply:
+        """Ask, and once more when no answer comes. By then no idle connection is young enough to be used again."""
+        try:
+            async with asyncio.timeout(min(within / 2, _FIRST_TRY_SECONDS)):
+                return await self._send(method, path, body)
+        except _NOT_CONNECTED:
+            raise
+        except (
+            TimeoutError,
+            aiohttp.ClientPayloadError,
+            aiohttp.ClientOSError,
+            aiohttp.ServerDisconnectedError,
+        ) as error:
+            if method == "GET" and isinstance(error, (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError)):
+                raise  # aiohttp itself has sent it again
+            return await self._send(method, path, body)
 
     @asynccontextmanager
     async def _answering(self, within: float) -> AsyncIterator[None]:

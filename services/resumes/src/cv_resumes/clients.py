@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 import orjson
+from cv_common import tcp
 from cv_common.errors import BadRequest, NotFound, Unavailable
 from cv_common.http import Reply, ServiceClient
 
@@ -115,6 +116,7 @@ class Renderer:
                 "photo": b64encode(photo).decode() if photo else None,
             },
             within=45,
+            idempotent=True,  # equal documents are rendered once
         )
         if reply.status == 400:
             raise BadRequest(reply.json()["detail"])
@@ -146,7 +148,12 @@ class ProfileSource:
         return self._url is not None
 
     async def start(self) -> None:
-        self._session = aiohttp.ClientSession(timeout=self._timeout, headers=self._headers, auto_decompress=False)
+        self._session = aiohttp.ClientSession(
+            connector=tcp.http_connector(limit=64),
+            timeout=self._timeout,
+            headers=self._headers,
+            auto_decompress=False,
+        )
 
     async def stop(self) -> None:
         if self._session is not None:

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import aiohttp
 import stripe
+from cv_common import tcp
 
 Answer = TypeVar("Answer")
 
@@ -51,6 +52,8 @@ class StripeConnection:
     WITHIN = 8.0
     """Seconds that one call may take, its repetitions included."""
     _ANSWER, _CONNECT, _REPETITIONS = 4.0, 2.0, 2
+    _REUSE = 5.0
+    """Seconds for which an idle connection is used again: longer than inside, because a new one needs a handshake."""
     _NOT_KEPT = (None, 409, 429)
     """Answers that say nothing of how the call ends: none at all, "it is being done already", "not now"."""
 
@@ -63,9 +66,7 @@ class StripeConnection:
 
     async def start(self) -> None:
         context = ssl.create_default_context(cafile=stripe.ca_bundle_path)
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=context, limit=32, keepalive_timeout=15), trust_env=True
-        )
+        self._session = aiohttp.ClientSession(connector=tcp.http_connector(32, self._REUSE, context), trust_env=True)
         limits = aiohttp.ClientTimeout(total=self._ANSWER, sock_connect=self._CONNECT)
         self._stripe = stripe.StripeClient(
             self._api_key,
