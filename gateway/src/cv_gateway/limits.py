@@ -11,6 +11,7 @@ import math
 import time
 import unicodedata
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Any
 
 from cv_common.addresses import normalized_email
 from limits import RateLimitItem, parse
@@ -18,6 +19,7 @@ from limits.aio.storage import Storage
 from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
 from limits.storage import storage_from_string
+from valkey.asyncio import ConnectionPool
 
 from cv_gateway.errors import Throttled
 from cv_gateway.request import Request
@@ -112,17 +114,20 @@ class _Counters:
 
     def __init__(self, url: str | None) -> None:
         self._own = FixedWindowRateLimiter(_Memory())
-        self._shared = _shared(url) if url else None
+        self._connections = _connections(url) if url else None
+        self._shared = _shared(self._connections) if self._connections else None
         self._resumes_at = 0.0
 
     async def hit(self, item: RateLimitItem, *key: str) -> float | None:
         """None when the hit is within the limit, else the seconds until the next one may be."""
-        if self._shared is not None and time.monotonic() >= self._resumes_at:
+        if self._connections and self._shared and time.monotonic() >= self._resumes_at:
             try:
                 return await _hit(self._shared, item, *key)
             except StorageError as error:
                 self._resumes_at = time.monotonic() + _STORE_PAUSE
                 log.warning("the shared rate limits do not answer", extra={"error": repr(error.storage_error)})
+                # Each of the idle connections would cost another request its time if the store vanished silently.
+                await self._connections.disconnect(inuse_connections=False)
         return await _hit(self._own, item, *key)
 
 
@@ -132,13 +137,18 @@ async def _hit(limiter: FixedWindowRateLimiter, item: RateLimitItem, *key: str) 
     return (await limiter.get_window_stats(item, *key)).reset_time - time.time()
 
 
-def _shared(url: str) -> FixedWindowRateLimiter:
+def _connections(url: str) -> ConnectionPool:
     # The client for Valkey speaks with Redis too.
     scheme = "valkeys" if url.startswith(("rediss:", "valkeys:")) else "valkey"
-    target = f"async+{scheme}:{url.partition(':')[2]}"
-    storage = storage_from_string(
-        target, wrap_exceptions=True, socket_timeout=_STORE_PATIENCE, socket_connect_timeout=_STORE_PATIENCE
+    return ConnectionPool.from_url(
+        f"{scheme}:{url.partition(':')[2]}", socket_timeout=_STORE_PATIENCE, socket_connect_timeout=_STORE_PATIENCE
     )
+
+
+def _shared(connections: ConnectionPool) -> FixedWindowRateLimiter:
+    # The library connects through the pool, whatever the address.
+    options: dict[str, Any] = {"connection_pool": connections}
+    storage = storage_from_string("async+valkey://", wrap_exceptions=True, **options)
     assert isinstance(storage, Storage), "an async scheme names an async storage"
     return FixedWindowRateLimiter(storage)
 

@@ -14,6 +14,7 @@ from cv_common.media import Media
 from cv_common.testing.environment import machine_environment
 from cv_common.testing.ports import free_port
 from cv_common.testing.processes import Program, answers, running
+from cv_common.testing.tcp_proxy import proxied
 
 
 @pytest.fixture
@@ -167,3 +168,12 @@ async def test_a_bucket_keeps_files_like_a_folder(bucket: dict[str, str]) -> Non
 async def test_a_bucket_that_is_not_there_is_unavailable(bucket: dict[str, str]) -> None:
     with pytest.raises(Unavailable):
         await Media("s3://nowhere", bucket).put("a", b"x")
+
+
+async def test_a_bucket_whose_connection_became_silent_is_asked_on_another(bucket: dict[str, str]) -> None:
+    port = int(bucket["endpoint"].rpartition(":")[2])
+    with proxied(port) as proxy:
+        media = Media("s3://cv-media/frozen", {**bucket, "endpoint": f"http://127.0.0.1:{proxy.port}"})
+        await media.put("a", b"one")
+        await asyncio.to_thread(proxy.freeze)
+        assert await media.get("a") == b"one"

@@ -4,8 +4,8 @@ import asyncio
 import logging
 import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, ObjectStore, from_url
 
+from cv_common import tcp
 from cv_common.errors import Unavailable
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,9 @@ _PROBE_SIZE = 4096
 """Bytes: a full disk still takes an empty file."""
 _PROBE_WITHIN = 5.0
 """Seconds that a start, or somebody who asks for health, waits for a bucket."""
+_TRY_SECONDS = 4
+_WITHIN = 9.0
+"""Seconds that one file may take with all tries, below the gateway's ten."""
 
 
 class Media:
@@ -61,26 +65,29 @@ class Media:
             self._problem = "files cannot be kept or read: no answer"
 
     async def put(self, path: str, content: bytes) -> None:
-        with self._reachable():
+        async with self._reachable():
             await self._store.put_async(path, content)
         self._problem = None
 
     async def get(self, path: str) -> bytes | None:
         """The file's content, or None when there is no such file, or none can be called so (`../x`)."""
-        with self._reachable(), suppress(*_ABSENT, ValueError):
-            result = await self._store.get_async(path)
-            return bytes(await result.bytes_async())
+        async with self._reachable():
+            with suppress(*_ABSENT, ValueError):
+                result = await self._store.get_async(path)
+                return bytes(await result.bytes_async())
         return None
 
     async def delete(self, path: str) -> None:
         """Remove a file; one that is not there is no error."""
-        with self._reachable(), suppress(*_ABSENT):
-            await self._store.delete_async(path)
+        async with self._reachable():
+            with suppress(*_ABSENT):
+                await self._store.delete_async(path)
 
-    @contextmanager
-    def _reachable(self) -> Iterator[None]:
+    @asynccontextmanager
+    async def _reachable(self) -> AsyncIterator[None]:
         try:
-            yield
+            async with asyncio.timeout(_WITHIN):
+                yield
         except (BaseError, OSError) as error:
             reason = _reason(error)
             self._problem = f"files cannot be kept or read: {reason}"
@@ -103,6 +110,11 @@ def _open(url: str, options: Mapping[str, str]) -> ObjectStore:
     return from_url(
         url,
         config=cast("Any", dict(options)),
-        client_options={"allow_http": plain, "connect_timeout": "2s", "timeout": "10s"},
-        retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=10)},  # a visitor waits, not for minutes
+        client_options={
+            "allow_http": plain,
+            "connect_timeout": "2s",
+            "timeout": f"{_TRY_SECONDS}s",
+            "pool_idle_timeout": f"{tcp.REUSE_SECONDS:.0f}s",
+        },
+        retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=_WITHIN)},
     )
