@@ -24,12 +24,13 @@ def started_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]
 
 
 @contextmanager
-def running_system(data: Path) -> Iterator[System]:
-    """A system of its own, which keeps its data in a folder."""
+def running_system(data: Path, *, with_proxies: bool = False) -> Iterator[System]:
+    """A system of its own, which keeps its data in a folder; `with_proxies`: PostgreSQL and NATS can be frozen."""
     started = System(
         data,
         lambda name, line: _written.append(f"{name:<9} | {readable(line)}"),
         settings={"RATE_LIMITS_ENABLED": "false"},  # all visitors of the tests come from one address
+        with_proxies=with_proxies,
     )
     started.start()
     try:
