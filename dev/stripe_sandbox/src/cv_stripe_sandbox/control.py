@@ -24,6 +24,7 @@ from cv_stripe_sandbox.sandbox import Sandbox
 from cv_stripe_sandbox.shapes import Json
 
 _DAY = 86400
+_LISTED = 1000
 
 _dice = random.SystemRandom()
 
@@ -46,9 +47,11 @@ class Control:
         ]
 
     async def deliveries(self, request: Request) -> Response:
-        """Deliveries, oldest first; `?state=held` only those in one state."""
+        """Deliveries, oldest first; `state=held` only those in one state, `limit` and `after` (an id) for a page."""
+        asked = dict(request.query_params)
+        limit, after = (int(_number(asked, name, default)) for name, default in (("limit", _LISTED), ("after", 0)))
         with self._sandbox.view() as context:
-            rows = context.deliveries.listed(request.query_params.get("state"))
+            rows = context.deliveries.listed(asked.get("state"), after=after, limit=limit)
             types = {row.event: context.objects.get(row.event, "event")["type"] for row in rows}
         return JSONResponse([{**asdict(row), "type": types[row.event]} for row in rows])
 

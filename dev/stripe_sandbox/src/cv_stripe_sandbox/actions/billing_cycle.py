@@ -11,10 +11,22 @@ _MOST_STEPS = 500
 def run_due(context: Context) -> None:
     """Do everything that is due, step by step in the order of time, until nothing is."""
     sessions.expire_due(context)
-    for subscription in context.objects.select("subscription", {"status": _LIVING}):
+    for subscription_id in _due(context):
+        subscription = context.objects.get(subscription_id, "subscription")
         for _ in range(_MOST_STEPS):
             if not _step(context, subscription):
                 break
+
+
+def _due(context: Context) -> list[str]:
+    """Ids of the subscriptions for which something may be due: an ending, a renewal, a retry."""
+    ending, renewing = (
+        context.objects.due("subscription", moment, _LIVING, context.now)
+        for moment in ("cancel_at", "items.data[0].current_period_end")
+    )
+    unpaid = context.objects.due("invoice", "next_payment_attempt", ["open"], context.now)
+    found = [*(each["id"] for each in [*ending, *renewing]), *map(invoices.subscription_of, unpaid)]
+    return list(dict.fromkeys(found))
 
 
 def _step(context: Context, subscription: Json) -> bool:

@@ -66,9 +66,8 @@ def expire(context: Context, session_id: str) -> Json:
 
 def expire_due(context: Context) -> None:
     """Expire every open session whose time is over."""
-    for session in context.objects.select("checkout.session", {"status": "open"}):
-        if session["expires_at"] <= context.now:
-            expire(context, session["id"])
+    for session in context.objects.due("checkout.session", "expires_at", ["open"], context.now):
+        expire(context, session["id"])
 
 
 def line_items(context: Context, session_id: str) -> list[Json]:

@@ -24,9 +24,14 @@ def _list_events(context: Context, params: Json) -> Json:
         where["type"] = params.get("types", params.get("type"))
     elif "type" in params:
         where["type"] = context.objects.event_types(params["type"][:-1])
+    without: list[str] = []
     if "delivery_success" in params:
-        where["id"] = context.deliveries.events(delivered=params["delivery_success"])
-    data, more = context.objects.page("event", where, params)
+        undelivered = context.deliveries.undelivered()
+        if params["delivery_success"]:
+            without = undelivered
+        else:
+            where["id"] = undelivered
+    data, more = context.objects.page("event", where, params, without=without)
     return envelope("/v1/events", [public_event(context, event) for event in data], has_more=more)
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cv_stripe_sandbox.store.objects import indexes
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -13,8 +15,9 @@ CREATE TABLE IF NOT EXISTS objects (
     body TEXT NOT NULL,
     private TEXT NOT NULL DEFAULT '{}'
 );
-CREATE INDEX IF NOT EXISTS objects_by_kind ON objects (kind, seq);
-CREATE INDEX IF NOT EXISTS objects_by_customer ON objects (json_extract(body, '$.customer'));
+-- Of an earlier version.
+DROP INDEX IF EXISTS objects_by_kind;
+DROP INDEX IF EXISTS objects_by_customer;
 
 CREATE TABLE IF NOT EXISTS deliveries (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -28,6 +31,7 @@ CREATE TABLE IF NOT EXISTS deliveries (
 );
 CREATE INDEX IF NOT EXISTS deliveries_by_event ON deliveries (event);
 CREATE INDEX IF NOT EXISTS deliveries_due ON deliveries (state, next_attempt);
+CREATE INDEX IF NOT EXISTS deliveries_by_state ON deliveries (state);
 
 CREATE TABLE IF NOT EXISTS replays (
     key TEXT PRIMARY KEY,
@@ -36,6 +40,7 @@ CREATE TABLE IF NOT EXISTS replays (
     body TEXT NOT NULL,
     created INTEGER NOT NULL
 );
+CREATE INDEX IF NOT EXISTS replays_by_age ON replays (created);
 
 CREATE TABLE IF NOT EXISTS knobs (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
@@ -52,6 +57,7 @@ class Database:
         self.connection.execute("PRAGMA journal_mode = WAL")
         self.connection.execute("PRAGMA synchronous = NORMAL")
         self.connection.executescript(_SCHEMA)
+        self.connection.executescript(";".join(indexes()))
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

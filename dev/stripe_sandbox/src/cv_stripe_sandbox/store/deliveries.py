@@ -59,14 +59,15 @@ class Deliveries:
         """Every delivery of one event."""
         return self._read("event = ? ORDER BY id", [event])
 
-    def listed(self, state: str | None = None) -> list[Delivery]:
-        """Every delivery, or those in one state, oldest first."""
-        return self._read("? IS NULL OR state = ? ORDER BY id", [state, state])
+    def listed(self, state: str | None = None, *, after: int = 0, limit: int = -1) -> list[Delivery]:
+        """Deliveries, or those in one state, oldest first: `limit` of them after the one with the id `after`."""
+        chosen, values = ("", []) if state is None else ("state = ? AND ", [state])
+        return self._read(f"{chosen}id > ? ORDER BY id LIMIT ?", [*values, after, limit])
 
-    def events(self, *, delivered: bool) -> list[str]:
-        """Ids of the events that every endpoint has acknowledged, or that some endpoint has not."""
+    def undelivered(self) -> list[str]:
+        """Ids of the events that some endpoint has not acknowledged."""
         rows = self._connection.execute(
-            "SELECT event FROM deliveries GROUP BY event HAVING (sum(state <> 'delivered') = 0) = ?", (delivered,)
+            "SELECT DISTINCT event FROM deliveries WHERE state IN ('pending', 'held', 'failed', 'dropped')"
         )
         return [row["event"] for row in rows]
 
