@@ -15,10 +15,10 @@ async def reprice(context: Context) -> None:
     """Have every resume show what its export would do. What cannot be asked now is asked the next time."""
     async with context.database.connection() as tx:
         used = await resumes.templates_used(tx)
-    for template_id in used:
+    for template_id in dict.fromkeys(template_id for template_id, _ in used):
         with suppress(Unavailable):
             template = await context.templates.anew(template_id)
-            if template is not None:
+            if template is not None and (template_id, not template.is_premium) in used:
                 await _reprice_all_with(context, template)
 
 

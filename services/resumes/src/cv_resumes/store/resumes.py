@@ -7,7 +7,7 @@ from typing import Any
 
 from cv_common.db import Row, Statement, Transaction
 from psycopg.types.json import Json, Jsonb
-from sqlalchemy import BigInteger, bindparam, delete, func, insert, or_, select, true, tuple_, update
+from sqlalchemy import BigInteger, Boolean, bindparam, delete, func, insert, not_, or_, select, true, tuple_, update
 
 from cv_resumes.domain.owners import Owner
 from cv_resumes.domain.sections import ENTRY_SECTIONS, FREE_SECTIONS
@@ -69,21 +69,25 @@ _REPRICE = Statement(
     .where(_ONE, resumes.c.template_id == bindparam("template"))
     .values(template_is_premium=bindparam("premium"))
 )
-_NEXT_USED = select(func.min(resumes.c.template_id).label("id"))
-_USED = _NEXT_USED.cte("used", recursive=True)
-_USED = _USED.union_all(
-    select(_NEXT_USED.where(resumes.c.template_id > _USED.c.id).scalar_subquery()).where(_USED.c.id.is_not(None))
-)
+_PRICED = (resumes.c.template_id, resumes.c.template_is_premium)
+_USED = select(select(*_PRICED).order_by(*_PRICED).limit(1).subquery()).cte("used", recursive=True)
+_NEXT_USED = select(*_PRICED).where(tuple_(*_PRICED) > tuple_(*_USED.c)).order_by(*_PRICED).limit(1).lateral()
+_USED = _USED.union_all(select(_NEXT_USED).select_from(_USED.join(_NEXT_USED, true())))
 # From one template to the next by the index: there are a few of them, and millions of resumes.
-_TEMPLATES_USED = Statement(select(_USED.c.id).where(_USED.c.id.is_not(None)))
+_TEMPLATES_USED = Statement(select(_USED))
 _OTHERWISE_PRICED = (
     select(resumes.c.id)
-    .where(resumes.c.template_id == bindparam("template"), resumes.c.template_is_premium != bindparam("premium"))
+    .where(
+        resumes.c.template_id == bindparam("template"),
+        resumes.c.template_is_premium == not_(bindparam("premium", type_=Boolean)),
+    )
     .limit(bindparam("at_most"))
     .with_for_update(skip_locked=True)
 )
 _REPRICE_SOME = Statement(
-    update(resumes).where(resumes.c.id.in_(_OTHERWISE_PRICED)).values(template_is_premium=bindparam("premium"))
+    update(resumes)
+    .where(resumes.c.id == func.any(func.array(_OTHERWISE_PRICED.scalar_subquery())))
+    .values(template_is_premium=bindparam("premium"))
 )
 _MOVE = Statement(update(resumes).where(_OWNED).values(owner=bindparam("new_owner")))
 _ADAPTERS = dict.fromkeys(ENTRY_SECTIONS, Jsonb) | dict.fromkeys(FREE_SECTIONS, Json)
@@ -197,9 +201,9 @@ async def remove_abandoned(tx: Transaction, before: datetime, at_most: int) -> l
     return await tx.all(_DELETE_ABANDONED, before=before, at_most=at_most)
 
 
-async def templates_used(tx: Transaction) -> list[int]:
-    """The ids of the templates that resumes are written with."""
-    return [row["id"] for row in await tx.all(_TEMPLATES_USED)]
+async def templates_used(tx: Transaction) -> list[tuple[int, bool]]:
+    """The templates that resumes are written with, and whether they count as premium: both, for some resumes each."""
+    return [(row["template_id"], row["template_is_premium"]) for row in await tx.all(_TEMPLATES_USED)]
 
 
 async def reprice(tx: Transaction, resume_id: int, template_id: int, is_premium: bool) -> None:
