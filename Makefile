@@ -13,7 +13,7 @@ LOCK = $(BIN)/uv pip compile --quiet --python-version 3.11 --universal --generat
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help prepare run test test-containers test-alone lint logs reset requirements licences
+.PHONY: help prepare run test test-containers test-alone chaos lint logs reset requirements licences
 
 help: ## list what make can do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 26
@@ -34,6 +34,9 @@ test-containers: prepare ## the journeys again, and what only containers show; n
 
 test-alone: prepare ## each service's tests, where nothing of the others is installed (PARTS: which)
 	@$(PYTHON) -m dev.alone $(PARTS)
+
+chaos: prepare ## let everything fail for a while, and look for what is lost (MINUTES=10, SEED=, VISITORS=4)
+	@exec $(BIN)/python -m dev.chaos
 
 lint: prepare ## style, types, import rules, licences
 	@$(BIN)/ruff check --quiet .

@@ -32,6 +32,25 @@ class Bank:
         """Make something happen that customers, banks and calendars would."""
         return expect(await self._client.post(f"/sandbox/{knob}", json=how), 200)
 
+    async def api(self, path: str, **params: Any) -> dict[str, Any]:
+        """What Stripe's API answers to a GET."""
+        answer = await self._client.get(f"/v1/{path}", params=params, auth=(self._api_key, ""))
+        return dict(expect(answer, 200))
+
+    async def listed(self, path: str, **params: Any) -> list[dict[str, Any]]:
+        """All pages of a list of Stripe's API, newest first."""
+        found: list[dict[str, Any]] = []
+        more, after = True, dict[str, str]()
+        while more:
+            page = await self.api(path, limit=100, **params, **after)
+            found += page["data"]
+            more, after = page["has_more"], {"starting_after": found[-1]["id"]} if found else {}
+        return found
+
+    async def pay(self, checkout_url: str) -> bool:
+        """Press Pay on the hosted page; whether that worked, and not already been paid or closed."""
+        return (await self._client.post(f"{checkout_url}/pay")).status_code == 303
+
     async def press(self, portal_url: str, button: str, **form: str) -> None:
         """Press a button of a customer's portal."""
         answer = await self._client.post(f"{portal_url}/{button}", data=form)

@@ -22,10 +22,11 @@ _USUAL = ("time", "level", "service", "message", "request_id", "exception")
 
 
 class Console:
-    """A `Say` for one system: thread-safe, coloured on a terminal."""
+    """A `Say` for one system: thread-safe, coloured on a terminal; unless `is_shown`, it writes files only."""
 
-    def __init__(self, logs: Path) -> None:
+    def __init__(self, logs: Path, *, is_shown: bool = True) -> None:
         self._logs = logs
+        self._is_shown = is_shown
         self._lock = threading.Lock()
         self._files: dict[str, logging.Handler] = {}
         self._coloured = sys.stdout.isatty()
@@ -35,7 +36,7 @@ class Console:
         with self._lock:
             file = self._files.get(name) or self._open(name)
             file.handle(logging.makeLogRecord({"msg": line}))
-            if name not in _SERVERS or _TROUBLE.search(line):
+            if self._is_shown and (name not in _SERVERS or _TROUBLE.search(line)):
                 self._print(name, readable(line))
 
     def close(self) -> None:

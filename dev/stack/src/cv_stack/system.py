@@ -8,8 +8,9 @@ import fcntl
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -111,6 +112,20 @@ class System:
         self._keepers[name].start()
         self.wait_ready(name)
 
+    def pause(self, name: str) -> None:
+        """Stop one program and its children as SIGSTOP does: connections stay, nothing answers. Linux only."""
+        self._signal_all(name, signal.SIGSTOP)
+
+    def unpause(self, name: str) -> None:
+        """Let a paused program go on."""
+        self._signal_all(name, signal.SIGCONT)
+
+    def _signal_all(self, name: str, number: signal.Signals) -> None:
+        if (pid := self._keepers[name].pid) is not None:
+            for each in _family(pid):
+                with suppress(ProcessLookupError):
+                    os.kill(each, number)
+
     def freeze(self, server: str) -> int:
         """Stop forwarding on every connection to `postgres` or `nats`, silently and for good; new ones work.
 
@@ -186,6 +201,14 @@ class System:
 
     def _tell(self, line: str) -> None:
         self._say(STACK, line)
+
+
+def _family(pid: int) -> Iterator[int]:
+    """A process, then its children, and theirs: PostgreSQL's are in process groups of their own."""
+    yield pid
+    with suppress(FileNotFoundError):
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split():
+            yield from _family(int(child))
 
 
 def _all_at_once(do: Callable[[T], None], things: Sequence[T]) -> None:
