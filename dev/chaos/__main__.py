@@ -10,6 +10,8 @@ import asyncio
 import os
 import random
 import secrets
+import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -51,6 +53,7 @@ class Run:
             for number in range(at_once):
                 group.create_task(self._visit(number, until))
         await provider.behave()
+        _say("the faults are over; waiting until all is quiet")
         await self._check()
 
     async def _visit(self, number: int, until: float) -> None:
@@ -72,6 +75,7 @@ class Run:
         problems += await checks.until_quiet(self._system, self._bank)
         for kind, what in problems:
             self.ledger.note(kind, what)
+        _say(f"checking what {len(self._visitors)} visitors were promised")
         await checks.all_at_once([checks.Check(each, self._bank, self.ledger).run for each in self._visitors])
         for kind, what in await checks.unknown_to_the_ledger(self._bank, self.ledger):
             self.ledger.note(kind, what)
@@ -90,6 +94,11 @@ class Run:
 
     def _dice(self, name: str) -> random.Random:
         return random.Random(f"{self._seed} {name}")  # noqa: S311 - to be repeated, not to be secret
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def summary(ledger: Ledger, out: TextIO) -> bool:
@@ -119,8 +128,9 @@ def main() -> None:
     seed = int(os.environ.get("SEED") or secrets.randbelow(10**6))
     visitors = int(os.environ.get("VISITORS") or 4)
     folder = Path(tempfile.mkdtemp(prefix="cv-chaos-"))
-    sys.stdout.write(f"{minutes:g} minutes with {visitors} visitors at once, SEED={seed}, logs in {folder}/logs\n")
-    sys.stdout.flush()
+    _say(f"{minutes:g} minutes with {visitors} visitors at once, SEED={seed}, logs in {folder}/logs")
+    for number in (signal.SIGTERM, signal.SIGHUP):  # ends as Ctrl-C does: nothing is left running
+        signal.signal(number, signal.default_int_handler)
     console = Console(folder / "logs", is_shown=False)
     # All visitors come from one address; who has paid should not wait ten seconds for a webhook that is lost.
     system = System(
@@ -132,8 +142,9 @@ def main() -> None:
     finally:
         system.stop()
         console.close()
-    is_well = summary(ledger, sys.stdout)
-    sys.exit(0 if is_well else f"! not all is well: SEED={seed}, logs in {folder}/logs")
+    if not summary(ledger, sys.stdout):
+        sys.exit(f"! not all is well: SEED={seed}, logs in {folder}/logs")
+    shutil.rmtree(folder)
 
 
 async def _run(system: System, seconds: float, seed: int, visitors: int) -> Ledger:

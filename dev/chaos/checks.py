@@ -25,7 +25,7 @@ Problem = tuple[str, str]
 """A kind of the ledger's, and what is wrong."""
 
 
-async def until_quiet(system: System, bank: Bank, patience: float = 240.0) -> list[Problem]:
+async def until_quiet(system: System, bank: Bank, patience: float = 120.0) -> list[Problem]:
     """Wait until webhooks and events are delivered and all health is green; what is still amiss when patience ends."""
     deadline = time.monotonic() + patience
     quiet = 0
