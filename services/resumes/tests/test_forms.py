@@ -10,7 +10,10 @@ from PIL import Image
 MINIMUM = {"template": "1", "full_name": "Marie Dubois", "email": "marie.dubois@example.com"}
 JOB = {"company": "Acme", "position": "Dev", "start_date": "2020-01-01"}
 WRONG_DATE = "Date has wrong format. Use one of these formats instead: YYYY-MM-DD."
-NO_FILE_CHOSEN = b'--BB\r\nContent-Disposition: form-data; name="photo"; filename=""\r\n\r\n\r\n'
+NO_FILE_CHOSEN = (
+    b'--BB\r\nContent-Disposition: form-data; name="photo"; filename=""\r\n'
+    b"Content-Type: application/octet-stream\r\n\r\n\r\n"
+)
 MULTIPART = "multipart/form-data; boundary=BB"
 
 
@@ -73,14 +76,52 @@ async def test_a_charset_that_is_none(
         assert (answer.status_code, answer.json()) == (400, expected), where
 
 
-async def test_a_photo_that_nobody_chose(resumes: httpx.AsyncClient, user: dict[str, str], path: str) -> None:
-    """It is an empty text, which to DRF is null: no photo in a new resume, and none any more in an old one."""
+async def test_an_untouched_file_input_keeps_the_photo(
+    resumes: httpx.AsyncClient, user: dict[str, str], path: str
+) -> None:
+    """A browser sends such a part whenever a form with a file input is submitted and no file was chosen."""
     headers = {**user, "Content-Type": MULTIPART}
     fields = b"".join(part(name, value) for name, value in MINIMUM.items())
     created = await resumes.post("/api/resumes/", content=fields + NO_FILE_CHOSEN + b"--BB--\r\n", headers=headers)
     assert (created.status_code, created.json()["photo"]) == (201, None)
-    changed = await resumes.patch(path, content=NO_FILE_CHOSEN + b"--BB--\r\n", headers=headers)
+    stored = (await resumes.get(path, headers=user)).json()["photo"]
+    assert stored is not None
+    content = part("title", "x") + NO_FILE_CHOSEN + b"--BB--\r\n"
+    changed = await resumes.patch(path, content=content, headers=headers)
+    assert (changed.status_code, changed.json()["title"], changed.json()["photo"]) == (200, "x", stored)
+
+
+@pytest.mark.parametrize("content", [part("photo", ""), part("photo", "") + NO_FILE_CHOSEN])
+async def test_an_empty_text_part_removes_the_photo(
+    resumes: httpx.AsyncClient, user: dict[str, str], path: str, content: bytes
+) -> None:
+    headers = {**user, "Content-Type": MULTIPART}
+    changed = await resumes.patch(path, content=content + b"--BB--\r\n", headers=headers)
     assert (changed.status_code, changed.json()["photo"]) == (200, None)
+
+
+async def test_an_untouched_file_input_beside_a_chosen_file(
+    resumes: httpx.AsyncClient, user: dict[str, str], path: str
+) -> None:
+    before = (await resumes.get(path, headers=user)).json()["photo"]
+    chosen = part("photo", "no image").replace(b'"photo"', b'"photo"; filename="me.jpg"')
+    answer = await resumes.patch(
+        path, content=chosen + NO_FILE_CHOSEN + b"--BB--\r\n", headers={**user, "Content-Type": MULTIPART}
+    )
+    assert answer.status_code == 400
+    assert answer.json()["photo"][0].startswith("Upload a valid image.")
+    assert (await resumes.get(path, headers=user)).json()["photo"] == before
+
+
+@pytest.mark.parametrize("disposition", ['name="file"; filename=""', 'name="file"'])
+async def test_an_import_without_a_chosen_file_is_one_by_address(
+    resumes: httpx.AsyncClient, user: dict[str, str], disposition: str
+) -> None:
+    no_file = f"--BB\r\nContent-Disposition: form-data; {disposition}\r\n\r\n\r\n".encode()
+    where, headers = "/api/resumes/import_linkedin/", {**user, "Content-Type": MULTIPART}
+    for fields, message in ((b"", "This field is required."), (part("linkedin_url", "x"), "Invalid LinkedIn URL format.")):
+        answer = await resumes.post(where, content=fields + no_file + b"--BB--\r\n", headers=headers)
+        assert (answer.status_code, answer.json()) == (400, {"linkedin_url": [message]})
 
 
 async def test_the_last_field_of_a_body_that_lacks_its_end(

@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from cv_common.charsets import charset_of
 from cv_common.errors import BadRequest, UnsupportedMediaType, ValidationFailed
-from cv_common.fields import NULL, Field, FormText, is_form_blank, type_name
+from cv_common.fields import NULL, Field, FormText, UntouchedFileInput, is_form_blank, type_name
 from cv_common.forms import read_multipart, read_urlencoded
 from cv_common.texts import text_faults
 
@@ -31,23 +31,30 @@ class RequestBody(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _form_blanks_are_absent(cls, data: Any) -> Any:
-        """A form has no other way to leave out a field that it shows: one that is neither null nor a text."""
+    def _drop_absent_form_fields(cls, data: Any) -> Any:
+        """Drop the fields of a form that DRF reads as absent, and untouched file inputs."""
         if not isinstance(data, dict):
             return data
-        return {name: value for name, value in data.items() if not (is_form_blank(value) and _may_lack(cls, name))}
+        return {name: value for name, value in data.items() if not _is_absent(cls, name, value)}
 
     def sent(self) -> dict[str, Any]:
         """Only the fields that the request carried, by name."""
         return {name: getattr(self, name) for name in self.model_fields_set}
 
 
-def _may_lack(model: type[RequestBody], name: str) -> bool:
-    """Has this field a value of its own for when it is absent, and none for an empty text?"""
+def _is_absent(model: type[RequestBody], name: str, value: Any) -> bool:
+    """Whether a form means with `value` that it leaves this field out: an empty text has no other meaning where the
+    field has a default and takes neither null nor an empty text.
+    """
     info = model.model_fields.get(name)
-    if info is None or info.is_required() or info.default is None:  # a patched field is required, where it is sent
+    if info is None or not is_form_blank(value):
         return False
-    return any(isinstance(rule, Field) and not rule.null and not rule.blank for rule in info.metadata)
+    rules = [rule for rule in info.metadata if isinstance(rule, Field)]
+    if isinstance(value, UntouchedFileInput) and any(rule.takes_files for rule in rules):
+        return True
+    if info.is_required() or info.default is None:  # a patched field is required, where it is sent
+        return False
+    return any(not rule.null and not rule.blank for rule in rules)
 
 
 @cache

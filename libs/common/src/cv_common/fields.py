@@ -28,6 +28,12 @@ class FormText(str):
     __slots__ = ()
 
 
+class UntouchedFileInput(FormText):
+    """The empty part that a browser sends for a file input without a chosen file; a text field reads an empty text."""
+
+    __slots__ = ()
+
+
 def is_form_blank(value: object) -> bool:
     """Is this a form's empty text?"""
     return value == "" and isinstance(value, FormText)
@@ -57,6 +63,8 @@ class Field(ABC):
 
     blank = False
     """Is an empty text one of its values?"""
+    takes_files = False
+    """Is an uploaded file one of its values?"""
 
     def __init__(self, *, null: bool = False) -> None:
         self.null = null

@@ -13,7 +13,7 @@ from starlette.requests import Request
 
 from cv_common.charsets import charset_of
 from cv_common.errors import BadRequest
-from cv_common.fields import FormText
+from cv_common.fields import FormText, UntouchedFileInput
 
 MAX_FIELDS = 1000
 """Of one form, as in Django."""
@@ -71,7 +71,7 @@ async def read_multipart(request: Request) -> dict[str, Any]:
     finally:
         await form.close()
     # Of a text and a file of one name the file counts, whichever came last: as in DRF.
-    return _plain(sorted(items, key=lambda item: isinstance(item[1], UploadedFile)))
+    return _plain(sorted(items, key=_precedence))
 
 
 def _boundary(content_type: str) -> str:
@@ -104,8 +104,17 @@ async def _items(form: FormData, charset: str) -> AsyncGenerator[_Item, None]:
         content = await value.read()
         if value.filename:
             yield name, UploadedFile(_decoded(value.filename, charset), content)
-        else:  # what a browser sends where no file was chosen; to Django it is an empty text
+        elif content:  # to Django a part with an empty file name is a text
             yield name, FormText(content.decode(charset, "replace"))
+        else:
+            yield name, UntouchedFileInput()
+
+
+def _precedence(item: _Item) -> int:
+    """Of several values of one name the one with the highest precedence counts."""
+    if isinstance(item[1], UploadedFile):
+        return 2
+    return 0 if isinstance(item[1], UntouchedFileInput) else 1
 
 
 def _decoded(latin: str, charset: str) -> str:

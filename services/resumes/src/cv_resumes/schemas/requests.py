@@ -20,6 +20,8 @@ from cv_resumes.domain.sections import MAX_ENTRIES
 class Upload(Field):
     """A file of a multipart body. A text may be the address of the file that is there already; the action decides."""
 
+    takes_files = True
+
     def parse(self, value: Any) -> UploadedFile | str:
         if isinstance(value, UploadedFile | str):
             return value
