@@ -63,6 +63,15 @@ def files(media_folder: Path) -> set[Path]:
     return {path for path in media_folder.rglob("*") if path.is_file()}
 
 
+async def test_a_document_that_exceeds_its_processor_time_is_refused(
+    environment: dict[str, str], order: dict[str, Any], as_resumes: dict[str, str]
+) -> None:
+    order["document"]["custom_sections"] = [{"title": "t", "content": "l " * 4950}] * 25
+    async with serving(app, {**environment, "RENDER_CPU_SECONDS": "1"}) as client:
+        response = await client.post(PDFS, json=order, headers=as_resumes)
+    assert (response.status_code, response.json()) == (400, {"detail": "The document is too complex to be rendered."})
+
+
 async def test_a_pdf_is_ordered_and_fetched(
     renderer: httpx.AsyncClient, order: dict[str, Any], as_resumes: dict[str, str]
 ) -> None:

@@ -14,6 +14,7 @@ from cv_renderer.actions import pdfs
 from cv_renderer.actions.context import Context
 from cv_renderer.consumers import consumers
 from cv_renderer.engine.pool import Pool
+from cv_renderer.engine.worker import Limits
 from cv_renderer.settings import Settings
 from cv_renderer.store.locks import KeyLocks
 
@@ -23,7 +24,8 @@ def app() -> ASGIApp:
     settings = Settings()
     database = Database(settings.database_url, settings.database_pool_size)
     bus = Bus.of(settings, "renderer")
-    pool = Pool(workers=settings.render_workers, queue=settings.render_queue)
+    limits = Limits(cpu_seconds=settings.render_cpu_seconds)
+    pool = Pool(workers=settings.render_workers, queue=settings.render_queue, limits=limits)
     locks = KeyLocks(settings.direct_url)
     media = Media(settings.media_url, settings.media_options)
     context = Context(settings, database, media, pool, locks)

@@ -13,3 +13,5 @@ class Settings(ServiceSettings, DatabaseSettings, BusSettings, MediaSettings):
     """Seconds until the link to a PDF expires."""
     render_workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
     render_queue: int = Field(default=20, ge=0)
+    render_cpu_seconds: int = Field(default=5, ge=1)
+    """Processor time of one document; one that needs more is refused. 20 pages of text take 1 to 3 seconds."""

@@ -277,6 +277,14 @@ async def test_long_words_stay_on_the_page(pool: Pool, template: Template, minim
     assert max(line.x1 for line in lines) < page.width - 30
 
 
+async def test_a_word_of_many_lines_is_extracted_whole(pool: Pool, template: Template, minimal: dict[str, Any]) -> None:
+    word = "".join(f"Wort{number}" for number in range(350))
+    content = await pool.render(Job(template.html, template.css, {**minimal, "summary": word}, "fr"))
+    (page,) = PdfReader(io.BytesIO(content)).pages
+    for text in (page.extract_text(), extract_text(io.BytesIO(content))):
+        assert word in "".join(text.split())
+
+
 async def test_no_page_ends_with_a_heading(pool: Pool, template: Template, sample: dict[str, Any]) -> None:
     jobs = sample["experiences"] * 2
     headings = {"Expérience professionnelle", "Projets", "Formation", "Compétences", "Langues", "Certifications"}

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,10 +17,15 @@ from cv_renderer.domain.labels import labels_for
 from cv_renderer.engine.environment import fill
 from cv_renderer.engine.errors import Refused
 from cv_renderer.engine.fetcher import ClosedFetcher
+from cv_renderer.engine.long_words import make_long_words_breakable
 from cv_renderer.engine.typefaces import legible
 from cv_renderer.engine.watermark import watermark_css
 
 MAX_PAGES = 20
+MAX_LINES = 120 * MAX_PAGES
+"""Elements that begin a line: twice what fits on the pages of the catalog. WeasyPrint builds all of them for page 1."""
+_LINE = re.compile(r"<(?:br|li|p|h[1-6])\b")
+_TOO_LONG = f"The document is longer than {MAX_PAGES} pages."
 _THUMBNAIL_WIDTH = 840
 _POINTS_OF_A4_WIDTH = 595.28
 
@@ -31,6 +37,7 @@ def render_pdf(job: Job) -> bytes:
     fetcher = ClosedFetcher(job.photo)
     stylesheets = [CSS(string=watermark_css(labels), font_config=fonts, url_fetcher=fetcher)] if job.watermark else []
     html = HTML(string=_with_css(_filled(job), job.template_css), url_fetcher=fetcher)
+    make_long_words_breakable(html.etree_element, job.language)
     with _at_most(MAX_PAGES):
         document: Document = html.render(font_config=fonts, stylesheets=stylesheets)
     name = str(job.document["full_name"])
@@ -59,6 +66,8 @@ def _filled(job: Job) -> str:
         raise
     except Exception as error:  # its arithmetic, what it gives to filters: all of it is the template's own
         raise Refused(f"The template cannot be filled: {type(error).__name__}: {error}") from error
+    if sum(1 for _ in _LINE.finditer(html)) > MAX_LINES:
+        raise Refused(_TOO_LONG)
     return legible(html)
 
 
@@ -96,4 +105,4 @@ class _PageCounter(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         is_page = isinstance(record.msg, str) and "Creating layout - Page" in record.msg
         if is_page and isinstance(record.args, tuple) and record.args and int(str(record.args[0])) > self._limit:
-            raise Refused(f"The document is longer than {self._limit} pages.")
+            raise Refused(_TOO_LONG)

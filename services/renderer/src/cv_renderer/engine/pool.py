@@ -2,6 +2,8 @@
 
 The forkserver is a process of its own, so nothing is ever forked from the web process and its threads. A child that
 takes too long is killed; one that dies for another reason gets a second try. Nothing is written to disk here.
+
+Processor time and memory are used up by the document, which is refused; only the wall clock depends on the machine.
 """
 
 import asyncio
@@ -31,6 +33,8 @@ log = logging.getLogger(__name__)
 _PRELOAD = "cv_renderer.engine.preload"
 _START_SECONDS = 60
 _TRIES = 2
+_CRASHES = frozenset(-number for number in (signal.SIGABRT, signal.SIGBUS, signal.SIGSEGV, signal.SIGTRAP))
+"""How a child ends when a library of C gets no more memory."""
 _LONGEST_MESSAGE = 64 * 1024**2
 
 
@@ -110,9 +114,13 @@ class Pool:
             if end.message[:1] == worker.BROKEN:
                 log.error("a renderer met a bug", extra={"exception": end.message[1:].decode()})
                 break
+            if end.exit_code == -signal.SIGXCPU:
+                raise Refused(worker.TOO_COMPLEX)
             if end.took_too_long:
                 raise EngineFailed("The document takes too long to render.")
             log.warning("a renderer died", extra={"exit_code": end.exit_code})
+        if end.exit_code in _CRASHES:
+            raise Refused(worker.TOO_COMPLEX)
         raise EngineFailed("The document could not be rendered.")
 
     def probe(self) -> dict[str, Any]:
@@ -163,8 +171,7 @@ class _Children:
                 outlet.close()
             message = _receive(inlet, child, seconds)
         exit_code = self._bury(child)
-        ran_out = exit_code == -signal.SIGXCPU or time.monotonic() - began >= seconds
-        return _End(message, exit_code, took_too_long=ran_out)
+        return _End(message, exit_code, took_too_long=time.monotonic() - began >= seconds)
 
     def _begin(self, child: ForkServerProcess) -> None:
         with self._lock:

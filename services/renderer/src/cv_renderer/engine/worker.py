@@ -23,6 +23,9 @@ REFUSED = b"-"
 BROKEN = b"!"
 """The first byte of an outcome; the rest is the file, the reason, or the traceback of a bug."""
 
+TOO_COMPLEX = "The document is too complex to be rendered."
+"""Why a job is refused that exceeds its limits of processor time or memory."""
+
 FOLDER = "CV_RENDERER_FOLDER"
 """The variable that tells the forkserver where it may keep files."""
 
@@ -41,7 +44,7 @@ class Output(Enum):
 class Limits:
     """What one child may use."""
 
-    cpu_seconds: int = 10
+    cpu_seconds: int = 5
     wall_seconds: float = 15
     memory_bytes: int = 1024**3
     file_bytes: int = 20 * 1024**2
@@ -62,7 +65,7 @@ def _outcome(job: Job, output: Output) -> bytes:
     except Refused as refusal:
         return REFUSED + str(refusal).encode(errors="replace")
     except (MemoryError, RecursionError):
-        return REFUSED + b"The document is too complex to be rendered."
+        return REFUSED + TOO_COMPLEX.encode()
     except Exception:  # noqa: BLE001 - the parent tells of it
         return BROKEN + traceback.format_exc().encode(errors="replace")
 
