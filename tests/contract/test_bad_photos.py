@@ -9,13 +9,15 @@ from tests.integration.visitor import Visitor, expect
 LIST = "/api/resumes/"
 NO_IMAGE = "Upload a valid image. The file you uploaded was either not an image or a corrupted image."
 
+NOT_SVG = "Upload a valid image. SVG is not an accepted format; upload a JPEG, PNG, WEBP or AVIF image."
+
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         pytest.param(b"", "The submitted file is empty.", id="empty"),
         pytest.param(b"<html>not a picture</html>", NO_IMAGE, id="page"),
-        pytest.param(SVG, NO_IMAGE, id="svg"),
+        pytest.param(SVG, NOT_SVG, id="svg"),
         pytest.param(b"%PDF-1.7 " * 100, NO_IMAGE, id="pdf"),
         pytest.param(jpeg()[:200], NO_IMAGE, id="half"),
         pytest.param(bomb(), "The photo may have at most 25 megapixels.", id="bomb"),

@@ -119,7 +119,8 @@ async def test_an_import_without_a_chosen_file_is_one_by_address(
 ) -> None:
     no_file = f"--BB\r\nContent-Disposition: form-data; {disposition}\r\n\r\n\r\n".encode()
     where, headers = "/api/resumes/import_linkedin/", {**user, "Content-Type": MULTIPART}
-    for fields, message in ((b"", "This field is required."), (part("linkedin_url", "x"), "Invalid LinkedIn URL format.")):
+    address = part("linkedin_url", "x")
+    for fields, message in ((b"", "This field is required."), (address, "Invalid LinkedIn URL format.")):
         answer = await resumes.post(where, content=fields + no_file + b"--BB--\r\n", headers=headers)
         assert (answer.status_code, answer.json()) == (400, {"linkedin_url": [message]})
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from cv_resumes.domain.photos import rewrite_photo
+from cv_resumes.domain.photos import TOO_COMPLEX, rewrite_photo
 from PIL import Image
 
 from services.resumes.tests.test_photos import picture, upload
@@ -76,6 +76,11 @@ PICTURES: dict[str, tuple[int, Callable[[], bytes]]] = {
     "PNG, interlaced": (192, lambda: png(5000, 5000, 6, 8, interlaced=True)),
     "PNG, as long as can be": (192, lambda: png(65_500, 381, 6, 8)),
     "WEBP": (480, lambda: picture("WEBP", size=(5000, 5000), method=0)),
+    "AVIF": (512, lambda: picture("AVIF", size=(5000, 5000), speed=10)),
+    "AVIF, with alpha and all of its colors": (
+        512,
+        lambda: picture("AVIF", "RGBA", (5000, 5000), "#ff000080", speed=10, subsampling="4:4:4"),
+    ),
     "WEBP, lossless": (480, lambda: picture("WEBP", "RGBA", (5000, 5000), method=0, lossless=True)),
 }
 
@@ -84,6 +89,16 @@ PICTURES: dict[str, tuple[int, Callable[[], bytes]]] = {
 def test_a_photo_of_25_megapixels_takes_no_more_than_its_memory(name: str) -> None:
     memory, make = PICTURES[name]
     assert complaint(make(), memory) == ""
+
+
+@pytest.mark.parametrize("limit", ["MEMORY_BYTES = 64 * 2**20", "CPU_SECONDS = 0"])
+async def test_a_photo_that_exceeds_the_limits_of_its_process_is_refused(
+    resumes: httpx.AsyncClient, user: dict[str, str], monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    code = f"from cv_resumes.actions import decoding; decoding.{limit}; decoding._main()"
+    monkeypatch.setattr("cv_resumes.actions.decoding._COMMAND", (sys.executable, "-I", "-c", code))
+    answer = await upload(resumes, user, png(5000, 5000, 6, 8))
+    assert (answer.status_code, answer.json()) == (400, {"photo": [TOO_COMPLEX]})
 
 
 def test_nothing_is_kept_of_what_was_refused() -> None:

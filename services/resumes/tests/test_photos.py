@@ -11,11 +11,24 @@ from PIL import Image
 
 RESUME = {"template": "1", "full_name": "Marie Dubois", "email": "marie.dubois@example.com"}
 SECRET = b"GPS-SECRET"
+NO_IMAGE = "Upload a valid image. The file you uploaded was either not an image or a corrupted image."
 
 
-def picture(kind: str, mode: str = "RGB", size: tuple[int, int] = (60, 40), **options: Any) -> bytes:
+def not_accepted(name: str) -> str:
+    return f"Upload a valid image. {name} is not an accepted format; upload a JPEG, PNG, WEBP or AVIF image."
+
+
+def heif(major: bytes, *compatible: bytes) -> bytes:
+    """The beginning of a HEIF file."""
+    brands = major + bytes(4) + b"".join(compatible)
+    return (8 + len(brands)).to_bytes(4) + b"ftyp" + brands + bytes(2000)
+
+
+def picture(
+    kind: str, mode: str = "RGB", size: tuple[int, int] = (60, 40), color: str = "red", **options: Any
+) -> bytes:
     out = io.BytesIO()
-    Image.new(mode, size, "red").save(out, kind, **options)
+    Image.new(mode, size, color).save(out, kind, **options)
     return out.getvalue()
 
 
@@ -53,6 +66,8 @@ async def fetch(resumes: httpx.AsyncClient, url: str) -> httpx.Response:
         (picture("PNG"), "image/jpeg"),
         (picture("PNG", "RGBA"), "image/png"),
         (picture("WEBP"), "image/jpeg"),
+        (picture("AVIF"), "image/jpeg"),
+        (picture("AVIF", "RGBA", color="#ff000080"), "image/png"),
         (picture("JPEG", "CMYK"), "image/jpeg"),
     ],
 )
@@ -101,20 +116,40 @@ async def test_large_photo_is_made_smaller(resumes: httpx.AsyncClient, user: dic
     ("content", "message"),
     [
         (b"", "The submitted file is empty."),
-        (b"not a picture", "Upload a valid image. The file you uploaded was either not an image or a corrupted image."),
-        (
-            b'<svg xmlns="http://www.w3.org/2000/svg"/>',
-            "Upload a valid image. The file you uploaded was either not an image or a corrupted image.",
-        ),
-        (picture("GIF"), "Upload a valid image. The file you uploaded was either not an image or a corrupted image."),
-        (
-            picture("JPEG", size=(800, 800))[:2000],
-            "Upload a valid image. The file you uploaded was either not an image or a corrupted image.",
-        ),
+        (b"not a picture", NO_IMAGE),
+        (b"<html><svg></svg></html>", NO_IMAGE),
+        (b"BMW", NO_IMAGE),
+        (heif(b"mif1", b"avif"), NO_IMAGE),
+        (picture("JPEG", size=(800, 800))[:2000], NO_IMAGE),
+        (picture("AVIF", size=(800, 800))[:-9], NO_IMAGE),
+        (b'<svg xmlns="http://www.w3.org/2000/svg"/>', not_accepted("SVG")),
+        (b'<?xml version="1.0"?>\n<!-- x -->\n<svg xmlns="http://www.w3.org/2000/svg"/>', not_accepted("SVG")),
+        (picture("GIF"), not_accepted("GIF")),
+        (picture("BMP"), not_accepted("BMP")),
+        (picture("TIFF"), not_accepted("TIFF")),
+        (heif(b"heic", b"mif1", b"heic"), not_accepted("HEIC")),
+        (heif(b"mif1", b"miaf", b"heix"), not_accepted("HEIC")),
         (bomb(), "The photo may have at most 25 megapixels."),
         (b"\xff\xd8" + b"\x00" * (5 * 1024 * 1024), "The photo may have at most 5 MB."),
     ],
-    ids=["empty", "text", "svg", "gif", "truncated", "bomb", "heavy"],
+    ids=[
+        "empty",
+        "text",
+        "page",
+        "letters of bmp",
+        "no avif",
+        "truncated",
+        "truncated avif",
+        "svg",
+        "svg with prolog",
+        "gif",
+        "bmp",
+        "tiff",
+        "heic",
+        "heic by compatible brand",
+        "bomb",
+        "heavy",
+    ],
 )
 async def test_what_is_no_photo_is_refused(
     resumes: httpx.AsyncClient, user: dict[str, str], content: bytes, message: str

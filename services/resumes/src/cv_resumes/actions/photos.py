@@ -16,13 +16,14 @@ from cv_common.errors import NotFound, Unavailable, ValidationFailed
 from cv_common.forms import UploadedFile
 
 from cv_resumes.actions.context import Context
-from cv_resumes.domain.photos import BadPhoto, rewrite_photo
+from cv_resumes.actions.decoding import rewrite_photo
+from cv_resumes.domain.photos import BadPhoto
 from cv_resumes.store import photos, resumes
 
 PUBLIC_FOLDER = "/media/resumes/photos/"
 _MEDIA_TYPES = {"jpg": "image/jpeg", "png": "image/png"}
 _DECODER = asyncio.Semaphore(1)
-"""A photo of 25 megapixels takes up to 400 MB while it is decoded: one at a time."""
+"""A photo of 25 megapixels takes up to 500 MB while it is decoded: one at a time."""
 _PATIENCE = 6
 """Seconds that a photo waits for those before it: less than the gateway waits for an answer."""
 _UNSHOWN = timedelta(hours=1)

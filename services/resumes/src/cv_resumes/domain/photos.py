@@ -1,14 +1,18 @@
 """Photos: whatever arrives is decoded within limits and written anew, so that only pixels remain.
 
-A decoded picture of 25 megapixels takes 100 MB (a WEBP four times that, for its decoder's own copies), so there is no
-second one: a JPEG is decoded at the size that is shown, and the others are made smaller band by band.
+A decoded picture of 25 megapixels takes 100 MB (a WEBP or an AVIF four times that, for its decoder's own copies), so
+there is no second one: a JPEG is decoded at the size that is shown, and the others are made smaller band by band.
+Colors are converted last, when the picture is small.
 """
 
 import struct
 from io import BytesIO
 
-from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import AvifImagePlugin, Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 from PIL.ExifTags import Base
+
+from cv_resumes.domain.color_profiles import profile_for, to_srgb, without_png_profile
+from cv_resumes.domain.image_formats import unsupported_format
 
 MAX_BYTES = 5 * 1024 * 1024
 MAX_PIXELS = 25_000_000
@@ -16,20 +20,23 @@ MAX_LENGTH = 65_500
 """As long as a side of a JPEG can be. Pillow keeps every row apart, and many short ones take more than their pixels."""
 MAX_SIDE = 1200
 """More than a page can show at the size a photo has on it."""
-FORMATS = ("JPEG", "PNG", "WEBP")
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF")
 
 NOT_A_FILE = "The submitted data was not a file. Check the encoding type on the form."
 EMPTY = "The submitted file is empty."
 NOT_AN_IMAGE = "Upload a valid image. The file you uploaded was either not an image or a corrupted image."
+NOT_ACCEPTED = "Upload a valid image. {format} is not an accepted format; upload a JPEG, PNG, WEBP or AVIF image."
 TOO_HEAVY = "The photo may have at most 5 MB."
 TOO_LARGE = "The photo may have at most 25 megapixels."
 TOO_LONG = "The photo may have at most 65,500 pixels a side."
+TOO_COMPLEX = "The photo takes too much time or memory to be decoded. Upload a smaller or a simpler one."
 
 _BAND = 1_000_000
 """Pixels that are converted at a time."""
 
 Image.MAX_IMAGE_PIXELS = None  # our own limit is stricter, and checked before anything is decoded
 PngImagePlugin.MAX_TEXT_MEMORY = MAX_BYTES  # texts, which go anyway, could unpack to more than the pixels
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # each thread of the decoder has buffers of its own
 
 
 class BadPhoto(ValueError):
@@ -42,28 +49,41 @@ def rewrite_photo(content: bytes) -> tuple[bytes, str]:
         raise BadPhoto(EMPTY)
     if len(content) > MAX_BYTES:
         raise BadPhoto(TOO_HEAVY)
+    if (other := unsupported_format(content)) is not None:
+        raise BadPhoto(NOT_ACCEPTED.format(format=other))
+    content, png_profile = without_png_profile(content)
     try:
         with Image.open(BytesIO(content), formats=FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise BadPhoto(TOO_LARGE)
-            if max(image.size) > MAX_LENGTH:
-                raise BadPhoto(TOO_LONG)
-            if image.mode == "P" and image.palette is None:
-                raise BadPhoto(NOT_AN_IMAGE)
-            return _encode(image)
+            _check(image)
+            return _encode(image, png_profile or image.info.get("icc_profile"))
     except BadPhoto:
         raise
+    except MemoryError as error:
+        raise BadPhoto(TOO_COMPLEX) from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise BadPhoto(NOT_AN_IMAGE) from error
 
 
-def _encode(image: Image.Image) -> tuple[bytes, str]:
+def _check(image: Image.Image) -> None:
+    """Raise BadPhoto for what should not be decoded."""
+    if image.width * image.height > MAX_PIXELS:
+        raise BadPhoto(TOO_LARGE)
+    if max(image.size) > MAX_LENGTH:
+        raise BadPhoto(TOO_LONG)
+    if image.mode == "P" and image.palette is None:
+        raise BadPhoto(NOT_AN_IMAGE)
+
+
+def _encode(image: Image.Image, raw_profile: bytes | None) -> tuple[bytes, str]:
     """A JPEG, or a PNG where something shows through. New pixels in a new image: nothing else comes along."""
+    profile = profile_for(image.mode, raw_profile)
     longest = max(image.size)
     image.draft(None, (max(1, image.width * MAX_SIDE // longest), max(1, image.height * MAX_SIDE // longest)))
     see_through = image.has_transparency_data
-    plain = _reduced(image, "RGBA" if see_through else "RGB")
+    mode = "RGBA" if see_through else "CMYK" if image.mode == "CMYK" and profile is not None else "RGB"
+    plain = _reduced(image, mode)
     plain.thumbnail((MAX_SIDE, MAX_SIDE))
+    plain = to_srgb(plain, profile)
     plain.getexif()[Base.Orientation] = _orientation(image)
     ImageOps.exif_transpose(plain, in_place=True)
     plain.info.clear()

@@ -208,7 +208,7 @@ class ResumeBody(RequestBody):
 
 
 class ResumeForm(ResumeBody):
-    """The same as a form, which can bring the photo: JPEG, PNG or WEBP, at most 5 MB, 25 megapixels, 65,500 a side."""
+    """The same as a form, which can bring the photo: JPEG, PNG, WEBP or AVIF, 5 MB, 25 megapixels, 65,500 a side."""
 
     photo: Annotated[Any, Upload(null=True)] = None
 

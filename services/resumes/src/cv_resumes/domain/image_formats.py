@@ -1,0 +1,42 @@
+"""Image formats that are recognized, so that their refusal can name them."""
+
+import re
+
+_SIGNATURES = (
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),
+    (b"MM\0+", "TIFF"),
+    (b"\xff\x0a", "JPEG XL"),
+    (b"\0\0\0\x0cJXL ", "JPEG XL"),
+    (b"\0\0\0\x0cjP  ", "JPEG 2000"),
+    (b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (b"\0\0\x01\0", "ICO"),
+    (b"8BPS", "PSD"),
+)
+_HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
+_MAX_BRANDS_SIZE = 256
+_SVG = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*|<!DOCTYPE\s+svg[^>]*>\s*)*<svg[\s>]", re.DOTALL
+)
+_SVG_PROLOG_SIZE = 4096
+
+
+def unsupported_format(content: bytes) -> str | None:
+    """The name of the image format of `content` if it is a known one that photos may not have."""
+    for signature, name in _SIGNATURES:
+        if content.startswith(signature):
+            return name
+    if content.startswith(b"BM") and content[6:10] == bytes(4):  # two letters alone could begin a text
+        return "BMP"
+    if content[4:8] == b"ftyp" and not _HEIF_BRANDS.isdisjoint(_brands(content)):
+        return "HEIC"
+    return "SVG" if _SVG.match(content[:_SVG_PROLOG_SIZE]) else None
+
+
+def _brands(content: bytes) -> list[bytes]:
+    """The major and the compatible brands of an ISO base media file (ISO/IEC 14496-12)."""
+    size = min(int.from_bytes(content[:4]), _MAX_BRANDS_SIZE)
+    return [content[8:12], *(content[at : at + 4] for at in range(16, size, 4))]
