@@ -150,7 +150,8 @@ def acts(known: dict[str, str]) -> dict[str, Act]:
 def lists(known: dict[str, str]) -> Iterator[tuple[str, Json]]:
     """Every list of the API with each of its filters, one at a time, and together with what pages it."""
     values: dict[str, Any] = known | {
-        "active": True, "created": {"gte": 4_000_000_000}, "currency": "eur",
+        "active": True,
+        "code": "NONE", "created": {"gte": 4_000_000_000}, "currency": "eur",
         "customer_details": {"email": "a@b.example"},
         "delivery_success": False, "ids": ["a", "b"], "is_default": True, "lookup_keys": ["a", "b"],
         "payment": {"type": "payment_intent", "payment_intent": known["payment_intent"]}, "product": "prod_none",
