@@ -2,14 +2,16 @@
 
 import re
 import unicodedata
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 _LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-# A slug is ASCII; the letters of other alphabets come as the percent-encoded bytes of their UTF-8.
+_MAX_LENGTH = 200
+"""Characters of the rebuilt address, as of a CV's `linkedin_url`."""
+# Browsers show the letters of other alphabets in a slug, and copy them as such or as percent-encoded UTF-8.
 # Control characters and backslashes never follow it: browsers drop the first, and read the second as slashes.
 _PROFILE = re.compile(
     rf"(?i:(?:https?://)?(?:{_LABEL}\.){{0,3}}linkedin\.com)/in/"
-    r"(?P<slug>(?:[A-Za-z0-9_-]|%[89A-Fa-f][0-9A-Fa-f]){1,150})"
+    r"(?P<slug>(?:[A-Za-z0-9_-]|[^\x00-\x7f]|%[89A-Fa-f][0-9A-Fa-f]){1,150})"
     r"(?P<path>(?:/[^\x00-\x20\x7f\\?#]*)?)(?:[?#][^\x00-\x20\x7f\\]*)?",
     re.ASCII,
 )
@@ -24,11 +26,12 @@ def profile_url(text: str) -> str | None:
     found = _PROFILE.fullmatch(words[0]) if len(words) == 1 else None
     if found is None or not _is_readable(found["slug"]) or _leads_elsewhere(found["path"]):
         return None
-    return f"https://www.linkedin.com/in/{found['slug']}"
+    url = f"https://www.linkedin.com/in/{quote(found['slug'], safe='%')}"
+    return url if len(url) <= _MAX_LENGTH else None
 
 
 def _is_readable(slug: str) -> bool:
-    """Are the encoded bytes of a slug letters, marks and digits in UTF-8?"""
+    """Is a slug made of letters, marks and digits of any alphabet, `_` and `-`, once it is decoded?"""
     try:
         decoded = unquote(slug, errors="strict")
     except UnicodeDecodeError:
