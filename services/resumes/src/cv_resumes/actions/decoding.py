@@ -15,7 +15,7 @@ from cv_resumes.domain.photos import TOO_COMPLEX, BadPhoto
 
 log = logging.getLogger(__name__)
 
-CPU_SECONDS = 6
+CPU_SECONDS = 4
 MEMORY_BYTES = 512 * 1024**2
 _REFUSED = b"refused"
 _COMMAND = (sys.executable, "-I", "-m", "cv_resumes.actions.decoding")
