@@ -1,5 +1,8 @@
 """A poll of a checkout finds out what no webhook says."""
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,7 +10,7 @@ from cv_common.testing.serving import eventually
 from stripe import Subscription
 
 from services.payments.tests.replica import Replica
-from services.payments.tests.shop import Shop
+from services.payments.tests.shop import Shop, event
 
 
 @pytest.fixture(autouse=True)
@@ -133,6 +136,37 @@ async def test_stripe_in_trouble_leaves_the_stored_state(shop: Shop, fault: dict
     await shop.control("fault", method="GET", path="/v1/checkout/sessions/", times=9, **fault)
     assert await buyer.status() == "pending"
     await shop.control("clear-faults")
+    await buyer.sees("succeeded")
+
+
+@pytest.mark.parametrize(
+    ("changed", "wrong", "right", "outcome"),
+    [("amount_subtotal", 1, 499, "quarantined"), ("client_reference_id", None, "", "ignored")],
+)
+async def test_a_poll_does_not_fail_a_paid_checkout_that_a_webhook_sets_aside(
+    shop: Shop, sandbox_folder: Path, changed: str, wrong: object, right: object, outcome: str
+) -> None:
+    """Its buyer has paid and must not be asked to pay again; an operator looks at the event."""
+    buyer = await single(shop)
+    await shop.press(buyer.page)
+    right = right or shop.session_at(buyer.page).client_reference_id
+
+    def change_at_stripe(value: object) -> None:
+        with closing(sqlite3.connect(sandbox_folder / "stripe.sqlite3")) as database:
+            update = "update objects set body = json_set(body, ?, ?) where id = ?"
+            database.execute(update, (f"$.{changed}", value, buyer.session_id))
+            database.commit()
+
+    change_at_stripe(wrong)
+    told = event("checkout.session.completed", buyer.session_id)
+    assert await buyer.status() == "pending"
+    await shop.deliver(told)
+    buyer.last_polled(4)
+    assert await buyer.status() == "pending"
+    assert shop.stored(told["id"])["outcome"] == outcome
+    assert await buyer.listed() == [("pending", "4.99")]
+    change_at_stripe(right)
+    buyer.last_polled(4)
     await buyer.sees("succeeded")
 
 

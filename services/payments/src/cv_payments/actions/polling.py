@@ -4,10 +4,11 @@ import asyncio
 import logging
 
 from cv_payments.actions.context import Context
-from cv_payments.actions.pages import follow_page
+from cv_payments.actions.refresh import look_at
 from cv_payments.actions.retries import PASSING
 from cv_payments.clients.stripe_connection import StripeRefused
 from cv_payments.domain.checkouts import Checkout
+from cv_payments.domain.findings import NotOurs, Quarantined
 from cv_payments.domain.payments import session_outcome
 from cv_payments.store import checkouts
 
@@ -25,7 +26,8 @@ async def ask_stripe(context: Context, checkout: Checkout, stripe_session_id: st
     """Store what became of a pending checkout, exactly as a webhook would. False when nothing has changed.
 
     Asks at most once in a few seconds for each checkout. The first look holds no database connection and no lock:
-    most polls come before the buyer has paid. Whatever goes wrong is logged, and the stored state remains the answer.
+    most polls come before the buyer has paid. Whatever goes wrong is logged, and the stored state remains the answer:
+    a session that a webhook quarantines or ignores may be paid, so its checkout stays pending.
     """
     if context.polls.locked():
         return False
@@ -33,6 +35,9 @@ async def ask_stripe(context: Context, checkout: Checkout, stripe_session_id: st
         try:
             async with asyncio.timeout(_DEADLINE):
                 return await _follow(context, checkout, stripe_session_id)
+        except (Quarantined, NotOurs) as reason:
+            details = {"checkout": str(checkout.id), "session": stripe_session_id, "reason": str(reason)}
+            log.error("a poll found a session that does not fit its checkout", extra=details)
         except (StripeRefused, *PASSING) as error:
             details = {"checkout": str(checkout.id), "error": repr(error)}
             log.warning("a poll could not bring its checkout up to date", extra=details)
@@ -49,5 +54,5 @@ async def _follow(context: Context, checkout: Checkout, stripe_session_id: str) 
         session = await context.stripe.session(stripe_session_id)
     if session_outcome(session) == "pending":
         return False
-    await follow_page(context, checkout, stripe_session_id)
+    await look_at(context, "session", stripe_session_id)
     return True
