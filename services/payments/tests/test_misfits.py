@@ -70,6 +70,22 @@ async def test_subscription_in_the_name_of_another_checkout_grants_nothing(shop:
     assert await shop.mine("", shop.keys.user("payments", user_id)) == []
 
 
+async def test_a_payment_that_has_an_invoice_is_granted(shop: Shop, sandbox_folder: Path) -> None:
+    """Stripe makes an invoice of a single payment, too, if asked to (`invoice_creation`): it bills no subscription."""
+    resume_id = shop.resume()
+    page = await shop.single(shop.user(), resume_id)
+    await shop.control("delivery", drop=["*"])
+    await shop.press(page)
+    told = event("checkout.session.completed", shop.session_at(page).id)
+    with closing(sqlite3.connect(sandbox_folder / "stripe.sqlite3")) as database:
+        update = "update objects set body = json_set(body, '$.invoice', 'in_of_a_payment') where id = ?"
+        database.execute(update, (told["data"]["object"]["id"],))
+        database.commit()
+    await shop.deliver(told)
+    assert shop.stored(told["id"])["outcome"] == "done"
+    await eventually(lambda: shop.paid(resume_id) == [True])
+
+
 async def test_change_to_a_price_that_we_do_not_sell_is_set_aside(shop: Shop) -> None:
     """Made cheaper by somebody at Stripe: what was granted before stays as it was, until it ends."""
     user_id = shop.number()

@@ -84,7 +84,7 @@ class Refresh:
         session = await self._stripe.session(session_id)
         checkout = await self._checkout_of(session.checkout_id)
         _set_aside(session_misfit(checkout, session, self._livemode))
-        if session.invoice_id is not None:
+        if session.mode == "subscription" and session.invoice_id is not None:
             await self.invoice(session.invoice_id, began_at=session)
         elif session.subscription_id is not None:
             await self.subscription(session.subscription_id, began_at=session)
