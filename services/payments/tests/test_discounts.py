@@ -1,6 +1,8 @@
 """Coupons and credits of the Stripe account: what costs less, or nothing, is granted all the same."""
 
+import asyncio
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import pytest
 from cv_common.testing.serving import eventually
 from stripe import Invoice
 
+from services.payments.tests.conftest import operate
 from services.payments.tests.shop import Shop, event
 
 NOT_DONE = "select id, error from stripe_events where outcome in ('quarantined', 'dead') and object_id = any(%s)"
@@ -28,10 +31,10 @@ def promotion_code(shop: Shop, **changes: Any) -> str:
     return code
 
 
-async def pay_with(shop: Shop, page: str, code: str) -> None:
+async def pay_with(shop: Shop, page: str, code: str, button: str = "pay") -> None:
     answer = await shop.sandbox.post(f"{page}/promotion-code", data={"code": code})
     assert answer.status_code == 200, answer.text
-    await shop.press(page)
+    await shop.press(page, button)
 
 
 async def has_paid(shop: Shop, user: dict[str, str], *expected: tuple[str, str]) -> None:
@@ -64,6 +67,39 @@ async def test_a_discounted_payment_is_refunded_when_all_of_it_is_given_back(sho
     await shop.control("refund", charge=shop.charge_at(page).id)
     await has_paid(shop, user, ("refunded", "2.49"))
     await eventually(lambda: shop.paid(resume_id) == [True, False])
+
+
+@pytest.mark.parametrize(("arrived", "status"), [(True, "succeeded"), (False, "failed")])
+async def test_a_delayed_discounted_payment_is_listed_with_what_is_paid(shop: Shop, arrived: bool, status: str) -> None:
+    user = shop.user()
+    page = await shop.single(user, shop.resume())
+    await pay_with(shop, page, promotion_code(shop, percent_off=50), "pay-later")
+    await has_paid(shop, user, ("pending", "2.49"))
+    await shop.control("settle", session=shop.session_at(page).id, arrived=arrived)
+    await has_paid(shop, user, (status, "2.49"))
+
+
+async def test_a_discounted_payment_that_the_previous_release_quarantined_is_granted_when_retried(
+    shop: Shop, environment: Callable[..., dict[str, str]]
+) -> None:
+    """That release also failed the checkout, once it was overdue."""
+    user, resume_id = shop.user(), shop.resume()
+    page = await shop.single(user, resume_id)
+    await shop.control("delivery", drop=["*"])
+    await pay_with(shop, page, promotion_code(shop, percent_off=50))
+    told = event("checkout.session.completed", shop.session_at(page).id)
+    shop.row(
+        "insert into stripe_events (id, type, object_id, attempts, outcome, error, processed_at)"
+        " values (%s, %s, %s, 1, 'quarantined', 'amount: 249 instead of 499', now()) returning id",
+        told["id"], told["type"], told["data"]["object"]["id"],
+    )  # fmt: skip
+    shop.row("update checkouts set status = 'failed' where url = %s returning id", page)
+    shop.row("update payments set outcome = 'failed', status = 'failed' where resume_id = %s returning id", resume_id)
+    settings = environment(DATABASE_URL=shop.database_url)
+    done = await asyncio.to_thread(operate, settings, "events", "retry", told["id"])
+    assert done.returncode == 0, done.stderr
+    await has_paid(shop, user, ("succeeded", "2.49"))
+    await eventually(lambda: shop.paid(resume_id) == [True])
 
 
 @pytest.mark.parametrize("free_comes", ["first", "second"])

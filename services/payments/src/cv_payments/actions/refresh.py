@@ -277,7 +277,7 @@ def _status_of(session: StripeSession) -> CheckoutStatus:
 def _facts_of_session(session: StripeSession) -> dict[str, object]:
     outcome = session_outcome(session)
     facts: dict[str, object] = {"outcome": outcome, "stripe_payment_intent_id": session.payment_intent_id}
-    if outcome == "succeeded" and session.amount_total is not None:
+    if session.status == "complete" and session.amount_total is not None:
         facts["amount"] = session.amount_total  # a discount has made it less than the price
     return facts
 
