@@ -137,6 +137,21 @@ async def test_dispute_suspends_until_it_ends(bought: Bought, end: str, status: 
     assert "is_disputed" not in payment
 
 
+@pytest.mark.parametrize(("end", "status", "told"), [("won", "succeeded", [True]), ("lost", "refunded", [])])
+async def test_of_two_disputes_the_open_one_suspends(bought: Bought, end: str, status: str, told: list[bool]) -> None:
+    """The second one ends first; what is left decides."""
+    first = await bought.shop.control("dispute", charge=bought.charge.id)
+    second = await bought.shop.control("dispute", charge=bought.charge.id)
+    await bought.has("succeeded", True, False)
+    await bought.shop.control("move-dispute", dispute=second["id"], status="won")
+    await eventually(bought.shop.has_heard_all)
+    await bought.has("succeeded", True, False)
+    [payment] = await bought.shop.mine("", bought.headers)
+    assert payment["is_disputed"] is True
+    await bought.shop.control("move-dispute", dispute=first["id"], status=end)
+    await bought.has(status, True, False, *told)
+
+
 async def refund(bought: Bought) -> dict[str, str]:
     await bought.shop.control("refund", charge=bought.charge.id)
     return {"charge.refunded": bought.charge.id}

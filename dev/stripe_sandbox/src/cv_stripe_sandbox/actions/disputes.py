@@ -10,10 +10,10 @@ CLOSED = ("warning_closed", "won", "lost", "prevented")
 
 
 def create(context: Context, charge_id: str, status: str) -> Json:
-    """The bank disputes a charge; a `warning_...` status is an inquiry, which moves no money."""
+    """The bank disputes a charge, perhaps again; a `warning_...` status is an inquiry, which moves no money."""
     charged = context.objects.get(charge_id, "charge")
-    if status not in OPEN or not charged["paid"] or charged["disputed"]:
-        raise StripeError(f"A dispute begins with one of {', '.join(OPEN)}, on a paid and undisputed charge.")
+    if status not in OPEN or not charged["paid"]:
+        raise StripeError(f"A dispute begins with one of {', '.join(OPEN)}, on a paid charge.")
     context.update(charged, {"disputed": True}, event="charge.updated")
     dispute = context.create(payments.dispute(charged, status, context.now), event="charge.dispute.created")
     if not status.startswith("warning_"):

@@ -4,7 +4,7 @@ An event only tells that something about an object changed. A `Refresh` locks th
 afterwards, compares it with what we asked for, and writes the columns that this object owns; when all is written it
 settles what follows. That is one transaction, so events may come late, twice, at once, and in any order.
 
-Locks are taken in this order: dispute, session, invoice, charge, subscription, owner, resume.
+Locks are taken in this order: disputes of a charge, session, invoice, charge, subscription, owner, resume.
 """
 
 from collections.abc import Awaitable, Callable
@@ -21,7 +21,7 @@ from cv_payments.domain.checkouts import Checkout, CheckoutStatus
 from cv_payments.domain.events import Kind
 from cv_payments.domain.findings import NotOurs, Quarantined
 from cv_payments.domain.misfits import invoice_misfit, plans_of, prices_of, session_misfit, subscription_misfit
-from cv_payments.domain.payments import Payment, invoice_outcome, session_outcome
+from cv_payments.domain.payments import Payment, decisive_dispute, invoice_outcome, session_outcome
 from cv_payments.domain.stripe_objects import StripeCharge, StripeSession, StripeSubscription
 from cv_payments.domain.subscriptions import contract_status
 from cv_payments.store import checkouts, owners, payments, resumes, stripe_calls, subscriptions
@@ -175,11 +175,12 @@ class Refresh:
         return owner
 
     async def dispute(self, dispute_id: str) -> Owner:
-        """A cardholder disputes a payment, or that came to an end."""
-        await self._tx.lock("stripe", dispute_id)
+        """A cardholder disputes a payment, or that came to an end. All disputes of its charge decide together."""
         dispute = await self._stripe.dispute(dispute_id)
+        await self._tx.lock("stripe", f"disputes of {dispute.charge_id}")
+        statuses = await self._stripe.dispute_statuses(dispute.charge_id)
         payment = await self._payment_of(await self._stripe.charge(dispute.charge_id))
-        return await self._write(payment, {"dispute_status": dispute.status})
+        return await self._write(payment, {"dispute_status": decisive_dispute(statuses)})
 
     async def _checkout_of(self, checkout_id: UUID | None) -> Checkout:
         checkout = await checkouts.get(self._tx, checkout_id) if checkout_id else None

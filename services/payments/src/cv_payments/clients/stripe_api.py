@@ -99,6 +99,11 @@ class Stripe:
     async def dispute(self, dispute_id: str) -> StripeDispute:
         return read_dispute(await self._answer(self._v1.disputes.retrieve_async(dispute_id)))
 
+    async def dispute_statuses(self, charge_id: str) -> list[str]:
+        """The statuses of all disputes and inquiries (`warning_…`) of a charge, newest first."""
+        found = await self._answer(self._v1.disputes.list_async({"charge": charge_id, "limit": 100}))
+        return [dispute.status for dispute in found.data]
+
     async def refund(self, refund_id: str) -> StripeRefund:
         return read_refund(await self._answer(self._v1.refunds.retrieve_async(refund_id)))
 

@@ -121,11 +121,7 @@ def read_dispute(dispute: stripe.Dispute) -> StripeDispute:
     """A dispute, or an inquiry."""
     charge_id = _id(dispute.charge)
     assert charge_id is not None
-    return StripeDispute(
-        id=dispute.id,
-        charge_id=charge_id,
-        status=dispute.status,
-    )
+    return StripeDispute(id=dispute.id, charge_id=charge_id)
 
 
 def read_event(body: Any) -> ReceivedEvent:

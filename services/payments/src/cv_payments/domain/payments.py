@@ -1,6 +1,6 @@
 """Payments: what became of one, and which of several for one resume counts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -69,6 +69,11 @@ def payment_status(outcome: Outcome, amount: int, amount_refunded: int, dispute_
         return outcome
     is_refunded = 0 < amount <= amount_refunded
     return "refunded" if is_refunded or dispute_status in _LOST else "succeeded"
+
+
+def decisive_dispute(statuses: Iterable[str]) -> str:
+    """The status that counts among the disputes of one charge: a lost one, else an open one, else any."""
+    return max(statuses, key=lambda status: (status in _LOST, status in _SUSPENDING))
 
 
 def session_outcome(session: StripeSession) -> Outcome:

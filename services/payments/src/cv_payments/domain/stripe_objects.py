@@ -116,8 +116,7 @@ class StripeRefund:
 
 @dataclass(frozen=True, slots=True)
 class StripeDispute:
-    """A Dispute, or the inquiry before one (`warning_…`)."""
+    """A Dispute, or the inquiry before one."""
 
     id: str
     charge_id: str
-    status: str
