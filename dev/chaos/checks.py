@@ -70,7 +70,7 @@ class Check:
     async def run(self) -> None:
         """Note what is still wrong after the time in which everything must have become right."""
         deadline = time.monotonic() + _PATIENCE
-        if self._owner.email and not await self._visitor.log_in():
+        if self._owner.email and not await self._visitor.log_in() and self._owner.has_account:
             self._ledger.note(LOST, f"the account {self._owner.email} cannot log in")
             return
         problems = await self._problems()
@@ -179,7 +179,7 @@ class Check:
         told = answer.status_code == 200 and answer.json()["is_entitled"]
         if told != is_entitled:
             found.append((DISAGREES, f"entitled at the provider: {is_entitled}, in payments: {answer.text[:200]}"))
-        if self._owner.email:
+        if self._owner.has_account:
             profile = await self._get("/api/auth/profile/")
             if profile["is_premium"] != is_entitled:
                 found.append((DISAGREES, f"entitled at the provider: {is_entitled}, in the profile: {profile}"))

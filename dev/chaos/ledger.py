@@ -55,6 +55,9 @@ class Owner:
 
     name: str
     email: str | None = None
+    """Of the account that the visitor has asked for."""
+    has_account: bool = False
+    """Whether the account was acknowledged; one whose answer was lost may exist or not."""
     resumes: list[Resume] = field(default_factory=list)
     unknown_creations: set[str] = field(default_factory=set)
     """Names of resumes of which nobody knows whether they were created."""

@@ -191,7 +191,7 @@ class Visitor:
 
     async def register(self) -> None:
         """Open an account with the session one has, and log in: the session's resumes and purchases follow."""
-        if self.owner.email is not None:
+        if self.owner.has_account:
             return
         name = self.owner.name.replace(" ", "_")
         email = f"{name}@example.com"
@@ -203,23 +203,32 @@ class Visitor:
             self.owner.email = email
             return await self.browser.ask("POST", "/api/auth/register/", json=body, expect=expect)
 
-        if await self.browser.insist(attempt) is not None and await self.log_in():
-            self._ledger.acknowledged += 1
+        answer = await self.browser.insist(attempt)
+        if answer is None or answer.status_code not in (201, 400):
+            self._ledger.unknown += 1
+            return
+        self.owner.has_account = True  # 400 to a repetition: the first attempt took effect
+        self._ledger.acknowledged += 1
+        await self.log_in()
 
     async def log_in(self) -> bool:
-        """Have a new token; False when there was no answer."""
+        """Have a new token; False when there was no answer, or no account although none was acknowledged."""
         body = {"email": self.owner.email, "password": PASSWORD}
         self.browser.token = None
+        expect = (200,) if self.owner.has_account else (200, 401)
 
         async def attempt() -> httpx.Response | None:
-            return await self.browser.ask("POST", "/api/auth/login/", json=body, expect=(200,))
+            return await self.browser.ask("POST", "/api/auth/login/", json=body, expect=expect)
 
         answer = await self.browser.insist(attempt)
         if answer is None:
             return False
+        if answer.status_code == 401 and not self.owner.has_account:
+            return False
         if answer.status_code != 200:
             self._ledger.note(LOST, f"the account {self.owner.email} cannot log in: {answer.text[:200]}")
             return False
+        self.owner.has_account = True
         self.browser.token = answer.json()["access"]
         return True
 
@@ -277,12 +286,14 @@ class Visitor:
         if "/c/pay/" not in url:
             return
         session_id = url.split("#")[0].rpartition("/")[2]
-        if all(each.session_id != session_id for each in self.owner.checkouts):
-            self.owner.checkouts.append(Checkout(session_id, kind, resume))
+        checkout = next((each for each in self.owner.checkouts if each.session_id == session_id), None)
+        if checkout is None:
+            checkout = Checkout(session_id, kind, resume)
+            self.owner.checkouts.append(checkout)
         if self._dice.random() < 0.15:
             return  # the buyer leaves the page
         await self._bank.pay(url)
-        await self._watch(self.owner.checkouts[-1])
+        await self._watch(checkout)
 
     async def _watch(self, checkout: Checkout) -> None:
         """Ask, as the page behind `success_url` does, until the payment has taken effect."""
