@@ -120,6 +120,21 @@ async def test_only_a_read_that_remains_without_an_answer_is_sent_again(
     assert (answer.status_code, received) == (status, [method] * requests)
 
 
+async def test_a_read_that_is_answered_slowly_is_sent_once(make_gateway: MakeGateway, services: Fakes) -> None:
+    """A service allows itself more than half of the gateway's time."""
+    gateway = await make_gateway(READ_TIMEOUT="4")
+    received: list[str] = []
+
+    async def answer_slowly(request: web.Request) -> web.StreamResponse:
+        received.append(request.method)
+        await asyncio.sleep(2.4)
+        return web.json_response({})
+
+    services["resumes"].respond = answer_slowly
+    answer = await gateway.client.get("/api/resumes/")
+    assert (answer.status_code, received) == (200, ["GET"])
+
+
 async def test_a_service_that_takes_no_body_is_a_504_in_time(make_gateway: MakeGateway, services: Fakes) -> None:
     gateway = await make_gateway(READ_TIMEOUT="0.4")
     done = asyncio.Event()

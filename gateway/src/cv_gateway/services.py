@@ -24,6 +24,9 @@ from cv_gateway.settings import Settings
 Payload = bytes | AsyncIterable[bytes] | None
 
 _RECONNECT_AFTER = 0.1
+_FIRST_TRY = 0.75
+"""Part of the time for an answer after which a GET is sent again. It is longer than the 7 seconds in which a service
+notices that its database is silent."""
 _ASK_WITHIN = ClientTimeout(total=2, sock_connect=1)
 _AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 _NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
@@ -82,11 +85,12 @@ class Services:
         """The service's response, its body still to be read. Raises Unavailable or TimedOut.
 
         A failed connect is tried again for any method. Once bytes were sent, only a GET is; one that remains without an
-        answer is sent again, on another connection, after half of the time.
+        answer is sent again, on another connection, after three quarters of the time.
         """
         url = self._url(service, path_and_query)
         repeatable = method == "GET" and (payload is None or isinstance(payload, bytes))
-        patience = read_timeout / 2 if repeatable else read_timeout
+        patience = read_timeout * _FIRST_TRY if repeatable else read_timeout
+        ends_at = get_running_loop().time() + read_timeout
         tries_left = 1
         while True:
             try:
@@ -106,6 +110,8 @@ class Services:
                 if not tries_left or not repeatable:
                     raise Unavailable from None
             tries_left -= 1
+            if repeatable:
+                patience = ends_at - get_running_loop().time()
 
     async def ask(self, service: str, path: str) -> tuple[int, bytes]:
         """Status and body of a service's own page, such as its schema. Raises Unanswered."""

@@ -177,6 +177,19 @@ async def test_a_read_that_always_breaks_is_unavailable(calls: Calls, trouble: s
     assert len(neighbour.requests) <= 2
 
 
+async def test_a_read_that_is_answered_slowly_is_sent_once(calls: Calls) -> None:
+    neighbour, client = calls
+
+    async def answer_slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await neighbour.take(reader)
+        await asyncio.sleep(2.4)
+        writer.write(reply())
+
+    neighbour.script = [answer_slowly]
+    assert (await client.get("/", within=4)).status == 200
+    assert len(neighbour.requests) == 1
+
+
 async def test_a_silent_service_is_sent_a_read_twice_and_a_write_once(calls: Calls) -> None:
     neighbour, client = calls
     neighbour.script = [neighbour.stay_silent]

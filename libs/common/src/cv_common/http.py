@@ -14,8 +14,10 @@ from cv_common.identity import IDENTITY_HEADER, REQUEST_ID_HEADER, Signer
 from cv_common.logs import request_id
 from cv_common.responses import dump_json
 
+_FIRST_TRY = 0.75
 _FIRST_TRY_SECONDS = 8.0
-"""Seconds after which a request that may be repeated is sent again on another connection, if not half its time."""
+"""A request that may be repeated is sent again, on another connection, after this part of its time, or after so many
+seconds if that is sooner."""
 _NOT_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
 
@@ -71,9 +73,12 @@ class ServiceClient:
             return await self._send("POST", path, dump_json(body))
 
     async def _send_again_if_lost(self, method: str, path: str, body: bytes | None, within: float) -> Reply:
-        """Ask, and once more when no answer comes. By then no idle connection is young enough to be used again."""
+        """Ask, and once more when no answer comes.
+
+        After a silence of at least `tcp.REUSE_SECONDS` (with `within` of 3 or more) the second try opens a connection.
+        """
         try:
-            async with asyncio.timeout(min(within / 2, _FIRST_TRY_SECONDS)):
+            async with asyncio.timeout(min(within * _FIRST_TRY, _FIRST_TRY_SECONDS)):
                 return await self._send(method, path, body)
         except _NOT_CONNECTED:
             raise

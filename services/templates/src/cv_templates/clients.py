@@ -24,6 +24,7 @@ class Renderer:
                 "language": SAMPLE_LANGUAGE,
             },
             within=60,
+            idempotent=True,  # equal documents have equal thumbnails, and nothing is stored
         )
         if reply.status == 400:
             raise UnsoundCatalog([f"{template.slug}/{HTML}: {reply.json()['detail']}"])
