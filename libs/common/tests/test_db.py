@@ -1,9 +1,11 @@
 """The database: statements, transactions, and what happens when it goes away."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from select import select as select_readable
 
 import psycopg
 import pytest
@@ -291,6 +293,27 @@ async def test_a_canceled_statement_ends_although_the_server_is_silent(
                 await tx.all(ALL)
         assert tx.connection.broken
     assert await texts(remote_database) == []
+
+
+async def test_an_answer_that_arrived_in_time_counts_when_the_process_was_busy(database_url: str) -> None:
+    """The answer and the deadline are both found when the event loop runs again."""
+    async with await connect_directly(database_url) as connection:
+        connection.answer_seconds = 0.2
+        statement = asyncio.create_task(connection.execute("select 1"))
+        while connection.info.transaction_status is not psycopg.pq.TransactionStatus.ACTIVE:
+            await asyncio.sleep(0)
+        assert select_readable([connection.fileno()], [], [], 30)[0]
+        time.sleep(0.3)  # noqa: ASYNC251 (the loop must not run)
+        await statement
+        connection.answer_seconds = 7
+        await connection.execute("select 1")
+
+
+async def test_a_ping_leaves_the_deadline_of_other_statements_alone(database_url: str) -> None:
+    """Tasks share the connection of locks."""
+    async with await connect_directly(database_url) as connection:
+        slow = (connection.execute(f"select pg_sleep({seconds})") for seconds in (0.1, 1.5))
+        await asyncio.gather(*slow, connection.ping())
 
 
 async def test_a_database_with_silent_connections_is_healthy(remote_database: Database, proxy: TcpProxy) -> None:

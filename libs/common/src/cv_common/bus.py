@@ -37,7 +37,7 @@ _MEBIBYTE = 1024 * 1024
 _CONNECT_SECONDS = 2
 _PING_SECONDS = 2
 _PINGS_UNANSWERED = 2
-"""With the interval above: after at most six seconds of silence the connection is made anew."""
+"""A connection on which the server is silent is replaced at the third ping: after six seconds at most."""
 _STREAM_EXISTS = 10058
 """JetStream's code for: there is a stream of this name, and its settings are others."""
 

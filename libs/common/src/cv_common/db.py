@@ -86,15 +86,12 @@ class Connection(psycopg.AsyncConnection[DictRow]):
         super().__init__(pgconn, row_factory)
         self.opened_at = self.answered_at = time.monotonic()
         self.answer_seconds = ANSWER_SECONDS
-        self._watchdog: asyncio.TimerHandle | None = None
+        self._watchdog: asyncio.Handle | None = None
 
     async def ping(self) -> None:
         """Raises OperationalError, and breaks the connection, unless the server answers within a second."""
-        patience, self.answer_seconds = self.answer_seconds, _PING_SECONDS
-        try:
-            await self.execute("select 1")
-        finally:
-            self.answer_seconds = patience
+        async with self.lock:
+            await self._wait_at_most(_PING_SECONDS, self._exec_command(b"select 1"))
 
     async def wait(
         self,
@@ -105,7 +102,10 @@ class Connection(psycopg.AsyncConnection[DictRow]):
         """Wait for an answer, as every method of psycopg does."""
         if timeout is not None:  # for notifications, which need not come
             return await super().wait(gen, interval, timeout)
-        self._watch(self.answer_seconds)
+        return await self._wait_at_most(self.answer_seconds, gen, interval)
+
+    async def _wait_at_most(self, seconds: float, gen: PQGen[Result], interval: float = 0.1) -> Result:
+        self._watch(seconds)
         try:
             answer = await super().wait(gen, interval)
         finally:
@@ -120,11 +120,15 @@ class Connection(psycopg.AsyncConnection[DictRow]):
         await super().cancel_safe(timeout=min(timeout, _CANCEL_SECONDS))
 
     def _watch(self, seconds: float) -> None:
-        self._watchdog = asyncio.get_running_loop().call_later(seconds, self._break)
+        self._watchdog = asyncio.get_running_loop().call_later(seconds, self._time_is_up)
 
     def _unwatch(self) -> None:
         if self._watchdog is not None:
             self._watchdog.cancel()
+
+    def _time_is_up(self) -> None:
+        # An answer that arrived while the loop was busy is found in the same turn: whoever waits for it comes first.
+        self._watchdog = asyncio.get_running_loop().call_soon(self._break)
 
     def _break(self) -> None:
         log.warning("the database does not answer on a connection, which is closed")

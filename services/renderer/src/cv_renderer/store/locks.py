@@ -73,7 +73,7 @@ class KeyLocks:
             await asyncio.sleep(_BETWEEN_TRIES)
 
     async def _try(self, key: str) -> bool:
-        """Once more on a new connection, where the first was lost. A lock that it holds ends with its session."""
+        """Try to take the lock, and again on a new connection if the first is lost; its session ends with its locks."""
         try:
             return await self._run(_TRY, key)
         except DatabaseDown:
@@ -87,6 +87,8 @@ class KeyLocks:
                     await self._connection.ping()
                 except DatabaseDown as error:
                     log.warning("the connection of the locks was lost", extra={"error": type(error).__name__})
+                except Exception:
+                    log.exception("a ping of the locks failed, the next one follows")
 
     async def _run(self, sql: bytes, key: str) -> bool:
         async with self._connecting:
