@@ -110,8 +110,7 @@ class Services:
                 if not tries_left or not repeatable:
                     raise Unavailable from None
             tries_left -= 1
-            if repeatable:
-                patience = ends_at - get_running_loop().time()
+            patience = ends_at - get_running_loop().time() if repeatable else read_timeout
 
     async def ask(self, service: str, path: str) -> tuple[int, bytes]:
         """Status and body of a service's own page, such as its schema. Raises Unanswered."""

@@ -300,7 +300,7 @@ async def test_an_answer_that_arrived_in_time_counts_when_the_process_was_busy(d
     async with await connect_directly(database_url) as connection:
         connection.answer_seconds = 0.2
         statement = asyncio.create_task(connection.execute("select 1"))
-        while connection.info.transaction_status is not psycopg.pq.TransactionStatus.ACTIVE:
+        while connection.info.transaction_status is not psycopg.pq.TransactionStatus.ACTIVE:  # noqa: ASYNC110
             await asyncio.sleep(0)
         assert select_readable([connection.fileno()], [], [], 30)[0]
         time.sleep(0.3)  # noqa: ASYNC251 (the loop must not run)

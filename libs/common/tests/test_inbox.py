@@ -22,10 +22,11 @@ async def test_a_service_that_consumes_forgets_what_cannot_come_again(
     database, bus = Database(database_url), broker.bus("renderer")
     parts: list[Part] = [database, bus, Consumer(bus, {ResumeDeleted: ignore})]
     with psycopg.connect(database_url, autocommit=True) as service:
-        for days in (1, 61, 71):
+        for days, events in ((1, 1), (61, 1), (71, 2500)):
             service.execute(
-                "insert into inbox values (gen_random_uuid(), now() - %s * interval '1 day' - interval '1 hour')",
-                (days,),
+                "insert into inbox select gen_random_uuid(), now() - %s * interval '1 day' - interval '1 hour'"
+                " from generate_series(1, %s)",
+                (days, events),
             )
 
         def ages() -> list[int]:

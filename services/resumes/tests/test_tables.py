@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from cv_common import outbox
+from cv_common import inbox, outbox
 from cv_common.db import Statement
 from cv_common.testing.plugin import ServiceDatabase
 from cv_common.testing.tables import differences
@@ -26,6 +26,7 @@ insert into discarded_photos (path, remove_after) select i::text, now() + interv
     from generate_series(1, 2000) i;
 insert into outbox (event_id, name, payload, occurred_at, published_at)
     select gen_random_uuid(), 'x', '{}', now(), now() from generate_series(1, 2000) i;
+insert into inbox (event_id) select gen_random_uuid() from generate_series(1, 2000) i;
 """
 _MINE = {"owner": "user:7", "resume_id": 30}
 _HOT: dict[str, tuple[Statement, dict[str, Any]]] = {
@@ -50,6 +51,8 @@ _HOT: dict[str, tuple[Statement, dict[str, Any]]] = {
     "prices that are wrong": (resumes._REPRICE_SOME, {"template": 2, "premium": False, "at_most": 1000}),
     "outbox": (outbox._BATCH, {}),
     "old events": (outbox._FORGET, {}),
+    "old received events": (inbox._FORGET, {}),
+    "old keys": (keys._FORGET_KEYS, {"before": resumes.START[0]}),
 }
 
 
@@ -78,7 +81,7 @@ def test_what_is_asked_often_reads_only_the_rows_it_is_about(filled: psycopg.Con
 def _whole_tables(plan: dict[str, Any], is_limited: bool = False) -> Iterator[str]:
     """The parts of a plan that read a table or an index from its beginning, but for the first rows in an order."""
     kind = plan["Node Type"]
-    by_condition = "Index Cond" in plan or kind == "Bitmap Heap Scan"
+    by_condition = "Index Cond" in plan or kind in {"Bitmap Heap Scan", "Tid Scan"}
     is_small = plan.get("Index Name") in {"outbox_unpublished", "resumes_of_sessions"}  # they are about few rows
     if "Relation Name" in plan and kind.endswith("Scan") and not (by_condition or is_limited or is_small):
         yield f"{kind} of {plan['Relation Name']}"

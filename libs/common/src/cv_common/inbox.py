@@ -4,7 +4,7 @@ A row stays as long as its event may come again: 30 days in the outbox, from whi
 in that stream, and a margin. `cv_common.app` sees to it in every service that consumes.
 """
 
-from sqlalchemy import Column, DateTime, MetaData, Table, Uuid, bindparam, delete, func, text
+from sqlalchemy import ARRAY, Column, DateTime, MetaData, Table, Uuid, bindparam, delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from cv_common.db import Database, Statement, Transaction
@@ -17,13 +17,15 @@ def inbox_table(metadata: MetaData) -> Table:
         "inbox",
         metadata,
         Column("event_id", Uuid, primary_key=True),
-        Column("received_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+        Column("received_at", DateTime(timezone=True), nullable=False, server_default=func.now(), index=True),
     )
 
 
 _TABLE = inbox_table(MetaData())
 _RECORD = Statement(insert(_TABLE).values(event_id=bindparam("event_id")).on_conflict_do_nothing())
-_FORGET = Statement(delete(_TABLE).where(_TABLE.c.received_at < func.now() - text("interval '70 days'")))
+_IS_OLD = _TABLE.c.received_at < func.now() - text("interval '70 days'")
+_SOME = func.array(select(_TABLE.c.event_id).where(_IS_OLD).limit(1000).scalar_subquery(), type_=ARRAY(Uuid))
+_FORGET = Statement(delete(_TABLE).where(_TABLE.c.event_id == func.any(_SOME), _IS_OLD))
 
 
 async def first_time(tx: Transaction, event: Event) -> bool:
@@ -34,4 +36,5 @@ async def first_time(tx: Transaction, event: Event) -> bool:
 async def forget_old(database: Database) -> None:
     """Drop the rows of events that cannot come again."""
     async with database.connection() as tx:
-        await tx.run(_FORGET)
+        while await tx.run(_FORGET):
+            pass

@@ -1,8 +1,10 @@
 """What every service's `migrations/env.py` calls: run Alembic against the own database, one migrator at a time."""
 
 import logging
+import time
+from collections.abc import Sequence
 
-from alembic import context
+from alembic import context, op
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import MetaData, create_engine, pool, text
 
@@ -13,6 +15,9 @@ log = logging.getLogger(__name__)
 
 _LOCK = 5_118_401
 """Advisory lock that makes two replicas migrate one after the other."""
+
+
+_BETWEEN_TRIES = 0.2
 
 
 def run(metadata: MetaData) -> None:
@@ -26,7 +31,11 @@ def run(metadata: MetaData) -> None:
     engine = create_engine(url, poolclass=pool.NullPool, connect_args={**CLIENT_TCP, "options": SERVER_TCP})
     with engine.connect() as connection:
         connection.execute(text("set statement_timeout = 0"))  # a role's default suits requests
-        connection.execute(text("select pg_advisory_lock(:key)"), {"key": _LOCK})
+        connection.commit()
+        # A statement that waited here would hold up an index that the other replica builds concurrently.
+        while not connection.scalar(text("select pg_try_advisory_lock(:key)"), {"key": _LOCK}):
+            connection.commit()
+            time.sleep(_BETWEEN_TRIES)
         connection.execute(text("set lock_timeout = '5s'"))
         unknown = set(MigrationContext.configure(connection).get_current_heads()) - _known_revisions()
         connection.commit()
@@ -36,6 +45,21 @@ def run(metadata: MetaData) -> None:
         context.configure(connection=connection, target_metadata=metadata, compare_server_default=True)
         with context.begin_transaction():
             context.run_migrations()
+
+
+def create_index(name: str, table: str, columns: Sequence[str]) -> None:
+    """Build an index while the service reads and writes the table; one that was left half built is built anew."""
+    with op.get_context().autocommit_block():
+        op.execute("set lock_timeout = 0")  # waiting for older transactions blocks nobody
+        op.drop_index(name, table, if_exists=True, postgresql_concurrently=True)
+        op.create_index(name, table, columns, postgresql_concurrently=True)
+        op.execute("set lock_timeout = '5s'")
+
+
+def drop_index(name: str, table: str) -> None:
+    """Drop an index, if it is there, while the service reads and writes the table."""
+    with op.get_context().autocommit_block():
+        op.drop_index(name, table, if_exists=True, postgresql_concurrently=True)
 
 
 def _known_revisions() -> set[str]:

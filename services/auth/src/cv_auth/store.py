@@ -203,7 +203,11 @@ _TOKEN_OWNER = Statement(
 )
 _END_TOKEN = Statement(delete(refresh_tokens).where(_TOKEN))
 _END_TOKENS = Statement(delete(refresh_tokens).where(refresh_tokens.c.user_id == _USER_ID))
-_PURGE_TOKENS = Statement(delete(refresh_tokens).where(refresh_tokens.c.expires_at <= func.now()))
+_IS_EXPIRED = refresh_tokens.c.expires_at <= func.now()
+_SOME_EXPIRED = func.array(
+    select(refresh_tokens.c.id).where(_IS_EXPIRED).limit(1000).scalar_subquery(), type_=ARRAY(refresh_tokens.c.id.type)
+)
+_PURGE_TOKENS = Statement(delete(refresh_tokens).where(refresh_tokens.c.id == any_(_SOME_EXPIRED)))
 
 
 async def add_token(tx: Transaction, token_id: UUID, user_id: int, password_hash: str, expires_at: datetime) -> bool:
@@ -230,7 +234,7 @@ async def end_tokens(tx: Transaction, user_id: int) -> None:
 
 
 async def purge_tokens(tx: Transaction) -> int:
-    """Forget expired refresh tokens; how many there were."""
+    """Forget some of the expired refresh tokens; how many those were."""
     return await tx.run(_PURGE_TOKENS)
 
 

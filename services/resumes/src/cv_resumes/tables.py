@@ -110,7 +110,7 @@ idempotency_keys = Table(
     Column("fingerprint", String(64), nullable=False),
     Column("owner", String(80)),
     Column("resume_id", BigInteger),
-    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now(), index=True),
 )
 
 inbox = inbox_table(metadata)

@@ -70,8 +70,10 @@ async def logout(context: Context, data: Any) -> None:
 
 async def purge_tokens(context: Context) -> None:
     """Forget refresh tokens that have expired."""
+    purged = 0
     async with context.database.connection() as tx:
-        purged = await store.purge_tokens(tx)
+        while some := await store.purge_tokens(tx):
+            purged += some
     log.info("expired refresh tokens purged", extra={"purged": purged})
 
 

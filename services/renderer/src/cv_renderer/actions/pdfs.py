@@ -107,8 +107,11 @@ async def on_resume_deleted(context: Context, event: ResumeDeleted) -> None:
 async def tidy(context: Context) -> None:
     """Remove PDFs that nobody can fetch any more."""
     kept_for = timedelta(seconds=context.settings.pdf_link_lifetime) + _UNUSED
-    async with context.database.transaction() as tx:
-        await pdfs.discard_unused(tx, kept_for)
+    async with context.database.connection() as tx:
+        while await pdfs.forget_links(tx):
+            pass
+        while await pdfs.discard_unused(tx, kept_for):
+            pass
     await remove_discarded(context)
 
 

@@ -76,16 +76,20 @@ _DISCARD_OF_RESUME = Statement(
     .where(pdfs.c.resume_id == bindparam("resume_id"), pdfs.c.discarded_at.is_(None))
     .values(discarded_at=func.now())
 )
+_IS_UNUSED = pdfs.c.discarded_at.is_(None) & (pdfs.c.used_at < func.now() - bindparam("seconds", type_=Interval))
+_SOME_UNUSED = func.array(select(pdfs.c.id).where(_IS_UNUSED).limit(1000).scalar_subquery(), type_=ARRAY(BigInteger))
 _DISCARD_UNUSED = Statement(
-    update(pdfs)
-    .where(pdfs.c.discarded_at.is_(None), pdfs.c.used_at < func.now() - bindparam("seconds", type_=Interval))
-    .values(discarded_at=func.now())
+    update(pdfs).where(pdfs.c.id == func.any(_SOME_UNUSED), _IS_UNUSED).values(discarded_at=func.now())
 )
 _DISCARDED = Statement(
     select(pdfs.c.id, pdfs.c.path).where(pdfs.c.discarded_at.is_not(None)).order_by(pdfs.c.id).limit(100)
 )
 _FORGET = Statement(delete(pdfs).where(pdfs.c.id == _IDS, pdfs.c.discarded_at.is_not(None)))
-_FORGET_LINKS = Statement(delete(links).where(links.c.expires_at < func.now()))
+_SOME_EXPIRED = func.array(
+    select(links.c.token).where(links.c.expires_at < func.now()).limit(1000).scalar_subquery(),
+    type_=ARRAY(links.c.token.type),
+)
+_FORGET_LINKS = Statement(delete(links).where(links.c.token == func.any(_SOME_EXPIRED)))
 
 
 async def find_link(tx: Transaction, key: str, file_name: str, valid_for: timedelta) -> Row | None:
@@ -137,9 +141,13 @@ async def delete_resume(tx: Transaction, resume_id: int) -> None:
 
 
 async def discard_unused(tx: Transaction, unused_for: timedelta) -> int:
-    """Discard PDFs that got no link for so long, and forget expired links. How many PDFs that were."""
-    await tx.run(_FORGET_LINKS)
+    """Discard some of the PDFs that got no link for so long. How many those were."""
     return await tx.run(_DISCARD_UNUSED, seconds=unused_for)
+
+
+async def forget_links(tx: Transaction) -> int:
+    """Forget some of the links that have expired. How many those were."""
+    return await tx.run(_FORGET_LINKS)
 
 
 async def discarded(tx: Transaction) -> list[Row]:

@@ -25,4 +25,5 @@ async def erase_abandoned(context: Context) -> None:
         if len(removed) < _BATCH:
             break
     async with context.database.connection() as tx:
-        await keys.forget_keys(tx, now - _KEYS_LAST)
+        while await keys.forget_keys(tx, now - _KEYS_LAST):
+            pass

@@ -3,7 +3,20 @@
 from datetime import datetime
 
 from cv_common.db import Row, Statement, Transaction
-from sqlalchemy import String, bindparam, delete, exists, literal, select, tuple_, update
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    String,
+    bindparam,
+    delete,
+    exists,
+    func,
+    literal,
+    literal_column,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from cv_resumes.domain.keys import REQUEST_SCOPE
@@ -32,8 +45,12 @@ _FORGET_KEY = Statement(
         idempotency_keys.c.scope == bindparam("scope"), idempotency_keys.c.key == bindparam("key")
     )
 )
-_FORGET_KEYS = Statement(delete(idempotency_keys).where(idempotency_keys.c.created_at < bindparam("before")))
-
+_IS_OLD = idempotency_keys.c.created_at < bindparam("before")
+_ROW: ColumnElement[str] = literal_column("ctid")
+_SOME = func.array(
+    select(_ROW).select_from(idempotency_keys).where(_IS_OLD).limit(1000).scalar_subquery(), type_=ARRAY(String)
+)
+_FORGET_KEYS = Statement(delete(idempotency_keys).where(_ROW.op("=")(func.any(_SOME)), _IS_OLD))
 
 _OF_SESSION = idempotency_keys.alias()
 _OLD, _NEW = bindparam("old", type_=String), bindparam("new", type_=String)
@@ -85,6 +102,6 @@ async def move_keys(tx: Transaction, old: Owner, new: Owner) -> None:
     await tx.run(_MOVE_KEYS, old=old.key, new=new.key)
 
 
-async def forget_keys(tx: Transaction, before: datetime) -> None:
-    """Forget the keys taken before a moment."""
-    await tx.run(_FORGET_KEYS, before=before)
+async def forget_keys(tx: Transaction, before: datetime) -> int:
+    """Forget some of the keys taken before a moment; how many those were."""
+    return await tx.run(_FORGET_KEYS, before=before)

@@ -1,0 +1,16 @@
+"""Old rows of the inbox and old keys are found by an index, so that they can be removed in batches."""
+
+from cv_common.migrations import create_index, drop_index
+
+revision = "0009"
+down_revision = "0008"
+
+
+def upgrade() -> None:
+    create_index("ix_inbox_received_at", "inbox", ["received_at"])
+    create_index("ix_idempotency_keys_created_at", "idempotency_keys", ["created_at"])
+
+
+def downgrade() -> None:
+    drop_index("ix_inbox_received_at", "inbox")
+    drop_index("ix_idempotency_keys_created_at", "idempotency_keys")
