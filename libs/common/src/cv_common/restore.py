@@ -67,6 +67,7 @@ def command(words: Sequence[str]) -> None:
     """Do what the command line says, and say how much that was."""
     arguments = _parse(words)
     with psycopg.connect(DatabaseSettings().direct_url) as connection:
+        connection.execute("set statement_timeout = 0")  # a role's default suits requests
         if arguments.do == "recover":
             sequences, events = recover(connection, arguments.skip)
             sys.stdout.write(f"{sequences} sequences skipped {arguments.skip} ids\n")
