@@ -1,4 +1,8 @@
-"""PostgreSQL, then NATS, vanish silently: every established connection carries nothing more, and new ones work."""
+"""PostgreSQL, then NATS, vanish silently: every established connection carries nothing more, and new ones work.
+
+These tests show that nothing is lost. How soon a silent NATS is noticed is tested by the settings of the client, in
+`libs/common/tests/test_bus.py`: a recovery without them takes half a minute, as it may on a busy machine.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator

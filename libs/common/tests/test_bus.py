@@ -201,6 +201,19 @@ async def test_a_stream_keeps_the_settings_an_operator_chose(broker: Broker, cap
         assert caplog.records == []
 
 
+async def test_a_silent_broker_is_noticed_within_ten_seconds(broker: Broker) -> None:
+    """By the client's settings: how long a recovery took depends on the machine, and it came without them too, late."""
+    bus = broker.bus("payments")
+
+    async def connected() -> bool:
+        return bus._client.is_connected
+
+    async with parts_running(bus):
+        await eventually(connected)
+        options = bus._client.options
+    assert options["ping_interval"] * (options["max_outstanding_pings"] + 1) <= 10
+
+
 async def test_a_silent_connection_to_the_broker_is_replaced(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
     """The publisher's and the consumer's connection at once; no event is lost."""
     monkeypatch.setattr("cv_common.bus._PING_SECONDS", 0.3)
