@@ -115,7 +115,7 @@ class Renderer:
                 "watermark": watermark,
                 "photo": b64encode(photo).decode() if photo else None,
             },
-            within=45,
+            within=35,
             idempotent=True,  # equal documents are rendered once
         )
         if reply.status == 400:
