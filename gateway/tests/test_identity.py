@@ -1,5 +1,6 @@
 """Access token and session cookie in, one signed identity token out, and nothing of what outsiders claim to be."""
 
+import asyncio
 import base64
 import hmac
 import json
@@ -366,7 +367,7 @@ async def test_a_service_starts_a_session_and_the_visitor_gets_its_signed_cookie
 
     assert answer.headers.get_list("set-cookie") == [
         f"sessionid={signed(SESSION_ID)}; Max-Age=7776000; Path=/; HttpOnly; SameSite=Lax",
-        f"{mark(SESSION_ID)}; Max-Age=3600; Path=/; HttpOnly; SameSite=Lax",
+        f"{mark(SESSION_ID)}; Max-Age=7776000; Path=/; HttpOnly; SameSite=Lax",
     ]
     assert "x-session-start" not in answer.headers
     read = await gateway.client.get("/api/resumes/")
@@ -479,6 +480,7 @@ async def test_sessions_of_one_visitor_are_merged_before_the_service_is_asked(
     assert [each.partition("; Max-Age=")[0] for each in cookies] == [
         f"sessionid={signed(OTHER_SESSION_ID)}", mark(OTHER_SESSION_ID), f"sessionid_{SESSION_ID[:8]}=",
     ]  # fmt: skip
+    assert cookies[1].startswith(f"{mark(OTHER_SESSION_ID)}; Max-Age=3600;"), "answers may still be on their way"
     assert cookies[2].startswith(f"sessionid_{SESSION_ID[:8]}=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT")
 
 
@@ -505,6 +507,90 @@ async def test_sessions_that_cannot_be_merged_now_wait_with_their_marks(
     assert services["resumes"].received[0].caller(gateway.public_key).session_id == SESSION_ID
     cookies = [each.partition("; Max-Age=")[0] for each in read.headers.get_list("set-cookie")]
     assert cookies == [f"sessionid={signed(SESSION_ID)}", *sorted([mark(SESSION_ID), mark(OTHER_SESSION_ID)])]
+
+
+async def test_login_keeps_the_mark_of_a_session_that_could_not_be_merged(
+    gateway: RunningGateway, services: Services
+) -> None:
+    """The login claims the session of `sessionid` alone; the next one claims the session of the mark that is left."""
+
+    async def auth(request: web.Request) -> web.StreamResponse:
+        await services["auth"].record(request)
+        if request.path == "/sessions/merge/":
+            return web.json_response({"detail": "x"}, status=503)
+        return web.json_response({}, headers={"X-Session-End": "1"})
+
+    services["auth"].respond = auth
+    answer = await gateway.client.post("/api/auth/login/", headers=two_sessions())
+
+    gateway.client.cookies.clear()
+    cookies = answer.headers.get_list("set-cookie")
+    assert [each.partition("; Path=")[0] for each in cookies] == [
+        "sessionid=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
+        f"sessionid_{SESSION_ID[:8]}=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
+        f"{mark(OTHER_SESSION_ID)}; Max-Age=7776000",
+    ]
+    answer = await gateway.client.post("/api/auth/login/", headers={"Cookie": mark(OTHER_SESSION_ID)})
+    assert services["auth"].received[-1].caller(gateway.public_key).session_id == OTHER_SESSION_ID
+    cookies = answer.headers.get_list("set-cookie")
+    assert [each.partition("; Max-Age=")[0] for each in cookies] == ["sessionid=", f"sessionid_{OTHER_SESSION_ID[:8]}="]
+
+
+async def test_merges_that_do_not_end_hold_up_few_requests_and_none_for_long(
+    gateway: RunningGateway, services: Services
+) -> None:
+    """Auth begins an answer and does not end it."""
+    merging: list[str] = []
+    given_up = asyncio.Event()
+
+    async def auth(request: web.Request) -> web.StreamResponse:
+        merging.append(request.path)
+        answer = web.StreamResponse()
+        answer.content_length = 100
+        await answer.prepare(request)
+        await given_up.wait()
+        return answer
+
+    services["auth"].respond = auth
+    try:
+        read = (gateway.client.get("/api/resumes/", headers=two_sessions()) for _ in range(20))
+        answers = await asyncio.gather(*read)
+    finally:
+        given_up.set()
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert merging == ["/sessions/merge/"] * 16
+    for answer in answers:
+        cookies = {each.partition("; Max-Age=")[0] for each in answer.headers.get_list("set-cookie")}
+        assert cookies == {f"sessionid={signed(SESSION_ID)}", mark(SESSION_ID), mark(OTHER_SESSION_ID)}
+
+
+@pytest.mark.parametrize(
+    ("method", "sent", "started", "marks"),
+    [
+        ("POST", "", SESSION_ID, [(SESSION_ID, 7776000)]),
+        ("GET", "", SESSION_ID, []),
+        ("POST", f"sessionid={signed(SESSION_ID)}", None, [(SESSION_ID, 3600)]),
+        ("POST", f"sessionid={signed(SESSION_ID)}; {mark(SESSION_ID)}", None, []),
+        ("PATCH", f"sessionid={signed(SESSION_ID)}", None, []),
+        ("PATCH", f"sessionid={signed(SESSION_ID)}; {mark(SESSION_ID)}", None, []),
+    ],
+)
+async def test_a_mark_lasts_as_long_as_the_session_that_it_came_with(
+    gateway: RunningGateway, services: Services, method: str, sent: str, started: str | None,
+    marks: list[tuple[str, int]],
+) -> None:  # fmt: skip
+    """A creation in a session that exists sets the mark for an hour, unless it is there."""
+
+    async def answer_with(_: web.Request) -> web.StreamResponse:
+        return web.json_response({}, headers={"X-Session-Start": started} if started else {})
+
+    services["resumes"].respond = answer_with
+    answer = await gateway.client.request(method, "/api/resumes/", headers={"Cookie": sent} if sent else {})
+
+    cookie, *rest = [each.partition("; Path=")[0] for each in answer.headers.get_list("set-cookie")]
+    assert cookie == f"sessionid={signed(SESSION_ID)}; Max-Age=7776000"
+    assert rest == [f"{mark(session_id)}; Max-Age={seconds}" for session_id, seconds in marks]
 
 
 async def test_a_mark_alone_is_the_session(gateway: RunningGateway, services: Services) -> None:

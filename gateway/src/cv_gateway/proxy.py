@@ -21,7 +21,7 @@ from cv_gateway.origins import Origins
 from cv_gateway.pace import Pace
 from cv_gateway.places import Places
 from cv_gateway.request import Headers, Request
-from cv_gateway.routing import READING, Route
+from cv_gateway.routing import Route
 from cv_gateway.services import Payload, Services
 from cv_gateway.settings import Settings
 
@@ -151,20 +151,35 @@ class Proxy:
     def _cookies(self, request: Request, route: Route, visitor: Visitor, response: ClientResponse) -> list[bytes]:
         """What the service's answer does to the session's cookies: starts, ends, prolongs them."""
         sessions = self._sessions
-        dropped = [sessions.unmark(each) for each in visitor.dropped]
+        unmarked = [sessions.unmark(each) for each in visitor.merged]
         started = response.headers.get(SESSION_START_HEADER)
+        # Sessions that auth could not merge keep their marks until it can.
+        waiting = [sessions.mark(each, lasting=True) for each in visitor.unmerged]
         if SESSION_END_HEADER in response.headers:
-            return [sessions.end(), *dropped, *(sessions.unmark(each) for each in visitor.marked)]
+            own = [sessions.unmark(each) for each in visitor.marked if each not in visitor.unmerged]
+            return [sessions.end(), *unmarked, *own, *waiting]
         if started is not None and self._origins.is_foreign(request):
-            return dropped
+            return unmarked
         session_id = started or visitor.session_id
-        if session_id is None or not (route.sessions or started or dropped):
-            return dropped
-        marked = set(visitor.marked) if visitor.others else set()  # not merged yet: they are not to expire meanwhile
-        if dropped or (request.method not in READING and response.status < 300 and (route.sessions or started)):
+        if session_id is None or not (route.sessions or started or unmarked):
+            return unmarked
+        return [sessions.cookie(session_id), *self._marks(request, route, visitor, response), *unmarked]
+
+    def _marks(self, request: Request, route: Route, visitor: Visitor, response: ClientResponse) -> list[bytes]:
+        """The marks that an answer sets or prolongs."""
+        started = response.headers.get(SESSION_START_HEADER)
+        lasting = set(visitor.marked) if visitor.unmerged else set()
+        brief: set[str] = set()
+        is_creation = request.method == "POST" and response.status < 300
+        if started is not None and is_creation:
             # A session that is left for another one is marked too: it may hold what is to be merged.
-            marked |= {session_id, visitor.session_id or session_id}
-        return [sessions.cookie(session_id), *(sessions.mark(each) for each in sorted(marked)), *dropped]
+            lasting |= {started, visitor.session_id or started}
+        elif visitor.session_id is not None and (
+            visitor.merged or (is_creation and route.sessions and visitor.session_id not in visitor.marked)
+        ):
+            brief = {visitor.session_id} - lasting
+        marks = [(each, True) for each in lasting] + [(each, False) for each in brief]
+        return [self._sessions.mark(each, lasting=is_lasting) for each, is_lasting in sorted(marks)]
 
 
 def _response_headers(response: ClientResponse) -> Headers:

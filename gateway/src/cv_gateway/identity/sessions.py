@@ -1,8 +1,8 @@
 """The anonymous session's cookie: `<session_id>.<signature>`, so that nobody can choose or guess one.
 
-`sessionid` names the session. Beside it, `sessionid_<first characters of the session id>` marks for an hour a session
-in which something was created: when the answers to two requests at once each set another `sessionid`, the browser keeps
-one of them, but both marks, and what was created in the other session is found.
+`sessionid` names the session. Beside it, `sessionid_<first characters of the session id>` marks a session in which
+something was created: when the answers to two requests at once each set another `sessionid`, the browser keeps one of
+them, but both marks, and what was created in the other session is found.
 """
 
 import base64
@@ -16,7 +16,8 @@ _NAME = "sessionid"
 _SESSION_ID = re.compile(r"[\w-]{32}", re.ASCII)
 _MARK_LENGTH = 8
 """Characters of the session id in the name of its mark."""
-_MARK_MAX_AGE = 3600
+_BRIEF_MARK_MAX_AGE = 3600
+"""Seconds within which answers to requests that were sent before the session's cookie arrived have come."""
 _MOST_MARKS = 8
 """Marks that one request may bring; a browser sends what is left with the next one."""
 
@@ -37,7 +38,7 @@ class Sessions:
         secure = "; Secure" if settings.https else ""
         flags = f"; Path=/; HttpOnly; SameSite={settings.session_cookie_samesite}{secure}"
         self._kept = f"; Max-Age={settings.session_cookie_max_age}{flags}"
-        self._marked = f"; Max-Age={min(_MARK_MAX_AGE, settings.session_cookie_max_age)}{flags}"
+        self._brief = f"; Max-Age={min(_BRIEF_MARK_MAX_AGE, settings.session_cookie_max_age)}{flags}"
         self._dropped = f"=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT{flags}"
 
     def read(self, cookies: bytes) -> SentSessions:
@@ -60,9 +61,9 @@ class Sessions:
         """The `Set-Cookie` that starts or prolongs a session. Raises ValueError for what is no session id."""
         return f"{_NAME}={self._signed(session_id)}{self._kept}".encode()
 
-    def mark(self, session_id: str) -> bytes:
-        """The `Set-Cookie` that marks a session in which something was created."""
-        return f"{_mark(session_id)}={self._signed(session_id)}{self._marked}".encode()
+    def mark(self, session_id: str, *, lasting: bool) -> bytes:
+        """The `Set-Cookie` that marks a session in which something was created: as long as the session, or an hour."""
+        return f"{_mark(session_id)}={self._signed(session_id)}{self._kept if lasting else self._brief}".encode()
 
     def end(self) -> bytes:
         """The `Set-Cookie` that deletes the session's cookie."""

@@ -20,8 +20,8 @@ class Visitor:
     email: str | None = None
     """The user's address, for the few endpoints that are told it."""
     marked: tuple[str, ...] = ()
-    """Sessions in which something was created within the last hour, by the marks that came with the request."""
-    dropped: tuple[str, ...] = ()
+    """Sessions in which something was created, by the marks that came with the request."""
+    merged: tuple[str, ...] = ()
     """Sessions that were merged into this one, or had ended: their marks are deleted."""
 
     @property
@@ -32,7 +32,7 @@ class Visitor:
         return f"session:{self.session_id}" if self.session_id is not None else None
 
     @property
-    def others(self) -> list[str]:
+    def unmerged(self) -> list[str]:
         """The marked sessions beside the visitor's own."""
         return [session_id for session_id in self.marked if session_id != self.session_id]
 
