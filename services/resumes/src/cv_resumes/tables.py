@@ -89,10 +89,11 @@ ended_sessions = Table(
     "ended_sessions",
     metadata,
     Column("session_id", String(64), primary_key=True),
-    Column("user_id", BigInteger),
+    Column("user_id", BigInteger, nullable=False),
     Column("ended_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )
-"""Sessions that ended in favor of an account or, where that is null, of another session."""
+"""Sessions that ended in favor of an account or, where its id is 0, of another session. No account has the id 0: the
+release before, which knows only accounts, leaves such a session ended."""
 
 ended_users = Table(
     "ended_users",

@@ -35,7 +35,7 @@ async def _claim(context: Context, tx: Transaction, session_id: str, user_id: in
     if user.ended_at is not None:
         await erase(tx, session)
         return
-    await _give(context, tx, session, user)
+    await _move_belongings(context, tx, session, user)
 
 
 async def merge_session(context: Context, session_id: str, into_session_id: str) -> None:
@@ -56,10 +56,10 @@ async def _merge(context: Context, tx: Transaction, session_id: str, into_sessio
     session = await owners.lock_session(tx, session_id)
     remaining = await owners.lock_session(tx, into_session_id)
     if session.ended_at is None and remaining.ended_at is None:
-        await _give(context, tx, session, remaining)
+        await _move_belongings(context, tx, session, remaining)
 
 
-async def _give(context: Context, tx: Transaction, session: Owner, other: Owner) -> None:
+async def _move_belongings(context: Context, tx: Transaction, session: Owner, other: Owner) -> None:
     """Move what a session has to another owner, and end it."""
     for belongings in (checkouts, payments, subscriptions):
         await belongings.move(tx, session.id, other.id)

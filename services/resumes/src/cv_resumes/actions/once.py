@@ -52,9 +52,10 @@ async def already_created(tx: Transaction, once: IdempotencyKey, owner: Owner | 
     scope = once.scope(owner)
     if scope is None:
         return None
-    if owner is not None and owner.session_id is not None:
-        # The answer that brought the session may have been lost, and another request have started one meanwhile.
-        created = await _created_without_session(tx, once)
+    without_session = once.scope(None)
+    if owner is not None and owner.session_id is not None and without_session is not None:
+        # The answer that brought the session may have been lost, or the first request may arrive after this one.
+        created = await keys.take_key(tx, without_session, once.key, once.fingerprint)
         if created is not None:
             return created
     taken = await keys.take_key(tx, scope, once.key, once.fingerprint)
@@ -63,21 +64,13 @@ async def already_created(tx: Transaction, once: IdempotencyKey, owner: Owner | 
     return taken
 
 
-async def _created_without_session(tx: Transaction, once: IdempotencyKey) -> Row | None:
-    """What the same request created when it came without a session, after waiting for it if it is under way."""
-    scope = once.scope(None)
-    if scope is None:
-        return None
-    taken = await keys.take_key(tx, scope, once.key, once.fingerprint)
-    if taken is None:
-        await keys.forget_key(tx, scope, once.key)
-    return taken
-
-
 async def remember_created(
     tx: Transaction, once: IdempotencyKey, asked_as: Owner | None, owner: Owner, resume_id: int
 ) -> None:
-    """Keep what the request created: for whoever sent it, and for the session that was started for them."""
-    for scope in {once.scope(asked_as), once.scope(owner)}:
+    """Keep what the request created: for whoever sent it, for its session, and for the request without its session."""
+    scopes = {once.scope(asked_as), once.scope(owner)}
+    if owner.session_id is not None:
+        scopes.add(once.scope(None))
+    for scope in scopes:
         if scope is not None:
             await keys.keep_key(tx, scope, once.key, once.fingerprint, owner, resume_id)

@@ -33,7 +33,7 @@ async def _claim(tx: Transaction, session_id: str, user_id: int) -> list[str]:
     if await owners.end_session(tx, session_id, user_id) != user_id:
         return []
     is_live = await owners.lock_live(tx, user)
-    await _give(tx, session, user)
+    await _move_belongings(tx, session, user)
     return [] if is_live else await _erase(tx, user)
 
 
@@ -55,12 +55,12 @@ async def _merge(tx: Transaction, session_id: str, into_session_id: str) -> None
     session, remaining = Owner(session_id=session_id), Owner(session_id=into_session_id)
     if not await owners.lock_live(tx, session) or not await owners.lock_live(tx, remaining):
         return
-    await owners.end_session(tx, session_id, None)
-    await _give(tx, session, remaining)
+    await owners.end_session(tx, session_id)
+    await _move_belongings(tx, session, remaining)
     await keys.move_keys(tx, session, remaining)
 
 
-async def _give(tx: Transaction, session: Owner, other: Owner) -> None:
+async def _move_belongings(tx: Transaction, session: Owner, other: Owner) -> None:
     """Move what an ended session has to another owner."""
     await resumes.move(tx, session, other)
     until = await payments.entitled_until(tx, session)

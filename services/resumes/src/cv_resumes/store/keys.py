@@ -40,11 +40,6 @@ _KEEP_KEY = Statement(
         index_elements=["scope", "key"], set_={"owner": bindparam("owner"), "resume_id": bindparam("resume_id")}
     )
 )
-_FORGET_KEY = Statement(
-    delete(idempotency_keys).where(
-        idempotency_keys.c.scope == bindparam("scope"), idempotency_keys.c.key == bindparam("key")
-    )
-)
 _IS_OLD = idempotency_keys.c.created_at < bindparam("before")
 _ROW: ColumnElement[str] = literal_column("ctid")
 _SOME = func.array(
@@ -84,11 +79,6 @@ async def take_key(tx: Transaction, scope: str, key: str, fingerprint: str) -> R
     if await tx.run(_TAKE_KEY, scope=scope, key=key, fingerprint=fingerprint):
         return None
     return await tx.one(_TAKEN_KEY, scope=scope, key=key)
-
-
-async def forget_key(tx: Transaction, scope: str, key: str) -> None:
-    """Forget a key that `tx` took."""
-    await tx.run(_FORGET_KEY, scope=scope, key=key)
 
 
 async def keep_key(tx: Transaction, scope: str, key: str, fingerprint: str, owner: Owner, resume_id: int) -> None:

@@ -11,6 +11,9 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from cv_resumes.domain.owners import Owner
 from cv_resumes.tables import ended_sessions, ended_users
 
+NO_USER = 0
+"""Stands for the user of a session that ended in favor of another session."""
+
 _ONE = literal(1).label("ended")
 _IS_SESSION_ENDED = Statement(select(_ONE).where(ended_sessions.c.session_id == bindparam("session_id")))
 _IS_USER_ENDED = Statement(select(_ONE).where(ended_users.c.user_id == bindparam("user_id")))
@@ -36,13 +39,12 @@ async def is_ended(tx: Transaction, session_id: str) -> bool:
     return await tx.one(_IS_SESSION_ENDED, session_id=session_id) is not None
 
 
-async def end_session(tx: Transaction, session_id: str, user_id: int | None) -> int | None:
-    """End a session in favor of a user, or (None) of another session. Whom it ended for: the first end stands."""
+async def end_session(tx: Transaction, session_id: str, user_id: int = NO_USER) -> int:
+    """End a session in favor of a user, or of another session. The user it ended for: the first end stands."""
     await tx.lock(Owner(session_id=session_id).key)
     row = await tx.one(_END_SESSION, session_id=session_id, user_id=user_id)
     assert row is not None
-    ended_for: int | None = row["user_id"]
-    return ended_for
+    return int(row["user_id"])
 
 
 async def end_user(tx: Transaction, user_id: int) -> None:

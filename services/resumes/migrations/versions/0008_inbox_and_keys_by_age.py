@@ -2,8 +2,8 @@
 
 from cv_common.migrations import create_index, drop_index
 
-revision = "0009"
-down_revision = "0008"
+revision = "0008"
+down_revision = "0007"
 
 
 def upgrade() -> None:
