@@ -15,9 +15,7 @@ log = logging.getLogger(__name__)
 
 _LOCK = 5_118_401
 """Advisory lock that makes two replicas migrate one after the other."""
-
-
-_BETWEEN_TRIES = 0.2
+_LOCK_POLL_SECONDS = 0.2
 
 
 def run(metadata: MetaData) -> None:
@@ -32,10 +30,10 @@ def run(metadata: MetaData) -> None:
     with engine.connect() as connection:
         connection.execute(text("set statement_timeout = 0"))  # a role's default suits requests
         connection.commit()
-        # A statement that waited here would hold up an index that the other replica builds concurrently.
+        # Asked again rather than waited for: an index that is built concurrently waits for every other statement.
         while not connection.scalar(text("select pg_try_advisory_lock(:key)"), {"key": _LOCK}):
             connection.commit()
-            time.sleep(_BETWEEN_TRIES)
+            time.sleep(_LOCK_POLL_SECONDS)
         connection.execute(text("set lock_timeout = '5s'"))
         unknown = set(MigrationContext.configure(connection).get_current_heads()) - _known_revisions()
         connection.commit()
