@@ -21,8 +21,8 @@ class Claim:
 
     service: str
     session_id: str
-    owner: int | str
-    """The account, or the session that remains."""
+    into: int | str
+    """The id of the account that claimed the session, or of the session that it was merged into."""
     issuer: str
 
 
@@ -37,14 +37,14 @@ class Neighbours:
 
     async def claim(self, request: Request) -> Response:
         service, session_id = request.path_params["service"], request.path_params["session_id"]
-        (owner,) = (await request.json()).values()
+        (into,) = (await request.json()).values()
         caller = Verifier(service, self.public_keys).verify(request.headers[IDENTITY_HEADER])
         if service in self.silent:
             await request.receive()  # the caller gives up
             return Response(status_code=504)
         status = self.statuses.get(service, 204)
         if status == 204:
-            self.claims.append(Claim(service, session_id, owner, caller.issuer))
+            self.claims.append(Claim(service, session_id, into, caller.issuer))
         return Response(status_code=status)
 
     def app(self) -> Starlette:

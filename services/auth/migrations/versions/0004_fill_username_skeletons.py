@@ -1,4 +1,8 @@
-"""What the usernames that are there look like, in steps that keep nobody waiting; repeated, it goes on."""
+"""What the usernames that are there look like, in steps that keep nobody waiting; repeated, it goes on.
+
+It imports the application's skeletons, because both must write the same ones: `tests/domain/test_usernames.py` notices
+when those change, and asks for a migration that computes all of them anew.
+"""
 
 import sqlalchemy as sa
 from alembic import op

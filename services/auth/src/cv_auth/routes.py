@@ -149,4 +149,5 @@ async def key_set(request: Request) -> Response:
 
 @sessions_router.post("/sessions/merge/", response_model=RemainingSession)
 async def merge_sessions(request: Request, body: SessionsBody) -> Response:
-    return JSONResponse({"session_id": await sessions.merge(context_of(request), body.session_ids)})
+    remaining = await sessions.merge(context_of(request), caller(request), body.session_ids)
+    return JSONResponse({"session_id": remaining})

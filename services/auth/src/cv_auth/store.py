@@ -38,9 +38,9 @@ def _given(column: Column[Any]) -> ColumnElement[Any]:
 _USER_ID = bindparam("user_id", type_=BigInteger)
 _ME = users.c.id == _USER_ID
 _SAME_PASSWORD = users.c.password_hash == _given(users.c.password_hash)
-_SPELLINGS = ("email", "other_email", "another_email")
+_EMAIL_PARAMETERS = ("email", "other_email", "another_email")
 _SAME_EMAIL = func.lower(users.c.email).in_(
-    [func.lower(bindparam(name, type_=users.c.email.type)) for name in _SPELLINGS]
+    [func.lower(bindparam(name, type_=users.c.email.type)) for name in _EMAIL_PARAMETERS]
 )
 _SAME_USERNAME = func.lower(users.c.username) == func.lower(_given(users.c.username))
 _PERSON = (users.c.username, users.c.email, users.c.first_name, users.c.last_name, users.c.phone)
@@ -74,7 +74,7 @@ _TAKEN = Statement(
     )
 )
 _NOT_ASCII = func.octet_length(users.c.username) != func.char_length(users.c.username)
-_LOOK_ALIKE = Statement(
+_SAME_SKELETON = Statement(
     select(users.c.id)
     .where(
         users.c.username_skeletons.overlap(_given(users.c.username_skeletons)),
@@ -84,21 +84,21 @@ _LOOK_ALIKE = Statement(
     .limit(1)
 )
 _WITHOUT_SKELETONS = Statement(
-    select(users.c.id, users.c.username).where(users.c.skeletons_of.is_distinct_from(users.c.username)).limit(1000)
+    select(users.c.id, users.c.username)
+    .where(users.c.skeletons_of.is_distinct_from(users.c.username))
+    .order_by(users.c.id)
+    .limit(200)
+    .with_for_update(skip_locked=True)
 )
-_LOOK = (users.c.username_skeletons, users.c.skeletons_of)
-_KEEP_LOOK = Statement(
-    update(users)
-    .where(_ME, users.c.username == _given(users.c.skeletons_of))
-    .values({column.name: _given(column) for column in _LOOK})
-)
+_SKELETONS = (users.c.username_skeletons, users.c.skeletons_of)
+_KEEP_SKELETONS = Statement(update(users).where(_ME).values({column.name: _given(column) for column in _SKELETONS}))
 _ADD = Statement(
     insert(users)
-    .values({column.name: _given(column) for column in (*_PERSON, *_LOOK, users.c.password_hash)})
+    .values({column.name: _given(column) for column in (*_PERSON, *_SKELETONS, users.c.password_hash)})
     .returning(users.c.id)
 )
 _CHANGE_PERSON = Statement(
-    update(users).where(_ME).values({column.name: _given(column) for column in (*_PERSON, *_LOOK)})
+    update(users).where(_ME).values({column.name: _given(column) for column in (*_PERSON, *_SKELETONS)})
 )
 _CHANGE_PASSWORD = Statement(
     update(users).where(_ME, _SAME_PASSWORD).values(password_hash=bindparam("new_password_hash"))
@@ -135,42 +135,48 @@ async def taken(tx: Transaction, username: str | None, email: str | None, user_i
 
 def _spelled(email: str | None) -> dict[str, str | None]:
     """An address in each spelling, for the accounts that were stored as they were typed."""
-    return dict(zip(_SPELLINGS, email_spellings(email) if email is not None else (None,) * 3, strict=True))
+    return dict(zip(_EMAIL_PARAMETERS, email_spellings(email) if email is not None else (None,) * 3, strict=True))
 
 
-async def lock_look(tx: Transaction, username: str) -> None:
+async def fill_skeletons(tx: Transaction) -> None:
+    """Compute the skeletons that the release before left out, of a limited number of accounts.
+
+    Accounts that somebody is changing are left for the next time.
+    """
+    for row in await tx.all(_WITHOUT_SKELETONS):
+        await tx.run(_KEEP_SKELETONS, user_id=row["id"], **_skeletons_of(row["username"]))
+
+
+async def lock_skeletons(tx: Transaction, username: str) -> None:
     """Nobody else takes a username that looks like this one before `tx` ends."""
     for skeleton in skeletons(username):
         await tx.lock("username", skeleton)
 
 
-async def is_look_taken(tx: Transaction, username: str, user_id: int | None = None) -> bool:
+async def is_skeleton_taken(tx: Transaction, username: str, user_id: int | None = None) -> bool:
     """Does somebody other than `user_id` have a username that can be taken for this one?
 
     Two usernames of ASCII letters alone may look alike, as `mark1` and `markl` do.
     """
-    while rows := await tx.all(_WITHOUT_SKELETONS):
-        for row in rows:
-            await tx.run(_KEEP_LOOK, user_id=row["id"], **_look_of(row["username"]))
     any_script = not username.isascii()
-    looks = skeletons(username)
-    return await tx.one(_LOOK_ALIKE, username_skeletons=looks, any_script=any_script, user_id=user_id) is not None
+    found = await tx.one(_SAME_SKELETON, username_skeletons=skeletons(username), any_script=any_script, user_id=user_id)
+    return found is not None
 
 
-def _look_of(username: str) -> dict[str, str | list[str]]:
+def _skeletons_of(username: str) -> dict[str, str | list[str]]:
     return {"username_skeletons": skeletons(username), "skeletons_of": username}
 
 
 async def add(tx: Transaction, person: Mapping[str, Any], password_hash: str) -> int:
     """Insert an account; its id. Raises UniqueViolation of `users_username` or `users_email`."""
-    row = await tx.one(_ADD, **person, **_look_of(person["username"]), password_hash=password_hash)
+    row = await tx.one(_ADD, **person, **_skeletons_of(person["username"]), password_hash=password_hash)
     assert row is not None
     return int(row["id"])
 
 
 async def change_person(tx: Transaction, user_id: int, person: Mapping[str, Any]) -> None:
     """Write what people say of themselves. Raises UniqueViolation as `add` does."""
-    await tx.run(_CHANGE_PERSON, user_id=user_id, **person, **_look_of(person["username"]))
+    await tx.run(_CHANGE_PERSON, user_id=user_id, **person, **_skeletons_of(person["username"]))
 
 
 async def change_password(tx: Transaction, user_id: int, password_hash: str, new_password_hash: str) -> bool:

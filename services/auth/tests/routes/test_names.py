@@ -17,6 +17,7 @@ from services.auth.tests.cast import PASSWORD, Account
 REGISTER, LOGIN, PROFILE = "/api/auth/register/", "/api/auth/login/", "/api/auth/profile/"
 NAME_TAKEN = {"username": ["This username is already taken."]}
 EMAIL_TAKEN = {"email": ["This email is already registered."]}
+EMAIL_INVALID = {"email": ["Enter a valid email address."]}
 _numbers = itertools.count(1)
 
 Register = Callable[..., Awaitable[httpx.Response]]
@@ -85,6 +86,30 @@ async def test_ones_own_username_may_be_written_otherwise(
         assert (answer.status_code, answer.json()["username"]) == (200, written)
 
 
+async def test_lookalike_username_and_taken_email_are_reported_together(
+    auth: httpx.AsyncClient, account: Account, register: Register
+) -> None:
+    number = next(_numbers)
+    await register(username=f"pair{number}", email=f"pair{number}@example.com")
+    taken = {"username": f"p\u0430ir{number}", "email": f"pair{number}@example.com"}
+    answer = await auth.patch(PROFILE, json=taken, headers=account.headers)
+    assert (answer.status_code, answer.json()) == (400, NAME_TAKEN | EMAIL_TAKEN)
+    answer = await register(**taken)
+    assert (answer.status_code, answer.json()) == (400, NAME_TAKEN | EMAIL_TAKEN)
+
+
+async def test_rows_of_the_release_before_that_are_locked_are_not_waited_for(
+    register: Register, database: psycopg.AsyncConnection[DictRow]
+) -> None:
+    number = next(_numbers)
+    insert = "insert into users (username, email, password_hash, first_name, last_name) values (%s, %s, '', '', '')"
+    await database.execute(insert, (f"locked{number}", f"locked{number}@example.com"))
+    async with database.transaction():
+        await database.execute("select from users where username = %s for update", (f"locked{number}",))
+        assert (await register()).status_code == 201
+    assert (await register(username=f"l\u043ecked{number}")).json() == NAME_TAKEN
+
+
 async def test_of_two_lookalikes_at_once_one_is_taken(register: Register) -> None:
     number = next(_numbers)
     names = (f"pa{number}", f"p\u0430{number}", f"\u0440a{number}")
@@ -105,7 +130,7 @@ async def test_what_the_release_before_writes_is_known_too(
     assert (await register(username=f"n\u0435w{number}")).json() == NAME_TAKEN
 
 
-def test_no_letter_and_its_lookalike_have_different_skeletons() -> None:
+def test_a_letter_and_its_lookalike_share_a_skeleton() -> None:
     for letter, lookalike in zip(
         "aceopxyijs", "\u0430\u0441\u0435\u043e\u0440\u0445\u0443\u0456\u0458\u0455", strict=True
     ):
@@ -138,10 +163,11 @@ async def test_spellings_of_one_mailbox_are_one_account(
     for spelling in SPELLINGS:
         email = spelled(spelling, number)
         answer = await register(email=email)
-        expected = EMAIL_TAKEN if "\uff4d" not in email else answer.json()
+        # Django's rule refuses the ideographic full stop in a new address; a login may have it.
+        expected = EMAIL_INVALID if "\u3002" in email else EMAIL_TAKEN
         assert (answer.status_code, answer.json()) == (400, expected), email
         answer = await auth.patch(PROFILE, json={"email": email}, headers=account.headers)
-        assert answer.status_code == 400, email
+        assert (answer.status_code, answer.json()) == (400, expected), email
         answer = await auth.post(LOGIN, json={"email": email, "password": PASSWORD}, headers=stranger)
         assert answer.status_code == 200, email
 

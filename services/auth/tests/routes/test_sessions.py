@@ -35,8 +35,8 @@ async def merge(auth: httpx.AsyncClient, headers: dict[str, str], *session_ids: 
     return remaining
 
 
-def both_told(session_id: str, user_id: int | str) -> dict[str, Claim]:
-    return {service: Claim(service, session_id, user_id, "auth") for service in ("resumes", "payments")}
+def both_told(session_id: str, into: int | str) -> dict[str, Claim]:
+    return {service: Claim(service, session_id, into, "auth") for service in ("resumes", "payments")}
 
 
 async def test_login_claims_the_session(
@@ -126,7 +126,7 @@ async def test_of_two_logins_at_once_one_claims_the_session(
     answers = await asyncio.gather(*(auth.post(LOGIN, json=body, headers=session) for body in bodies))
     assert [answer.status_code for answer in answers] == [200, 200]
     told = neighbours.told_of(session_id)
-    assert told["resumes"].owner == told["payments"].owner
+    assert told["resumes"].into == told["payments"].into
 
 
 async def test_neighbours_in_trouble_do_not_keep_anybody_out(
@@ -174,6 +174,27 @@ async def test_sessions_of_one_visitor_are_merged_into_the_first(
     assert neighbours.told_of(session_id) == {}
 
 
+async def test_session_that_is_named_twice_is_not_merged_into_itself(
+    auth: httpx.AsyncClient, account: Account, session: dict[str, str], session_id: str, neighbours: Neighbours
+) -> None:
+    other = f"{session_id}.other"
+    assert await merge(auth, session, session_id, session_id, other, other) == session_id
+    assert neighbours.told_of(session_id) == {}
+    assert neighbours.told_of(other) == both_told(other, session_id)
+    await auth.post(LOGIN, json={"email": account.email, "password": PASSWORD}, headers=session)
+    assert neighbours.told_of(session_id) == both_told(session_id, account.id)
+
+
+async def test_merge_names_the_callers_own_session(
+    auth: httpx.AsyncClient, session: dict[str, str], stranger: dict[str, str], session_id: str, neighbours: Neighbours
+) -> None:
+    others = [f"{session_id}.{number}" for number in range(2)]
+    for headers in (session, stranger):
+        answer = await auth.post("/sessions/merge/", json={"session_ids": others}, headers=headers)
+        assert answer.status_code == 400
+    assert [neighbours.told_of(other) for other in others] == [{}, {}]
+
+
 async def test_two_merges_that_name_each_others_session_agree(
     auth: httpx.AsyncClient, session: dict[str, str], session_id: str
 ) -> None:
@@ -200,12 +221,13 @@ async def test_what_was_merged_into_a_session_is_claimed_with_it(
     session: dict[str, str],
     session_id: str,
     neighbours: Neighbours,
+    identity_keys: IdentityKeys,
     heard: list[Event],
 ) -> None:
     """Also where the services did not apply the merge in time."""
     neighbours.silent.update({"resumes", "payments"})
     other, third = f"{session_id}.other", f"{session_id}.third"
-    await merge(auth, session, other, third)
+    await merge(auth, identity_keys.session("auth", other), other, third)
     await merge(auth, session, session_id, other)
     neighbours.silent.clear()
     await auth.post(LOGIN, json={"email": account.email, "password": PASSWORD}, headers=session)

@@ -36,17 +36,21 @@ async def register(context: Context, caller: Caller, data: Any) -> Row:
     body, errors = sift(data, RegisterBody)
     sent = body.sent()
     _check_new_password(errors, sent, sent, "password", "password2", "Passwords must match.")
+    await _fill_skeletons(context, sent)
     async with context.database.connection() as tx:
         await _check_taken(tx, errors, sent)
-        if "username" in sent and "username" not in errors and await store.is_look_taken(tx, sent["username"]):
-            errors["username"] = [_TAKEN["username"]]
+        if "username" in sent:
+            await _check_skeletons(tx, errors, sent["username"])
     if errors:
         raise ValidationFailed(errors)
     person = body.model_dump(include=set(ProfileBody.model_fields))
     password_hash = await context.hasher.hash(body.password)
     try:
         async with context.database.transaction() as tx:
-            await _lock_free_look(tx, body.username)
+            await store.lock_skeletons(tx, body.username)
+            await _check_skeletons(tx, errors, body.username)
+            if errors:
+                raise ValidationFailed(errors)
             user_id = await store.add(tx, person, password_hash)
             claimed = await sessions.claim(tx, caller, user_id)
             row = _found(await store.profile(tx, user_id))
@@ -66,14 +70,16 @@ async def change_profile(context: Context, user_id: int, data: Any) -> Row:
     """Change the fields that were sent, and only those. Raises ValidationFailed and UserNotFound."""
     body, errors = sift(data, patched(ProfileBody))
     sent = body.sent()
+    await _fill_skeletons(context, sent)
     try:
         async with context.database.transaction() as tx:
             stored = _found(await store.lock_person(tx, user_id))
             await _check_taken(tx, errors, sent, user_id)
+            if "username" in sent and sent["username"].lower() != stored["username"].lower():
+                await store.lock_skeletons(tx, sent["username"])
+                await _check_skeletons(tx, errors, sent["username"], user_id)
             if errors:
                 raise ValidationFailed(errors)
-            if "username" in sent and sent["username"].lower() != stored["username"].lower():
-                await _lock_free_look(tx, sent["username"], user_id)
             await store.change_person(tx, user_id, {**stored, **sent})
             return _found(await store.profile(tx, user_id))
     except UniqueViolation as error:
@@ -130,11 +136,17 @@ async def _check_taken(tx: Transaction, errors: Errors, sent: Mapping[str, Any],
         errors |= {field: [_TAKEN[field]] for field, is_taken in taken.items() if is_taken}
 
 
-async def _lock_free_look(tx: Transaction, username: str, user_id: int | None = None) -> None:
-    """Nobody else takes a username that looks like this one before `tx` ends. Raises ValidationFailed if one has."""
-    await store.lock_look(tx, username)
-    if await store.is_look_taken(tx, username, user_id):
-        raise ValidationFailed.on("username", _TAKEN["username"])
+async def _fill_skeletons(context: Context, sent: Mapping[str, Any]) -> None:
+    """Complete other accounts before a username is compared with theirs: in a transaction that holds nothing else."""
+    if "username" in sent:
+        async with context.database.transaction() as tx:
+            await store.fill_skeletons(tx)
+
+
+async def _check_skeletons(tx: Transaction, errors: Errors, username: str, user_id: int | None = None) -> None:
+    """Add to `errors` whether a username looks like somebody else's."""
+    if "username" not in errors and await store.is_skeleton_taken(tx, username, user_id):
+        errors["username"] = [_TAKEN["username"]]
 
 
 def _lost_race(error: UniqueViolation) -> ValidationFailed:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from cv_common import outbox
 from cv_common.db import Transaction
+from cv_common.errors import BadRequest
 from cv_common.events import SessionClaimed, SessionMerged
 from cv_common.identity import Caller
 from cv_common.revision import next_revision
@@ -38,12 +39,17 @@ async def tell(context: Context, session_id: str | None, user_id: int) -> None:
         await context.session_keepers.claim(session_id, user_id)
 
 
-async def merge(context: Context, session_ids: Sequence[str]) -> str:
+async def merge(context: Context, caller: Caller, session_ids: Sequence[str]) -> str:
     """Merge the sessions of one visitor into the first that has not ended. The id of the session that remains.
+
+    Raises BadRequest unless the caller's own session is one of them.
 
     Sent again, it has the services apply again what they may not have applied in time. If all have ended, nothing
     changes, and the first is answered.
     """
+    if caller.session_id not in session_ids:
+        raise BadRequest("The caller's own session is not among those to merge.")
+    session_ids = list(dict.fromkeys(session_ids))
     async with context.database.transaction() as tx:
         await store.lock_sessions(tx, session_ids)
         ended = await store.ended_sessions(tx, session_ids)
