@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID, uuid4
 
+from cv_common.openapi_headers import EXAMPLE_IDEMPOTENCY_KEY
 from cv_resumes.domain.entitlement import entitlement
 from cv_resumes.domain.keys import is_random_uuid
 from cv_resumes.domain.owners import Owner, Quotas
@@ -177,6 +178,8 @@ def test_every_random_uuid_is_one(key: UUID, written: Callable[[str], str]) -> N
 @example(UUID(int=0))
 @example(UUID(int=0, version=4))
 @example(UUID("11111111-2222-4333-8444-555555555555"))
+@example(EXAMPLE_IDEMPOTENCY_KEY)
+@example(EXAMPLE_IDEMPOTENCY_KEY.upper())
 def test_nothing_else_is_a_random_uuid(key: object) -> None:
     assert not is_random_uuid(str(key))
 

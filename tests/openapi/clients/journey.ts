@@ -44,7 +44,7 @@ export async function templates(): Promise<string[]> {
 
 export async function resumes(): Promise<Resume | undefined> {
   const created = await api.POST("/api/resumes/", {
-    params: { header: { "Idempotency-Key": "8e03978e-40d5-43e8-bc93-6894a57f9324" } },
+    params: { header: { "Idempotency-Key": "5b1f0c1e-6d0a-4f0e-9a51-2f7c3f4d8e60" } },
     body: {
       template: 1,
       full_name: "Marie Dubois",

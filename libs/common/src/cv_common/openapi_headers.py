@@ -4,6 +4,8 @@ from typing import Any
 
 Json = dict[str, Any]
 
+EXAMPLE_IDEMPOTENCY_KEY = "8e03978e-40d5-43e8-bc93-6894a57f9324"
+
 
 def _header(description: str, schema: Json) -> Json:
     return {"in": "header", "description": description, "schema": schema}
@@ -16,7 +18,7 @@ _PARAMETERS: Json = {
     "Accept-Language": _header("The language that is preferred, `fr` or `en`.", {"type": "string", "examples": ["fr"]}),
     "Idempotency-Key": _header(
         "A key of one's own, so that a request sent twice takes effect once.",
-        {"type": "string", "maxLength": 255, "examples": ["8e03978e-40d5-43e8-bc93-6894a57f9324"]},
+        {"type": "string", "maxLength": 255, "examples": [EXAMPLE_IDEMPOTENCY_KEY]},
     ),
     "If-Match": _header("The `ETag` of the version that the request is made against; 412 if it is another now.", _TAG),
     "If-None-Match": _header("The `ETag` of the version that is known already; 304 if it still holds.", _TAG),
