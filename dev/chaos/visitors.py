@@ -4,6 +4,7 @@ import asyncio
 import io
 import random
 import time
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -166,9 +167,11 @@ class Visitor:
         sessions = [each.session_id for each in self.owner.checkouts if each.kind != "single"]
         if not sessions:
             return
-        session = await self._bank.api(f"checkout/sessions/{self._dice.choice(sessions)}")
-        if (subscription := session["subscription"]) and await self._bank.status(subscription) == "active":
-            await self._bank.turn(self._dice.choice(["renew", "renew", "cancel"]), subscription=subscription)
+        session_id, change = self._dice.choice(sessions), self._dice.choice(["renew", "renew", "cancel"])
+        with suppress(AssertionError):  # the provider fails for everybody, or the subscription has just ended
+            session = await self._bank.api(f"checkout/sessions/{session_id}")
+            if (subscription := session["subscription"]) and await self._bank.status(subscription) == "active":
+                await self._bank.turn(change, subscription=subscription)
 
     async def delete(self) -> None:
         """Delete a resume, and ask again until that is answered."""
