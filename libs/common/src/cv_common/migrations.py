@@ -45,12 +45,21 @@ def run(metadata: MetaData) -> None:
             context.run_migrations()
 
 
-def create_index(name: str, table: str, columns: Sequence[str]) -> None:
+def create_index(
+    name: str, table: str, columns: Sequence[str], *, where: str | None = None, using: str = "btree"
+) -> None:
     """Build an index while the service reads and writes the table; one that was left half built is built anew."""
     with op.get_context().autocommit_block():
         op.execute("set lock_timeout = 0")  # waiting for older transactions blocks nobody
         op.drop_index(name, table, if_exists=True, postgresql_concurrently=True)
-        op.create_index(name, table, columns, postgresql_concurrently=True)
+        op.create_index(
+            name,
+            table,
+            columns,
+            postgresql_where=None if where is None else text(where),
+            postgresql_using=using,
+            postgresql_concurrently=True,
+        )
         op.execute("set lock_timeout = '5s'")
 
 

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
+from cv_common.migrations import create_index
 
 revision = "0002"
 down_revision = "0001"
@@ -9,16 +10,7 @@ down_revision = "0001"
 
 def upgrade() -> None:
     op.add_column("claimed_sessions", sa.Column("into_session_id", sa.String(length=64)), if_not_exists=True)
-    with op.get_context().autocommit_block():
-        # An interrupted build leaves an invalid index.
-        op.drop_index("claimed_sessions_into", "claimed_sessions", if_exists=True, postgresql_concurrently=True)
-        op.create_index(
-            "claimed_sessions_into",
-            "claimed_sessions",
-            ["into_session_id"],
-            postgresql_where=sa.text("into_session_id IS NOT NULL"),
-            postgresql_concurrently=True,
-        )
+    create_index("claimed_sessions_into", "claimed_sessions", ["into_session_id"], where="into_session_id IS NOT NULL")
 
 
 def downgrade() -> None:

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
+from cv_common.migrations import create_index
 
 revision = "0003"
 down_revision = "0002"
@@ -10,19 +11,8 @@ down_revision = "0002"
 def upgrade() -> None:
     op.add_column("users", sa.Column("username_skeletons", sa.ARRAY(sa.Text())), if_not_exists=True)
     op.add_column("users", sa.Column("skeletons_of", sa.String(length=150)), if_not_exists=True)
-    with op.get_context().autocommit_block():
-        for name in ("users_skeletons", "users_skeletons_missing"):  # an interrupted build leaves an invalid index
-            op.drop_index(name, "users", if_exists=True, postgresql_concurrently=True)
-        op.create_index(
-            "users_skeletons", "users", ["username_skeletons"], postgresql_using="gin", postgresql_concurrently=True
-        )
-        op.create_index(
-            "users_skeletons_missing",
-            "users",
-            ["id"],
-            postgresql_where=sa.text("skeletons_of IS DISTINCT FROM username"),
-            postgresql_concurrently=True,
-        )
+    create_index("users_skeletons", "users", ["username_skeletons"], using="gin")
+    create_index("users_skeletons_missing", "users", ["id"], where="skeletons_of IS DISTINCT FROM username")
 
 
 def downgrade() -> None:
