@@ -138,6 +138,8 @@ async def test_a_very_long_document_is_refused_at_its_twenty_first_page(pool: Po
 
 HOSTILE_TEXTS = {
     "one word": "x" * 9900,
+    "one word of narrow letters": "i" * 9900,
+    "one word of ligatures": "ffi" * 3300,
     "one word of digits": "7" * 9900,
     "one word in Arabic": "م" * 4950,
     "one word in Chinese": "软" * 3300,
@@ -166,7 +168,10 @@ async def test_hostile_texts_end_as_a_pdf_or_are_refused(
     ).model_dump()
     template = list(catalog.values())[list(HOSTILE_TEXTS).index(kind) % len(catalog)]
     rendering = hasty_pool.render(Job(template.html, template.css, document, "fr"))
-    if kind in ("one word", "lines", "paragraphs", "items"):
+    if kind in ("one word", "one word of narrow letters", "one word of ligatures", "one word of digits"):
+        with pytest.raises(Refused, match="words that are too long to be printed"):
+            await rendering
+    elif kind in ("lines", "paragraphs", "items"):
         with pytest.raises(Refused, match="longer than 20 pages"):
             await rendering
     else:
