@@ -214,7 +214,7 @@ async def test_a_neighbour_that_is_down_is_its_own_problem() -> None:
 
 async def test_many_calls_at_once_are_each_answered(calls: Calls) -> None:
     neighbour, client = calls
-    answers: list[Any] = await asyncio.gather(*(client.get(f"/{number}") for number in range(200)))
+    answers: list[Any] = await asyncio.gather(*(client.get(f"/{number}", within=60) for number in range(200)))
     assert {answer.status for answer in answers} == {200}
     assert {request.path for request in neighbour.requests} == {f"/{number}" for number in range(200)}
     assert neighbour.connections <= 64
