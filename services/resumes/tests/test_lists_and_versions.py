@@ -169,6 +169,10 @@ async def test_creation_sent_again_after_its_session_was_claimed_says_so(
     )  # fmt: skip
     assert "X-Session-Start" not in again.headers
 
+    account = {**identity_keys.user("resumes", user_id), "Idempotency-Key": headers["Idempotency-Key"]}
+    from_account = await resumes.post("/api/resumes/", json=body, headers=account)
+    assert from_account.json()["id"] == first.json()["id"]
+
 
 async def test_visitor_who_missed_the_answer_gets_the_same_session(
     resumes: httpx.AsyncClient, stranger: dict[str, str], identity_keys: IdentityKeys

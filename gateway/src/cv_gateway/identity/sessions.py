@@ -18,7 +18,7 @@ _MARK_LENGTH = 8
 """Characters of the session id in the name of its mark."""
 _BRIEF_MARK_MAX_AGE = 3600
 """Seconds within which answers to requests that were sent before the session's cookie arrived have come."""
-_MOST_MARKS = 8
+_MOST_MARKS = 16
 """Marks that one request may bring; a browser sends what is left with the next one."""
 
 

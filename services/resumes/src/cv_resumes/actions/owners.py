@@ -34,6 +34,7 @@ async def _claim(tx: Transaction, session_id: str, user_id: int) -> list[str]:
         return []
     is_live = await owners.lock_live(tx, user)
     await _move_belongings(tx, session, user)
+    await keys.copy_keys(tx, session, user)
     return [] if is_live else await _erase(tx, user)
 
 

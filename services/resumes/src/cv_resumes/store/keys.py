@@ -69,6 +69,16 @@ _MOVE_KEYS = Statement(
     )
     .values(scope=_NEW, owner=_NEW)
 )
+_COPY_KEYS = Statement(
+    upsert(idempotency_keys)
+    .from_select(
+        ["scope", "key", "fingerprint", "owner", "resume_id"],
+        select(_NEW, idempotency_keys.c.key, idempotency_keys.c.fingerprint, _NEW, idempotency_keys.c.resume_id).where(
+            idempotency_keys.c.scope == _OLD
+        ),
+    )
+    .on_conflict_do_nothing()
+)
 
 
 async def take_key(tx: Transaction, scope: str, key: str, fingerprint: str) -> Row | None:
@@ -90,6 +100,14 @@ async def move_keys(tx: Transaction, old: Owner, new: Owner) -> None:
     """What an old owner's keys created belongs to a new one: sent again, they answer with it as before."""
     await tx.run(_MOVE_FIRST_KEYS, old=old.key, new=new.key)
     await tx.run(_MOVE_KEYS, old=old.key, new=new.key)
+
+
+async def copy_keys(tx: Transaction, session: Owner, user: Owner) -> None:
+    """What a session's keys created belongs to an account now, which may send them again.
+
+    The session's own rows stay: sent again without the account, its keys are answered with a refusal.
+    """
+    await tx.run(_COPY_KEYS, old=session.key, new=user.key)
 
 
 async def forget_keys(tx: Transaction, before: datetime) -> int:
