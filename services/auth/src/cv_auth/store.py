@@ -10,7 +10,6 @@ from cv_common.db import Row, Statement, Transaction
 from sqlalchemy import (
     ARRAY,
     BigInteger,
-    Boolean,
     Column,
     ColumnElement,
     String,
@@ -20,7 +19,6 @@ from sqlalchemy import (
     exists,
     func,
     insert,
-    or_,
     select,
     update,
 )
@@ -73,15 +71,8 @@ _TAKEN = Statement(
         exists().where(_SAME_EMAIL, _OTHERS).label("email"),
     )
 )
-_NOT_ASCII = func.octet_length(users.c.username) != func.char_length(users.c.username)
 _SAME_SKELETON = Statement(
-    select(users.c.id)
-    .where(
-        users.c.username_skeletons.overlap(_given(users.c.username_skeletons)),
-        or_(_NOT_ASCII, bindparam("any_script", type_=Boolean)),
-        _OTHERS,
-    )
-    .limit(1)
+    select(users.c.id).where(users.c.username_skeletons.overlap(_given(users.c.username_skeletons)), _OTHERS).limit(1)
 )
 _WITHOUT_SKELETONS = Statement(
     select(users.c.id, users.c.username)
@@ -154,13 +145,8 @@ async def lock_skeletons(tx: Transaction, username: str) -> None:
 
 
 async def is_skeleton_taken(tx: Transaction, username: str, user_id: int | None = None) -> bool:
-    """Does somebody other than `user_id` have a username that can be taken for this one?
-
-    Two usernames of ASCII letters alone may look alike, as `mark1` and `markl` do.
-    """
-    any_script = not username.isascii()
-    found = await tx.one(_SAME_SKELETON, username_skeletons=skeletons(username), any_script=any_script, user_id=user_id)
-    return found is not None
+    """Does somebody other than `user_id` have a username that can be taken for this one?"""
+    return await tx.one(_SAME_SKELETON, username_skeletons=skeletons(username), user_id=user_id) is not None
 
 
 def _skeletons_of(username: str) -> dict[str, str | list[str]]:

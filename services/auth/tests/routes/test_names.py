@@ -47,6 +47,9 @@ ALIKE = [
     ("{n}.\u0441\u043e\u0440", "{n}.cop"),  # and the other way round
     ("{n}.\u0416\u0430\u043d\u043d\u0430", "{n}.\u0416AHHA"),
     ("{n}.l\xe9a0", "{n}.l\xe9aO"),
+    ("{n}.mark1", "{n}.markl"),  # digits and letters of ASCII
+    ("{n}.bob0", "{n}.bobo"),
+    ("{n}.rn", "{n}.m"),
 ]
 
 
@@ -65,12 +68,10 @@ async def test_username_that_looks_like_anothers_is_taken(
 
 @pytest.mark.parametrize(
     ("name", "other"),
-    [("mark1-{n}", "markl-{n}"), ("rn{n}", "m{n}"), ("bob0{n}", "bobo{n}"), ("ren\xe9{n}", "rene{n}"),
+    [("ren\xe9{n}", "rene{n}"), ("mark1-{n}", "mark2-{n}"), ("vv{n}", "w{n}"),
      ("\u7530\u4e2d{n}", "\u7530\u4ef2{n}"), ("v\xe9ro{n}", "n\xe9ro{n}")],
 )  # fmt: skip
-async def test_usernames_of_ascii_letters_and_those_that_differ_stay_possible(
-    register: Register, name: str, other: str
-) -> None:
+async def test_usernames_that_look_different_stay_possible(register: Register, name: str, other: str) -> None:
     number = next(_numbers)
     for each in (name, other):
         answer = await register(username=each.format(n=number))
