@@ -42,6 +42,30 @@ async def test_a_frozen_connection_carries_nothing_and_a_new_one_works(proxy: Tc
         each.close()
 
 
+async def test_the_next_freeze_ends_the_frozen_connections_at_the_server_alone() -> None:
+    served: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        served.append((reader, writer))
+        writer.write(b"welcome\n")
+
+    port = free_port()
+    async with await asyncio.start_server(accept, "127.0.0.1", port):
+        with proxied(port) as proxy:
+            reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+            assert await reader.readline() == b"welcome\n"
+            await asyncio.to_thread(proxy.freeze)
+            await asyncio.to_thread(proxy.freeze)
+            server_reader, server_writer = served[0]
+            async with asyncio.timeout(10):
+                assert await server_reader.read() == b""
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await reader.read(1)
+            for each in (writer, server_writer):
+                each.close()
+
+
 async def test_an_end_is_forwarded_in_both_directions(proxy: TcpProxy) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
     writer.write(b"last")

@@ -18,6 +18,8 @@ class TcpProxy:
 
     After `freeze` the connections that exist carry no byte more and are never closed; new ones work. Neither end is
     told: the kernel of the proxy goes on acknowledging, so only deadlines and heartbeats of the application notice.
+    The next `freeze` ends the frozen connections at the target, as its keepalive probes would have done by then:
+    otherwise a server that is frozen several times runs out of connection slots.
     """
 
     def __init__(self, target_port: int) -> None:
@@ -28,6 +30,7 @@ class TcpProxy:
         self._server: asyncio.Server | None = None
         self._links: set[asyncio.Task[None]] = set()
         self._frozen: list[asyncio.StreamWriter] = []
+        self._frozen_at_target: list[asyncio.StreamWriter] = []
 
     def start(self) -> None:
         """Accept connections."""
@@ -63,6 +66,8 @@ class TcpProxy:
         await asyncio.sleep(0)
 
     async def _freeze(self) -> int:
+        while self._frozen_at_target:
+            self._frozen_at_target.pop().transport.abort()
         links = list(self._links)
         for link in links:
             link.cancel()
@@ -95,6 +100,7 @@ class TcpProxy:
                     transport.pause_reading()
             # Not raised again: asyncio reports a callback that was cancelled as an error.
             self._frozen += writers
+            self._frozen_at_target += writers[1:]
         except (OSError, ExceptionGroup):
             for each in writers:
                 each.transport.abort()
