@@ -69,7 +69,7 @@ class Run:
 
     async def _check(self) -> None:
         problems = await checks.until_quiet(self._system, self._bank)
-        # What the provider never told is fetched every hour, and by whoever starts.
+        # Lost webhooks are fetched every hour, and when payments starts.
         await asyncio.to_thread(self._system.kill, "payments")
         await asyncio.sleep(5)
         problems += await checks.until_quiet(self._system, self._bank)

@@ -1,4 +1,4 @@
-"""A visitor's HTTP client: counts answers, checks their shapes, and knows that no answer is none."""
+"""A visitor's HTTP client: it counts answers, checks their shapes, and returns None for a lost answer."""
 
 import asyncio
 import random
