@@ -285,9 +285,9 @@ class Visitor:
             if not any(each.resume is resume for each in self.owner.checkouts):
                 self._ledger.note(DISAGREES, f"{body} was refused, but not bought before: {answer.text[:200]}")
             return
-        url = str(answer.json()["url"])
+        url = str(answer.json().get("url"))
         if "/c/pay/" not in url:
-            return
+            return  # the portal, or an answer that was noted
         session_id = url.split("#")[0].rpartition("/")[2]
         checkout = next((each for each in self.owner.checkouts if each.session_id == session_id), None)
         if checkout is None:
