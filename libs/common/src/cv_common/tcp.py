@@ -49,5 +49,15 @@ def open_socket(address: Address) -> socket.socket:
 def http_connector(
     limit: int, reuse_seconds: float = REUSE_SECONDS, tls: ssl.SSLContext | bool = True
 ) -> aiohttp.TCPConnector:
-    """A pool of HTTP connections, at most `limit` at a time (0: any number)."""
-    return aiohttp.TCPConnector(limit=limit, keepalive_timeout=reuse_seconds, ssl=tls, socket_factory=open_socket)
+    """A pool of HTTP connections, at most `limit` at a time (0: any number).
+
+    Addresses are looked up again as soon: a container engine gives that of a stopped container to the next one, which
+    may be another service.
+    """
+    return aiohttp.TCPConnector(
+        limit=limit,
+        keepalive_timeout=reuse_seconds,
+        ttl_dns_cache=int(reuse_seconds),
+        ssl=tls,
+        socket_factory=open_socket,
+    )
