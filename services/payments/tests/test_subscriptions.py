@@ -234,6 +234,27 @@ async def test_live_subscription_leads_to_the_portal(subscriber: Subscriber) -> 
     assert "/c/pay/" in single
 
 
+@pytest.mark.parametrize("deleted", ["subscription", "customer"])
+async def test_who_wants_another_plan_before_the_end_of_the_first_is_known_gets_a_checkout(
+    subscriber: Subscriber, deleted: str
+) -> None:
+    """Stripe refuses the portal's step; the webhook that would say why is late, or lost."""
+    shop = subscriber.shop
+    await eventually(shop.has_heard_all)
+    await shop.control("delivery", drop=["*"])
+    if deleted == "subscription":
+        shop.stripe.v1.subscriptions.cancel(subscriber.id)
+    else:
+        shop.stripe.v1.customers.delete(subscriber.customer)
+    page = await shop.page(subscriber.headers, payment_type="yearly")
+    assert "/c/pay/" in page
+    await subscriber.becomes("canceled")
+    await shop.control("delivery", drop=[])
+    await shop.press(page)
+    await subscriber.becomes("active")
+    assert subscriber.told.subscription_type == "yearly"
+
+
 async def test_changing_plan_in_the_portal(subscriber: Subscriber) -> None:
     shop = subscriber.shop
     [yearly] = shop.stripe.v1.prices.list({"lookup_keys": ["cv_yearly"], "active": True}).data

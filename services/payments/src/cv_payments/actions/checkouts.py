@@ -55,8 +55,9 @@ async def begin_checkout(context: Context, caller: Caller, data: Any) -> Begun:
         owner, found = await _attempt(context, caller.user_id, session_id, wish)
         started = owner.session_id if owner.session_id != caller.session_id else None
         if isinstance(found, Subscription):
-            return Begun(await page_for_subscriber(context, found, wish), started)
-        url = found.url or await open_page(context, found)
+            url = await page_for_subscriber(context, found, wish)
+        else:
+            url = found.url or await open_page(context, found)
         if url is not None:
             return Begun(url, started)
 

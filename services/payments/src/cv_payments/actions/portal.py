@@ -1,5 +1,6 @@
 """The billing portal: Stripe's pages where a buyer changes plan or card, cancels, and finds invoices."""
 
+import logging
 from typing import Any
 
 from cv_common.body import validate
@@ -7,14 +8,19 @@ from cv_common.errors import Detailed, NotFound, Unavailable, ValidationFailed
 from cv_common.identity import Caller
 
 from cv_payments.actions.context import Context
+from cv_payments.actions.refresh import look_at
 from cv_payments.clients.stripe_connection import StripeDown, StripeMissing, StripeRefused
 from cv_payments.domain.checkouts import Wish
+from cv_payments.domain.findings import NotOurs, Quarantined
 from cv_payments.domain.portal import flow
 from cv_payments.domain.return_urls import is_allowed
 from cv_payments.domain.subscriptions import Subscription
 from cv_payments.schemas import PortalBody
 from cv_payments.store import owners, subscriptions
 
+log = logging.getLogger(__name__)
+
+_STRIPE_DOWN = "The payment service is not available, try again later."
 NOT_ALLOWED = "This address is not one that buyers may return to."
 """What is wrong with a well-formed address to return to."""
 
@@ -36,17 +42,44 @@ async def open_portal(context: Context, caller: Caller, data: Any) -> str:
     return await _page(context, customer_id, body.return_url, None)
 
 
-async def page_for_subscriber(context: Context, subscription: Subscription, wish: Wish) -> str:
-    """Where somebody who has a live subscription gets the one they wish for. Raises Unavailable."""
-    return await _page(context, subscription.customer_id, wish.cancel_url, flow(subscription, wish))
+async def page_for_subscriber(context: Context, subscription: Subscription, wish: Wish) -> str | None:
+    """Where somebody who has a live subscription gets the one they wish for.
+
+    None when Stripe refused because the subscription had changed before we heard of it: the stored one is now right.
+    Raises Unavailable, NotFound and Detailed (Stripe refuses what we ask: a bug).
+    """
+    step = flow(subscription, wish)
+    try:
+        return await _page(context, subscription.customer_id, wish.cancel_url, step)
+    except Unavailable:
+        raise
+    except (NotFound, Detailed):
+        current = await _brought_up_to_date(context, subscription)
+        if current.is_live and (current.customer_id, flow(current, wish)) == (subscription.customer_id, step):
+            raise
+        return None
+
+
+async def _brought_up_to_date(context: Context, subscription: Subscription) -> Subscription:
+    """The subscription as Stripe describes it now; as it is stored when that does not fit. Raises Unavailable."""
+    try:
+        await look_at(context, "subscription", subscription.id)
+    except StripeDown as down:
+        raise Unavailable(_STRIPE_DOWN) from down
+    except (Quarantined, NotOurs, StripeRefused) as reason:
+        details = {"subscription": subscription.id, "reason": str(reason)}
+        log.error("a subscription that the portal refuses does not fit", extra=details)
+    async with context.database.connection() as tx:
+        return await subscriptions.get(tx, subscription.id) or subscription
 
 
 async def _page(context: Context, customer_id: str, return_url: str, step: dict[str, Any] | None) -> str:
     try:
         return await context.stripe.portal(context.catalogue.portal_id, customer_id, return_url, step)
     except StripeDown as down:
-        raise Unavailable("The payment service is not available, try again later.") from down
+        raise Unavailable(_STRIPE_DOWN) from down
     except StripeRefused as refused:
+        log.warning("Stripe refuses a page of the portal", extra={"customer": customer_id, "error": str(refused)})
         if isinstance(refused, StripeMissing) and refused.is_customer:
             raise NotFound from refused
         raise Detailed from refused
