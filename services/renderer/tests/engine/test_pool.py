@@ -207,30 +207,25 @@ async def test_a_job_whose_process_is_killed_gets_a_second_try() -> None:
             await rendering
 
 
-async def test_a_job_whose_process_is_killed_twice_fails() -> None:
+@pytest.mark.parametrize(
+    ("number", "outcome", "message"),
+    [
+        (signal.SIGKILL, EngineFailed, "could not be rendered"),
+        (signal.SIGTRAP, Refused, "too complex"),  # GLib ends a process so when it gets no more memory
+    ],
+)
+async def test_a_job_whose_process_ends_twice_is_given_up(
+    number: signal.Signals, outcome: type[Exception], message: str
+) -> None:
     async with pool_with(workers=1) as pool:
         rendering = asyncio.create_task(pool.render(job(ENDLESS)))
-        killed: set[int] = set()
-        while len(killed) < 2:
-            await eventually(lambda: pool.running() - killed)
-            (victim,) = pool.running() - killed
-            os.kill(victim, signal.SIGKILL)
-            killed.add(victim)
-        with pytest.raises(EngineFailed, match="could not be rendered"):
-            await rendering
-
-
-async def test_a_job_whose_process_crashes_twice_is_refused() -> None:
-    """As GLib does when it gets no more memory."""
-    async with pool_with(workers=1) as pool:
-        rendering = asyncio.create_task(pool.render(job(ENDLESS)))
-        killed: set[int] = set()
-        while len(killed) < 2:
-            await eventually(lambda: pool.running() - killed)
-            (victim,) = pool.running() - killed
-            os.kill(victim, signal.SIGTRAP)
-            killed.add(victim)
-        with pytest.raises(Refused, match="too complex"):
+        ended: set[int] = set()
+        while len(ended) < 2:
+            await eventually(lambda: pool.running() - ended)
+            (victim,) = pool.running() - ended
+            os.kill(victim, number)
+            ended.add(victim)
+        with pytest.raises(outcome, match=message):
             await rendering
 
 
