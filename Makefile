@@ -5,7 +5,7 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11 python3.1
 BIN := .venv/bin
 WORKERS ?= 3
 CONTAINER_TESTS ?= tests/integration tests/deploy
-OWN := $(notdir $(wildcard services/*)) common gateway stack stripe-sandbox linkedin-sandbox
+OWN := $(notdir $(wildcard services/*)) common gateway stack testing stripe-sandbox linkedin-sandbox
 LOCK = $(BIN)/uv pip compile --quiet --python-version 3.11 --universal --generate-hashes --no-header \
 	--no-emit-index-url $(foreach name,$(OWN),--no-emit-package cv-$(name)) $(if $(UPGRADE),--upgrade)
 

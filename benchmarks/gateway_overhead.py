@@ -22,9 +22,9 @@ from typing import Any, cast
 
 import jwt
 import uvloop
-from cv_common.identity import generate_keys, private_key, public_of
-from cv_common.testing.ports import free_port
-from cv_common.testing.processes import Keeper, Program, answers
+from cv_common.kernel.identity import generate_keys, private_key, public_key_of
+from cv_testing.ports import free_port
+from cv_testing.supervisor import ProcessSupervisor, Program, responds
 
 PATH = "/api/templates/"
 _BODY = json.dumps([{"id": 1, "name": "Modern Professional", "is_premium": False}]).encode()
@@ -106,9 +106,9 @@ async def visit(port: int, token: str, connections: int, seconds: float, run: Ru
 
 
 @contextmanager
-def kept(program: Program) -> Iterator[Keeper]:
+def kept(program: Program) -> Iterator[ProcessSupervisor]:
     """Run a program until the block ends."""
-    keeper = Keeper(program, lambda *_: None)
+    keeper = ProcessSupervisor(program, lambda *_: None)
     keeper.start()
     try:
         keeper.wait_ready()
@@ -123,7 +123,7 @@ def upstream_program(port: int, jwks: str) -> Program:
         sys.executable, "-m", "uvicorn", "--app-dir", str(Path(__file__).parent), "gateway_overhead:upstream",
         "--port", str(port), "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning",
     ]  # fmt: skip
-    return Program("upstream", command, {"BENCHMARK_JWKS": jwks}, lambda: answers(f"http://127.0.0.1:{port}/"))
+    return Program("upstream", command, {"BENCHMARK_JWKS": jwks}, lambda: responds(f"http://127.0.0.1:{port}/"))
 
 
 def gateway_program(port: int, ops_port: int, upstream_port: int) -> Program:
@@ -136,7 +136,7 @@ def gateway_program(port: int, ops_port: int, upstream_port: int) -> Program:
         "OPS_PORT": str(ops_port),
         "RATE_LIMITS_ENABLED": "false",
     }
-    return Program("gateway", command, environment, lambda: answers(f"http://127.0.0.1:{ops_port}/readyz"))
+    return Program("gateway", command, environment, lambda: responds(f"http://127.0.0.1:{ops_port}/readyz"))
 
 
 def processor_seconds(group: int) -> float:
@@ -158,7 +158,7 @@ def measure(connections: int, seconds: float, rounds: int) -> None:
     now = int(time.time())
     claims = {"iss": "auth", "token_type": "access", "user_id": "1", "jti": "1", "iat": now, "exp": now + 900}
     token = jwt.encode(claims, private_key(seed), algorithm="EdDSA", headers={"kid": "1"})
-    jwks = json.dumps({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "1", "x": public_of(seed)}]})
+    jwks = json.dumps({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "1", "x": public_key_of(seed)}]})
     upstream_port, port, ops_port = free_port(), free_port(), free_port()
     direct, through, spent = Run(), Run(), 0.0
     with kept(upstream_program(upstream_port, jwks)), kept(gateway_program(port, ops_port, upstream_port)) as gateway:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
-from cv_common.identity import generate_keys, public_of
+from cv_common.kernel.identity import generate_keys, public_key_of
 
 ROOT, OWN = Path("/secrets"), Path("/own")
 USERS = {"postgres": 999, "nats": 0}
@@ -65,7 +65,7 @@ def make_service(service: str, keys: dict[str, str]) -> None:
     """What every service needs, as far as it needs it."""
     database_password = kept("postgres", service, password)
     derived(service, "database_url", f"postgresql://{service}:{quote(database_password, safe='')}@postgres/{service}")
-    believed = {caller: public_of(keys[caller]) for caller in CALLERS[service]}
+    believed = {caller: public_key_of(keys[caller]) for caller in CALLERS[service]}
     derived(service, "identity_public_keys", json.dumps(believed))
     if service in ON_THE_BUS:
         derived(service, "nats_password", kept("nats", service, password))

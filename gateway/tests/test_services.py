@@ -7,10 +7,10 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 
 import pytest
 from aiohttp import web
-from cv_common.identity import generate_keys
-from cv_common.testing.ports import free_port
+from cv_common.kernel.identity import generate_keys
 from cv_gateway.services import Services
 from cv_gateway.settings import Settings
+from cv_testing.ports import free_port
 from multidict import CIMultiDict
 
 from gateway.tests.conftest import MakeGateway

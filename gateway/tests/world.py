@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import jwt
 from aiohttp import web
-from cv_common.identity import Caller, Verifier, generate_keys, private_key, public_of
-from cv_common.testing.ports import free_port
-from cv_common.testing.processes import Keeper, Program, answers
+from cv_common.kernel.identity import Caller, Verifier, generate_keys, private_key, public_key_of
+from cv_testing.ports import free_port
+from cv_testing.supervisor import ProcessSupervisor, Program, responds
 
 SERVICES = ("auth", "templates", "resumes", "payments", "renderer")
 SESSION_KEY = "the first session key, 32 characters or more"
@@ -99,7 +99,7 @@ class AuthKeys:
         self.fetches = 0
 
     def jwks(self) -> dict[str, Any]:
-        published = ((kid, public_of(seed)) for kid, seed in self.seeds.items())
+        published = ((kid, public_key_of(seed)) for kid, seed in self.seeds.items())
         return {"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": kid, "x": public} for kid, public in published]}
 
     def claims(self, user_id: object = 7, **changes: Any) -> dict[str, Any]:
@@ -121,7 +121,7 @@ class RunningGateway:
     public_key: str
     client: httpx.AsyncClient
     lines: list[str]
-    keeper: Keeper
+    keeper: ProcessSupervisor
 
     def log(self, request_id: str) -> list[dict[str, Any]]:
         """The log lines of one request."""
@@ -158,8 +158,8 @@ async def start_gateway(
     command = [sys.executable, "-m", "cv_gateway", "--port", str(port)]
     lines: list[str] = []
     ready = f"http://127.0.0.1:{ops_port}/readyz"
-    keeper = Keeper(
-        Program("gateway", command, environment, lambda: answers(ready)), lambda _, line: lines.append(line)
+    keeper = ProcessSupervisor(
+        Program("gateway", command, environment, lambda: responds(ready)), lambda _, line: lines.append(line)
     )
     keeper.start()
     if wait:

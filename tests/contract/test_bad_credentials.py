@@ -11,7 +11,7 @@ import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cv_common.identity import IDENTITY_HEADER, private_key
+from cv_common.kernel.identity import IDENTITY_HEADER, private_key
 from cv_stack.secrets import Secrets
 from cv_stack.system import System
 

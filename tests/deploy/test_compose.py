@@ -6,8 +6,8 @@ import subprocess
 from typing import Any
 
 import pytest
-from cv_common.testing.environment import machine_environment
 from cv_stack.services import ROOT, SERVICES
+from cv_testing.environment import machine_environment
 
 
 def _compose_is_here() -> bool:

@@ -6,10 +6,10 @@ import subprocess
 from pathlib import Path
 from typing import Protocol
 
-from cv_common.testing.ports import free_port
 from cv_stack.secrets import Secrets
 from cv_stack.services import ROOT
 from cv_stack.system import System
+from cv_testing.ports import free_port
 from testcontainers.compose import DockerCompose
 
 VARIABLE = "CV_DEPLOYMENT"

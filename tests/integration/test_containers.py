@@ -51,7 +51,7 @@ def test_a_container_may_do_as_little_as_possible(containers: Containers, name: 
 
 @pytest.mark.parametrize("name", OURS)
 def test_an_image_holds_no_tests_and_no_tools(containers: Containers, name: str) -> None:
-    for absent in ("import pip", "import pytest", "import cv_common.testing", "import cv_stripe_sandbox"):
+    for absent in ("import pip", "import pytest", "import cv_testing", "import cv_stripe_sandbox"):
         with pytest.raises(subprocess.CalledProcessError):
             containers.run("exec", "-T", name, "python", "-c", absent)
     with pytest.raises(subprocess.CalledProcessError):

@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from cv_common.testing.environment import machine_environment
-from cv_common.testing.postgres import Postgres, binaries
 from cv_stack.secrets import Secrets
 from cv_stack.services import SERVICES
 from cv_stack.system import System
+from cv_testing.environment import machine_environment
+from cv_testing.postgres import Postgres, binaries
 from psycopg import sql
 
 from tests.integration.visitor import PASSWORD, Visitor, eventually, expect
@@ -65,8 +65,8 @@ class Backups:
             self.command(service, "recover")
 
     def command(self, service: str, deed: str) -> None:
-        """`python -m cv_common.restore`, of one service."""
-        self._run(sys.executable, "-m", "cv_common.restore", deed, **self._system.environment(service))
+        """`python -m cv_common.messaging.republish`, of one service."""
+        self._run(sys.executable, "-m", "cv_common.messaging.republish", deed, **self._system.environment(service))
 
     def ask(self, service: str, query: LiteralString, *values: object) -> list[tuple[Any, ...]]:
         """What a database answers to its own service's role; nothing for a statement that answers nothing."""

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
-from cv_common.testing import serving
+from cv_testing import serving
 from pypdf import PdfReader
 
 _numbers = itertools.count(1)

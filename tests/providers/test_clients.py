@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from cv_auth.clients import SessionKeepers
-from cv_common.errors import BadRequest
-from cv_common.http import ServiceClient
-from cv_common.identity import Signer
+from cv_common.kernel.errors import BadRequest
+from cv_common.kernel.http import ServiceClient
+from cv_common.kernel.identity import Signer
 from cv_payments.clients.resumes import Resumes
 from cv_resumes.clients import Renderer, Template, Templates
 from cv_stack.secrets import Secrets

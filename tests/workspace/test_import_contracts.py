@@ -8,14 +8,14 @@ from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
-from cv_common.testing.environment import machine_environment
 from cv_stack.services import ROOT
+from cv_testing.environment import machine_environment
 
 BREACHES = {
     "strangers": ("services/auth/src/cv_auth/clients.py", "import cv_payments.domain"),
     "common": ("libs/common/src/cv_common/errors.py", "import cv_resumes.domain"),
-    "testing": ("services/templates/src/cv_templates/store.py", "import cv_common.testing.ports"),
-    "rooms": ("services/templates/src/cv_templates/store.py", "import cv_templates.actions"),
+    "testing": ("services/templates/src/cv_templates/repository.py", "import cv_testing.ports"),
+    "rooms": ("services/templates/src/cv_templates/repository.py", "import cv_templates.actions"),
     "gateway": ("gateway/src/cv_gateway/routing.py", "import cv_gateway.proxy"),
     "domain": ("services/templates/src/cv_templates/domain.py", "import sqlalchemy"),
 }

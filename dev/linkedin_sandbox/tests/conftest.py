@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from cv_common.testing.ports import free_port
-from cv_common.testing.processes import Program, answers, running
+from cv_testing.ports import free_port
+from cv_testing.supervisor import Program, responds, running
 
 TOKEN = "the-source's-token"
 
@@ -19,7 +19,7 @@ def source() -> Iterator[httpx.Client]:
         "linkedin",
         [sys.executable, "-m", "cv_linkedin_sandbox"],
         {"LINKEDIN_SANDBOX_PORT": str(port), "LINKEDIN_SANDBOX_TOKEN": TOKEN},
-        lambda: answers(f"http://127.0.0.1:{port}/healthz"),
+        lambda: responds(f"http://127.0.0.1:{port}/healthz"),
     )
     headers = {"Authorization": f"Bearer {TOKEN}"}
     with running(program), httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers) as client:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from cv_common.identity import public_of
+from cv_common.kernel.identity import public_key_of
 from cv_stack.secrets import Secrets
 
 
@@ -33,4 +33,4 @@ def test_only_the_owner_reads_the_file(file: Path) -> None:
 
 
 def test_a_signing_key_has_a_public_half(file: Path) -> None:
-    assert public_of(Secrets(file).signing_key("access token"))
+    assert public_key_of(Secrets(file).signing_key("access token"))

@@ -4,9 +4,9 @@ import socket
 from pathlib import Path
 
 import pytest
-from cv_common.testing.ports import free_port
-from cv_common.testing.processes import unheard
 from cv_stack.system import CannotStart, DataLock, System
+from cv_testing.ports import free_port
+from cv_testing.supervisor import discard_output
 
 
 def free_ports(count: int) -> int:
@@ -22,7 +22,7 @@ def test_data_in_use_is_left_alone(tmp_path: Path) -> None:
     lock.take()
 
     with pytest.raises(CannotStart, match="running already"):
-        System(tmp_path, unheard).start()
+        System(tmp_path, discard_output).start()
 
     lock.release()
 
@@ -34,7 +34,7 @@ def test_a_taken_port_is_named_with_a_way_out(tmp_path: Path) -> None:
         socket.create_server(("127.0.0.1", port + 1)),
         pytest.raises(CannotStart, match=f"port {port} is taken .* make run PORT={port + 3}"),
     ):
-        System(tmp_path, unheard, gateway_port=port, sandbox_port=port + 2).start()
+        System(tmp_path, discard_output, gateway_port=port, sandbox_port=port + 2).start()
 
     again = DataLock(tmp_path)
     again.take()  # what failed to start holds nothing
@@ -44,7 +44,7 @@ def test_a_taken_port_is_named_with_a_way_out(tmp_path: Path) -> None:
 def test_one_port_for_two_is_refused(tmp_path: Path) -> None:
     port = free_ports(2)
     with pytest.raises(CannotStart, match=f"PORT and SANDBOX_PORT are both {port}; .* make run PORT={port + 1}"):
-        System(tmp_path, unheard, gateway_port=port, sandbox_port=port).start()
+        System(tmp_path, discard_output, gateway_port=port, sandbox_port=port).start()
 
 
 def test_the_data_is_free_again_after_a_system_is_gone(tmp_path: Path) -> None:

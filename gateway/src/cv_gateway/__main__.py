@@ -5,7 +5,7 @@ Arguments are granian's own, such as `--host` and `--port`; one that is given he
 
 import sys
 
-from cv_common.settings import BadSettings, explained
+from cv_common.kernel.settings import INVALID_SETTINGS, format_errors
 from granian.cli import cli
 
 from cv_gateway.settings import Settings
@@ -27,8 +27,8 @@ def main() -> None:
     """Serve until a signal ends it; with settings that do not do, say so once instead of starting workers again."""
     try:
         Settings()
-    except BadSettings as error:
-        sys.exit(explained(error))
+    except INVALID_SETTINGS as error:
+        sys.exit(format_errors(error))
     cli([*_FLAGS, *sys.argv[1:]], "cv_gateway")
 
 

@@ -1,7 +1,7 @@
 """What every answer carries, whoever wrote it: request id, CORS, security headers."""
 
 import orjson
-from cv_common.errors import ApiError
+from cv_common.kernel.errors import ApiError
 
 from cv_gateway.origins import Origins
 from cv_gateway.request import Headers, Request

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import starlette.requests
-from cv_common.body import read_data
-from cv_common.errors import ApiError, BadRequest, TooLarge
+from cv_common.drf.body import read_data
+from cv_common.kernel.errors import ApiError, BadRequest, PayloadTooLarge
 
 from cv_gateway.errors import BodyIncomplete, BodyTooSlow
 from cv_gateway.pace import Pace
@@ -36,10 +36,10 @@ class IncomingBody:
         self.length = self._limit if self.declared is None else self.declared
         """Its bytes, or the most that it may have when the client does not say."""
         if self.declared is not None and self.declared > self._limit:
-            raise TooLarge
+            raise PayloadTooLarge
 
     async def payload(self) -> Payload:
-        """What to send on: nothing, bytes, or a stream. Raises TooLarge, BodyTooSlow or BodyIncomplete."""
+        """What to send on: nothing, bytes, or a stream. Raises PayloadTooLarge, BodyTooSlow or BodyIncomplete."""
         if not self._request.unread:
             return None
         chunks: list[bytes] = []
@@ -72,7 +72,7 @@ class IncomingBody:
         chunk: bytes = message.get("body", b"")
         self._received += len(chunk)
         if self._received > self._limit:
-            raise TooLarge
+            raise PayloadTooLarge
         self._pace.count(taken, len(chunk))
         self._request.unread = self._received != self.declared and message.get("more_body", False)
         return chunk

@@ -1,6 +1,6 @@
-"""The refusals that only an edge has to speak; the rest are `cv_common.errors`."""
+"""The refusals that only an edge has to speak; the rest are `cv_common.kernel.errors`."""
 
-from cv_common.errors import ApiError, Detailed
+from cv_common.kernel.errors import ApiError, DetailError
 
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="api"'}
 
@@ -33,7 +33,7 @@ class BadAuthorization(ApiError):
         super().__init__(body, _CHALLENGE)
 
 
-class RefusedOrigin(Detailed):
+class RefusedOrigin(DetailError):
     """403 for a write with a session cookie from a page that is none of ours; Django's sentence."""
 
     status = 403
@@ -42,7 +42,7 @@ class RefusedOrigin(Detailed):
         super().__init__(f"CSRF Failed: Origin checking failed - {origin} does not match any trusted origins.")
 
 
-class MethodNotAllowed(Detailed):
+class MethodNotAllowed(DetailError):
     """405."""
 
     status = 405
@@ -51,28 +51,28 @@ class MethodNotAllowed(Detailed):
         super().__init__(f'Method "{method}" not allowed.', {"Allow": allowed})
 
 
-class BodyIncomplete(Detailed):
+class BodyIncomplete(DetailError):
     """400 for a body that ended early or is not framed as HTTP has it; mostly nobody is left to hear it."""
 
     status = 400
     default_detail = "The request body is not complete."
 
 
-class BodyTooSlow(Detailed):
+class BodyTooSlow(DetailError):
     """408 for a body that drips in so slowly that it holds a place for nothing."""
 
     status = 408
     default_detail = "The request body arrived too slowly."
 
 
-class HeadersTooLarge(Detailed):
+class HeadersTooLarge(DetailError):
     """431."""
 
     status = 431
     default_detail = "The request headers are too large."
 
 
-class Throttled(Detailed):
+class Throttled(DetailError):
     """429, in DRF's words."""
 
     status = 429
@@ -84,7 +84,7 @@ class Throttled(Detailed):
         )
 
 
-class TimedOut(Detailed):
+class TimedOut(DetailError):
     """504: the service is there and did not answer in time."""
 
     status = 504

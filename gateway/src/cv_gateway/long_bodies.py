@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from cv_common.errors import Unavailable
+from cv_common.kernel.errors import ServiceUnavailable
 
 from cv_gateway.errors import Throttled
 from cv_gateway.limits import client_network
@@ -32,7 +32,7 @@ class LongBodies:
 
     @asynccontextmanager
     async def room(self, request: Request, route: Route, length: int) -> AsyncIterator[None]:
-        """Room for so many bytes, when there is some. Raises Throttled or Unavailable when others keep it too long."""
+        """Reserve bytes, waiting for free ones. Raises Throttled or ServiceUnavailable after a while."""
         service = (route.service, route.lane)
         address = (*service, client_network(request, self._trusted))
         try:
@@ -41,7 +41,7 @@ class LongBodies:
                     await self._fewer.wait()
         except TimeoutError:
             full = not self._fits(service, length, self._limit)
-            raise (Unavailable(retry_after=_RETRY_AFTER) if full else Throttled(_RETRY_AFTER)) from None
+            raise (ServiceUnavailable(retry_after=_RETRY_AFTER) if full else Throttled(_RETRY_AFTER)) from None
         self._count(length, service, address)
         try:
             yield

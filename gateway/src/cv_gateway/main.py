@@ -5,9 +5,9 @@ import logging
 import time
 from contextlib import AsyncExitStack
 
-from cv_common import logs
-from cv_common.errors import ApiError, Detailed
-from cv_common.garbage import settle_garbage_collector
+from cv_common.kernel import logs
+from cv_common.kernel.errors import ApiError, DetailError
+from cv_common.kernel.garbage_collection import freeze_gc
 
 from cv_gateway.answers import Answers
 from cv_gateway.bodies import drain
@@ -79,8 +79,8 @@ class Gateway:
             return refusal.status
         except Exception:
             log.exception("unexpected error")
-            await self._answers.refuse(request, Detailed())
-            return Detailed.status
+            await self._answers.refuse(request, DetailError())
+            return DetailError.status
 
     async def _answer(self, request: Request) -> int:
         request.check_head()
@@ -127,4 +127,4 @@ class Gateway:
             ops = OpsServer(self._settings, self._keys)
             await ops.start()
             stack.push_async_callback(ops.stop)
-        settle_garbage_collector()
+        freeze_gc()

@@ -3,7 +3,7 @@
 import logging
 
 from aiohttp import web
-from cv_common.metrics import observe
+from cv_common.kernel.metrics import observe_request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from cv_gateway.identity import PublishedKeys
@@ -21,7 +21,7 @@ def tell(request: Request, status: int, seconds: float) -> None:
     """
     route = request.route
     label = route.prefix if route else "unmatched"
-    observe(request.method if request.method in METHODS else "other", label, status, seconds)
+    observe_request(request.method if request.method in METHODS else "other", label, status, seconds)
     if access.isEnabledFor(logging.INFO):
         path = request.path if route and not route.private else label
         access.info(

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cv_common.errors import Unavailable
+from cv_common.kernel.errors import ServiceUnavailable
 
 from cv_gateway.errors import Throttled
 from cv_gateway.limits import client_network
@@ -24,11 +24,11 @@ class Places:
 
     @contextmanager
     def place(self, request: Request, route: Route) -> Iterator[None]:
-        """A place for one request. Raises Unavailable when all are taken, Throttled when its address has its share."""
+        """Admit one request. Raises ServiceUnavailable if all slots are taken, Throttled beyond the share of its address."""
         service = (route.service, route.lane)
         address = (*service, client_network(request, self._trusted))
         if self._under_way[service] >= route.at_once:
-            raise Unavailable
+            raise ServiceUnavailable
         if self._shared and self._under_way[address] >= route.at_once_per_address:
             raise Throttled(_RETRY_AFTER)
         self._count(1, service, address)

@@ -7,8 +7,8 @@ from contextlib import nullcontext
 
 import aiohttp
 from aiohttp import ClientResponse
-from cv_common.errors import Unavailable
-from cv_common.identity import IDENTITY_HEADER, REQUEST_ID_HEADER, SESSION_END_HEADER, SESSION_START_HEADER
+from cv_common.kernel.errors import ServiceUnavailable
+from cv_common.kernel.identity import IDENTITY_HEADER, REQUEST_ID_HEADER, SESSION_END_HEADER, SESSION_START_HEADER
 from multidict import CIMultiDict, istr
 
 from cv_gateway.answers import Answers
@@ -116,8 +116,8 @@ class Proxy:
         target = f"{request.path}?{request.query.decode('latin-1')}" if request.query else request.path
         try:
             return await self._services.send(route.service, method, target, headers, payload, route.read_timeout)
-        except Unavailable:
-            raise (body.failure or Unavailable()) from None
+        except ServiceUnavailable:
+            raise (body.failure or ServiceUnavailable()) from None
 
     def _request_headers(self, request: Request, route: Route, visitor: Visitor) -> CIMultiDict[str]:
         sent = request.headers
@@ -190,14 +190,14 @@ def _response_headers(response: ClientResponse) -> Headers:
 
 
 async def _whole(response: ClientResponse, read_timeout: float) -> bytes:
-    """A short body. Raises Unavailable or TimedOut if the service breaks off."""
+    """A short body. Raises ServiceUnavailable or TimedOut if the service breaks off."""
     try:
         async with asyncio.timeout(read_timeout):
             return await response.read()
     except TimeoutError:
         raise TimedOut from None
     except (aiohttp.ClientError, OSError):
-        raise Unavailable from None
+        raise ServiceUnavailable from None
 
 
 async def _pieces(response: ClientResponse, read_timeout: float) -> AsyncIterator[bytes]:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import quote_from_bytes
 
-from cv_common.errors import BadRequest
+from cv_common.kernel.errors import BadRequest
 
 from cv_gateway.errors import HeadersTooLarge
 from cv_gateway.routing import Route

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from cv_common.errors import NotFound
+from cv_common.kernel.errors import NotFound
 
 from cv_gateway.settings import Limited, Settings
 

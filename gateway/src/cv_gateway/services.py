@@ -13,8 +13,8 @@ from typing import Any
 import aiohttp
 import orjson
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, ClientTimeout
-from cv_common import tcp
-from cv_common.errors import Unavailable
+from cv_common.kernel import tcp
+from cv_common.kernel.errors import ServiceUnavailable
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -82,7 +82,7 @@ class Services:
         payload: Payload,
         read_timeout: float,
     ) -> ClientResponse:
-        """The service's response, its body still to be read. Raises Unavailable or TimedOut.
+        """The service's response, its body still to be read. Raises ServiceUnavailable or TimedOut.
 
         A failed connect is tried again for any method. Once bytes were sent, only a GET is; one that remains without an
         answer is sent again, on another connection, after three quarters of the time.
@@ -100,7 +100,7 @@ class Services:
                     )
             except _NOT_SENT:
                 if not tries_left:
-                    raise Unavailable from None
+                    raise ServiceUnavailable from None
                 self._connector.clear_dns_cache()  # where it was a moment ago, another may answer for it now
                 await sleep(_RECONNECT_AFTER)
             except TimeoutError:
@@ -108,7 +108,7 @@ class Services:
                     raise TimedOut from None
             except (aiohttp.ClientError, OSError):
                 if not tries_left or not repeatable:
-                    raise Unavailable from None
+                    raise ServiceUnavailable from None
             tries_left -= 1
             patience = ends_at - get_running_loop().time() if repeatable else read_timeout
 

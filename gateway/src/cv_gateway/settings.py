@@ -4,7 +4,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from cv_common.settings import ServiceSettings
+from cv_common.kernel.settings import ServiceSettings
 from limits import parse
 from pydantic import AfterValidator, Field, StringConstraints, field_validator
 

@@ -8,14 +8,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
-from cv_common.app import Part
-from cv_common.bus import Bus
-from cv_common.inbox import inbox_table
-from cv_common.outbox import outbox_table
-from cv_common.testing.nats import Nats, new_passwords
-from cv_common.testing.ports import free_port
-from cv_common.testing.postgres import Postgres
-from cv_common.testing.processes import Keeper, running
+from cv_common.app import Component
+from cv_common.messaging.broker import Broker
+from cv_common.messaging.inbox import inbox_table
+from cv_common.messaging.outbox import outbox_table
+from cv_testing.nats import Nats, new_passwords
+from cv_testing.ports import free_port
+from cv_testing.postgres import Postgres
+from cv_testing.supervisor import ProcessSupervisor, running
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import RawStreamMsg
@@ -57,15 +57,17 @@ def new_database(postgres: Postgres) -> str:
     return url
 
 
-class Broker:
+class NatsServer:
     """A NATS server of a test's own, with an administrator who may do what nobody else may."""
 
-    def __init__(self, server: Nats, keeper: Keeper, folder: Path) -> None:
+    def __init__(self, server: Nats, keeper: ProcessSupervisor, folder: Path) -> None:
         self.server, self._keeper, self._folder = server, keeper, folder
 
-    def bus(self, service: str, *, publishes: bool = False, port: int | None = None) -> Bus:
+    def bus(self, service: str, *, publishes: bool = False, port: int | None = None) -> Broker:
         login = self.server.environment(service, port)
-        return Bus(login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service=service, publishes=publishes)
+        return Broker(
+            login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service=service, publishes=publishes
+        )
 
     @asynccontextmanager
     async def administrator(self) -> AsyncIterator[JetStreamContext]:
@@ -103,17 +105,17 @@ class Broker:
 
 
 @pytest.fixture
-def broker(tmp_path: Path, pytestconfig: pytest.Config) -> Iterator[Broker]:
+def broker(tmp_path: Path, pytestconfig: pytest.Config) -> Iterator[NatsServer]:
     ours = (pytestconfig.rootpath / "deploy/nats/nats-server.conf").read_text()
     config = tmp_path / "nats-server.conf"
     config.write_text(ours.replace("users: [", "users: [ {user: administrator, password: administrator}", 1))
     server = Nats(config, tmp_path / "nats", free_port(), free_port(), new_passwords())
     with running(server.program()) as keeper:
-        yield Broker(server, keeper, tmp_path / "nats")
+        yield NatsServer(server, keeper, tmp_path / "nats")
 
 
 @asynccontextmanager
-async def parts_running(*parts: Part) -> AsyncIterator[None]:
+async def parts_running(*parts: Component) -> AsyncIterator[None]:
     """Parts of a service, started in order and stopped in reverse, as the app does it."""
     async with AsyncExitStack() as stack:
         for part in parts:

@@ -3,11 +3,11 @@
 import httpx
 import pytest
 from cv_common.app import create_app
-from cv_common.body import RequestBody
-from cv_common.openapi import documented
-from cv_common.settings import ServiceSettings, SystemSettings
-from cv_common.testing.identity import IdentityKeys
-from cv_common.testing.serving import serving
+from cv_common.drf.body import RequestBody
+from cv_common.drf.openapi import openapi_extra
+from cv_common.kernel.settings import ServiceSettings, SystemSettings
+from cv_testing.identity import IdentityKeys
+from cv_testing.serving import serving
 from fastapi import APIRouter
 from pydantic import ValidationError
 from starlette.responses import Response
@@ -26,7 +26,7 @@ def client(identity_keys: IdentityKeys, monkeypatch: pytest.MonkeyPatch) -> http
     async def read(note_id: int) -> Response:
         return Response(b"")
 
-    @router.patch("/{note_id:int}/", openapi_extra=documented(NoteBody))
+    @router.patch("/{note_id:int}/", openapi_extra=openapi_extra(NoteBody))
     async def change(note_id: int) -> Response:
         return Response(b"")
 

@@ -1,4 +1,4 @@
 from cv_auth.tables import metadata
-from cv_common.migrations import run
+from cv_common.kernel.migrations import run
 
 run(metadata)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cv_common.identity import IDENTITY_HEADER, Verifier, generate_keys
+from cv_common.kernel.identity import IDENTITY_HEADER, Verifier, generate_keys
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response

@@ -9,12 +9,12 @@ import httpx
 import psycopg
 import pytest
 from cv_auth.main import app
-from cv_common.bus import Bus, Consumer
-from cv_common.events import Event, SessionClaimed, SessionMerged, UserDeleted
-from cv_common.testing.identity import IdentityKeys
-from cv_common.testing.nats import Nats
-from cv_common.testing.plugin import StartNats
-from cv_common.testing.serving import serving
+from cv_common.messaging.broker import Broker, Consumer
+from cv_common.messaging.events import Event, SessionClaimed, SessionMerged, UserDeleted
+from cv_testing.identity import IdentityKeys
+from cv_testing.nats import Nats
+from cv_testing.plugin import StartNats
+from cv_testing.serving import serving
 from psycopg.rows import DictRow, dict_row
 
 from services.auth.tests.cast import KEYS, PASSWORD, Account, Neighbours
@@ -81,7 +81,7 @@ async def database(environment: dict[str, str]) -> AsyncIterator[psycopg.AsyncCo
 async def heard(nats_server: Nats, auth: httpx.AsyncClient) -> AsyncIterator[list[Event]]:
     """What auth has told the others, as resumes hears it."""
     login = nats_server.environment("resumes")
-    bus = Bus(login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service="resumes")
+    bus = Broker(login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service="resumes")
     events: list[Event] = []
 
     async def hear(event: Event) -> None:

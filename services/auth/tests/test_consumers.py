@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from cv_common.bus import Bus, BusDown
-from cv_common.events import SubscriptionChanged
-from cv_common.testing.nats import Nats
-from cv_common.testing.serving import eventually
+from cv_common.messaging.broker import Broker, BrokerUnavailable
+from cv_common.messaging.events import SubscriptionChanged
+from cv_testing.nats import Nats
+from cv_testing.serving import eventually
 from psycopg.rows import DictRow
 
 from services.auth.tests.cast import PASSWORD, Account
@@ -23,24 +23,24 @@ Taken = Callable[[SubscriptionChanged], Awaitable[None]]
 
 
 @pytest.fixture(scope="session")
-async def payments(nats_server: Nats) -> AsyncIterator[Bus]:
+async def payments(nats_server: Nats) -> AsyncIterator[Broker]:
     """Payments on the bus."""
     login = nats_server.environment("payments")
-    bus = Bus(login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service="payments", publishes=True)
+    bus = Broker(login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service="payments", publishes=True)
     await bus.start()
     yield bus
     await bus.stop()
 
 
 @pytest.fixture
-def publish(payments: Bus) -> Publish:
+def publish(payments: Broker) -> Publish:
     """Tells of a subscription, as payments does."""
 
     async def tell(event: SubscriptionChanged) -> None:
         async def published() -> bool:
             try:
                 await payments.publish(event.name, event.model_dump_json().encode(), str(event.id))
-            except BusDown:
+            except BrokerUnavailable:
                 return False
             return True
 

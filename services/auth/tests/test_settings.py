@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 from cv_auth.settings import Settings
-from cv_common.identity import generate_keys
-from cv_common.settings import explained
+from cv_common.kernel.identity import generate_keys
+from cv_common.kernel.settings import format_errors
 from pydantic import ValidationError
 
 KEY = generate_keys()[0]
@@ -30,4 +30,6 @@ def test_these_are_taken() -> None:
 def test_a_key_that_is_none_is_named_and_not_shown(key: str) -> None:
     with pytest.raises(ValidationError) as refused:
         Settings(**USUAL | {"access_token_keys": [{"kid": "new", "key": KEY}, {"kid": "old", "key": key}]})
-    assert explained(refused.value) == "! ACCESS_TOKEN_KEYS.1.KEY: Value error, an Ed25519 key is 32 bytes, base64url"
+    assert (
+        format_errors(refused.value) == "! ACCESS_TOKEN_KEYS.1.KEY: Value error, an Ed25519 key is 32 bytes, base64url"
+    )

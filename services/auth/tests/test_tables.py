@@ -8,9 +8,9 @@ import psycopg
 import pytest
 from cv_auth.domain.usernames import skeletons
 from cv_auth.tables import metadata
-from cv_common.testing.environment import machine_environment
-from cv_common.testing.plugin import ServiceDatabase
-from cv_common.testing.tables import differences
+from cv_testing.environment import machine_environment
+from cv_testing.plugin import ServiceDatabase
+from cv_testing.tables import differences
 
 
 def test_migrated_database_is_what_the_tables_say(service_database: ServiceDatabase) -> None:

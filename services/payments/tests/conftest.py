@@ -12,15 +12,15 @@ from pathlib import Path
 import httpx
 import pytest
 import stripe
-from cv_common.bus import Bus, Consumer
-from cv_common.events import Event, ResumePaymentChanged, SubscriptionChanged
-from cv_common.testing.identity import IdentityKeys
-from cv_common.testing.nats import Nats
-from cv_common.testing.plugin import StartNats
-from cv_common.testing.ports import free_port
-from cv_common.testing.processes import Keeper, Program, answers
-from cv_common.testing.serving import eventually, serving
+from cv_common.messaging.broker import Broker, Consumer
+from cv_common.messaging.events import Event, ResumePaymentChanged, SubscriptionChanged
 from cv_payments.main import app
+from cv_testing.identity import IdentityKeys
+from cv_testing.nats import Nats
+from cv_testing.plugin import StartNats
+from cv_testing.ports import free_port
+from cv_testing.serving import eventually, serving
+from cv_testing.supervisor import ProcessSupervisor, Program, responds
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -72,7 +72,7 @@ def sandbox_program(port: int, folder: Path, webhook_url: str) -> Program:
         "SANDBOX_WEBHOOK_RETRY": "0.2",
     }
     command = [sys.executable, "-m", "cv_stripe_sandbox"]
-    return Program("stripe", command, environment, lambda: answers(f"http://127.0.0.1:{port}/healthz"))
+    return Program("stripe", command, environment, lambda: responds(f"http://127.0.0.1:{port}/healthz"))
 
 
 @pytest.fixture(scope="session")
@@ -93,7 +93,7 @@ def sandbox_url(sandbox_folder: Path, door: tuple[Door, str]) -> Iterator[str]:
     """A running stand-in, whose webhooks go through the door."""
     port = free_port()
     program = sandbox_program(port, sandbox_folder, f"{door[1]}/api/payments/webhook/")
-    keeper = Keeper(program)
+    keeper = ProcessSupervisor(program)
     keeper.start()
     keeper.wait_ready()
     yield f"http://127.0.0.1:{port}"
@@ -164,7 +164,7 @@ async def system(
 
 
 @asynccontextmanager
-async def neighbours_on_the_bus(nats: Nats, told: list[Event]) -> AsyncIterator[dict[str, Bus]]:
+async def neighbours_on_the_bus(nats: Nats, told: list[Event]) -> AsyncIterator[dict[str, Broker]]:
     """Auth and resumes as far as the bus knows them; what payments tells resumes is collected."""
 
     async def hear(event: Event) -> None:
@@ -174,7 +174,7 @@ async def neighbours_on_the_bus(nats: Nats, told: list[Event]) -> AsyncIterator[
     async with AsyncExitStack() as stack:
         for service in ("auth", "resumes"):
             login = nats.environment(service)
-            bus = Bus(login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service=service, publishes=True)
+            bus = Broker(login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service=service, publishes=True)
             await bus.start()
             stack.push_async_callback(bus.stop)
             buses[service] = bus

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import aiohttp
 import httpx
-from cv_common.testing.ports import free_port
-from cv_common.testing.processes import answers
+from cv_testing.ports import free_port
+from cv_testing.supervisor import responds
 
 
 class Replica:
@@ -28,7 +28,7 @@ class Replica:
         self.client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self._port}", timeout=30)
 
     def is_up(self) -> bool:
-        return answers(f"http://127.0.0.1:{self._port}/readyz")
+        return responds(f"http://127.0.0.1:{self._port}/readyz")
 
     async def flooded(self, webhooks: list[tuple[bytes, dict[str, str]]]) -> list[int]:
         """The status answered to each of these when they come at once, each on a connection of its own."""

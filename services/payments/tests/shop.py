@@ -9,10 +9,10 @@ from typing import Any
 
 import httpx
 import psycopg
-from cv_common.bus import Bus, BusDown
-from cv_common.events import Event, ResumePaymentChanged, SubscriptionChanged
-from cv_common.testing.identity import IdentityKeys
-from cv_common.testing.serving import eventually
+from cv_common.messaging.broker import Broker, BrokerUnavailable
+from cv_common.messaging.events import Event, ResumePaymentChanged, SubscriptionChanged
+from cv_testing.identity import IdentityKeys
+from cv_testing.serving import eventually
 from psycopg.rows import dict_row
 from stripe import Charge, PaymentIntent, StripeClient, Subscription, WebhookSignature
 from stripe.checkout import Session
@@ -35,7 +35,7 @@ class Shop:
     keys: IdentityKeys
     database_url: str
     resumes_url: str
-    neighbours: dict[str, Bus]
+    neighbours: dict[str, Broker]
     resumes: set[int]
     told: list[Event]
 
@@ -160,7 +160,7 @@ class Shop:
         async def published() -> bool:
             try:
                 await bus.publish(told.name, told.model_dump_json().encode(), str(told.id))
-            except BusDown:
+            except BrokerUnavailable:
                 return False
             return True
 

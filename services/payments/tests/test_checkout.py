@@ -4,8 +4,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from cv_common.events import ResumeDeleted, UserDeleted
-from cv_common.testing.serving import eventually
+from cv_common.messaging.events import ResumeDeleted, UserDeleted
+from cv_testing.serving import eventually
 
 from services.payments.tests.shop import CANCEL, SUCCESS, Shop
 

@@ -4,8 +4,8 @@ import secrets
 
 import psycopg
 import pytest
-from cv_common.events import ResumeDeleted, SessionClaimed, UserDeleted
-from cv_common.testing.serving import eventually
+from cv_common.messaging.events import ResumeDeleted, SessionClaimed, UserDeleted
+from cv_testing.serving import eventually
 from stripe import PaymentIntent, Subscription
 
 from services.payments.tests.shop import Shop

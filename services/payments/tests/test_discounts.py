@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cv_common.testing.serving import eventually
+from cv_testing.serving import eventually
 from stripe import Invoice
 
 from services.payments.tests.conftest import operate

@@ -4,8 +4,8 @@ import asyncio
 import itertools
 
 import pytest
-from cv_common.events import SubscriptionChanged
-from cv_common.testing.serving import eventually
+from cv_common.messaging.events import SubscriptionChanged
+from cv_testing.serving import eventually
 
 from services.payments.tests.shop import Shop, event
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cv_common.testing.serving import eventually
+from cv_testing.serving import eventually
 from stripe import Subscription
 
 from services.payments.tests.replica import Replica

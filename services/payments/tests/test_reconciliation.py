@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from cv_common.testing.serving import eventually, serving
 from cv_payments.main import app
+from cv_testing.serving import eventually, serving
 
 from services.payments.tests.shop import Shop
 

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from cv_common.events import ResumeDeleted
-from cv_common.testing.serving import eventually
+from cv_common.messaging.events import ResumeDeleted
+from cv_testing.serving import eventually
 from stripe import Charge, PaymentIntent
 
 from services.payments.tests.conftest import operate

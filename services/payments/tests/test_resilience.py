@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from cv_common.testing.postgres import Postgres
-from cv_common.testing.serving import eventually
+from cv_testing.postgres import Postgres
+from cv_testing.serving import eventually
 
 from services.payments.tests.replica import Replica
 from services.payments.tests.shop import Shop, event

@@ -2,7 +2,7 @@
 
 import secrets
 
-from cv_common.testing.serving import eventually
+from cv_testing.serving import eventually
 
 from services.payments.tests.shop import Shop
 

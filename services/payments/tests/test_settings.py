@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from cv_common.identity import generate_keys
+from cv_common.kernel.identity import generate_keys
 from cv_payments.settings import Settings
 from pydantic import ValidationError
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import stripe
-from cv_common.testing.serving import eventually
+from cv_testing.serving import eventually
 
 from services.payments.tests.shop import CANCEL, SUCCESS, Shop, event
 

@@ -1,8 +1,8 @@
 """The migrations make the tables that the code speaks of."""
 
-from cv_common.testing.plugin import ServiceDatabase
-from cv_common.testing.tables import differences
 from cv_payments.tables import metadata
+from cv_testing.plugin import ServiceDatabase
+from cv_testing.tables import differences
 
 
 def test_migrated_database_is_what_the_tables_say(service_database: ServiceDatabase) -> None:

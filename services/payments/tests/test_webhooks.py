@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from cv_common.testing.serving import eventually, serving
 from cv_payments.main import app
+from cv_testing.serving import eventually, serving
 from stripe import WebhookSignature
 
 from services.payments.tests.replica import Replica

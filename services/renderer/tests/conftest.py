@@ -10,14 +10,14 @@ from typing import Any
 
 import httpx
 import pytest
-from cv_common.testing.identity import IdentityKeys
-from cv_common.testing.nats import Nats
-from cv_common.testing.plugin import StartNats
-from cv_common.testing.serving import serving
 from cv_renderer.engine.pool import Pool
 from cv_renderer.engine.worker import Limits
 from cv_renderer.main import app
 from cv_renderer.schemas import Document
+from cv_testing.identity import IdentityKeys
+from cv_testing.nats import Nats
+from cv_testing.plugin import StartNats
+from cv_testing.serving import serving
 from PIL import Image
 
 TEMPLATES = ("modern_professional", "creative_designer", "executive_elite")

@@ -6,22 +6,22 @@ from typing import Any
 
 import httpx
 import pytest
-from cv_common.bus import Bus, BusDown
-from cv_common.db import connect_directly
-from cv_common.events import ResumeDeleted
-from cv_common.testing.nats import Nats
-from cv_common.testing.plugin import ServiceDatabase
-from cv_common.testing.serving import eventually, serving
+from cv_common.kernel.database import connect_directly
+from cv_common.messaging.broker import Broker, BrokerUnavailable
+from cv_common.messaging.events import ResumeDeleted
 from cv_renderer.main import app
+from cv_testing.nats import Nats
+from cv_testing.plugin import ServiceDatabase
+from cv_testing.serving import eventually, serving
 
 PDFS = "/internal/pdfs/"
 
 
 @pytest.fixture(scope="session")
-async def resumes_bus(nats_server: Nats) -> AsyncIterator[Bus]:
+async def resumes_bus(nats_server: Nats) -> AsyncIterator[Broker]:
     """The bus as the resumes service publishes on it."""
     login = nats_server.environment("resumes")
-    bus = Bus(login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service="resumes", publishes=True)
+    bus = Broker(login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service="resumes", publishes=True)
     await bus.start()
     yield bus
     await bus.stop()
@@ -31,11 +31,11 @@ def pdfs_in(folder: Path) -> set[Path]:
     return set(folder.rglob("*.pdf"))
 
 
-async def publish(bus: Bus, event: ResumeDeleted) -> None:
+async def publish(bus: Broker, event: ResumeDeleted) -> None:
     async def published() -> bool:
         try:
             await bus.publish(event.name, event.model_dump_json().encode(), str(event.id))
-        except BusDown:
+        except BrokerUnavailable:
             return False
         return True
 
@@ -44,7 +44,7 @@ async def publish(bus: Bus, event: ResumeDeleted) -> None:
 
 async def test_a_deleted_resume_s_files_go_and_none_come_any_more(
     renderer: httpx.AsyncClient,
-    resumes_bus: Bus,
+    resumes_bus: Broker,
     order: dict[str, Any],
     as_resumes: dict[str, str],
     media_folder: Path,
@@ -65,7 +65,7 @@ async def test_a_deleted_resume_s_files_go_and_none_come_any_more(
     assert pdfs_in(media_folder) <= others
 
 
-async def test_with_everything_there_all_is_well(renderer: httpx.AsyncClient, resumes_bus: Bus) -> None:
+async def test_with_everything_there_all_is_well(renderer: httpx.AsyncClient, resumes_bus: Broker) -> None:
     async def healthy() -> bool:
         return (await renderer.get("/healthz")).status_code == 200
 
@@ -73,7 +73,7 @@ async def test_with_everything_there_all_is_well(renderer: httpx.AsyncClient, re
 
 
 async def test_an_event_told_twice_is_no_matter(
-    renderer: httpx.AsyncClient, resumes_bus: Bus, order: dict[str, Any], as_resumes: dict[str, str]
+    renderer: httpx.AsyncClient, resumes_bus: Broker, order: dict[str, Any], as_resumes: dict[str, str]
 ) -> None:
     path = (await renderer.post(PDFS, json=order, headers=as_resumes)).json()["path"]
     event = ResumeDeleted(resume_id=order["resume_id"], revision=2)
@@ -130,6 +130,6 @@ async def test_housekeeping_that_fails_is_told_until_it_succeeds(
 
         async def told() -> bool:
             problems = (await renderer.get("/healthz")).json()["problems"]
-            return "housekeeping failed: Unavailable" in problems.values()
+            return "housekeeping failed: ServiceUnavailable" in problems.values()
 
         await eventually(told)

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from cv_common.testing.plugin import ServiceDatabase
-from cv_common.testing.postgres import Postgres
-from cv_common.testing.tcp_proxy import TcpProxy, proxied
-from cv_renderer.store.locks import KeyLocks, LockHeld
+from cv_renderer.repository.locks import KeyLocks, LockHeld
+from cv_testing.plugin import ServiceDatabase
+from cv_testing.postgres import Postgres
+from cv_testing.tcp_proxy import TcpProxy, proxied
 
 
 @pytest.fixture
@@ -34,8 +34,8 @@ async def remote_locks(
     url: str, postgres: Postgres, proxy: TcpProxy, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[KeyLocks]:
     """Another replica, whose connection passes through the proxy."""
-    monkeypatch.setattr("cv_renderer.store.locks._SESSION_OPTIONS", "-c idle_session_timeout=1500")
-    monkeypatch.setattr("cv_renderer.store.locks._PING_EVERY_SECONDS", 0.3)
+    monkeypatch.setattr("cv_renderer.repository.locks._SESSION_OPTIONS", "-c idle_session_timeout=1500")
+    monkeypatch.setattr("cv_renderer.repository.locks._PING_EVERY_SECONDS", 0.3)
     replica = KeyLocks(url.replace(f":{postgres.port}/", f":{proxy.port}/"))
     await replica.start()
     yield replica

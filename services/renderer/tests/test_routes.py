@@ -12,12 +12,12 @@ from typing import Any
 
 import httpx
 import pytest
-from cv_common.db import connect_directly
-from cv_common.testing.identity import IdentityKeys
-from cv_common.testing.ports import free_port
-from cv_common.testing.processes import Program, answers, running
-from cv_common.testing.serving import eventually, serving
+from cv_common.kernel.database import connect_directly
 from cv_renderer.main import app
+from cv_testing.identity import IdentityKeys
+from cv_testing.ports import free_port
+from cv_testing.serving import eventually, serving
+from cv_testing.supervisor import Program, responds, running
 from PIL import Image
 from pypdf import PdfReader
 
@@ -26,8 +26,8 @@ PDFS, THUMBNAILS = "/internal/pdfs/", "/internal/thumbnails/"
 
 def replica(environment: dict[str, str], port: int) -> Program:
     """The service as a process of its own."""
-    command = [sys.executable, "-m", "cv_common.serve", "cv_renderer.main:app", "--port", str(port)]
-    return Program("renderer", command, environment, lambda: answers(f"http://127.0.0.1:{port}/readyz"))
+    command = [sys.executable, "-m", "cv_common.kernel.server", "cv_renderer.main:app", "--port", str(port)]
+    return Program("renderer", command, environment, lambda: responds(f"http://127.0.0.1:{port}/readyz"))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-from cv_common.migrations import run
+from cv_common.kernel.migrations import run
 from cv_resumes.tables import metadata
 
 run(metadata)

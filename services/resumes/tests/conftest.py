@@ -10,18 +10,18 @@ from typing import Any
 
 import httpx
 import pytest
-from cv_common.db import Database
-from cv_common.media import Media
-from cv_common.testing.identity import IdentityKeys
-from cv_common.testing.nats import Nats
-from cv_common.testing.plugin import StartNats
-from cv_common.testing.ports import free_port
-from cv_common.testing.processes import Program, answers, running
-from cv_common.testing.serving import serving
+from cv_common.kernel.database import Database
+from cv_common.kernel.media import Media
 from cv_resumes.actions.context import Context
 from cv_resumes.clients import ProfileSource, Renderer, Template, Templates
 from cv_resumes.main import app
 from cv_resumes.settings import Settings
+from cv_testing.identity import IdentityKeys
+from cv_testing.nats import Nats
+from cv_testing.plugin import StartNats
+from cv_testing.ports import free_port
+from cv_testing.serving import serving
+from cv_testing.supervisor import Program, responds, running
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -93,7 +93,7 @@ def profile_source() -> Iterator[dict[str, str]]:
         "linkedin",
         [sys.executable, "-m", "cv_linkedin_sandbox"],
         {**os.environ, "LINKEDIN_SANDBOX_PORT": str(port), "LINKEDIN_SANDBOX_TOKEN": token},
-        lambda: answers(f"http://127.0.0.1:{port}/healthz"),
+        lambda: responds(f"http://127.0.0.1:{port}/healthz"),
     )
     with running(program):
         yield {"LINKEDIN_SOURCE_URL": f"http://127.0.0.1:{port}/profiles", "LINKEDIN_SOURCE_TOKEN": token}

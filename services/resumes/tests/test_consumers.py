@@ -6,21 +6,21 @@ from typing import Any
 
 import httpx
 import pytest
-from cv_common.bus import Bus, BusDown
-from cv_common.events import Event, ResumePaymentChanged, SessionClaimed, SubscriptionChanged, UserDeleted
-from cv_common.testing.identity import IdentityKeys
-from cv_common.testing.nats import Nats
-from cv_common.testing.serving import eventually
+from cv_common.messaging.broker import Broker, BrokerUnavailable
+from cv_common.messaging.events import Event, ResumePaymentChanged, SessionClaimed, SubscriptionChanged, UserDeleted
+from cv_testing.identity import IdentityKeys
+from cv_testing.nats import Nats
+from cv_testing.serving import eventually
 
 PREMIUM = {"template": 2, "full_name": "John Doe", "email": "john@example.com"}
 
 
 @pytest.fixture(scope="session")
-async def neighbours_on_the_bus(nats_server: Nats) -> AsyncIterator[dict[str, Bus]]:
+async def neighbours_on_the_bus(nats_server: Nats) -> AsyncIterator[dict[str, Broker]]:
     buses = {}
     for service in ("auth", "payments"):
         login = nats_server.environment(service)
-        buses[service] = Bus(
+        buses[service] = Broker(
             login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service=service, publishes=True
         )
         await buses[service].start()
@@ -32,7 +32,7 @@ async def neighbours_on_the_bus(nats_server: Nats) -> AsyncIterator[dict[str, Bu
 class Publisher:
     """Publishes as the service that owns an event."""
 
-    def __init__(self, buses: dict[str, Bus]) -> None:
+    def __init__(self, buses: dict[str, Broker]) -> None:
         self._buses = buses
 
     async def __call__(self, event: Event) -> None:
@@ -41,7 +41,7 @@ class Publisher:
         async def published() -> bool:
             try:
                 await bus.publish(event.name, event.model_dump_json().encode(), str(event.id))
-            except BusDown:
+            except BrokerUnavailable:
                 return False
             return True
 
@@ -49,7 +49,7 @@ class Publisher:
 
 
 @pytest.fixture
-def publish(neighbours_on_the_bus: dict[str, Bus]) -> Publisher:
+def publish(neighbours_on_the_bus: dict[str, Broker]) -> Publisher:
     return Publisher(neighbours_on_the_bus)
 
 

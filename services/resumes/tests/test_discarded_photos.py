@@ -9,10 +9,10 @@ from typing import Any
 
 import psycopg
 import pytest
-from cv_common.errors import Unavailable
-from cv_common.events import UserDeleted
-from cv_common.forms import UploadedFile
-from cv_common.identity import Caller
+from cv_common.drf.forms import UploadedFile
+from cv_common.kernel.errors import ServiceUnavailable
+from cv_common.kernel.identity import Caller
+from cv_common.messaging.events import UserDeleted
 from cv_resumes.actions.abandoned import erase_abandoned
 from cv_resumes.actions.context import Context
 from cv_resumes.actions.once import IdempotencyKey
@@ -73,7 +73,7 @@ async def test_photo_that_could_not_be_removed_is_removed_later(
     resume_id = await write(context)
     with stuck(media_folder):
         await discard(context, resume_id)
-        with pytest.raises(Unavailable):
+        with pytest.raises(ServiceUnavailable):
             await remove_discarded_photos(context)
     assert len(photos(media_folder)) == 1
     await remove_discarded_photos(context)

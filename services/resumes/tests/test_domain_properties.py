@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID, uuid4
 
-from cv_common.openapi_headers import EXAMPLE_IDEMPOTENCY_KEY
+from cv_common.drf.openapi_headers import EXAMPLE_IDEMPOTENCY_KEY
 from cv_resumes.domain.entitlement import entitlement
 from cv_resumes.domain.keys import is_random_uuid
 from cv_resumes.domain.owners import Owner, Quotas

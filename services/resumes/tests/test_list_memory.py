@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
-from cv_common.testing.identity import IdentityKeys
-from cv_common.testing.ports import free_port
-from cv_common.testing.processes import Program, answers, running
+from cv_testing.identity import IdentityKeys
+from cv_testing.ports import free_port
+from cv_testing.supervisor import Program, responds, running
 
 MIB = 2**20
 LARGEST = {
@@ -30,9 +30,9 @@ async def test_a_long_list_is_not_in_memory_as_a_whole(
     url = f"http://127.0.0.1:{port}"
     program = Program(
         "resumes",
-        [sys.executable, "-m", "cv_common.serve", "cv_resumes.main:app", "--port", str(port)],
+        [sys.executable, "-m", "cv_common.kernel.server", "cv_resumes.main:app", "--port", str(port)],
         {**os.environ, **environment, "DATABASE_URL": database_url},
-        lambda: answers(f"{url}/readyz"),
+        lambda: responds(f"{url}/readyz"),
     )
     with running(program) as keeper:
         async with httpx.AsyncClient(base_url=url, headers=user, timeout=60) as resumes:

@@ -8,11 +8,11 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from cv_common.identity import Caller
-from cv_common.testing.identity import IdentityKeys
+from cv_common.kernel.identity import Caller
 from cv_resumes.actions.context import Context
 from cv_resumes.actions.lists import AT_A_TIME, list_resumes
 from cv_resumes.actions.resumes import create_resume, delete_resume
+from cv_testing.identity import IdentityKeys
 from PIL import Image
 
 MINIMUM = {"template": 1, "full_name": "Marie Dubois", "email": "marie.dubois@example.com"}

@@ -8,10 +8,15 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from cv_common.errors import UserNotFound
-from cv_common.events import ResumePaymentChanged, SessionClaimed, SessionMerged, SubscriptionChanged, UserDeleted
-from cv_common.identity import Caller
-from cv_common.testing.serving import eventually
+from cv_common.kernel.errors import UserNotFound
+from cv_common.kernel.identity import Caller
+from cv_common.messaging.events import (
+    ResumePaymentChanged,
+    SessionClaimed,
+    SessionMerged,
+    SubscriptionChanged,
+    UserDeleted,
+)
 from cv_resumes.actions.abandoned import erase_abandoned
 from cv_resumes.actions.context import Context
 from cv_resumes.actions.once import IdempotencyKey
@@ -25,7 +30,8 @@ from cv_resumes.actions.owners import (
 from cv_resumes.actions.payments import on_resume_payment_changed, on_subscription_changed
 from cv_resumes.actions.resumes import create_resume, delete_resume
 from cv_resumes.domain.owners import Owner
-from cv_resumes.store import resumes
+from cv_resumes.repository import resumes
+from cv_testing.serving import eventually
 
 RESUME = {"template": 1, "full_name": "Marie Dubois", "email": "marie.dubois@example.com"}
 USER = Caller("gateway", user_id=7)

@@ -4,15 +4,15 @@ import dataclasses
 
 import psycopg
 import pytest
-from cv_common.errors import Unavailable
-from cv_common.http import ServiceClient
-from cv_common.identity import Caller, Signer
+from cv_common.kernel.errors import ServiceUnavailable
+from cv_common.kernel.http import ServiceClient
+from cv_common.kernel.identity import Caller, Signer
 from cv_resumes.actions import prices
 from cv_resumes.actions.context import Context
 from cv_resumes.actions.prices import reprice
 from cv_resumes.actions.resumes import change_resume, create_resume
 from cv_resumes.clients import Template, Templates
-from cv_resumes.store import resumes
+from cv_resumes.repository import resumes
 
 from services.resumes.tests.conftest import FREE, Neighbours, OneTemplate
 
@@ -60,7 +60,7 @@ async def test_a_template_that_cannot_be_asked_for_holds_up_no_other(
 
     async def anew(name: int | str) -> Template | None:
         if name == 1:
-            raise Unavailable
+            raise ServiceUnavailable
         return None if name == 2 else await templates.get(int(name))
 
     monkeypatch.setattr(templates, "anew", anew)

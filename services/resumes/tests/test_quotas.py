@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
-from cv_common.testing.identity import IdentityKeys
-from cv_common.testing.serving import serving
 from cv_resumes.main import app
+from cv_testing.identity import IdentityKeys
+from cv_testing.serving import serving
 
 MINIMUM = {"template": 1, "full_name": "Marie Dubois", "email": "marie.dubois@example.com"}
 PROFILE = {"linkedin_url": "https://www.linkedin.com/in/johndoe"}

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from cv_common.testing.identity import IdentityKeys
+from cv_testing.identity import IdentityKeys
 
 MINIMUM = {"template": 1, "full_name": "Marie Dubois", "email": "marie.dubois@example.com"}
 

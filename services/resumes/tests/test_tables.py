@@ -5,12 +5,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from cv_common import inbox, outbox
-from cv_common.db import Statement
-from cv_common.testing.plugin import ServiceDatabase
-from cv_common.testing.tables import differences
-from cv_resumes.store import keys, owners, payments, photos, resumes
+from cv_common.kernel.database import Statement
+from cv_common.messaging import inbox, outbox
+from cv_resumes.repository import keys, owners, payments, photos, resumes
 from cv_resumes.tables import metadata
+from cv_testing.plugin import ServiceDatabase
+from cv_testing.tables import differences
 
 _FILL = """
 insert into resumes (owner, template_id, template_is_premium, full_name, email, revision, photo, last_accessed)
@@ -50,8 +50,8 @@ _HOT: dict[str, tuple[Statement, dict[str, Any]]] = {
     "templates used": (resumes._TEMPLATES_USED, {}),
     "prices that are wrong": (resumes._REPRICE_SOME, {"template": 2, "premium": False, "at_most": 1000}),
     "outbox": (outbox._BATCH, {}),
-    "old events": (outbox._FORGET, {}),
-    "old received events": (inbox._FORGET, {}),
+    "old events": (outbox._PURGE, {}),
+    "old received events": (inbox._PURGE, {}),
     "old keys": (keys._FORGET_KEYS, {"before": resumes.START[0]}),
 }
 

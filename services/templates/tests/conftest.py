@@ -12,13 +12,13 @@ from typing import Any
 
 import httpx
 import pytest
-from cv_common.identity import IDENTITY_HEADER, Verifier
-from cv_common.testing.identity import IdentityKeys
-from cv_common.testing.plugin import ServiceDatabase
-from cv_common.testing.serving import serving
-from cv_templates import commands
+from cv_common.kernel.identity import IDENTITY_HEADER, Verifier
+from cv_templates import cli
 from cv_templates.main import app, compose
 from cv_templates.settings import Settings
+from cv_testing.identity import IdentityKeys
+from cv_testing.plugin import ServiceDatabase
+from cv_testing.serving import serving
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -163,7 +163,7 @@ def load(environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, capsys
                 await part.start()
                 stack.push_async_callback(part.stop)
             out, err = StringIO(), StringIO()
-            code = await commands.run(context, folder, out, err)
+            code = await cli.run(context, folder, out, err)
         return Loaded(code, out.getvalue(), err.getvalue())
 
     return run

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from cv_common.testing.serving import serving
 from cv_templates.main import app
+from cv_testing.serving import serving
 
 from services.templates.tests.conftest import Load
 

@@ -6,10 +6,10 @@ from contextlib import AsyncExitStack
 import httpx
 import psycopg
 import pytest
-from cv_common.testing.identity import IdentityKeys
-from cv_common.testing.postgres import Postgres
-from cv_common.testing.serving import eventually, serving
 from cv_templates.main import app
+from cv_testing.identity import IdentityKeys
+from cv_testing.postgres import Postgres
+from cv_testing.serving import eventually, serving
 
 from services.templates.tests.conftest import CatalogFolder, Load
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
-from cv_common.testing.processes import ProgramFailed
+from cv_testing.supervisor import ProgramFailed
 
 from cv_stack.console import Console
 from cv_stack.services import ROOT

@@ -6,9 +6,9 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from cv_common.identity import generate_keys
-from cv_common.testing.identity import ISSUERS, IdentityKeys
-from cv_common.testing.nats import new_password
+from cv_common.kernel.identity import generate_keys
+from cv_testing.identity import ISSUERS, IdentityKeys
+from cv_testing.nats import new_password
 
 
 class Secrets:

@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
-from cv_common.testing.nats import Nats
-from cv_common.testing.postgres import Postgres
-from cv_common.testing.processes import Program, answers
+from cv_testing.nats import Nats
+from cv_testing.postgres import Postgres
+from cv_testing.supervisor import Program, responds
 
 from cv_stack.migrations import is_current
 from cv_stack.secrets import Secrets
@@ -64,7 +64,7 @@ class Job:
     """What it is told, beside what the machine tells every program."""
 
 
-class Blueprint:
+class StackPrograms:
     """Turns ports, secrets and servers into the programs to run and their settings."""
 
     def __init__(
@@ -195,7 +195,7 @@ class Blueprint:
 
 
 def _serve(factory: str, port: int) -> list[str]:
-    return [sys.executable, "-m", "cv_common.serve", factory, "--port", str(port)]
+    return [sys.executable, "-m", "cv_common.kernel.server", factory, "--port", str(port)]
 
 
 def _alembic_ini(service: str) -> Path:
@@ -207,4 +207,4 @@ def _script(name: str) -> str:
 
 
 def _ready(port: int, path: str = "/readyz") -> Callable[[], bool]:
-    return partial(answers, f"http://127.0.0.1:{port}{path}")
+    return partial(responds, f"http://127.0.0.1:{port}{path}")

@@ -14,15 +14,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from cv_common.testing.environment import machine_environment
-from cv_common.testing.nats import OPERATOR, USERS, Nats
-from cv_common.testing.ports import free_port, is_free
-from cv_common.testing.postgres import Postgres
-from cv_common.testing.processes import Keeper, Program, ProgramFailed, Say
-from cv_common.testing.tcp_proxy import TcpProxy
+from cv_testing.environment import machine_environment
+from cv_testing.nats import OPERATOR, USERS, Nats
+from cv_testing.ports import free_port, is_free
+from cv_testing.postgres import Postgres
+from cv_testing.supervisor import OutputSink, ProcessSupervisor, Program, ProgramFailed
+from cv_testing.tcp_proxy import TcpProxy
 
 from cv_stack.secrets import Secrets
-from cv_stack.services import ROOT, SERVICES, Blueprint, Job, Ports
+from cv_stack.services import ROOT, SERVICES, Job, Ports, StackPrograms
 
 T = TypeVar("T")
 
@@ -43,7 +43,7 @@ class System:
     def __init__(
         self,
         data: Path,
-        say: Say,
+        say: OutputSink,
         gateway_port: int | None = None,
         sandbox_port: int | None = None,
         settings: dict[str, str] | None = None,
@@ -65,7 +65,7 @@ class System:
         )
         self._settings = settings or {}
         self._lock = DataLock(self.data)
-        self._keepers: dict[str, Keeper] = {}
+        self._keepers: dict[str, ProcessSupervisor] = {}
 
     def start(self) -> None:
         """Start everything; returns when everything answers. Raises CannotStart and ProgramFailed, having stopped."""
@@ -94,7 +94,7 @@ class System:
         """Stop everything, the doors first and the databases last."""
         for names in (("gateway",), (*SERVICES, "stripe", "linkedin"), ("nats",), ("postgres",)):
             running = [self._keepers.pop(name) for name in names if name in self._keepers]
-            _all_at_once(Keeper.stop, running)
+            _all_at_once(ProcessSupervisor.stop, running)
         for proxy in self._proxies.values():
             proxy.stop()
         self._lock.release()
@@ -168,7 +168,7 @@ class System:
         free = next((port for port in later if port not in chosen.values() and is_free(port)), free_port())
         return f"choose another: make run {variable}={free}"
 
-    def _start_servers(self) -> Blueprint:
+    def _start_servers(self) -> StackPrograms:
         secrets = Secrets(self.data / "secrets.json")
         postgres = Postgres(self.data / "postgres", self._server_ports["postgres"], secrets.password("postgres"))
         nats = Nats(
@@ -177,17 +177,17 @@ class System:
         )  # fmt: skip
         self._tell("starting PostgreSQL and NATS")
         postgres.initialise()
-        postgres.forget_last_run()
+        postgres.remove_stale_pid_file()
         self._keep([postgres.program(pass_fds=[self._lock.fd]), nats.program(pass_fds=[self._lock.fd])])
         self.wait_ready("postgres", "nats")
         nats.require_durability()
         for name in SERVICES:
             postgres.ensure_database(name, secrets.password(f"database {name}"))
-        return Blueprint(self.data, self.ports, secrets, postgres, nats, self._settings)
+        return StackPrograms(self.data, self.ports, secrets, postgres, nats, self._settings)
 
     def _keep(self, programs: Iterable[Program]) -> None:
         for program in programs:
-            keeper = self._keepers[program.name] = Keeper(program, self._say)
+            keeper = self._keepers[program.name] = ProcessSupervisor(program, self._say)
             keeper.start()
 
     def _run(self, job: Job) -> None:

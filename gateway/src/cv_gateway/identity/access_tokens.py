@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cv_common.identity import MAX_EMAIL, read_id, read_text
+from cv_common.kernel.identity import MAX_EMAIL, read_id, read_text
 
 from cv_gateway.errors import BadAuthorization, BadToken
 from cv_gateway.identity.keys import PublishedKeys
@@ -45,7 +45,7 @@ class AccessTokens:
         self._remembered: dict[str, tuple[Account, float]] = {}
 
     async def account(self, token: str) -> Account:
-        """The account a token speaks for. Raises BadToken, or Unavailable while auth's keys cannot be had."""
+        """The account a token speaks for. Raises BadToken, or ServiceUnavailable while auth's keys cannot be had."""
         if self._generation != self._keys.generation:
             self._remembered.clear()
             self._generation = self._keys.generation

@@ -6,8 +6,8 @@ import time
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cv_common.errors import Unavailable
-from cv_common.identity import public_key
+from cv_common.kernel.errors import ServiceUnavailable
+from cv_common.kernel.identity import public_key
 
 from cv_gateway.services import Services, Unanswered
 
@@ -38,11 +38,11 @@ class PublishedKeys:
         return bool(self._keys)
 
     async def find(self, key_id: str) -> Ed25519PublicKey | None:
-        """A key, or None if auth publishes no such key. Raises Unavailable if auth cannot be asked."""
+        """A key, or None if auth publishes no such key. Raises ServiceUnavailable if auth cannot be asked."""
         if key_id not in self._keys:
             await self._fetch_unless_recent(key_id)
             if not self._reached:
-                raise Unavailable
+                raise ServiceUnavailable
         return self._keys.get(key_id)
 
     async def keep_fresh(self) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import aiohttp
 import orjson
-from cv_common.errors import ApiError
-from cv_common.identity import IDENTITY_HEADER, REQUEST_ID_HEADER
+from cv_common.kernel.errors import ApiError
+from cv_common.kernel.identity import IDENTITY_HEADER, REQUEST_ID_HEADER
 from multidict import CIMultiDict
 
 from cv_gateway.identity.visitors import Identities, Visitor

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cv_common.identity import GATEWAY, Signer
+from cv_common.kernel.identity import GATEWAY, Signer
 
 from cv_gateway.identity.access_tokens import AccessTokens, bearer_token
 from cv_gateway.identity.sessions import Sessions
@@ -49,7 +49,7 @@ class Identities:
         self._signer = Signer(GATEWAY, settings.identity_private_key)
 
     async def visitor(self, request: Request, route: Route) -> Visitor:
-        """Who is asking. Raises BadToken, BadAuthorization, or Unavailable while auth's keys cannot be had."""
+        """Who is asking. Raises BadToken, BadAuthorization, or ServiceUnavailable while auth's keys cannot be had."""
         if not route.identified:
             return _NOBODY
         if route.reads_token:

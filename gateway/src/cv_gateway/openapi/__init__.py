@@ -5,7 +5,7 @@ import logging
 import time
 
 import orjson
-from cv_common.errors import NotFound
+from cv_common.kernel.errors import NotFound
 
 from cv_gateway.openapi.merge import Json, merge
 from cv_gateway.routing import Router

@@ -9,7 +9,7 @@ from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
-from cv_common.etag import names_etag
+from cv_common.kernel.etag import names_etag
 
 from cv_gateway.errors import MethodNotAllowed
 from cv_gateway.openapi import MergedSchema

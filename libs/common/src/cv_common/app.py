@@ -12,26 +12,28 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from cv_common import inbox, logs, openapi
-from cv_common.bus import Consumer
-from cv_common.db import Database
-from cv_common.frame import Frame
-from cv_common.garbage import settle_garbage_collector
-from cv_common.handlers import HANDLERS
-from cv_common.identity import Caller, Verifier
-from cv_common.metrics import PROBLEM
-from cv_common.periodic import Periodic
-from cv_common.responses import JSONResponse
-from cv_common.settings import ServiceSettings
+from cv_common.drf import openapi
+from cv_common.drf.exception_handlers import EXCEPTION_HANDLERS
+from cv_common.kernel import logs
+from cv_common.kernel.database import Database
+from cv_common.kernel.garbage_collection import freeze_gc
+from cv_common.kernel.identity import Caller, Verifier
+from cv_common.kernel.metrics import PROBLEM
+from cv_common.kernel.middleware import RequestContextMiddleware
+from cv_common.kernel.periodic import Periodic
+from cv_common.kernel.responses import JSONResponse
+from cv_common.kernel.settings import ServiceSettings
+from cv_common.messaging import inbox
+from cv_common.messaging.broker import Consumer
 
 log = logging.getLogger(__name__)
 
 _DAY = 24 * 3600
-_FIGURES_EVERY = 15
+_PROBE_INTERVAL = 15
 """Seconds between two looks at everybody's health for `/metrics`, which itself waits for nobody."""
 
 
-class Part(Protocol):
+class Component(Protocol):
     """Something a service runs beside its routes: a database, a bus, a consumer, a client."""
 
     name: str
@@ -40,7 +42,7 @@ class Part(Protocol):
 
     async def stop(self) -> None: ...
 
-    async def problem(self) -> str | None:
+    async def check(self) -> str | None:
         """What is wrong with it in one sentence, or None."""
 
 
@@ -49,7 +51,7 @@ def create_app(
     settings: ServiceSettings,
     routers: Sequence[APIRouter],
     *,
-    parts: Sequence[Part] = (),
+    components: Sequence[Component] = (),
     context: Any = None,
     users_only: Collection[str] = (),
 ) -> ASGIApp:
@@ -60,40 +62,40 @@ def create_app(
     in, whatever the method.
     """
     logs.configure(service, settings.log_level)
-    parts = [*parts, *_inbox_purges(parts)]
-    parts.append(Periodic("figures of health", _FIGURES_EVERY, partial(_measure, tuple(parts))))
+    components = [*components, *_inbox_purges(components)]
+    components.append(Periodic("figures of health", _PROBE_INTERVAL, partial(_probe, tuple(components))))
     app = FastAPI(
         title=f"CV Builder: {service}",
-        lifespan=_lifespan(service, parts),
+        lifespan=_lifespan(service, components),
         redirect_slashes=False,
         openapi_url="/openapi.json",
         docs_url=None,
         redoc_url=None,
-        exception_handlers=HANDLERS,
+        exception_handlers=EXCEPTION_HANDLERS,
     )
     app.state.context = context
-    for router in (_operations_router(parts), *routers):
+    for router in (_operations_router(components), *routers):
         app.router.routes.extend(router.routes)  # include_router() would match every request twice
     openapi.install(app, users_only)
-    return Frame(app, Verifier(service, settings.identity_public_keys), users_only)
+    return RequestContextMiddleware(app, Verifier(service, settings.identity_public_keys), users_only)
 
 
-def _inbox_purges(parts: Sequence[Part]) -> list[Part]:
+def _inbox_purges(parts: Sequence[Component]) -> list[Component]:
     """What empties the inbox: one, if the service has one."""
     if not any(isinstance(part, Consumer) for part in parts):
         return []
     databases = [part for part in parts if isinstance(part, Database)]
-    return [Periodic("purge of the inbox", _DAY, partial(inbox.forget_old, database)) for database in databases]
+    return [Periodic("purge of the inbox", _DAY, partial(inbox.purge, database)) for database in databases]
 
 
-def _lifespan(service: str, parts: Sequence[Part]) -> Any:
+def _lifespan(service: str, parts: Sequence[Component]) -> Any:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             for part in parts:
                 await part.start()
                 stack.push_async_callback(part.stop)
-            settle_garbage_collector()
+            freeze_gc()
             log.info("started", extra={"service": service})
             yield
             log.info("stopping", extra={"service": service})
@@ -101,7 +103,7 @@ def _lifespan(service: str, parts: Sequence[Part]) -> Any:
     return lifespan
 
 
-def _operations_router(parts: Sequence[Part]) -> APIRouter:
+def _operations_router(parts: Sequence[Component]) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/healthz")
@@ -112,7 +114,7 @@ def _operations_router(parts: Sequence[Part]) -> APIRouter:
     @router.get("/readyz")
     async def readyz() -> Response:
         """Can requests be taken? Only a database that does not answer says no."""
-        silent = {part.name: await part.silence() for part in parts if isinstance(part, Database)}
+        silent = {part.name: await part.ping() for part in parts if isinstance(part, Database)}
         return _health({name: silence for name, silence in silent.items() if silence})
 
     @router.get("/metrics")
@@ -122,15 +124,15 @@ def _operations_router(parts: Sequence[Part]) -> APIRouter:
     return router
 
 
-async def _problems(parts: Sequence[Part]) -> dict[str, str]:
-    found = {part.name: await part.problem() for part in parts}
+async def _problems(parts: Sequence[Component]) -> dict[str, str]:
+    found = {part.name: await part.check() for part in parts}
     return {name: problem for name, problem in found.items() if problem}
 
 
-async def _measure(parts: Sequence[Part]) -> None:
+async def _probe(parts: Sequence[Component]) -> None:
     """Tell whoever watches the figures what `/healthz` would say now."""
     for part in parts:
-        PROBLEM.labels(part.name).set(1 if await part.problem() else 0)
+        PROBLEM.labels(part.name).set(1 if await part.check() else 0)
 
 
 def _health(problems: dict[str, str]) -> Response:
@@ -138,12 +140,12 @@ def _health(problems: dict[str, str]) -> Response:
     return JSONResponse(body, status_code=503 if problems else 200)
 
 
-def context_of(request: Request) -> Any:
+def get_context(request: Request) -> Any:
     """What the service's actions act with: the `context` that its app was created with."""
     return request.app.state.context
 
 
-def caller(request: Request) -> Caller:
+def get_caller(request: Request) -> Caller:
     """Who asks: put there by the frame before any routing."""
     found: Caller = request.state.caller
     return found

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
-from cv_common.migrations import create_index
+from cv_common.kernel.migrations import create_index
 
 revision = "0003"
 down_revision = "0002"

@@ -4,8 +4,8 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 
-from cv_common.errors import Unavailable
-from cv_common.http import ServiceClient
+from cv_common.kernel.errors import ServiceUnavailable
+from cv_common.kernel.http import ServiceClient
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class SessionKeepers:
     async def _post(self, client: ServiceClient, path: str, body: Mapping[str, str | int]) -> None:
         try:
             reply = await client.post(path, body, _WITHIN)
-        except Unavailable:
+        except ServiceUnavailable:
             log.warning("the end of a session is left to its event", extra={"peer": client.name})
             return
         if reply.status != 204:

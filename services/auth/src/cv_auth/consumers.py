@@ -2,13 +2,13 @@
 
 from functools import partial
 
-from cv_common.bus import Bus, Consumer
-from cv_common.events import SubscriptionChanged
+from cv_common.messaging.broker import Broker, Consumer
+from cv_common.messaging.events import SubscriptionChanged
 
 from cv_auth.actions import subscriptions
 from cv_auth.actions.context import Context
 
 
-def consumers(context: Context, bus: Bus) -> list[Consumer]:
+def consumers(context: Context, bus: Broker) -> list[Consumer]:
     """One consumer for each stream that auth listens to."""
     return [Consumer(bus, {SubscriptionChanged: partial(subscriptions.on_subscription_changed, context)})]

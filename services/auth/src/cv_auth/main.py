@@ -3,12 +3,12 @@
 from functools import partial
 
 from cv_common.app import create_app
-from cv_common.bus import Bus
-from cv_common.db import Database
-from cv_common.http import ServiceClient
-from cv_common.identity import Signer
-from cv_common.outbox import Relay
-from cv_common.periodic import Periodic
+from cv_common.kernel.database import Database
+from cv_common.kernel.http import ServiceClient
+from cv_common.kernel.identity import Signer
+from cv_common.kernel.periodic import Periodic
+from cv_common.messaging.broker import Broker
+from cv_common.messaging.outbox import Relay
 from starlette.types import ASGIApp
 
 from cv_auth import routes
@@ -26,7 +26,7 @@ def app() -> ASGIApp:
     settings = Settings()
     signer = Signer("auth", settings.identity_private_key)
     database = Database(settings.database_url, settings.database_pool_size)
-    bus = Bus.of(settings, "auth", publishes=True)
+    bus = Broker.from_settings(settings, "auth", publishes=True)
     resumes = ServiceClient("resumes", settings.resumes_url, signer)
     payments = ServiceClient("payments", settings.payments_url, signer)
     hasher = PasswordHasher(settings.password_hash_workers, settings.password_hash_queue)
@@ -36,7 +36,7 @@ def app() -> ASGIApp:
         "auth",
         settings,
         [routes.router, routes.published, routes.sessions_router],
-        parts=[
+        components=[
             database,
             hasher,
             bus,

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from cv_common.addresses import normalized_email
-from cv_common.body import RequestBody
-from cv_common.db import Row
-from cv_common.fields import Email, Text
+from cv_common.drf.addresses import normalized_email
+from cv_common.drf.body import RequestBody
+from cv_common.drf.fields import Email, Text
+from cv_common.kernel.database import Row
 from pydantic import BaseModel, Field
 
 from cv_auth.domain.passwords import MAX_LENGTH
@@ -22,10 +22,10 @@ class Username(Text):
     """As in Django: letters that only look alike, such as full-width ones, make no second name."""
     _ALLOWED = re.compile(r"[\w.@+-]+")
 
-    def faults(self, text: str) -> Iterator[str]:
+    def errors(self, text: str) -> Iterator[str]:
         if not self._ALLOWED.fullmatch(text):
             yield "Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters."
-        yield from super().faults(text)
+        yield from super().errors(text)
 
 
 class AccountEmail(Email):

@@ -2,7 +2,7 @@
 
 import os
 
-from cv_common.settings import BusSettings, DatabaseSettings, PrivateKey, ServiceSettings
+from cv_common.kernel.settings import DatabaseSettings, NatsSettings, PrivateKey, ServiceSettings
 from pydantic import BaseModel, Field
 
 
@@ -13,7 +13,7 @@ class SigningKey(BaseModel):
     key: PrivateKey
 
 
-class Settings(ServiceSettings, DatabaseSettings, BusSettings):
+class Settings(ServiceSettings, DatabaseSettings, NatsSettings):
     """Auth tells resumes and payments when somebody claims an anonymous session."""
 
     resumes_url: str

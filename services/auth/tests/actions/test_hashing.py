@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from cv_auth.actions.hashing import PasswordHasher
-from cv_common.errors import Unavailable
+from cv_common.kernel.errors import ServiceUnavailable
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ async def test_hash_is_argon2id_as_owasp_asks(hasher: PasswordHasher) -> None:
 async def test_unknown_people_cost_as_much_as_known_ones(hasher: PasswordHasher) -> None:
     checking = asyncio.create_task(hasher.verify(None, "SecurePass123!"))
     await asyncio.sleep(0)
-    with pytest.raises(Unavailable):  # the one thread is busy with a hash, made for nobody
+    with pytest.raises(ServiceUnavailable):  # the one thread is busy with a hash, made for nobody
         await hasher.hash("SecurePass123!")
     assert await checking is False
 
@@ -36,4 +36,4 @@ async def test_unknown_people_cost_as_much_as_known_ones(hasher: PasswordHasher)
 async def test_place_in_the_queue_is_given_back(hasher: PasswordHasher) -> None:
     for _ in range(3):
         outcomes = await asyncio.gather(*(hasher.hash("x") for _ in range(2)), return_exceptions=True)
-        assert [isinstance(outcome, Unavailable) for outcome in outcomes] == [False, True]
+        assert [isinstance(outcome, ServiceUnavailable) for outcome in outcomes] == [False, True]

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from cv_auth.domain.tokens import TokenKeys
 from cv_auth.settings import SigningKey
-from cv_common.identity import generate_keys
+from cv_common.kernel.identity import generate_keys
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import httpx
 import psycopg
-from cv_common.events import Event, SessionClaimed, SessionMerged
-from cv_common.testing.identity import IdentityKeys
-from cv_common.testing.serving import eventually
+from cv_common.messaging.events import Event, SessionClaimed, SessionMerged
+from cv_testing.identity import IdentityKeys
+from cv_testing.serving import eventually
 from psycopg.rows import DictRow
 
 from services.auth.tests.cast import PASSWORD, Account, Claim, Neighbours

@@ -14,8 +14,8 @@ import pytest
 from cv_auth.domain.tokens import TokenKeys
 from cv_auth.main import app
 from cv_auth.settings import SigningKey
-from cv_common.identity import generate_keys, private_key, public_key, public_of
-from cv_common.testing.serving import eventually, serving
+from cv_common.kernel.identity import generate_keys, private_key, public_key, public_key_of
+from cv_testing.serving import eventually, serving
 from psycopg.rows import DictRow
 
 from services.auth.tests.cast import KEY, KEYS, OLDER_KEY, PASSWORD, Account
@@ -29,7 +29,7 @@ Database = psycopg.AsyncConnection[DictRow]
 
 
 def claims_of(token: str) -> dict[str, Any]:
-    claims: dict[str, Any] = jwt.decode(token, public_key(public_of(KEY)), ["EdDSA"], issuer="auth")
+    claims: dict[str, Any] = jwt.decode(token, public_key(public_key_of(KEY)), ["EdDSA"], issuer="auth")
     return claims
 
 
@@ -173,7 +173,7 @@ async def test_what_is_no_live_refresh_token_is_invalid(
         jwt.encode(claims, private_key(OLDER_KEY), "EdDSA", {"kid": "new"}),
         jwt.encode(claims, private_key(KEY), "EdDSA", {"kid": "unknown"}),
         jwt.encode(claims, private_key(KEY), "EdDSA"),
-        jwt.encode(claims, public_of(KEY), "HS256", {"kid": "new"}),
+        jwt.encode(claims, public_key_of(KEY), "HS256", {"kid": "new"}),
         jwt.encode(claims, "", "none", {"kid": "new"}),
         jwt.encode({**claims, "jti": "x"}, private_key(KEY), "EdDSA", {"kid": "new"}),
         jwt.encode({**claims, "iss": "gateway"}, private_key(KEY), "EdDSA", {"kid": "new"}),

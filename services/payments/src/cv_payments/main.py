@@ -3,17 +3,17 @@
 import asyncio
 import sys
 
-from cv_common import logs
 from cv_common.app import create_app
-from cv_common.bus import Bus
-from cv_common.db import Database, DatabaseDown
-from cv_common.http import ServiceClient
-from cv_common.identity import Signer
-from cv_common.outbox import Relay
-from cv_common.settings import BadSettings, explained
+from cv_common.kernel import logs
+from cv_common.kernel.database import DATABASE_UNAVAILABLE, Database
+from cv_common.kernel.http import ServiceClient
+from cv_common.kernel.identity import Signer
+from cv_common.kernel.settings import INVALID_SETTINGS, format_errors
+from cv_common.messaging.broker import Broker
+from cv_common.messaging.outbox import Relay
 from starlette.types import ASGIApp
 
-from cv_payments import commands, routes
+from cv_payments import cli, routes
 from cv_payments.actions.attention import Pile
 from cv_payments.actions.context import Context
 from cv_payments.actions.polling import POLLS_AT_ONCE
@@ -31,7 +31,7 @@ def app() -> ASGIApp:
     """The service, from its environment."""
     settings = Settings()
     database = Database(settings.database_url, settings.database_pool_size)
-    bus = Bus.of(settings, "payments", publishes=True)
+    bus = Broker.from_settings(settings, "payments", publishes=True)
     resumes = ServiceClient("resumes", settings.resumes_url, Signer("payments", settings.identity_private_key))
     connection = StripeConnection(settings.stripe_api_key, settings.stripe_api_base)
     stripe = Stripe(connection)
@@ -50,7 +50,7 @@ def app() -> ASGIApp:
         "payments",
         settings,
         [routes.router, routes.internal],
-        parts=[
+        components=[
             database,
             bus,
             Relay(settings.direct_url, bus),
@@ -66,17 +66,17 @@ def app() -> ASGIApp:
 
 def command() -> None:
     """`cv-payments`, from its arguments and its environment."""
-    arguments = commands.parse(sys.argv[1:])
+    arguments = cli.parse(sys.argv[1:])
     try:
         settings = AccountSettings() if arguments.command == "setup-stripe" else Settings()
-    except BadSettings as error:
-        sys.exit(explained(error))
+    except INVALID_SETTINGS as error:
+        sys.exit(format_errors(error))
     logs.configure("payments", settings.log_level)
     if not isinstance(settings, Settings):
         sys.exit(asyncio.run(_set_up(settings, arguments.webhook)))
     try:
         sys.exit(asyncio.run(_attend(settings, arguments.command, arguments.deed, arguments.keys)))
-    except DatabaseDown as error:
+    except DATABASE_UNAVAILABLE as error:
         sys.exit(f"The database does not answer: {type(error).__name__}")
 
 
@@ -84,17 +84,15 @@ async def _set_up(settings: AccountSettings, webhook_url: str | None) -> int:
     connection = StripeConnection(settings.stripe_api_key, settings.stripe_api_base)
     await connection.start()
     try:
-        return await commands.run(
-            StripeAccount(connection), settings.public_base_url, webhook_url, sys.stdout, sys.stderr
-        )
+        return await cli.run(StripeAccount(connection), settings.public_base_url, webhook_url, sys.stdout, sys.stderr)
     finally:
         await connection.stop()
 
 
-async def _attend(settings: Settings, pile: Pile, deed: commands.Deed, keys: list[str]) -> int:
+async def _attend(settings: Settings, pile: Pile, deed: cli.Deed, keys: list[str]) -> int:
     database = Database(settings.database_url, pool_size=2)
     await database.start()
     try:
-        return await commands.attend(database, pile, deed, keys, sys.stdout)
+        return await cli.attend(database, pile, deed, keys, sys.stdout)
     finally:
         await database.stop()

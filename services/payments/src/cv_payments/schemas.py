@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from cv_common.body import RequestBody
-from cv_common.fields import MAX_INTEGER, Choice, Integer, Text, invalid
-from cv_common.identity import MAX_ID
+from cv_common.drf.body import RequestBody
+from cv_common.drf.fields import MAX_INTEGER, Choice, Integer, Text, invalid
+from cv_common.kernel.identity import MAX_ID
 from pydantic import AnyUrl, BaseModel, Field
 
 from cv_payments.domain.checkouts import Checkout

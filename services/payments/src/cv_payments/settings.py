@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from cv_common.settings import BusSettings, DatabaseSettings, ServiceSettings, SystemSettings
+from cv_common.kernel.settings import DatabaseSettings, NatsSettings, ServiceSettings, SystemSettings
 from pydantic import Field, model_validator
 
 _LIVE_KEYS = ("sk_live_", "rk_live_")
@@ -42,7 +42,7 @@ class AccountSettings(SystemSettings):
             raise ValueError("in production PUBLIC_BASE_URL must be https")
 
 
-class Settings(ServiceSettings, DatabaseSettings, BusSettings, AccountSettings):
+class Settings(ServiceSettings, DatabaseSettings, NatsSettings, AccountSettings):
     """Payments asks resumes whether a resume exists, and Stripe for everything about money."""
 
     database_pool_size: Annotated[int, Field(ge=4)] = 16

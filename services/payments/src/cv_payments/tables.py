@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from cv_common.inbox import inbox_table
-from cv_common.outbox import outbox_table
+from cv_common.messaging.inbox import inbox_table
+from cv_common.messaging.outbox import outbox_table
 from sqlalchemy import (
     BigInteger,
     Boolean,

@@ -1,6 +1,6 @@
 """Old rows of the inbox are found by an index, so that they can be removed in batches."""
 
-from cv_common.migrations import create_index, drop_index
+from cv_common.kernel.migrations import create_index, drop_index
 
 revision = "0002"
 down_revision = "0001"

@@ -3,10 +3,10 @@
 from functools import partial
 
 from cv_common.app import create_app
-from cv_common.bus import Bus
-from cv_common.db import Database
-from cv_common.media import Media
-from cv_common.periodic import Periodic
+from cv_common.kernel.database import Database
+from cv_common.kernel.media import Media
+from cv_common.kernel.periodic import Periodic
+from cv_common.messaging.broker import Broker
 from starlette.types import ASGIApp
 
 from cv_renderer import routes
@@ -15,15 +15,15 @@ from cv_renderer.actions.context import Context
 from cv_renderer.consumers import consumers
 from cv_renderer.engine.pool import Pool
 from cv_renderer.engine.worker import Limits
+from cv_renderer.repository.locks import KeyLocks
 from cv_renderer.settings import Settings
-from cv_renderer.store.locks import KeyLocks
 
 
 def app() -> ASGIApp:
     """The service, from its environment."""
     settings = Settings()
     database = Database(settings.database_url, settings.database_pool_size)
-    bus = Bus.of(settings, "renderer")
+    bus = Broker.from_settings(settings, "renderer")
     limits = Limits(cpu_seconds=settings.render_cpu_seconds)
     pool = Pool(workers=settings.render_workers, queue=settings.render_queue, limits=limits)
     locks = KeyLocks(settings.direct_url)
@@ -33,7 +33,7 @@ def app() -> ASGIApp:
         "renderer",
         settings,
         [routes.internal, routes.media],
-        parts=[
+        components=[
             database,
             media,
             pool,

@@ -2,10 +2,10 @@
 
 from typing import TypeVar
 
-from cv_common.app import context_of
-from cv_common.errors import BadRequest
-from cv_common.ranges import file_response
-from cv_common.responses import PRIVATE_FILE, JSONResponse
+from cv_common.app import get_context
+from cv_common.kernel.errors import BadRequest
+from cv_common.kernel.ranges import file_response
+from cv_common.kernel.responses import PRIVATE_FILE_HEADERS, JSONResponse
 from fastapi import APIRouter
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
@@ -31,18 +31,18 @@ async def _read(request: Request, model: type[Order]) -> Order:
 
 @internal.post("/pdfs/")
 async def order_pdf(request: Request) -> Response:
-    link = await pdfs.order_pdf(context_of(request), await _read(request, PdfOrder))
+    link = await pdfs.order_pdf(get_context(request), await _read(request, PdfOrder))
     return JSONResponse(present_link(link["token"], link["file_name"], link["expires_at"]))
 
 
 @internal.post("/thumbnails/")
 async def make_thumbnail(request: Request) -> Response:
-    picture = await thumbnails.make_thumbnail(context_of(request), await _read(request, ThumbnailOrder))
+    picture = await thumbnails.make_thumbnail(get_context(request), await _read(request, ThumbnailOrder))
     return Response(picture, media_type="image/png")
 
 
 @media.get("/{token}/{file_name}")
 async def fetch_pdf(request: Request, token: str, file_name: str) -> Response:
-    content = await pdfs.fetch_pdf(context_of(request), token, file_name)
-    headers = {"Content-Disposition": f'inline; filename="{file_name}"', **PRIVATE_FILE}
+    content = await pdfs.fetch_pdf(get_context(request), token, file_name)
+    headers = {"Content-Disposition": f'inline; filename="{file_name}"', **PRIVATE_FILE_HEADERS}
     return file_response(request, content, "application/pdf", headers)

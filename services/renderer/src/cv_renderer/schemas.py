@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
-from cv_common.responses import timestamp
+from cv_common.kernel.responses import timestamp
 from pydantic import AfterValidator, Base64Bytes, BaseModel, Field, StringConstraints
 
 from cv_renderer.domain.jobs import Job

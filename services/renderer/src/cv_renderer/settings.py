@@ -2,11 +2,11 @@
 
 import os
 
-from cv_common.settings import BusSettings, DatabaseSettings, MediaSettings, ServiceSettings
+from cv_common.kernel.settings import DatabaseSettings, MediaSettings, NatsSettings, ServiceSettings
 from pydantic import Field
 
 
-class Settings(ServiceSettings, DatabaseSettings, BusSettings, MediaSettings):
+class Settings(ServiceSettings, DatabaseSettings, NatsSettings, MediaSettings):
     """How many documents are rendered at a time, how many may wait, and how long a PDF can be fetched."""
 
     pdf_link_lifetime: int = Field(default=24 * 3600, ge=1)

@@ -4,7 +4,7 @@ A PDF is a file with a row; the row is there before the file and goes after it, 
 `discarded_at` says that nobody may have the file any more and that it is to be removed.
 """
 
-from cv_common.inbox import inbox_table
+from cv_common.messaging.inbox import inbox_table
 from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Identity, Index, MetaData, String, Table, func
 
 metadata = MetaData()

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cv_common.testing.serving import eventually
 from cv_renderer.domain.jobs import Job
 from cv_renderer.engine.errors import EngineBusy, EngineFailed, Refused
 from cv_renderer.engine.pool import Pool
 from cv_renderer.engine.worker import Limits
 from cv_renderer.schemas import Document
+from cv_testing.serving import eventually
 
 ENDLESS = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
 
@@ -235,7 +235,7 @@ async def test_the_forkserver_may_die_between_jobs(pool: Pool) -> None:
     await eventually(lambda: os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT | os.WNOHANG))
     assert await pool.render(job("<p>x"))
     assert pool.probe()["forkserver"] != first
-    assert await pool.problem() is None
+    assert await pool.check() is None
 
 
 async def test_a_document_reaches_neither_network_nor_files(pool: Pool) -> None:

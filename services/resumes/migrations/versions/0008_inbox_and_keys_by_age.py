@@ -1,6 +1,6 @@
 """Old rows of the inbox and old keys are found by an index, so that they can be removed in batches."""
 
-from cv_common.migrations import create_index, drop_index
+from cv_common.kernel.migrations import create_index, drop_index
 
 revision = "0008"
 down_revision = "0007"

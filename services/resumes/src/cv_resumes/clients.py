@@ -8,9 +8,9 @@ from typing import Any
 
 import aiohttp
 import orjson
-from cv_common import tcp
-from cv_common.errors import BadRequest, NotFound, Unavailable
-from cv_common.http import Reply, ServiceClient
+from cv_common.kernel import tcp
+from cv_common.kernel.errors import BadRequest, NotFound, ServiceUnavailable
+from cv_common.kernel.http import ServiceClient, ServiceResponse
 
 log = logging.getLogger(__name__)
 
@@ -39,23 +39,23 @@ class Templates:
         self._remembered: dict[int, tuple[Template, float]] = {}
 
     async def get(self, template_id: int) -> Template | None:
-        """The template, active or not; None when there is none. Raises Unavailable."""
+        """The template, active or not; None when there is none. Raises ServiceUnavailable."""
         known = self._remembered.get(template_id)
         if known is not None and time.monotonic() - known[1] < self.FRESH:
             return known[0]
         try:
             return await self.anew(template_id)
-        except Unavailable:
+        except ServiceUnavailable:
             if known is None:
                 raise
             return known[0]
 
     async def default(self) -> Template | None:
-        """The first free template that is active; None when there is none. Raises Unavailable."""
+        """The first free template that is active; None when there is none. Raises ServiceUnavailable."""
         return await self.anew("default")
 
     async def anew(self, name: int | str) -> Template | None:
-        """The template as it is now, whatever is remembered; None when there is none. Raises Unavailable."""
+        """The template as it is now, whatever is remembered; None when there is none. Raises ServiceUnavailable."""
         found = await self._ask(name)
         if found is not None:  # what is not there may be loaded the next moment
             if len(self._remembered) >= self._REMEMBERED:
@@ -97,7 +97,7 @@ class Renderer:
     ) -> str:
         """The path of the PDF's expiring link.
 
-        Raises BadRequest (it cannot be rendered), NotFound (the resume was deleted meanwhile) and Unavailable.
+        Raises BadRequest (it cannot be rendered), NotFound (the resume was deleted meanwhile) and ServiceUnavailable.
         """
         reply = await self._client.post(
             "/internal/pdfs/",
@@ -115,7 +115,7 @@ class Renderer:
                 "watermark": watermark,
                 "photo": b64encode(photo).decode() if photo else None,
             },
-            within=35,
+            timeout=35,
             idempotent=True,  # equal documents are rendered once
         )
         if reply.status == 400:
@@ -159,12 +159,12 @@ class ProfileSource:
         if self._session is not None:
             await self._session.close()
 
-    async def problem(self) -> str | None:
+    async def check(self) -> str | None:
         """A source that is down is said to whoever imports; all else goes on."""
         return None
 
     async def profile(self, profile_url: str) -> dict[str, Any] | None:
-        """The document of a profile; None when the source knows none. Raises Unavailable."""
+        """The document of a profile; None when the source knows none. Raises ServiceUnavailable."""
         try:
             reply = await self._ask(profile_url)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
@@ -183,7 +183,7 @@ class ProfileSource:
             raise _source_failed("the answer is no JSON Resume document")
         return document
 
-    async def _ask(self, profile_url: str) -> Reply:
+    async def _ask(self, profile_url: str) -> ServiceResponse:
         assert self._session is not None, "start() comes first"
         assert self._url is not None, "there is a source"
         async with self._session.get(self._url, params={"url": profile_url}, allow_redirects=False) as response:
@@ -193,22 +193,22 @@ class ProfileSource:
                 if len(content) > self._limit:
                     response.close()
                     break
-            return Reply(response.status, bytes(content), response.headers)
+            return ServiceResponse(response.status, bytes(content), response.headers)
 
 
-def _source_failed(reason: str, retry_after: int = 30) -> Unavailable:
+def _source_failed(reason: str, retry_after: int = 30) -> ServiceUnavailable:
     log.warning("the source of profiles failed", extra={"reason": reason})
-    return Unavailable("LinkedIn profiles are not available now, try again later.", retry_after)
+    return ServiceUnavailable("LinkedIn profiles are not available now, try again later.", retry_after)
 
 
-def _expect(reply: Reply, status: int) -> Any:
+def _expect(reply: ServiceResponse, status: int) -> Any:
     """The reply's JSON; any other status means that the neighbour cannot help now."""
     if reply.status != status:
-        raise Unavailable(retry_after=_retry_after(reply, 2))
+        raise ServiceUnavailable(retry_after=_retry_after(reply, 2))
     return reply.json()
 
 
-def _retry_after(reply: Reply, default: int) -> int:
+def _retry_after(reply: ServiceResponse, default: int) -> int:
     """How many seconds whoever answered asks to wait, within an hour."""
     asked = reply.headers.get("Retry-After", "")
     return min(int(asked), 3600) if asked.isascii() and asked.isdigit() else default

@@ -2,14 +2,20 @@
 
 from functools import partial
 
-from cv_common.bus import Bus, Consumer
-from cv_common.events import ResumePaymentChanged, SessionClaimed, SessionMerged, SubscriptionChanged, UserDeleted
+from cv_common.messaging.broker import Broker, Consumer
+from cv_common.messaging.events import (
+    ResumePaymentChanged,
+    SessionClaimed,
+    SessionMerged,
+    SubscriptionChanged,
+    UserDeleted,
+)
 
 from cv_resumes.actions import owners, payments
 from cv_resumes.actions.context import Context
 
 
-def consumers(context: Context, bus: Bus) -> list[Consumer]:
+def consumers(context: Context, bus: Broker) -> list[Consumer]:
     """One consumer for each stream that resumes listens to."""
     return [
         Consumer(

@@ -3,13 +3,13 @@
 from functools import partial
 
 from cv_common.app import create_app
-from cv_common.bus import Bus
-from cv_common.db import Database
-from cv_common.http import ServiceClient
-from cv_common.identity import Signer
-from cv_common.media import Media
-from cv_common.outbox import Relay
-from cv_common.periodic import Periodic
+from cv_common.kernel.database import Database
+from cv_common.kernel.http import ServiceClient
+from cv_common.kernel.identity import Signer
+from cv_common.kernel.media import Media
+from cv_common.kernel.periodic import Periodic
+from cv_common.messaging.broker import Broker
+from cv_common.messaging.outbox import Relay
 from starlette.types import ASGIApp
 
 from cv_resumes import routes
@@ -31,7 +31,7 @@ def app() -> ASGIApp:
     settings = Settings()
     signer = Signer("resumes", settings.identity_private_key)
     database = Database(settings.database_url, settings.database_pool_size)
-    bus = Bus.of(settings, "resumes", publishes=True)
+    bus = Broker.from_settings(settings, "resumes", publishes=True)
     templates = ServiceClient("templates", settings.templates_url, signer)
     renderer = ServiceClient("renderer", settings.renderer_url, signer)
     profiles = ProfileSource(
@@ -46,7 +46,7 @@ def app() -> ASGIApp:
         "resumes",
         settings,
         [routes.router, routes.media, routes.internal],
-        parts=[
+        components=[
             database,
             media,
             bus,

@@ -3,15 +3,15 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from cv_common.app import caller, context_of
-from cv_common.body import patched, read_body, read_data
-from cv_common.db import Row
-from cv_common.errors import BadRequest
-from cv_common.identity import SESSION_START_HEADER
-from cv_common.openapi import documented, read_examples
-from cv_common.paths import Id
-from cv_common.ranges import file_response
-from cv_common.responses import PRIVATE_FILE, JSONResponse, dump_json, json_array, no_content
+from cv_common.app import get_caller, get_context
+from cv_common.drf.body import partial, read_body, read_data
+from cv_common.drf.openapi import openapi_extra, read_examples
+from cv_common.kernel.database import Row
+from cv_common.kernel.errors import BadRequest
+from cv_common.kernel.identity import SESSION_START_HEADER
+from cv_common.kernel.paths import Id
+from cv_common.kernel.ranges import file_response
+from cv_common.kernel.responses import PRIVATE_FILE_HEADERS, JSONResponse, dump_json, json_array, no_content
 from fastapi import APIRouter, Path
 from starlette.requests import Request
 from starlette.responses import Response
@@ -58,7 +58,7 @@ _STALE: dict[int | str, dict[str, Any]] = {412: {"model": StaleVersion}}
 def _resume(
     request: Request, row: Row, status: int = 200, started: str | None = None, more: dict[str, Any] | None = None
 ) -> Response:
-    body = present_resume(row, datetime.now(UTC), context_of(request).settings.public_base_url) | (more or {})
+    body = present_resume(row, datetime.now(UTC), get_context(request).settings.public_base_url) | (more or {})
     headers = {"ETag": etag(row["revision"])} | ({SESSION_START_HEADER: started} if started else {})
     return JSONResponse(body, status_code=status, headers=headers)
 
@@ -66,18 +66,18 @@ def _resume(
 @router.get(
     "/",
     response_model=list[Resume],
-    openapi_extra=documented(
+    openapi_extra=openapi_extra(
         sent=("limit", "offset"), answered=("Link", "X-Total-Count", "Set-Cookie"), examples=_EXAMPLES["list_resumes"]
     ),
     summary="My resumes, newest first; with limit, a page of them",
     description=_FIRST,
 )
 async def list_resumes(request: Request) -> Response:
-    context = context_of(request)
+    context = get_context(request)
     page = page_of(request.query_params.get("limit"), request.query_params.get("offset"))
     base_url, now = context.settings.public_base_url, datetime.now(UTC)
     listing = await lists.list_resumes(
-        context, caller(request), page, lambda row: dump_json(present_resume(row, now, base_url))
+        context, get_caller(request), page, lambda row: dump_json(present_resume(row, now, base_url))
     )
     headers = {"X-Total-Count": str(listing.total)}
     if listing.started is not None:
@@ -91,7 +91,7 @@ async def list_resumes(request: Request) -> Response:
     "/",
     status_code=201,
     response_model=Resume,
-    openapi_extra=documented(
+    openapi_extra=openapi_extra(
         ResumeBody,
         multipart=ResumeForm,
         sent=("Idempotency-Key",),
@@ -104,27 +104,27 @@ async def list_resumes(request: Request) -> Response:
 async def create_resume(request: Request) -> Response:
     data = await read_data(request)
     once = idempotency_key(request, data)
-    row, started = await resumes.create_resume(context_of(request), caller(request), data, once)
+    row, started = await resumes.create_resume(get_context(request), get_caller(request), data, once)
     return _resume(request, row, 201, started)
 
 
 @router.get(
     "/{id:int}/",
     response_model=Resume,
-    openapi_extra=documented(answered=("ETag", "Set-Cookie"), examples=_EXAMPLES["get_resume"]),
+    openapi_extra=openapi_extra(answered=("ETag", "Set-Cookie"), examples=_EXAMPLES["get_resume"]),
     summary="One resume",
 )
 async def get_resume(request: Request, resume_id: Id) -> Response:
-    return _resume(request, await resumes.open_resume(context_of(request), caller(request), resume_id))
+    return _resume(request, await resumes.open_resume(get_context(request), get_caller(request), resume_id))
 
 
 @router.patch(
     "/{id:int}/",
     response_model=Resume,
     responses=_STALE,
-    openapi_extra=documented(
-        patched(ResumeBody),
-        multipart=patched(ResumeForm),
+    openapi_extra=openapi_extra(
+        partial(ResumeBody),
+        multipart=partial(ResumeForm),
         sent=("If-Match",),
         answered=("ETag", "Set-Cookie"),
         examples=_EXAMPLES["change_resume"],
@@ -133,9 +133,9 @@ async def get_resume(request: Request, resume_id: Id) -> Response:
 )
 async def change_resume(request: Request, resume_id: Id) -> Response:
     if_match = request.headers.get("if-match")
-    async with resumes.found_first(context_of(request), caller(request), resume_id):
+    async with resumes.found_first(get_context(request), get_caller(request), resume_id):
         data = await read_data(request)
-        row = await resumes.change_resume(context_of(request), caller(request), resume_id, data, if_match)
+        row = await resumes.change_resume(get_context(request), get_caller(request), resume_id, data, if_match)
     return _resume(request, row)
 
 
@@ -143,28 +143,28 @@ async def change_resume(request: Request, resume_id: Id) -> Response:
     "/{id:int}/",
     status_code=204,
     responses=_STALE,
-    openapi_extra=documented(sent=("If-Match",), answered=("Set-Cookie",), examples=_EXAMPLES["delete_resume"]),
+    openapi_extra=openapi_extra(sent=("If-Match",), answered=("Set-Cookie",), examples=_EXAMPLES["delete_resume"]),
     summary="Delete a resume and its files",
 )
 async def delete_resume(request: Request, resume_id: Id) -> Response:
-    await resumes.delete_resume(context_of(request), caller(request), resume_id, request.headers.get("if-match"))
+    await resumes.delete_resume(get_context(request), get_caller(request), resume_id, request.headers.get("if-match"))
     return no_content()
 
 
 @router.post(
     "/{id:int}/export_pdf/",
     response_model=Export,
-    openapi_extra=documented(
+    openapi_extra=openapi_extra(
         ExportBody, sent=("Accept-Language",), answered=("Set-Cookie",), examples=_EXAMPLES["export_pdf"]
     ),
     summary="Make a PDF; watermarked when the template is premium and nothing was paid",
 )
 async def export_pdf(request: Request, resume_id: Id) -> Response:
-    context = context_of(request)
-    async with resumes.found_first(context, caller(request), resume_id):
+    context = get_context(request)
+    async with resumes.found_first(context, get_caller(request), resume_id):
         await read_body(request, ExportBody)
     languages = request.headers.get("accept-language", "")
-    path, watermarked = await exports.export_pdf(context, caller(request), resume_id, languages)
+    path, watermarked = await exports.export_pdf(context, get_caller(request), resume_id, languages)
     return JSONResponse({"pdf_url": context.settings.public_base_url + path, "has_watermark": watermarked})
 
 
@@ -172,7 +172,7 @@ async def export_pdf(request: Request, resume_id: Id) -> Response:
     "/import_linkedin/",
     status_code=201,
     response_model=ImportedResume,
-    openapi_extra=documented(
+    openapi_extra=openapi_extra(
         UrlImportBody,
         multipart=ImportForm,
         sent=("Idempotency-Key", "Accept-Language"),
@@ -185,7 +185,7 @@ async def export_pdf(request: Request, resume_id: Id) -> Response:
 async def import_linkedin(request: Request) -> Response:
     data, languages = await read_data(request), request.headers.get("accept-language", "")
     once = idempotency_key(request, data)
-    imported = await imports.import_linkedin(context_of(request), caller(request), data, languages, once)
+    imported = await imports.import_linkedin(get_context(request), get_caller(request), data, languages, once)
     more = {} if imported.report is None else {"import_report": imported.report}
     return _resume(request, imported.row, 201, imported.started, more)
 
@@ -202,25 +202,25 @@ def idempotency_key(request: Request, data: Any) -> IdempotencyKey | None:
 
 @media.get("/media/resumes/photos/{name}")
 async def show_photo(request: Request, name: str) -> Response:
-    content, media_type = await photos.show_photo(context_of(request), name)
-    return file_response(request, content, media_type, PRIVATE_FILE)
+    content, media_type = await photos.show_photo(get_context(request), name)
+    return file_response(request, content, media_type, PRIVATE_FILE_HEADERS)
 
 
 @internal.get("/resumes/{id:int}/", response_model=InternalResume)
 async def find_resume(request: Request, resume_id: Id) -> Response:
-    await resumes.check_exists(context_of(request), resume_id)
+    await resumes.check_exists(get_context(request), resume_id)
     return JSONResponse({"id": resume_id})
 
 
 @internal.post("/sessions/{session_id}/claim/", status_code=204)
 async def claim_session(request: Request, session_id: Annotated[str, Path(max_length=64)]) -> Response:
     body = await read_body(request, ClaimBody)
-    await owners.claim_session(context_of(request), session_id, body.user_id)
+    await owners.claim_session(get_context(request), session_id, body.user_id)
     return no_content()
 
 
 @internal.post("/sessions/{session_id}/merge/", status_code=204)
 async def merge_session(request: Request, session_id: Annotated[str, Path(max_length=64)]) -> Response:
     body = await read_body(request, MergeBody)
-    await owners.merge_session(context_of(request), session_id, body.into_session_id)
+    await owners.merge_session(get_context(request), session_id, body.into_session_id)
     return no_content()

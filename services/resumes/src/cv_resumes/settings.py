@@ -1,11 +1,11 @@
 """Every environment variable of the resumes service, read once."""
 
-from cv_common.settings import BusSettings, DatabaseSettings, MediaSettings, ServiceSettings
+from cv_common.kernel.settings import DatabaseSettings, MediaSettings, NatsSettings, ServiceSettings
 
 _MIB = 1024 * 1024
 
 
-class Settings(ServiceSettings, DatabaseSettings, BusSettings, MediaSettings):
+class Settings(ServiceSettings, DatabaseSettings, NatsSettings, MediaSettings):
     """Resumes asks templates for a template, the renderer for a PDF and, if there is one, a source of profiles."""
 
     templates_url: str

@@ -1,7 +1,7 @@
 """The tables of the resumes database."""
 
-from cv_common.inbox import inbox_table
-from cv_common.outbox import outbox_table
+from cv_common.messaging.inbox import inbox_table
+from cv_common.messaging.outbox import outbox_table
 from sqlalchemy import (
     BigInteger,
     Boolean,

@@ -5,9 +5,9 @@ from typing import Any
 
 import httpx
 import pytest
-from cv_common.testing.identity import IdentityKeys
-from cv_common.testing.serving import serving
 from cv_resumes.main import app
+from cv_testing.identity import IdentityKeys
+from cv_testing.serving import serving
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response

@@ -10,8 +10,8 @@ from hashlib import shake_256
 
 import httpx
 import pytest
-from cv_common.testing.serving import serving
 from cv_resumes.main import app
+from cv_testing.serving import serving
 
 from services.resumes.tests.imports.export import (
     EXPORT,

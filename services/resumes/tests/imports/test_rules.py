@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 import pytest
-from cv_common.body import validate
-from cv_common.responses import dump_json
+from cv_common.drf.body import validate
+from cv_common.kernel.responses import dump_json
 from cv_resumes.domain.archives import Limits, RefusedArchive
 from cv_resumes.domain.drafts import EDUCATION, TITLES, Draft
 from cv_resumes.domain.json_resume import read_json_resume

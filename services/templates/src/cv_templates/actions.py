@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from cv_common.db import Database, Row
-from cv_common.errors import NotFound
-from cv_common.media import Media
+from cv_common.kernel.database import Database, Row
+from cv_common.kernel.errors import NotFound
+from cv_common.kernel.media import Media
 
-from cv_templates import store
+from cv_templates import repository
 from cv_templates.clients import Renderer
 from cv_templates.domain import Catalog, Template, is_slug
 from cv_templates.schemas import Answer, Answers, answers_of
@@ -35,10 +35,10 @@ async def refresh(context: Context) -> None:
     """Have the answers of what is stored now. While the database is away, the last ones stay."""
     async with context.database.connection() as tx:
         # Read before the rows: a change between the two is seen next time.
-        state = await store.state(tx)
+        state = await repository.state(tx)
         if state == context.state:
             return
-        rows = await store.all_templates(tx)
+        rows = await repository.all_templates(tx)
     context.answers = answers_of(rows, context.settings.public_base_url)
     context.state = state
 
@@ -96,7 +96,7 @@ async def load_catalog(context: Context, catalog: Catalog) -> dict[str, Outcome]
     Unavailable and whatever the media store raises.
     """
     async with context.database.connection() as tx:
-        stored = _by_slug(await store.all_templates(tx))
+        stored = _by_slug(await repository.all_templates(tx))
     thumbnails = {
         template.slug: await context.renderer.thumbnail(template, catalog.sample)
         for template in catalog.templates
@@ -116,14 +116,14 @@ async def _lacks_thumbnail(context: Context, catalog: Catalog, template: Templat
 async def _store_catalog(context: Context, catalog: Catalog) -> dict[str, Outcome]:
     outcomes: dict[str, Outcome] = {}
     async with context.database.transaction() as tx:
-        await store.lock_catalog(tx)
-        stored = _by_slug(await store.all_templates(tx))
+        await repository.lock_catalog(tx)
+        stored = _by_slug(await repository.all_templates(tx))
         for template in catalog.templates:
             known = stored.get(template.slug)
-            changed = await store.keep(tx, known, template.slug, _columns(catalog, template))
+            changed = await repository.keep(tx, known, template.slug, _columns(catalog, template))
             new = Outcome.ADDED if known is None else Outcome.CHANGED
             outcomes[template.slug] = new if changed else Outcome.UNCHANGED
-        for slug in await store.hide_others(tx, list(outcomes)):
+        for slug in await repository.hide_others(tx, list(outcomes)):
             outcomes[slug] = Outcome.HIDDEN
     return outcomes
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from cv_common.errors import Unavailable
-from cv_common.http import ServiceClient
+from cv_common.kernel.errors import ServiceUnavailable
+from cv_common.kernel.http import ServiceClient
 
 from cv_templates.domain import HTML, SAMPLE_LANGUAGE, Template, UnsoundCatalog
 
@@ -15,7 +15,7 @@ class Renderer:
         self._client = client
 
     async def thumbnail(self, template: Template, document: dict[str, Any]) -> bytes:
-        """A PNG of the first page of a document. Raises UnsoundCatalog (the template fails) and Unavailable."""
+        """A PNG of the first page of a document. Raises UnsoundCatalog (the template fails) and ServiceUnavailable."""
         reply = await self._client.post(
             "/internal/thumbnails/",
             {
@@ -23,11 +23,11 @@ class Renderer:
                 "document": document,
                 "language": SAMPLE_LANGUAGE,
             },
-            within=60,
+            timeout=60,
             idempotent=True,  # equal documents have equal thumbnails, and nothing is stored
         )
         if reply.status == 400:
             raise UnsoundCatalog([f"{template.slug}/{HTML}: {reply.json()['detail']}"])
         if reply.status != 200:
-            raise Unavailable(f"The renderer service answered {reply.status} for {template.slug}.")
+            raise ServiceUnavailable(f"The renderer service answered {reply.status} for {template.slug}.")
         return reply.content

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from cv_common.app import context_of
-from cv_common.etag import etag_of, names_etag
-from cv_common.openapi import TOKEN_OR_NOTHING, Documentation, documented, read_examples
-from cv_common.paths import Id
+from cv_common.app import get_context
+from cv_common.drf.openapi import TOKEN_OR_NOTHING, OperationExtra, openapi_extra, read_examples
+from cv_common.kernel.etag import etag_of, names_etag
+from cv_common.kernel.paths import Id
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,8 +22,8 @@ media = APIRouter(prefix="/media/templates", include_in_schema=False)
 internal = APIRouter(prefix="/internal/templates", include_in_schema=False)
 
 
-def _documented(operation: str) -> Documentation:
-    return documented(
+def _documented(operation: str) -> OperationExtra:
+    return openapi_extra(
         sent=("If-None-Match",),
         answered=("ETag", "Cache-Control"),
         security=TOKEN_OR_NOTHING,
@@ -46,7 +46,7 @@ def _send(request: Request, answer: Answer) -> Response:
     summary="All templates",
 )
 async def list_templates(request: Request) -> Response:
-    return _send(request, (await actions.answers(context_of(request))).everything)
+    return _send(request, (await actions.answers(get_context(request))).everything)
 
 
 @router.get(
@@ -56,7 +56,7 @@ async def list_templates(request: Request) -> Response:
     summary="One template, with its sources",
 )
 async def get_template(request: Request, template_id: Id) -> Response:
-    return _send(request, await actions.find(context_of(request), template_id))
+    return _send(request, await actions.find(get_context(request), template_id))
 
 
 @router.get(
@@ -66,7 +66,7 @@ async def get_template(request: Request, template_id: Id) -> Response:
     summary="The templates that are free",
 )
 async def list_free_templates(request: Request) -> Response:
-    return _send(request, (await actions.answers(context_of(request))).free)
+    return _send(request, (await actions.answers(get_context(request))).free)
 
 
 @router.get(
@@ -76,12 +76,12 @@ async def list_free_templates(request: Request) -> Response:
     summary="The templates to be paid for",
 )
 async def list_premium_templates(request: Request) -> Response:
-    return _send(request, (await actions.answers(context_of(request))).premium)
+    return _send(request, (await actions.answers(get_context(request))).premium)
 
 
 @media.get("/{slug}.png")
 async def get_thumbnail(request: Request, slug: str) -> Response:
-    content = await actions.open_thumbnail(context_of(request), slug)
+    content = await actions.open_thumbnail(get_context(request), slug)
     # A picture of an older version does no harm for an hour.
     headers = {"ETag": etag_of(content), "Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}
     if names_etag(request.headers.get("if-none-match"), headers["ETag"]):
@@ -91,9 +91,9 @@ async def get_thumbnail(request: Request, slug: str) -> Response:
 
 @internal.get("/default/")
 async def get_default_template(request: Request) -> Response:
-    return _send(request, await actions.find_default(context_of(request)))
+    return _send(request, await actions.find_default(get_context(request)))
 
 
 @internal.get("/{id:int}/")
 async def get_template_for_service(request: Request, template_id: Id) -> Response:
-    return _send(request, await actions.find_for_service(context_of(request), template_id))
+    return _send(request, await actions.find_for_service(get_context(request), template_id))

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cv_common.db import Row
-from cv_common.etag import etag_of
-from cv_common.responses import dump_json
+from cv_common.kernel.database import Row
+from cv_common.kernel.etag import etag_of
+from cv_common.kernel.responses import dump_json
 from pydantic import AnyUrl, BaseModel
 
 

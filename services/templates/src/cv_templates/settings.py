@@ -1,6 +1,6 @@
 """Every environment variable of the templates service, read once."""
 
-from cv_common.settings import DatabaseSettings, MediaSettings, ServiceSettings
+from cv_common.kernel.settings import DatabaseSettings, MediaSettings, ServiceSettings
 
 
 class Settings(ServiceSettings, DatabaseSettings, MediaSettings):

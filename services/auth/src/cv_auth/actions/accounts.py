@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from cv_common import outbox
-from cv_common.body import patched, sift, validate
-from cv_common.db import Row, Transaction
-from cv_common.errors import UserNotFound, ValidationFailed
-from cv_common.events import UserDeleted
-from cv_common.identity import Caller
-from cv_common.revision import next_revision
+from cv_common.drf.body import partial, validate, validate_partial
+from cv_common.kernel.database import Row, Transaction
+from cv_common.kernel.errors import UserNotFound, ValidationFailed
+from cv_common.kernel.identity import Caller
+from cv_common.kernel.revision import next_revision
+from cv_common.messaging import outbox
+from cv_common.messaging.events import UserDeleted
 from psycopg.errors import UniqueViolation
 
-from cv_auth import store
+from cv_auth import repository
 from cv_auth.actions import sessions
 from cv_auth.actions.context import Context
 from cv_auth.domain.passwords import password_problems
@@ -31,9 +31,9 @@ _UNIQUE = {"users_username": "username", "users_email": "email"}
 async def register(context: Context, caller: Caller, data: Any) -> Row:
     """A new account, which the caller's anonymous session belongs to from now on.
 
-    Raises ValidationFailed with everything that is wrong, and Unavailable when too many register at once.
+    Raises ValidationFailed with everything that is wrong, and ServiceUnavailable when too many register at once.
     """
-    body, errors = sift(data, RegisterBody)
+    body, errors = validate_partial(data, RegisterBody)
     sent = body.sent()
     _check_new_password(errors, sent, sent, "password", "password2", "Passwords must match.")
     await _fill_skeletons(context, sent)
@@ -47,13 +47,13 @@ async def register(context: Context, caller: Caller, data: Any) -> Row:
     password_hash = await context.hasher.hash(body.password)
     try:
         async with context.database.transaction() as tx:
-            await store.lock_skeletons(tx, body.username)
+            await repository.lock_skeletons(tx, body.username)
             await _check_skeletons(tx, errors, body.username)
             if errors:
                 raise ValidationFailed(errors)
-            user_id = await store.add(tx, person, password_hash)
+            user_id = await repository.add(tx, person, password_hash)
             claimed = await sessions.claim(tx, caller, user_id)
-            row = _found(await store.profile(tx, user_id))
+            row = _found(await repository.profile(tx, user_id))
     except UniqueViolation as error:
         raise _lost_race(error) from None
     await sessions.tell(context, claimed, user_id)
@@ -63,35 +63,35 @@ async def register(context: Context, caller: Caller, data: Any) -> Row:
 async def profile(context: Context, user_id: int) -> Row:
     """An account with what is known of its subscription. Raises UserNotFound."""
     async with context.database.connection() as tx:
-        return _found(await store.profile(tx, user_id))
+        return _found(await repository.profile(tx, user_id))
 
 
 async def change_profile(context: Context, user_id: int, data: Any) -> Row:
     """Change the fields that were sent, and only those. Raises ValidationFailed and UserNotFound."""
-    body, errors = sift(data, patched(ProfileBody))
+    body, errors = validate_partial(data, partial(ProfileBody))
     sent = body.sent()
     await _fill_skeletons(context, sent)
     try:
         async with context.database.transaction() as tx:
-            stored = _found(await store.lock_person(tx, user_id))
+            stored = _found(await repository.lock_person(tx, user_id))
             await _check_taken(tx, errors, sent, user_id)
             if "username" in sent and sent["username"].lower() != stored["username"].lower():
-                await store.lock_skeletons(tx, sent["username"])
+                await repository.lock_skeletons(tx, sent["username"])
                 await _check_skeletons(tx, errors, sent["username"], user_id)
             if errors:
                 raise ValidationFailed(errors)
-            await store.change_person(tx, user_id, {**stored, **sent})
-            return _found(await store.profile(tx, user_id))
+            await repository.change_person(tx, user_id, {**stored, **sent})
+            return _found(await repository.profile(tx, user_id))
     except UniqueViolation as error:
         raise _lost_race(error) from None
 
 
 async def change_password(context: Context, user_id: int, data: Any) -> None:
-    """Replace the password and end all refresh tokens. Raises ValidationFailed, UserNotFound and Unavailable."""
-    body, errors = sift(data, ChangePasswordBody)
+    """Replace the password and end all refresh tokens. Raises ValidationFailed, UserNotFound and ServiceUnavailable."""
+    body, errors = validate_partial(data, ChangePasswordBody)
     sent = body.sent()
     async with context.database.connection() as tx:
-        user = _found(await store.credentials(tx, user_id))
+        user = _found(await repository.credentials(tx, user_id))
     if "old_password" in sent and not await context.hasher.verify(user["password_hash"], sent["old_password"]):
         errors |= _wrong("old_password")
     _check_new_password(errors, sent, user, "new_password", "new_password2", "New passwords must match.")
@@ -99,20 +99,20 @@ async def change_password(context: Context, user_id: int, data: Any) -> None:
         raise ValidationFailed(errors)
     new_password_hash = await context.hasher.hash(body.new_password)
     async with context.database.transaction() as tx:
-        if not await store.change_password(tx, user_id, user["password_hash"], new_password_hash):
+        if not await repository.change_password(tx, user_id, user["password_hash"], new_password_hash):
             raise ValidationFailed(_wrong("old_password"))
-        await store.end_tokens(tx, user_id)
+        await repository.end_tokens(tx, user_id)
 
 
 async def erase(context: Context, user_id: int, data: Any) -> None:
-    """Erase the account here, and by event everywhere. Raises ValidationFailed, UserNotFound and Unavailable."""
+    """Erase the account here, and by event everywhere. Raises ValidationFailed, UserNotFound and ServiceUnavailable."""
     body = validate(data, EraseBody)
     async with context.database.connection() as tx:
-        user = _found(await store.credentials(tx, user_id))
+        user = _found(await repository.credentials(tx, user_id))
     if not await context.hasher.verify(user["password_hash"], body.password):
         raise ValidationFailed(_wrong("password"))
     async with context.database.transaction() as tx:
-        if not await store.remove(tx, user_id, user["password_hash"]):
+        if not await repository.remove(tx, user_id, user["password_hash"]):
             raise ValidationFailed(_wrong("password"))
         await outbox.record(tx, UserDeleted(user_id=user_id, revision=next_revision(0)))
 
@@ -132,7 +132,7 @@ def _check_new_password(
 async def _check_taken(tx: Transaction, errors: Errors, sent: Mapping[str, Any], user_id: int | None = None) -> None:
     """Add to `errors` which names are somebody else's."""
     if "username" in sent or "email" in sent:
-        taken = await store.taken(tx, sent.get("username"), sent.get("email"), user_id)
+        taken = await repository.taken(tx, sent.get("username"), sent.get("email"), user_id)
         errors |= {field: [_TAKEN[field]] for field, is_taken in taken.items() if is_taken}
 
 
@@ -140,12 +140,12 @@ async def _fill_skeletons(context: Context, sent: Mapping[str, Any]) -> None:
     """Complete other accounts before a username is compared with theirs: in a transaction that holds nothing else."""
     if "username" in sent:
         async with context.database.transaction() as tx:
-            await store.fill_skeletons(tx)
+            await repository.fill_skeletons(tx)
 
 
 async def _check_skeletons(tx: Transaction, errors: Errors, username: str, user_id: int | None = None) -> None:
     """Add to `errors` whether a username looks like somebody else's."""
-    if "username" not in errors and await store.is_skeleton_taken(tx, username, user_id):
+    if "username" not in errors and await repository.is_skeleton_taken(tx, username, user_id):
         errors["username"] = [_TAKEN["username"]]
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cv_common.db import Database
+from cv_common.kernel.database import Database
 
 from cv_auth.actions.hashing import PasswordHasher
 from cv_auth.clients import SessionKeepers

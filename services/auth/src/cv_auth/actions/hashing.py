@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import argon2
 from argon2.exceptions import VerifyMismatchError
-from cv_common.errors import Unavailable
+from cv_common.kernel.errors import ServiceUnavailable
 
 _T = TypeVar("_T")
 
@@ -33,12 +33,12 @@ class PasswordHasher:
     async def stop(self) -> None:
         self._threads.shutdown(wait=True, cancel_futures=True)
 
-    async def problem(self) -> str | None:
+    async def check(self) -> str | None:
         """A full queue is said to those who wait, not to the operator."""
         return None
 
     async def hash(self, password: str) -> str:
-        """A new hash. Raises Unavailable when too many wait, as all methods do."""
+        """A new hash. Raises ServiceUnavailable when too many wait, as all methods do."""
         return await self._run(lambda: _ARGON2ID.hash(password))
 
     async def verify(self, password_hash: str | None, password: str) -> bool:
@@ -51,7 +51,7 @@ class PasswordHasher:
 
     async def _run(self, work: Callable[[], _T]) -> _T:
         if self._taken >= self._limit:
-            raise Unavailable("Too many requests at once, try again later.", retry_after=1)
+            raise ServiceUnavailable("Too many requests at once, try again later.", retry_after=1)
         self._taken += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)

@@ -5,14 +5,14 @@ What the visitor made in it belongs to the account, or to the other session, fro
 
 from collections.abc import Sequence
 
-from cv_common import outbox
-from cv_common.db import Transaction
-from cv_common.errors import BadRequest
-from cv_common.events import SessionClaimed, SessionMerged
-from cv_common.identity import Caller
-from cv_common.revision import next_revision
+from cv_common.kernel.database import Transaction
+from cv_common.kernel.errors import BadRequest
+from cv_common.kernel.identity import Caller
+from cv_common.kernel.revision import next_revision
+from cv_common.messaging import outbox
+from cv_common.messaging.events import SessionClaimed, SessionMerged
 
-from cv_auth import store
+from cv_auth import repository
 from cv_auth.actions.context import Context
 
 
@@ -24,11 +24,11 @@ async def claim(tx: Transaction, caller: Caller, user_id: int) -> str | None:
     session_id = caller.session_id
     if session_id is None:
         return None
-    await store.lock_sessions(tx, [session_id])
-    if not await store.claim_session(tx, session_id, user_id):
+    await repository.lock_sessions(tx, [session_id])
+    if not await repository.claim_session(tx, session_id, user_id):
         return None
     # Where a merge has not been applied yet, it would move things into a session that has ended.
-    for each in (session_id, *await store.claim_merged_sessions(tx, session_id, user_id)):
+    for each in (session_id, *await repository.claim_merged_sessions(tx, session_id, user_id)):
         await outbox.record(tx, SessionClaimed(session_id=each, user_id=user_id, revision=next_revision(0)))
     return session_id
 
@@ -51,14 +51,14 @@ async def merge(context: Context, caller: Caller, session_ids: Sequence[str]) ->
         raise BadRequest("The caller's own session is not among those to merge.")
     session_ids = list(dict.fromkeys(session_ids))
     async with context.database.transaction() as tx:
-        await store.lock_sessions(tx, session_ids)
-        ended = await store.ended_sessions(tx, session_ids)
+        await repository.lock_sessions(tx, session_ids)
+        ended = await repository.ended_sessions(tx, session_ids)
         live = [session_id for session_id in session_ids if session_id not in ended]
         if not live:
             return session_ids[0]
         remaining, *others = live
         for session_id in others:
-            for each in await store.merge_session(tx, session_id, remaining):
+            for each in await repository.merge_session(tx, session_id, remaining):
                 merged = SessionMerged(session_id=each, into_session_id=remaining, revision=next_revision(0))
                 await outbox.record(tx, merged)
     before = [session_id for session_id, into in ended.items() if into == remaining]

@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from cv_common.body import validate
-from cv_common.db import Row
-from cv_common.errors import NotAuthenticated, TokenInvalid
-from cv_common.identity import Caller
+from cv_common.drf.body import validate
+from cv_common.kernel.database import Row
+from cv_common.kernel.errors import NotAuthenticated, TokenInvalid
+from cv_common.kernel.identity import Caller
 
-from cv_auth import store
+from cv_auth import repository
 from cv_auth.actions import sessions
 from cv_auth.actions.context import Context
 from cv_auth.schemas import LoginBody, RefreshBody
@@ -25,7 +25,7 @@ async def login(context: Context, caller: Caller, data: Any) -> dict[str, str]:
     """
     body = validate(data, LoginBody)
     async with context.database.connection() as tx:
-        user = await store.credentials_by_email(tx, body.email)
+        user = await repository.credentials_by_email(tx, body.email)
     matches = await context.hasher.verify(user["password_hash"] if user else None, body.password)
     if user is None or not matches:
         raise _login_failed()
@@ -34,9 +34,9 @@ async def login(context: Context, caller: Caller, data: Any) -> dict[str, str]:
     now, token_id = datetime.now(UTC), uuid4()
     expires_at = now + timedelta(seconds=context.settings.refresh_token_lifetime)
     async with context.database.transaction() as tx:
-        if improved is not None and await store.change_password(tx, user_id, password_hash, improved):
+        if improved is not None and await repository.change_password(tx, user_id, password_hash, improved):
             password_hash = improved
-        if not await store.add_token(tx, token_id, user_id, password_hash, expires_at):
+        if not await repository.add_token(tx, token_id, user_id, password_hash, expires_at):
             raise _login_failed()
         claimed = await sessions.claim(tx, caller, user_id)
     await sessions.tell(context, claimed, user_id)
@@ -52,7 +52,7 @@ async def refresh(context: Context, data: Any) -> str:
     if token_id is None:
         raise TokenInvalid
     async with context.database.connection() as tx:
-        user = await store.token_owner(tx, token_id)
+        user = await repository.token_owner(tx, token_id)
     if user is None:
         raise TokenInvalid
     return _access_token(context, user, datetime.now(UTC))
@@ -64,7 +64,7 @@ async def logout(context: Context, data: Any) -> None:
     if token_id is None:
         raise TokenInvalid
     async with context.database.connection() as tx:
-        if not await store.end_token(tx, token_id):
+        if not await repository.end_token(tx, token_id):
             raise TokenInvalid
 
 
@@ -72,7 +72,7 @@ async def purge_tokens(context: Context) -> None:
     """Forget refresh tokens that have expired."""
     purged = 0
     async with context.database.connection() as tx:
-        while some := await store.purge_tokens(tx):
+        while some := await repository.purge_tokens(tx):
             purged += some
     log.info("expired refresh tokens purged", extra={"purged": purged})
 

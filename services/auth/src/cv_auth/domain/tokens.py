@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import jwt
-from cv_common.identity import private_key, public_of, read_id
+from cv_common.kernel.identity import private_key, public_key_of, read_id
 
 from cv_auth.settings import SigningKey
 
@@ -22,7 +22,7 @@ class TokenKeys:
     def __init__(self, keys: Sequence[SigningKey]) -> None:
         self._signing_kid = keys[0].kid
         self._private = {key.kid: private_key(key.key) for key in keys}
-        self._published = {key.kid: public_of(key.key) for key in keys}
+        self._published = {key.kid: public_key_of(key.key) for key in keys}
 
     def access_token(self, user_id: int, email: str, now: datetime, lifetime: int) -> str:
         """A token that authenticates requests for `lifetime` seconds, and says the account's e-mail address."""

@@ -3,10 +3,10 @@
 from collections.abc import Collection
 from typing import Literal
 
-from cv_common.db import Database
+from cv_common.kernel.database import Database
 
-from cv_payments.store import work
-from cv_payments.store.work import Stuck
+from cv_payments.repository import work
+from cv_payments.repository.work import Stuck
 
 Pile = Literal["events", "calls"]
 _PILES = {"events": work.events, "calls": work.calls}

@@ -7,10 +7,10 @@ from secrets import token_urlsafe
 from typing import Any
 from uuid import uuid4
 
-from cv_common.body import sift
-from cv_common.db import Transaction
-from cv_common.errors import Unavailable, UserNotFound, ValidationFailed
-from cv_common.identity import Caller
+from cv_common.drf.body import validate_partial
+from cv_common.kernel.database import Transaction
+from cv_common.kernel.errors import ServiceUnavailable, UserNotFound, ValidationFailed
+from cv_common.kernel.identity import Caller
 
 from cv_payments.actions.context import Context
 from cv_payments.actions.pages import close_page, open_page
@@ -18,9 +18,9 @@ from cv_payments.actions.portal import NOT_ALLOWED, page_for_subscriber
 from cv_payments.domain.checkouts import Checkout, Wish, begin, opening_until
 from cv_payments.domain.return_urls import is_allowed
 from cv_payments.domain.subscriptions import Subscription
+from cv_payments.repository import checkouts, owners, payments, resumes, subscriptions
+from cv_payments.repository.owners import Owner
 from cv_payments.schemas import CheckoutBody
-from cv_payments.store import checkouts, owners, payments, resumes, subscriptions
-from cv_payments.store.owners import Owner
 
 _PATIENCE = 10.0
 """Seconds that a buyer waits for what others, or their own other tabs, have begun for the same."""
@@ -39,8 +39,8 @@ class Begun:
 async def begin_checkout(context: Context, caller: Caller, data: Any) -> Begun:
     """Answer a buyer's wish with the address of a page to pay at.
 
-    Raises ValidationFailed, UserNotFound (the account was erased), Unavailable (resumes or Stripe is down)
-    and Detailed (Stripe refuses what we ask: a bug).
+    Raises ValidationFailed, UserNotFound (the account was erased), ServiceUnavailable (resumes or Stripe is down)
+    and DetailError (Stripe refuses what we ask: a bug).
     """
     body = await _checked(context, data)
     wish = Wish(
@@ -64,7 +64,7 @@ async def begin_checkout(context: Context, caller: Caller, data: Any) -> Begun:
 
 async def _checked(context: Context, data: Any) -> CheckoutBody:
     """The valid body; every field error at once."""
-    body, errors = sift(data, CheckoutBody)
+    body, errors = validate_partial(data, CheckoutBody)
     sent = body.sent()
     for name in ("success_url", "cancel_url"):
         if name in sent and not _may_return_to(context, sent[name]):
@@ -96,7 +96,7 @@ async def _attempt(
     """The one attempt that may be paid for this wish: the unfinished one that serves it, else a new one.
 
     One without a page is ours to open. A live subscription is the answer to the wish for another: nobody shall pay
-    for two. Raises Unavailable when others keep us waiting.
+    for two. Raises ServiceUnavailable when others keep us waiting.
     """
     try:
         async with asyncio.timeout(_PATIENCE):
@@ -109,7 +109,7 @@ async def _attempt(
                 if not stale:
                     await asyncio.sleep(_PAUSE)
     except TimeoutError:
-        raise Unavailable from None
+        raise ServiceUnavailable from None
 
 
 async def _look(

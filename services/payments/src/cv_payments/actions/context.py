@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 
-from cv_common.db import Database
+from cv_common.kernel.database import Database
 
 from cv_payments.clients.catalogue import Catalogue
 from cv_payments.clients.resumes import Resumes

@@ -1,21 +1,21 @@
 """Resumes and accounts that are gone: nobody pays for them any more."""
 
-from cv_common import inbox
-from cv_common.db import Transaction
-from cv_common.events import ResumeDeleted, UserDeleted
+from cv_common.kernel.database import Transaction
+from cv_common.messaging import inbox
+from cv_common.messaging.events import ResumeDeleted, UserDeleted
 
 from cv_payments.actions.context import Context
 from cv_payments.actions.pages import give_up
 from cv_payments.actions.settle import settle_resume
 from cv_payments.domain.checkouts import Checkout
-from cv_payments.store import checkouts, owners, payments, resumes, stripe_calls, subscriptions
-from cv_payments.store.owners import Owner
+from cv_payments.repository import checkouts, owners, payments, resumes, stripe_calls, subscriptions
+from cv_payments.repository.owners import Owner
 
 
 async def on_resume_deleted(context: Context, event: ResumeDeleted) -> None:
     """Close the pages where the resume could be paid for. Who pays in the last moment gets it back."""
     async with context.database.transaction() as tx:
-        if not await inbox.first_time(tx, event):
+        if not await inbox.mark_processed(tx, event):
             return
         for checkout in await checkouts.unfinished_for_resume(tx, event.resume_id):
             await _close(tx, checkout)
@@ -27,7 +27,7 @@ async def on_resume_deleted(context: Context, event: ResumeDeleted) -> None:
 async def on_user_deleted(context: Context, event: UserDeleted) -> None:
     """End an erased account's subscriptions and open checkouts; keep its payments, without a name, here and there."""
     async with context.database.transaction() as tx:
-        if not await inbox.first_time(tx, event):
+        if not await inbox.mark_processed(tx, event):
             return
         owner = await owners.lock_user(tx, event.user_id)
         if owner.ended_at is None:

@@ -2,15 +2,15 @@
 
 import logging
 
-from cv_common.db import Transaction
-from cv_common.errors import Detailed, Unavailable
+from cv_common.kernel.database import Transaction
+from cv_common.kernel.errors import DetailError, ServiceUnavailable
 
 from cv_payments.actions.context import Context
 from cv_payments.actions.refresh import look_at
 from cv_payments.clients.stripe_connection import StripeDown, StripeMissing, StripeRefused
 from cv_payments.domain.checkouts import Checkout
 from cv_payments.domain.findings import NotOurs, Quarantined
-from cv_payments.store import checkouts, owners, payments, stripe_calls
+from cv_payments.repository import checkouts, owners, payments, stripe_calls
 
 log = logging.getLogger(__name__)
 
@@ -20,22 +20,23 @@ _STRIPE_DOWN = "The payment service is not available, try again later."
 async def open_page(context: Context, checkout: Checkout) -> str | None:
     """The page of an attempt; None when the attempt was given up, and another is to be begun.
 
-    The attempt's row is committed, so asking again, now or after a crash, opens the same page. Raises Unavailable
-    and Detailed (Stripe refuses what we ask: a bug).
+    The attempt's row is committed, so asking again, now or after a crash, opens the same page.
+    Raises ServiceUnavailable
+    and DetailError (Stripe refuses what we ask: a bug).
     """
     try:
         session = await context.stripe.create_session(checkout.parameters, checkout.idempotency_key)
     except StripeDown as down:
         log.warning("no checkout could be opened", extra={"checkout": str(checkout.id), "error": str(down)})
         await _leave(context, checkout, for_good=down.answered)  # Stripe repeats its answer to a key, errors included
-        raise Unavailable(_STRIPE_DOWN) from down
+        raise ServiceUnavailable(_STRIPE_DOWN) from down
     except StripeRefused as refused:
         if isinstance(refused, StripeMissing) and refused.is_customer:
             await _forget_customer(context, checkout)
             return None
         log.error("Stripe refuses a checkout", extra={"checkout": str(checkout.id), "error": str(refused)})
         await _leave(context, checkout, for_good=True)
-        raise Detailed from refused
+        raise DetailError from refused
     assert session.url is not None, "an open session has an address"
     async with context.database.transaction() as tx:
         if await checkouts.mark_open(tx, checkout.id, session.id, session.url):
@@ -66,7 +67,7 @@ async def _leave(context: Context, checkout: Checkout, for_good: bool) -> None:
 async def close_page(context: Context, checkout: Checkout) -> None:
     """Make sure that nobody pays at a page we no longer send anybody to; if somebody just has, take note of it.
 
-    Raises Unavailable.
+    Raises ServiceUnavailable.
     """
     if checkout.stripe_session_id is None:
         async with context.database.transaction() as tx:
@@ -76,10 +77,10 @@ async def close_page(context: Context, checkout: Checkout) -> None:
         await _expire(context, checkout.stripe_session_id)
         await follow_page(context, checkout, checkout.stripe_session_id)
     except StripeDown as down:
-        raise Unavailable(_STRIPE_DOWN) from down
+        raise ServiceUnavailable(_STRIPE_DOWN) from down
     except StripeRefused as refused:  # it may be paid for all we know
         log.error("Stripe refuses to show a checkout", extra={"checkout": str(checkout.id), "error": str(refused)})
-        raise Unavailable(_STRIPE_DOWN) from refused
+        raise ServiceUnavailable(_STRIPE_DOWN) from refused
 
 
 async def _expire(context: Context, stripe_session_id: str) -> None:
@@ -92,7 +93,7 @@ async def _expire(context: Context, stripe_session_id: str) -> None:
 async def follow_page(context: Context, checkout: Checkout, stripe_session_id: str) -> None:
     """Take note of what became of an attempt. One that does not fit its session at Stripe is over: it grants nothing.
 
-    Raises StripeDown, StripeRefused and Unavailable.
+    Raises StripeDown, StripeRefused and ServiceUnavailable.
     """
     try:
         await look_at(context, "session", stripe_session_id)

@@ -10,7 +10,7 @@ from cv_payments.clients.stripe_connection import StripeRefused
 from cv_payments.domain.checkouts import Checkout
 from cv_payments.domain.findings import NotOurs, Quarantined
 from cv_payments.domain.payments import session_outcome
-from cv_payments.store import checkouts
+from cv_payments.repository import checkouts
 
 log = logging.getLogger(__name__)
 

@@ -3,9 +3,9 @@
 import logging
 from typing import Any
 
-from cv_common.body import validate
-from cv_common.errors import Detailed, NotFound, Unavailable, ValidationFailed
-from cv_common.identity import Caller
+from cv_common.drf.body import validate
+from cv_common.kernel.errors import DetailError, NotFound, ServiceUnavailable, ValidationFailed
+from cv_common.kernel.identity import Caller
 
 from cv_payments.actions.context import Context
 from cv_payments.actions.refresh import look_at
@@ -15,8 +15,8 @@ from cv_payments.domain.findings import NotOurs, Quarantined
 from cv_payments.domain.portal import flow
 from cv_payments.domain.return_urls import is_allowed
 from cv_payments.domain.subscriptions import Subscription
+from cv_payments.repository import owners, subscriptions
 from cv_payments.schemas import PortalBody
-from cv_payments.store import owners, subscriptions
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,8 @@ NOT_ALLOWED = "This address is not one that buyers may return to."
 async def open_portal(context: Context, caller: Caller, data: Any) -> str:
     """The address of the caller's billing portal.
 
-    Raises ValidationFailed, NotFound (they have never bought anything, or Stripe has forgotten them) and Unavailable.
+    Raises ValidationFailed, NotFound (they have never bought anything, or Stripe has forgotten them) and
+    ServiceUnavailable.
     """
     body = validate(data, PortalBody)
     if not is_allowed(body.return_url, context.settings.checkout_allowed_origins):
@@ -46,14 +47,14 @@ async def page_for_subscriber(context: Context, subscription: Subscription, wish
     """Where somebody who has a live subscription gets the one they wish for.
 
     None when Stripe refused because the subscription had changed before we heard of it: the stored one is now right.
-    Raises Unavailable, NotFound and Detailed (Stripe refuses what we ask: a bug).
+    Raises ServiceUnavailable, NotFound and DetailError (Stripe refuses what we ask: a bug).
     """
     step = flow(subscription, wish)
     try:
         return await _page(context, subscription.customer_id, wish.cancel_url, step)
-    except Unavailable:
+    except ServiceUnavailable:
         raise
-    except (NotFound, Detailed):
+    except (NotFound, DetailError):
         current = await _brought_up_to_date(context, subscription)
         if current.is_live and (current.customer_id, flow(current, wish)) == (subscription.customer_id, step):
             raise
@@ -61,11 +62,11 @@ async def page_for_subscriber(context: Context, subscription: Subscription, wish
 
 
 async def _brought_up_to_date(context: Context, subscription: Subscription) -> Subscription:
-    """The subscription as Stripe describes it now; as it is stored when that does not fit. Raises Unavailable."""
+    """The subscription as Stripe has it; as stored if Stripe's does not fit. Raises ServiceUnavailable."""
     try:
         await look_at(context, "subscription", subscription.id)
     except StripeDown as down:
-        raise Unavailable(_STRIPE_DOWN) from down
+        raise ServiceUnavailable(_STRIPE_DOWN) from down
     except (Quarantined, NotOurs, StripeRefused) as reason:
         details = {"subscription": subscription.id, "reason": str(reason)}
         log.error("a subscription that the portal refuses does not fit", extra=details)
@@ -77,9 +78,9 @@ async def _page(context: Context, customer_id: str, return_url: str, step: dict[
     try:
         return await context.stripe.portal(context.catalogue.portal_id, customer_id, return_url, step)
     except StripeDown as down:
-        raise Unavailable(_STRIPE_DOWN) from down
+        raise ServiceUnavailable(_STRIPE_DOWN) from down
     except StripeRefused as refused:
         log.warning("Stripe refuses a page of the portal", extra={"customer": customer_id, "error": str(refused)})
         if isinstance(refused, StripeMissing) and refused.is_customer:
             raise NotFound from refused
-        raise Detailed from refused
+        raise DetailError from refused

@@ -1,7 +1,7 @@
 """What somebody has bought."""
 
-from cv_common.errors import NotFound
-from cv_common.identity import Caller
+from cv_common.kernel.errors import NotFound
+from cv_common.kernel.identity import Caller
 
 from cv_payments.actions.context import Context
 from cv_payments.actions.polling import ask_stripe
@@ -9,7 +9,7 @@ from cv_payments.actions.settle import standing_of
 from cv_payments.domain.checkouts import Checkout
 from cv_payments.domain.payments import Payment, PaymentStatus
 from cv_payments.domain.subscriptions import Standing
-from cv_payments.store import checkouts, owners, payments, subscriptions
+from cv_payments.repository import checkouts, owners, payments, subscriptions
 
 
 async def list_payments(context: Context, caller: Caller) -> list[Payment]:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-from cv_common.db import DatabaseDown
+from cv_common.kernel.database import DATABASE_UNAVAILABLE
 
 from cv_payments.actions.context import Context
 from cv_payments.actions.pages import close_page, follow_page
@@ -16,7 +16,7 @@ from cv_payments.clients.stripe_connection import StripeDown, StripeRefused
 from cv_payments.domain.checkouts import Checkout
 from cv_payments.domain.events import KINDS
 from cv_payments.domain.findings import NotOurs, Quarantined
-from cv_payments.store import checkouts, stripe_events, subscriptions
+from cv_payments.repository import checkouts, stripe_events, subscriptions
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def _going_on(errors: list[Exception], what: str) -> Iterator[None]:
     """Collects what is raised. Without a database nothing can go on."""
     try:
         yield
-    except DatabaseDown:
+    except DATABASE_UNAVAILABLE:
         raise
     except Exception as error:
         log.exception("reconciliation goes on without something", extra={"object": what})

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from cv_common.db import Transaction
-from cv_common.errors import Unavailable
+from cv_common.kernel.database import Transaction
+from cv_common.kernel.errors import ServiceUnavailable
 
 from cv_payments.actions.context import Context
 from cv_payments.actions.settle import settle_owner, settle_resume
@@ -24,8 +24,8 @@ from cv_payments.domain.misfits import invoice_misfit, plans_of, prices_of, sess
 from cv_payments.domain.payments import Payment, decisive_dispute, invoice_outcome, session_outcome
 from cv_payments.domain.stripe_objects import StripeCharge, StripeSession, StripeSubscription
 from cv_payments.domain.subscriptions import contract_status
-from cv_payments.store import checkouts, owners, payments, resumes, stripe_calls, subscriptions
-from cv_payments.store.owners import Owner
+from cv_payments.repository import checkouts, owners, payments, resumes, stripe_calls, subscriptions
+from cv_payments.repository.owners import Owner
 
 _BEGINNING = timedelta(minutes=10)
 """How long a new subscription may be heard of before Stripe says which session began it."""
@@ -34,7 +34,7 @@ _BEGINNING = timedelta(minutes=10)
 async def refresh(context: Context, tx: Transaction, kind: Kind, object_id: str) -> int:
     """Bring one object up to date, with what follows from it. The id of the owner it concerns.
 
-    Raises NotOurs, Quarantined, StripeDown, StripeRefused and Unavailable.
+    Raises NotOurs, Quarantined, StripeDown, StripeRefused and ServiceUnavailable.
     """
     found = Refresh(context, tx)
     look: dict[Kind, Callable[[str], Awaitable[Owner]]] = {
@@ -206,7 +206,7 @@ class Refresh:
         if session is None:
             session_id = await self._stripe.session_of_subscription(told.id)
             if session_id is None and datetime.now(UTC) - told.created < _BEGINNING:
-                raise Unavailable
+                raise ServiceUnavailable
             session = await self._stripe.session(session_id) if session_id is not None else None
         _set_aside(
             session_misfit(checkout, session, self._livemode) if session else f"{checkout.id} did not begin {told.id}"

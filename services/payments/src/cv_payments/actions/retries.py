@@ -3,16 +3,16 @@
 import logging
 from collections.abc import Awaitable, Callable
 
-from cv_common.db import DatabaseDown, Row
-from cv_common.errors import Unavailable
+from cv_common.kernel.database import DATABASE_UNAVAILABLE, Row
+from cv_common.kernel.errors import ServiceUnavailable
 
 from cv_payments.actions.context import Context
 from cv_payments.clients.stripe_connection import StripeDown
-from cv_payments.store.work import Work
+from cv_payments.repository.work import Work
 
 log = logging.getLogger(__name__)
 
-PASSING = (StripeDown, Unavailable, TimeoutError, *DatabaseDown)
+PASSING = (StripeDown, ServiceUnavailable, TimeoutError, *DATABASE_UNAVAILABLE)
 """What goes away by itself."""
 TRIES = 8
 """Tries after which work that fails for another reason is dead, which turns health red."""
@@ -26,7 +26,7 @@ async def attempt(context: Context, work: Work, key: str, act: Callable[[Context
             taken = await work.take(tx, key)
         if taken is not None:
             await _try(context, work, key, taken, act)
-    except DatabaseDown as error:  # its lease will end
+    except DATABASE_UNAVAILABLE as error:  # its lease will end
         log.warning("work waits for the database", extra={"work": key, "error": type(error).__name__})
 
 

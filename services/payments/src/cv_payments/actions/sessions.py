@@ -1,14 +1,14 @@
 """Anonymous sessions that end, in favor of an account or of another session: what was bought under one follows."""
 
-from cv_common import inbox
-from cv_common.db import Transaction
-from cv_common.events import SessionClaimed, SessionMerged
+from cv_common.kernel.database import Transaction
+from cv_common.messaging import inbox
+from cv_common.messaging.events import SessionClaimed, SessionMerged
 
 from cv_payments.actions.context import Context
 from cv_payments.actions.deletions import erase
 from cv_payments.actions.settle import settle_owner
-from cv_payments.store import checkouts, owners, payments, subscriptions
-from cv_payments.store.owners import Owner
+from cv_payments.repository import checkouts, owners, payments, subscriptions
+from cv_payments.repository.owners import Owner
 
 
 async def claim_session(context: Context, session_id: str, user_id: int) -> None:
@@ -23,7 +23,7 @@ async def claim_session(context: Context, session_id: str, user_id: int) -> None
 async def on_session_claimed(context: Context, event: SessionClaimed) -> None:
     """The safety net of `claim_session`: the same, told by event."""
     async with context.database.transaction() as tx:
-        if await inbox.first_time(tx, event):
+        if await inbox.mark_processed(tx, event):
             await _claim(context, tx, event.session_id, event.user_id)
 
 
@@ -47,7 +47,7 @@ async def merge_session(context: Context, session_id: str, into_session_id: str)
 async def on_session_merged(context: Context, event: SessionMerged) -> None:
     """The safety net of `merge_session`: the same, told by event."""
     async with context.database.transaction() as tx:
-        if await inbox.first_time(tx, event):
+        if await inbox.mark_processed(tx, event):
             await _merge(context, tx, event.session_id, event.into_session_id)
 
 

@@ -5,17 +5,17 @@ Both functions look at the whole state, so the order in which the news came does
 
 import logging
 
-from cv_common import outbox
-from cv_common.db import Transaction
-from cv_common.events import ResumePaymentChanged, SubscriptionChanged
-from cv_common.revision import next_revision
+from cv_common.kernel.database import Transaction
+from cv_common.kernel.revision import next_revision
+from cv_common.messaging import outbox
+from cv_common.messaging.events import ResumePaymentChanged, SubscriptionChanged
 
 from cv_payments.domain import payments as payment_rules
 from cv_payments.domain import subscriptions as subscription_rules
 from cv_payments.domain.payments import Payment
 from cv_payments.domain.subscriptions import Grace, Standing
-from cv_payments.store import owners, payments, resumes, stripe_calls, subscriptions
-from cv_payments.store.owners import Owner
+from cv_payments.repository import owners, payments, resumes, stripe_calls, subscriptions
+from cv_payments.repository.owners import Owner
 
 log = logging.getLogger(__name__)
 

@@ -3,12 +3,12 @@
 import asyncio
 import logging
 
-from cv_common.db import Row
+from cv_common.kernel.database import Row
 
 from cv_payments.actions.context import Context
 from cv_payments.actions.retries import attempt
 from cv_payments.clients.stripe_connection import StripeDown, StripeMissing, StripeRefused
-from cv_payments.store import stripe_calls, work
+from cv_payments.repository import stripe_calls, work
 
 log = logging.getLogger(__name__)
 

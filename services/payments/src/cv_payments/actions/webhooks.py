@@ -3,8 +3,8 @@
 import asyncio
 import logging
 
-from cv_common.db import Row, Transaction
-from cv_common.errors import BadRequest, NotFound, Unavailable
+from cv_common.kernel.database import Row, Transaction
+from cv_common.kernel.errors import BadRequest, NotFound, ServiceUnavailable
 
 from cv_payments.actions.context import Context
 from cv_payments.actions.refresh import refresh
@@ -12,7 +12,7 @@ from cv_payments.actions.retries import attempt
 from cv_payments.clients.stripe_signatures import BadSignature, verify
 from cv_payments.domain.events import KINDS, ReceivedEvent
 from cv_payments.domain.findings import NotOurs, Quarantined
-from cv_payments.store import stripe_events, work
+from cv_payments.repository import stripe_events, work
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +29,8 @@ async def receive_event(context: Context, body: bytes, signature: str | None) ->
 
     Of a burst only the first ones are acted on at once; the others are the worker's, and their senders do not wait.
 
-    Raises NotFound (no secret is configured), BadRequest (it is not Stripe's), Unavailable and what says that the
-    database is down: the event could not be kept, and Stripe sends it again.
+    Raises NotFound (no secret is configured), BadRequest (it is not Stripe's), ServiceUnavailable and
+    an error if the database is down: the event could not be stored, and Stripe sends it again.
     """
     secrets = context.settings.stripe_webhook_secrets
     if not secrets:
@@ -48,13 +48,13 @@ async def receive_event(context: Context, body: bytes, signature: str | None) ->
 async def record_event(context: Context, event: ReceivedEvent) -> None:
     """Keep an event for good: that it came, and what it is about, which is asked for again.
 
-    Raises Unavailable when that takes too long, and what says that the database is down.
+    Raises ServiceUnavailable when that takes too long, and what says that the database is down.
     """
     try:
         async with asyncio.timeout(_KEPT_WITHIN), context.letterbox, context.database.connection() as tx:
             await stripe_events.record(tx, event.id, event.type, event.object_id)
     except TimeoutError:
-        raise Unavailable from None
+        raise ServiceUnavailable from None
 
 
 async def process_event(context: Context, event_id: str, patience: float | None = None) -> None:

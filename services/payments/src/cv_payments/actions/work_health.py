@@ -1,9 +1,9 @@
 """Is anything stuck between Stripe and us?"""
 
-from cv_common.db import DatabaseDown
+from cv_common.kernel.database import DATABASE_UNAVAILABLE
 
 from cv_payments.actions.context import Context
-from cv_payments.store.work import Work, calls, events
+from cv_payments.repository.work import Work, calls, events
 
 LATE = 600.0
 """Seconds after which unfinished work is a problem, however passing its reasons."""
@@ -23,7 +23,7 @@ async def _problem(context: Context, work: Work, noun: str) -> str | None:
     try:
         async with context.database.connection() as tx:
             health = await work.health(tx)
-    except DatabaseDown:
+    except DATABASE_UNAVAILABLE:
         return None  # the database says so itself
     wrong = {
         f"{health.dead} {noun} failed for good": health.dead,

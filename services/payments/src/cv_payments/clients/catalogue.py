@@ -4,8 +4,8 @@ import asyncio
 import logging
 
 import stripe
-from cv_common import tasks
-from cv_common.errors import Unavailable
+from cv_common.kernel import tasks
+from cv_common.kernel.errors import ServiceUnavailable
 
 from cv_payments.clients.stripe_account import StripeAccount, misfit
 from cv_payments.clients.stripe_connection import StripeDown, StripeRefused
@@ -33,20 +33,20 @@ class Catalogue:
         self._task = asyncio.create_task(self._keep_looking(), name=self.name)
 
     async def stop(self) -> None:
-        await tasks.end(self._task)
+        await tasks.cancel_and_wait(self._task)
 
-    async def problem(self) -> str | None:
+    async def check(self) -> str | None:
         return self._problem
 
     def price_of(self, payment_type: PaymentType) -> str:
-        """The price to sell an offer at. Raises Unavailable while Stripe's is not known to be ours."""
+        """The price to sell an offer at. Raises ServiceUnavailable while Stripe's is not known to be ours."""
         try:
             return self._price_ids[payment_type]
         except KeyError:
             raise _closed() from None
 
     def plans(self) -> dict[str, SubscriptionType]:
-        """The plans on sale, by price. Raises Unavailable while they are not known."""
+        """The plans on sale, by price. Raises ServiceUnavailable while they are not known."""
         if not self._looked:
             raise _closed()
         plans: tuple[SubscriptionType, ...] = ("monthly", "yearly")
@@ -54,7 +54,7 @@ class Catalogue:
 
     @property
     def portal_id(self) -> str:
-        """The configuration of our billing portal. Raises Unavailable while there is none."""
+        """The configuration of our billing portal. Raises ServiceUnavailable while there is none."""
         if self._portal_id is None:
             raise _closed()
         return self._portal_id
@@ -94,5 +94,5 @@ def _problem_with(offer: Offer, price: stripe.Price | None) -> str | None:
     return f"there is no active price {offer.lookup_key}" if price is None else misfit(offer, price)
 
 
-def _closed() -> Unavailable:
-    return Unavailable("Payments are not available at the moment, try again later.")
+def _closed() -> ServiceUnavailable:
+    return ServiceUnavailable("Payments are not available at the moment, try again later.")

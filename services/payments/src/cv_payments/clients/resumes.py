@@ -1,7 +1,7 @@
 """The resumes service."""
 
-from cv_common.errors import Unavailable
-from cv_common.http import ServiceClient
+from cv_common.kernel.errors import ServiceUnavailable
+from cv_common.kernel.http import ServiceClient
 
 
 class Resumes:
@@ -11,8 +11,8 @@ class Resumes:
         self._client = client
 
     async def exists(self, resume_id: int) -> bool:
-        """Whether there is such a resume, whosever it is. Raises Unavailable."""
+        """Whether there is such a resume, whosever it is. Raises ServiceUnavailable."""
         reply = await self._client.get(f"/internal/resumes/{resume_id}/")
         if reply.status not in (200, 404):
-            raise Unavailable
+            raise ServiceUnavailable
         return reply.status == 200

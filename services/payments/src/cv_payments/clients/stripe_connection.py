@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import aiohttp
 import stripe
-from cv_common import tcp
+from cv_common.kernel import tcp
 
 Answer = TypeVar("Answer")
 
@@ -79,7 +79,7 @@ class StripeConnection:
         if self._session is not None:
             await self._session.close()
 
-    async def problem(self) -> str | None:
+    async def check(self) -> str | None:
         """Stripe's troubles show in what waits for it."""
         return None
 

@@ -2,14 +2,14 @@
 
 from functools import partial
 
-from cv_common.bus import Bus, Consumer
-from cv_common.events import ResumeDeleted, SessionClaimed, SessionMerged, UserDeleted
+from cv_common.messaging.broker import Broker, Consumer
+from cv_common.messaging.events import ResumeDeleted, SessionClaimed, SessionMerged, UserDeleted
 
 from cv_payments.actions import deletions, sessions
 from cv_payments.actions.context import Context
 
 
-def consumers(context: Context, bus: Bus) -> list[Consumer]:
+def consumers(context: Context, bus: Broker) -> list[Consumer]:
     """One consumer for each stream that payments listens to."""
     return [
         Consumer(

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from cv_common.periodic import Periodic
+from cv_common.kernel.periodic import Periodic
 
 from cv_payments.actions.context import Context
 from cv_payments.actions.reconciliation import EVERY, reconcile
@@ -21,8 +21,8 @@ class Worker(Periodic):
         super().__init__(name, 1, action)
         self._question = question
 
-    async def problem(self) -> str | None:
-        return await super().problem() or await self._question()
+    async def check(self) -> str | None:
+        return await super().check() or await self._question()
 
 
 def clocks(context: Context) -> list[Periodic]:

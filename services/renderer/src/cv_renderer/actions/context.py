@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, field
 
-from cv_common.db import Database
-from cv_common.media import Media
+from cv_common.kernel.database import Database
+from cv_common.kernel.media import Media
 
 from cv_renderer.actions.flights import Flights
 from cv_renderer.engine.pool import Pool
+from cv_renderer.repository.locks import KeyLocks
 from cv_renderer.settings import Settings
-from cv_renderer.store.locks import KeyLocks
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,18 +5,18 @@ import secrets
 from datetime import timedelta
 from functools import partial
 
-from cv_common import inbox
-from cv_common.db import Row
-from cv_common.errors import NotFound, Unavailable
-from cv_common.events import ResumeDeleted
+from cv_common.kernel.database import Row
+from cv_common.kernel.errors import NotFound, ServiceUnavailable
+from cv_common.messaging import inbox
+from cv_common.messaging.events import ResumeDeleted
 
 from cv_renderer.actions.context import Context
 from cv_renderer.actions.rendering import render
 from cv_renderer.domain.jobs import Job, pdf_key
 from cv_renderer.engine.worker import Output
+from cv_renderer.repository import pdfs
+from cv_renderer.repository.locks import LockHeld
 from cv_renderer.schemas import PdfOrder
-from cv_renderer.store import pdfs
-from cv_renderer.store.locks import LockHeld
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ _UNUSED = timedelta(hours=1)
 async def order_pdf(context: Context, order: PdfOrder) -> Row:
     """token, file_name and expires_at of a link to the PDF, which is rendered only if it never was.
 
-    Raises BadRequest (it cannot be rendered), NotFound (its resume was deleted) and Unavailable.
+    Raises BadRequest (it cannot be rendered), NotFound (its resume was deleted) and ServiceUnavailable.
     """
     job = order.job()
     key = pdf_key(order.resume_id, order.template.version, job, context.pool.version)
@@ -64,7 +64,7 @@ async def _render_once(context: Context, key: str, resume_id: int, job: Job) -> 
                     return
             await _keep(context, key, resume_id, await render(context, job, Output.PDF))
     except LockHeld:
-        raise Unavailable("This document is being rendered, try again later.") from None
+        raise ServiceUnavailable("This document is being rendered, try again later.") from None
 
 
 async def _keep(context: Context, key: str, resume_id: int, content: bytes) -> None:
@@ -99,7 +99,7 @@ async def fetch_pdf(context: Context, token: str, file_name: str) -> bytes:
 async def on_resume_deleted(context: Context, event: ResumeDeleted) -> None:
     """Remove a resume's PDFs, and make none any more."""
     async with context.database.transaction() as tx:
-        if await inbox.first_time(tx, event):
+        if await inbox.mark_processed(tx, event):
             await pdfs.delete_resume(tx, event.resume_id)
     await remove_discarded(context)
 

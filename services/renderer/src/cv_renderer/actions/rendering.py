@@ -2,7 +2,7 @@
 
 import time
 
-from cv_common.errors import BadRequest, Unavailable
+from cv_common.kernel.errors import BadRequest, ServiceUnavailable
 from prometheus_client import Counter, Histogram
 
 from cv_renderer.actions.context import Context
@@ -19,7 +19,7 @@ _BUSY_FOR = 5
 
 
 async def render(context: Context, job: Job, output: Output) -> bytes:
-    """The job's file. Raises BadRequest (it cannot be rendered) and Unavailable (not now)."""
+    """The job's file. Raises BadRequest (it cannot be rendered) and ServiceUnavailable (not now)."""
     began = time.perf_counter()
     try:
         content = await context.pool.render(job, output)
@@ -28,10 +28,10 @@ async def render(context: Context, job: Job, output: Output) -> bytes:
         raise BadRequest(str(refusal)) from refusal
     except EngineBusy as busy:
         _RENDERS.labels("busy").inc()
-        raise Unavailable("Too many documents are being rendered, try again later.", _BUSY_FOR) from busy
+        raise ServiceUnavailable("Too many documents are being rendered, try again later.", _BUSY_FOR) from busy
     except EngineFailed as failure:
         _RENDERS.labels("failed").inc()
-        raise Unavailable(str(failure), _BUSY_FOR) from failure
+        raise ServiceUnavailable(str(failure), _BUSY_FOR) from failure
     _RENDERS.labels("done").inc()
     _SECONDS.observe(time.perf_counter() - began)
     return content

@@ -7,5 +7,5 @@ from cv_renderer.schemas import ThumbnailOrder
 
 
 async def make_thumbnail(context: Context, order: ThumbnailOrder) -> bytes:
-    """A PNG of the document's first page. Raises BadRequest and Unavailable."""
+    """A PNG of the document's first page. Raises BadRequest and ServiceUnavailable."""
     return await render(context, order.job(), Output.THUMBNAIL)

@@ -3,7 +3,7 @@
 import re
 from urllib.parse import quote, unquote, urlsplit
 
-from cv_common.addresses import is_web_address
+from cv_common.drf.addresses import is_web_address
 
 _WEB, _OTHERS = frozenset({"http", "https"}), frozenset({"mailto", "tel"})
 _NO_SCHEME = re.compile(r"[^\s:@/\\?#\[\]]+\.[^\s:@/\\?#\[\]0-9]+(?:[/?#][^\s\\]*)?")

@@ -80,7 +80,7 @@ class Pool:
         self._problem = "the rendering engine is stopping"
         await asyncio.to_thread(self._threads.shutdown)
 
-    async def problem(self) -> str | None:
+    async def check(self) -> str | None:
         return self._problem
 
     async def render(self, job: Job, output: Output = Output.PDF) -> bytes:

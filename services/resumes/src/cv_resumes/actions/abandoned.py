@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from cv_resumes.actions.context import Context
 from cv_resumes.actions.photos import discard_photos, remove_photos
 from cv_resumes.actions.resumes import tell_deleted
-from cv_resumes.store import keys, resumes
+from cv_resumes.repository import keys, resumes
 
 _BATCH = 200
 _KEYS_LAST = timedelta(days=2)

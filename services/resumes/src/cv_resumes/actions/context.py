@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from cv_common.db import Database, Row
-from cv_common.errors import NotFound
-from cv_common.identity import Caller
-from cv_common.media import Media
+from cv_common.kernel.database import Database, Row
+from cv_common.kernel.errors import NotFound
+from cv_common.kernel.identity import Caller
+from cv_common.kernel.media import Media
 
 from cv_resumes.clients import ProfileSource, Renderer, Templates
 from cv_resumes.domain.owners import Owner

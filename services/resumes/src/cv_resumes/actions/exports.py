@@ -2,21 +2,21 @@
 
 from datetime import UTC, datetime
 
-from cv_common.errors import NotFound
-from cv_common.identity import Caller
+from cv_common.kernel.errors import NotFound
+from cv_common.kernel.identity import Caller
 
 from cv_resumes.actions.context import Context, found, known_owner
 from cv_resumes.actions.photos import read_photo
 from cv_resumes.domain.entitlement import entitlement
 from cv_resumes.domain.pdfs import choose_language, pdf_name
+from cv_resumes.repository import resumes
 from cv_resumes.schemas.answers import present_document
-from cv_resumes.store import resumes
 
 
 async def export_pdf(context: Context, caller: Caller, resume_id: int, accept_language: str) -> tuple[str, bool]:
     """The path of a PDF of the resume as it is now, and whether it is watermarked.
 
-    Raises NotFound, BadRequest (it has too many pages) and Unavailable.
+    Raises NotFound, BadRequest (it has too many pages) and ServiceUnavailable.
     """
     async with context.database.connection() as tx:
         row = found(await resumes.visible(tx, known_owner(caller), resume_id))

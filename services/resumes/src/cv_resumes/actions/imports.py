@@ -4,11 +4,11 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from cv_common.body import validate
-from cv_common.db import Row
-from cv_common.errors import Unavailable, ValidationFailed
-from cv_common.forms import UploadedFile
-from cv_common.identity import Caller
+from cv_common.drf.body import validate
+from cv_common.drf.forms import UploadedFile
+from cv_common.kernel.database import Row
+from cv_common.kernel.errors import ServiceUnavailable, ValidationFailed
+from cv_common.kernel.identity import Caller
 
 from cv_resumes.actions.context import Context
 from cv_resumes.actions.once import IdempotencyKey
@@ -45,7 +45,8 @@ async def import_linkedin(
     """A new resume from the profile or the data export that request data names.
 
     The report of a profile of which everything came along is None. Raises ValidationFailed (also for a profile that
-    is not known or has no name, and a file that is refused) and Unavailable (the source or templates cannot be asked).
+    is not known or has no name, and a file that is refused) and
+    ServiceUnavailable (the source or templates cannot be asked).
     """
     draft, linkedin_url, from_file = await _drafted(context, data)
     language = choose_language(accept_language, context.settings.pdf_language)
@@ -55,7 +56,7 @@ async def import_linkedin(
         raise ValidationFailed.on(source, _NO_NAME[source])
     template = await context.templates.default()
     if template is None:
-        raise Unavailable("There is no free template to import into.")
+        raise ServiceUnavailable("There is no free template to import into.")
     fields |= {"template": template.id, "linkedin_url": linkedin_url}
     row, started = await create_resume(context, caller, fields, once, ImportedResumeBody)
     return Imported(row, started, report if report or from_file else None)

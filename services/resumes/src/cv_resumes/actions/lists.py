@@ -8,13 +8,13 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
-from cv_common.db import Row
-from cv_common.identity import Caller
+from cv_common.kernel.database import Row
+from cv_common.kernel.identity import Caller
 
 from cv_resumes.actions.context import Context, owner_of
 from cv_resumes.domain.owners import Owner, new_session_id
 from cv_resumes.domain.pages import Page
-from cv_resumes.store import owners, resumes
+from cv_resumes.repository import owners, resumes
 
 AT_A_TIME = 8
 _READERS = asyncio.Semaphore(4)

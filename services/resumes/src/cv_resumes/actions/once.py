@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from cv_common.db import Row, Transaction
-from cv_common.errors import BadRequest
-from cv_common.forms import UploadedFile
+from cv_common.drf.forms import UploadedFile
+from cv_common.kernel.database import Row, Transaction
+from cv_common.kernel.errors import BadRequest
 
 from cv_resumes.domain.keys import REQUEST_SCOPE, is_random_uuid
 from cv_resumes.domain.owners import Owner
-from cv_resumes.store import keys
+from cv_resumes.repository import keys
 
 GONE = "The CV that was created with this Idempotency-Key has been deleted."
 GONE_ON = "The CV that was created with this Idempotency-Key belongs to an account now."

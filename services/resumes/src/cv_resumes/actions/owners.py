@@ -1,14 +1,14 @@
 """Owners come and go: a session is claimed by an account or merged into another session, an account is erased."""
 
-from cv_common import inbox
-from cv_common.db import Transaction
-from cv_common.events import SessionClaimed, SessionMerged, UserDeleted
+from cv_common.kernel.database import Transaction
+from cv_common.messaging import inbox
+from cv_common.messaging.events import SessionClaimed, SessionMerged, UserDeleted
 
 from cv_resumes.actions.context import Context
 from cv_resumes.actions.photos import discard_photos, remove_photos
 from cv_resumes.actions.resumes import tell_deleted
 from cv_resumes.domain.owners import Owner
-from cv_resumes.store import keys, owners, payments, resumes
+from cv_resumes.repository import keys, owners, payments, resumes
 
 
 async def claim_session(context: Context, session_id: str, user_id: int) -> None:
@@ -21,7 +21,7 @@ async def claim_session(context: Context, session_id: str, user_id: int) -> None
 async def on_session_claimed(context: Context, event: SessionClaimed) -> None:
     """The safety net of `claim_session`: the same, told by event."""
     async with context.database.transaction() as tx:
-        if not await inbox.first_time(tx, event):
+        if not await inbox.mark_processed(tx, event):
             return
         discarded = await _claim(tx, event.session_id, event.user_id)
     await remove_photos(context, discarded)
@@ -47,7 +47,7 @@ async def merge_session(context: Context, session_id: str, into_session_id: str)
 async def on_session_merged(context: Context, event: SessionMerged) -> None:
     """The safety net of `merge_session`: the same, told by event."""
     async with context.database.transaction() as tx:
-        if await inbox.first_time(tx, event):
+        if await inbox.mark_processed(tx, event):
             await _merge(tx, event.session_id, event.into_session_id)
 
 
@@ -73,7 +73,7 @@ async def _move_belongings(tx: Transaction, session: Owner, other: Owner) -> Non
 async def on_user_deleted(context: Context, event: UserDeleted) -> None:
     """Erase what an erased account wrote; it writes nothing any more."""
     async with context.database.transaction() as tx:
-        if not await inbox.first_time(tx, event):
+        if not await inbox.mark_processed(tx, event):
             return
         await owners.end_user(tx, event.user_id)
         discarded = await _erase(tx, Owner(user_id=event.user_id))

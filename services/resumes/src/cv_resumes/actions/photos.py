@@ -11,14 +11,14 @@ from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from secrets import token_urlsafe
 
-from cv_common.db import DatabaseDown, Row, Transaction
-from cv_common.errors import NotFound, Unavailable, ValidationFailed
-from cv_common.forms import UploadedFile
+from cv_common.drf.forms import UploadedFile
+from cv_common.kernel.database import DATABASE_UNAVAILABLE, Row, Transaction
+from cv_common.kernel.errors import NotFound, ServiceUnavailable, ValidationFailed
 
 from cv_resumes.actions.context import Context
 from cv_resumes.actions.decoding import rewrite_photo
 from cv_resumes.domain.photos import BadPhoto
-from cv_resumes.store import photos, resumes
+from cv_resumes.repository import photos, resumes
 
 PUBLIC_FOLDER = "/media/resumes/photos/"
 _MEDIA_TYPES = {"jpg": "image/jpeg", "png": "image/png"}
@@ -33,7 +33,7 @@ _UNSHOWN = timedelta(hours=1)
 async def take_photo(context: Context, upload: UploadedFile) -> str:
     """Store an uploaded photo; its public path, which nobody can guess. It stays only if `keep_photo` is called.
 
-    Raises ValidationFailed on `photo` and Unavailable.
+    Raises ValidationFailed on `photo` and ServiceUnavailable.
     """
     try:
         async with _decoder():
@@ -49,12 +49,12 @@ async def take_photo(context: Context, upload: UploadedFile) -> str:
 
 @asynccontextmanager
 async def _decoder() -> AsyncIterator[None]:
-    """The place where photos are decoded. Raises Unavailable when too many others wait for it."""
+    """The place where photos are decoded. Raises ServiceUnavailable when too many others wait for it."""
     try:
         async with asyncio.timeout(_PATIENCE):
             await _DECODER.acquire()
     except TimeoutError:
-        raise Unavailable from None
+        raise ServiceUnavailable from None
     try:
         yield
     finally:
@@ -77,12 +77,12 @@ async def discard_photos(tx: Transaction, paths: Iterable[str | None]) -> list[s
 
 async def remove_photos(context: Context, discarded: Sequence[str]) -> None:
     """Remove the files of discarded photos now. What fails is left to `remove_discarded_photos`."""
-    with suppress(Unavailable, *DatabaseDown):
+    with suppress(ServiceUnavailable, *DATABASE_UNAVAILABLE):
         await _remove(context, discarded)
 
 
 async def remove_discarded_photos(context: Context) -> None:
-    """Remove the files of all photos that were discarded. Raises Unavailable."""
+    """Remove the files of all photos that were discarded. Raises ServiceUnavailable."""
     while True:
         async with context.database.connection() as tx:
             discarded = await photos.discarded(tx)

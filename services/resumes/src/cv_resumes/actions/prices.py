@@ -2,11 +2,11 @@
 
 from contextlib import suppress
 
-from cv_common.errors import Unavailable
+from cv_common.kernel.errors import ServiceUnavailable
 
 from cv_resumes.actions.context import Context
 from cv_resumes.clients import Template
-from cv_resumes.store import resumes
+from cv_resumes.repository import resumes
 
 _BATCH = 1000
 
@@ -16,7 +16,7 @@ async def reprice(context: Context) -> None:
     async with context.database.connection() as tx:
         used = await resumes.templates_used(tx)
     for template_id in dict.fromkeys(template_id for template_id, _ in used):
-        with suppress(Unavailable):
+        with suppress(ServiceUnavailable):
             template = await context.templates.anew(template_id)
             if template is not None and (template_id, not template.is_premium) in used:
                 await _reprice_all_with(context, template)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from cv_common import outbox
-from cv_common.body import patched, sift
-from cv_common.db import Row, Transaction
-from cv_common.errors import (
+from cv_common.drf.body import partial, validate_partial
+from cv_common.drf.forms import UploadedFile
+from cv_common.kernel.database import Row, Transaction
+from cv_common.kernel.errors import (
     BadRequest,
     NotFound,
     PreconditionFailed,
@@ -17,10 +17,10 @@ from cv_common.errors import (
     UserNotFound,
     ValidationFailed,
 )
-from cv_common.events import ResumeDeleted
-from cv_common.forms import UploadedFile
-from cv_common.identity import Caller
-from cv_common.revision import next_revision
+from cv_common.kernel.identity import Caller
+from cv_common.kernel.revision import next_revision
+from cv_common.messaging import outbox
+from cv_common.messaging.events import ResumeDeleted
 
 from cv_resumes.actions.context import Context, found, known_owner, owner_of
 from cv_resumes.actions.once import GONE, GONE_ON, IdempotencyKey, already_created, remember_created
@@ -39,9 +39,9 @@ from cv_resumes.domain.sections import (
     says_same,
 )
 from cv_resumes.domain.versions import etag, may_change
+from cv_resumes.repository import owners, resumes
 from cv_resumes.schemas.answers import present_resume
 from cv_resumes.schemas.requests import ResumeBody, columns_sent
-from cv_resumes.store import owners, resumes
 
 
 async def open_resume(context: Context, caller: Caller, resume_id: int) -> Row:
@@ -60,7 +60,7 @@ async def create_resume(
     """A new resume from request data, read as `model`; and the id of the session started for it, if one was.
 
     Raises ValidationFailed, BadRequest (too large, one too many, `once` was used otherwise or its resume is
-    gone), UserNotFound and Unavailable (the template cannot be looked up).
+    gone), UserNotFound and ServiceUnavailable (the template cannot be looked up).
     """
     body, template = await _checked(context, data, model)
     assert template is not None, "a new resume's body names its template"
@@ -143,7 +143,7 @@ async def change_resume(
     Raises NotFound, ValidationFailed, BadRequest (too large) and PreconditionFailed (changed since `if_match`).
     """
     owner = known_owner(caller)
-    body, template = await _checked(context, data, patched(ResumeBody))
+    body, template = await _checked(context, data, partial(ResumeBody))
     edit = _Edit(columns_sent(body), template, data.get("template"), if_match)
     if isinstance(body.photo, str):
         edit.photo_url = body.photo
@@ -237,7 +237,7 @@ async def check_exists(context: Context, resume_id: int) -> None:
 
 async def _checked(context: Context, data: Any, model: type[ResumeBody]) -> tuple[ResumeBody, Template | None]:
     """The valid body and the template it names, if it names one; every field error at once."""
-    body, errors = sift(data, model)
+    body, errors = validate_partial(data, model)
     template = None
     if "template" in body.model_fields_set:
         template = await context.templates.get(body.template)

@@ -3,7 +3,7 @@
 import re
 from uuid import UUID
 
-from cv_common.openapi_headers import EXAMPLE_IDEMPOTENCY_KEY
+from cv_common.drf.openapi_headers import EXAMPLE_IDEMPOTENCY_KEY
 
 MAX_LENGTH = 255
 REQUEST_SCOPE = "request:"

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from cv_common.fields import Email, Text, Url
-from cv_common.texts import normalized, thinned
+from cv_common.drf.fields import Email, Text, Url
+from cv_common.drf.texts import normalized, strip_excess_marks
 from pydantic_core import PydanticCustomError
 
 from cv_resumes.domain.drafts import LINE, SHORT, Draft
@@ -28,7 +28,7 @@ def clean(value: Any) -> str:
     """A text or number as a text that can be kept: trimmed, in NFC; `""` for anything else."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
-    return normalized(thinned(_UNKEEPABLE.sub("", str(value)).strip()))
+    return normalized(strip_excess_marks(_UNKEEPABLE.sub("", str(value)).strip()))
 
 
 def parse_date(text: str) -> str | None:

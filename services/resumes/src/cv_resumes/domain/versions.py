@@ -1,6 +1,6 @@
 """Versions of a resume: which one a change was made against."""
 
-from cv_common.etag import names_etag
+from cv_common.kernel.etag import names_etag
 
 
 def etag(revision: int) -> str:

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any, Literal
 
-from cv_common.db import Row
+from cv_common.kernel.database import Row
 from pydantic import AnyUrl, BaseModel, ConfigDict
 from pydantic.json_schema import SkipJsonSchema
 

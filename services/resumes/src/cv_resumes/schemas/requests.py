@@ -4,10 +4,22 @@ import math
 from contextlib import suppress
 from typing import Annotated, Any, Self
 
-from cv_common.body import RequestBody, limited_list
-from cv_common.fields import Boolean, Choice, Date, Email, Field, Integer, PrimaryKey, Text, Url, check_text, invalid
-from cv_common.forms import UploadedFile
-from cv_common.identity import MAX_ID
+from cv_common.drf.body import RequestBody, max_items
+from cv_common.drf.fields import (
+    Boolean,
+    Choice,
+    Date,
+    Email,
+    Field,
+    Integer,
+    PrimaryKey,
+    Text,
+    Url,
+    check_text,
+    invalid,
+)
+from cv_common.drf.forms import UploadedFile
+from cv_common.kernel.identity import MAX_ID
 from pydantic import ConfigDict, ValidatorFunctionWrapHandler, WrapValidator, model_validator, with_config
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
@@ -42,7 +54,7 @@ _Required200 = Annotated[str, Text(200)]
 _Optional200 = Annotated[str | None, Text(200, null=True)]
 _Long = Annotated[str | None, Text(10_000, null=True)]
 _Url = Annotated[str | None, Url(200, null=True)]
-_Section = limited_list(MAX_ENTRIES, f"A section may have at most {MAX_ENTRIES} entries.")
+_Section = max_items(MAX_ENTRIES, f"A section may have at most {MAX_ENTRIES} entries.")
 _OptionalDate = Annotated[str | None, Date(null=True)]
 
 

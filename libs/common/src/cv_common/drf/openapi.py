@@ -1,0 +1,156 @@
+"""OpenAPI as the contract has it: bodies documented though read by our own reader, examples, and no 422 anywhere."""
+
+import json
+from collections.abc import Collection, Iterator
+from http import HTTPStatus
+from importlib.resources import files
+from typing import Any
+
+from cv_common.drf.openapi_errors import add_errors, schemas_of_errors
+from cv_common.drf.openapi_headers import answer_headers, parameters
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+Json = dict[str, Any]
+
+# How callers say who they are; the gateway describes both schemes. An empty requirement: nobody has to.
+_TOKEN: dict[str, list[str]] = {"accessToken": []}
+_SESSION: dict[str, list[str]] = {"session": []}
+ANYBODY: list[Json] = [_TOKEN, _SESSION, {}]
+USERS: list[Json] = [_TOKEN]
+TOKEN_OR_NOTHING: list[Json] = [_TOKEN, {}]
+NOBODY: list[Json] = []
+
+
+class OperationExtra(dict[str, Any]):
+    """The `openapi_extra` of a route, with what only the finished document can be given."""
+
+    def __init__(self, bodies: tuple[type[BaseModel], ...], answered: tuple[str, ...], examples: Json) -> None:
+        super().__init__()
+        self.bodies = bodies
+        self.answered = answered
+        self.examples = examples
+
+
+def openapi_extra(
+    body: type[BaseModel] | None = None,
+    *,
+    multipart: type[BaseModel] | None = None,
+    raw: bool = False,
+    sent: tuple[str, ...] = (),
+    answered: tuple[str, ...] = (),
+    security: list[Json] | None = None,
+    examples: Json | None = None,
+) -> OperationExtra:
+    """`openapi_extra` for a route that reads its request itself.
+
+    `body`: the model of its body; `multipart`: the one with files, if any are taken; `raw`: any JSON object. (All other
+    bodies are taken as forms too. But generators of clients fail on one model in several media types.)
+    `sent`: the headers and the numbers of the query that it heeds; `answered`: the headers of its success.
+    `security`: who may call it, where not as in all of its service; `examples`: an operation's of `read_examples`.
+    """
+    bodies = tuple(dict.fromkeys(model for model in (body, multipart) if model is not None))
+    extra = OperationExtra(bodies, answered, examples or {})
+    if body is not None:
+        models = {"application/json": body} | ({"multipart/form-data": multipart} if multipart else {})
+        content = {media_type: {"schema": _reference(model)} for media_type, model in models.items()}
+        required = any(field.is_required() for field in body.model_fields.values())
+        extra["requestBody"] = {"content": content, "required": required}
+    elif raw:
+        extra["requestBody"] = {"content": {"application/json": {"schema": {"type": "object"}}}, "required": True}
+    if sent:
+        extra["parameters"] = parameters(sent)
+    if security is not None:
+        extra["security"] = security
+    return extra
+
+
+def _reference(model: type[BaseModel]) -> Json:
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
+
+
+def read_examples(package: str) -> Json:
+    """The examples of a service, from `examples.json` in its package.
+
+    Operation -> `request` or a status -> title -> what is sent or answered.
+    """
+    examples: Json = json.loads((files(package) / "examples.json").read_text("utf-8"))
+    return examples
+
+
+def install(app: FastAPI, users_only: Collection[str] = ()) -> None:
+    """Make `app.openapi()` give the finished document; the paths of `users_only` need an access token."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _document(app, users_only)
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to replace the document
+
+
+def _document(app: FastAPI, users_only: Collection[str]) -> Json:
+    document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    schemas.update(_definitions(app))
+    _drop_defaults(schemas)
+    for path, method, operation, extra in _operations(app, document):
+        operation["responses"].pop("422", None)
+        operation.setdefault("security", USERS if path in users_only else ANYBODY)
+        add_errors(path, method, operation, extra.examples, reads_body=bool(extra.bodies))
+        _describe_answers(operation, extra.answered)
+        _add_examples(operation, extra.examples)
+    schemas.update(schemas_of_errors(document))
+    return document
+
+
+def _operations(app: FastAPI, document: Json) -> Iterator[tuple[str, str, Json, OperationExtra]]:
+    """Path, method, operation and what its route says of itself."""
+    for route in app.routes:
+        if isinstance(route, APIRoute) and route.include_in_schema:
+            extra = route.openapi_extra
+            for method in sorted(route.methods or ()):
+                operation = document["paths"][route.path_format][method.lower()]
+                operation["operationId"] = route.name
+                known = extra if isinstance(extra, OperationExtra) else OperationExtra((), (), {})
+                yield route.path_format, method.lower(), operation, known
+
+
+def _definitions(app: FastAPI) -> Json:
+    """The schemas of all bodies."""
+    extras = [route.openapi_extra for route in app.routes if isinstance(route, APIRoute) and route.include_in_schema]
+    bodies = dict.fromkeys(body for extra in extras if isinstance(extra, OperationExtra) for body in extra.bodies)
+    _, definitions = models_json_schema(
+        [(body, "validation") for body in bodies], ref_template="#/components/schemas/{model}"
+    )
+    found: Json = definitions.get("$defs", {})
+    return found
+
+
+def _drop_defaults(schemas: Json) -> None:
+    """A field with a default is taken, by generators of clients, for one that is always there; and a partial update
+    has none."""
+    for schema in schemas.values():
+        for field in schema.get("properties", {}).values():
+            field.pop("default", None)
+
+
+def _describe_answers(operation: Json, names: tuple[str, ...]) -> None:
+    """What success is called, and the headers that come with it."""
+    for status, response in operation["responses"].items():
+        if status.startswith("2"):
+            response["description"] = HTTPStatus(int(status)).phrase
+        if names and (status.startswith("2") or status == "304"):
+            response["headers"] = answer_headers(names)
+
+
+def _add_examples(operation: Json, examples: Json) -> None:
+    """Show examples where they belong; an error that has its own does without the shared ones."""
+    for place, titled in examples.items():
+        part = operation["requestBody"] if place == "request" else operation["responses"][place]
+        part["content"]["application/json"]["examples"] = {title: {"value": value} for title, value in titled.items()}

@@ -1,0 +1,295 @@
+"""PostgreSQL: statements written in SQLAlchemy Core, compiled once at import, run by psycopg's own pool.
+
+SQLAlchemy describes tables, builds SQL and migrates; on the request path only psycopg runs, which serves about
+1.7 times the requests of SQLAlchemy's own connection (see `docs/decisions/`).
+
+    _GET = Statement(select(resumes).where(resumes.c.id == bindparam("resume_id")))
+
+    async with database.transaction() as tx:
+        row = await tx.one(_GET, resume_id=1)       # {"id": 1, ...} or None
+"""
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeVar
+
+import psycopg
+from cv_common.kernel import tcp
+from cv_common.kernel.metrics import POOL
+from cv_common.kernel.responses import dump_json, load_json
+from psycopg.abc import PQGen
+from psycopg.pq.abc import PGconn
+from psycopg.rows import AsyncRowFactory, DictRow, dict_row
+from psycopg.types.json import set_json_dumps, set_json_loads
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from sqlalchemy import Executable, create_mock_engine
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import ClauseElement
+
+log = logging.getLogger(__name__)
+
+set_json_loads(load_json)
+set_json_dumps(dump_json)
+
+Row = dict[str, Any]
+Result = TypeVar("Result")
+
+DATABASE_UNAVAILABLE = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
+"""What is raised when the database cannot be reached or is going away: a passing fault."""
+
+_DIALECT = create_mock_engine("postgresql+psycopg://", lambda *_: None).dialect
+_DISK_FULL_SECONDS = 60.0
+"""Seconds that a database counts as full after it last said so."""
+
+ANSWER_SECONDS = 7.0
+"""Seconds within which the server answers any statement: it cancels one after 6 itself (`statement_timeout`). A request
+that meets a silent server ends before the gateway's 10 seconds."""
+_CANCEL_SECONDS = 2.0
+"""Seconds within which a canceled statement ends."""
+_PING_SECONDS = 1.0
+_FRESH_SECONDS = 1.0
+"""Seconds after an answer in which a pooled connection is used again without a ping."""
+
+CLIENT_TCP = {
+    "keepalives_idle": tcp.KEEPALIVE_IDLE_SECONDS,
+    "keepalives_interval": tcp.KEEPALIVE_INTERVAL_SECONDS,
+    "keepalives_count": tcp.KEEPALIVE_PROBES,
+    "tcp_user_timeout": tcp.USER_TIMEOUT_SECONDS * 1000,
+}
+"""Connection parameters by which the client notices that the server vanished."""
+SERVER_TCP = (
+    f"-c tcp_keepalives_idle={tcp.KEEPALIVE_IDLE_SECONDS} -c tcp_keepalives_interval={tcp.KEEPALIVE_INTERVAL_SECONDS}"
+    f" -c tcp_keepalives_count={tcp.KEEPALIVE_PROBES} -c tcp_user_timeout={tcp.USER_TIMEOUT_SECONDS * 1000}"
+)
+"""Session options by which the server notices that the client vanished, and releases its locks."""
+_SESSION_OPTIONS = (
+    "-c timezone=UTC -c idle_in_transaction_session_timeout=10000 -c lock_timeout=5000 -c statement_timeout=6000 "
+    + SERVER_TCP
+)
+_CONNECT_SECONDS = 3
+
+
+class Connection(psycopg.AsyncConnection[DictRow]):
+    """A connection that breaks when the server does not answer in time.
+
+    psycopg itself waits without limit for an answer, and up to ten seconds after a cancellation. Shutting the socket
+    down ends either wait with the error of a lost connection.
+    """
+
+    def __init__(self, pgconn: PGconn, row_factory: AsyncRowFactory[DictRow] = dict_row) -> None:
+        super().__init__(pgconn, row_factory)
+        self.opened_at = self.answered_at = time.monotonic()
+        self.answer_seconds = ANSWER_SECONDS
+        self._watchdog: asyncio.Handle | None = None
+
+    async def ping(self) -> None:
+        """Raises OperationalError, and breaks the connection, unless the server answers within a second."""
+        async with self.lock:
+            await self._wait_at_most(_PING_SECONDS, self._exec_command(b"select 1"))
+
+    async def wait(
+        self,
+        gen: PQGen[Result],
+        interval: float = 0.1,
+        timeout: float | None = None,
+    ) -> Result:
+        """Wait for an answer, as every method of psycopg does."""
+        if timeout is not None:  # for notifications, which need not come
+            return await super().wait(gen, interval, timeout)
+        return await self._wait_at_most(self.answer_seconds, gen, interval)
+
+    async def _wait_at_most(self, seconds: float, gen: PQGen[Result], interval: float = 0.1) -> Result:
+        self._watch(seconds)
+        try:
+            answer = await super().wait(gen, interval)
+        finally:
+            self._unwatch()
+        self.answered_at = time.monotonic()
+        return answer
+
+    async def cancel_safe(self, *, timeout: float = _CANCEL_SECONDS) -> None:
+        """Cancel the running statement, as psycopg does when the task that waits for it is canceled."""
+        self._unwatch()
+        self._watch(_CANCEL_SECONDS)
+        await super().cancel_safe(timeout=min(timeout, _CANCEL_SECONDS))
+
+    def _watch(self, seconds: float) -> None:
+        self._watchdog = asyncio.get_running_loop().call_later(seconds, self._time_is_up)
+
+    def _unwatch(self) -> None:
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+
+    def _time_is_up(self) -> None:
+        # An answer that arrived while the loop was busy is found in the same turn: whoever waits for it comes first.
+        self._watchdog = asyncio.get_running_loop().call_soon(self._break)
+
+    def _break(self) -> None:
+        log.warning("the database does not answer on a connection, which is closed")
+        # A duplicate, because psycopg still waits for the descriptor. Either call fails when the connection is closed.
+        with suppress(psycopg.OperationalError, OSError), socket.socket(fileno=os.dup(self.fileno())) as duplicate:
+            duplicate.shutdown(socket.SHUT_RDWR)
+
+
+class Statement:
+    """A SQLAlchemy Core statement as the SQL text psycopg runs, with its constants."""
+
+    __slots__ = ("_constants", "sql")
+
+    def __init__(self, clause: Executable) -> None:
+        assert isinstance(clause, ClauseElement)
+        compiled = clause.compile(dialect=_DIALECT)
+        assert isinstance(compiled, SQLCompiler)
+        self.sql = str(compiled).encode()
+        self._constants = {
+            name: parameter.effective_value for parameter, name in compiled.bind_names.items() if not parameter.required
+        }
+
+    def bind(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {**self._constants, **values} if self._constants else values
+
+
+class Transaction:
+    """Statements on one connection. Commit and rollback belong to whoever opened it."""
+
+    __slots__ = ("connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    async def fetch_one(self, statement: Statement, **values: Any) -> Row | None:
+        """The first row, or None."""
+        cursor = await self.connection.execute(statement.sql, statement.bind(values))
+        return await cursor.fetchone()
+
+    async def fetch_all(self, statement: Statement, **values: Any) -> list[Row]:
+        """Every row, in order."""
+        cursor = await self.connection.execute(statement.sql, statement.bind(values))
+        return await cursor.fetchall()
+
+    async def execute(self, statement: Statement, **values: Any) -> int:
+        """How many rows the statement touched."""
+        cursor = await self.connection.execute(statement.sql, statement.bind(values))
+        return cursor.rowcount
+
+    async def lock(self, *key: object) -> None:
+        """Wait for the advisory lock of `key`, held until this transaction ends."""
+        name = ":".join(str(part) for part in key)
+        await self.connection.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
+
+
+class Database:
+    """A pool of connections to the service's own database."""
+
+    name = "database"
+
+    def __init__(self, url: str, pool_size: int = 16) -> None:
+        self._url = url
+        self._full_at: float | None = None
+        self._drained_at = float("-inf")
+        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            url,
+            connection_class=Connection,
+            kwargs=_parameters(_SESSION_OPTIONS),
+            check=self._check,
+            min_size=2,
+            max_size=pool_size,
+            timeout=4,
+            # Given up soon, so that the next request tries again: the pool's own pauses double with each failure.
+            reconnect_timeout=1,
+            max_lifetime=3600,
+            open=False,
+        )
+
+    async def start(self) -> None:
+        """Open the pool without waiting: a database that is down is said by health, not by a crash loop."""
+        await self._pool.open(wait=False)
+
+    async def stop(self) -> None:
+        await self._pool.close(timeout=2)
+
+    async def check(self) -> str | None:
+        """Why the database cannot be used, or None: it does not answer, or keeps nothing more."""
+        is_full = self._full_at is not None and time.monotonic() < self._full_at + _DISK_FULL_SECONDS
+        return await self.ping() or ("the database has no space left" if is_full else None)
+
+    async def ping(self) -> str | None:
+        """Why the database does not answer, or None."""
+        figures = self._pool.get_stats()
+        for of, figure in (("all", "pool_size"), ("idle", "pool_available"), ("waiting", "requests_waiting")):
+            POOL.labels(of).set(figures.get(figure, 0))
+        try:
+            try:
+                async with self._pooled(1) as connection:
+                    await connection.ping()
+            except DATABASE_UNAVAILABLE:  # a broken connection, or all are in use: the database itself may be well
+                async with asyncio.timeout(2):
+                    await (await connect_directly(self._url)).close()
+        except (*DATABASE_UNAVAILABLE, TimeoutError) as error:
+            return f"the database does not answer: {type(error).__name__}"
+        return None
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Transaction]:
+        """Single statements, each committed by itself."""
+        async with self._pooled() as connection:
+            yield Transaction(connection)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Statements that take effect together, when the block ends without an exception."""
+        async with self._pooled() as connection, connection.transaction():
+            yield Transaction(connection)
+
+    async def _check(self, connection: Connection) -> None:
+        """Called by the pool for a connection that it is about to lend. Raises OperationalError if it is broken."""
+        if time.monotonic() - connection.answered_at < _FRESH_SECONDS:
+            return
+        try:
+            await connection.ping()
+        finally:
+            await self._drain_if_broken(connection)
+
+    async def _drain_if_broken(self, connection: Connection) -> None:
+        """Replace the connections that are as old as a broken one: each of them would fail a request of its own."""
+        if connection.broken and connection.opened_at > self._drained_at:
+            self._drained_at = time.monotonic()
+            await self._pool.drain()
+
+    @asynccontextmanager
+    async def _pooled(self, seconds: float | None = None) -> AsyncIterator[Connection]:
+        async with self._pool.connection(seconds) as connection:
+            try:
+                yield connection
+            except psycopg.errors.FeatureNotSupported as error:
+                if error.diag.source_function != "RevalidateCachedQuery":
+                    raise
+                # A migration gave a column another type, and PostgreSQL goes on with no statement prepared before.
+                await self._pool.drain()
+                raise psycopg.OperationalError(str(error)) from error
+            except psycopg.OperationalError as error:
+                if isinstance(error, psycopg.errors.DiskFull):
+                    self._full_at = time.monotonic()
+                raise
+            finally:
+                await self._drain_if_broken(connection)
+
+
+async def connect_directly(url: str, options: str = "") -> Connection:
+    """One connection of its own, for LISTEN and for locks that outlive a transaction, with more session options."""
+    return await Connection.connect(url, **_parameters(f"{_SESSION_OPTIONS} {options}"))
+
+
+def _parameters(options: str) -> dict[str, Any]:
+    return {
+        "autocommit": True,
+        "row_factory": dict_row,
+        "options": options,
+        "connect_timeout": _CONNECT_SECONDS,
+        **CLIENT_TCP,
+    }

@@ -1,0 +1,121 @@
+"""Calls to other services: JSON over kept-alive connections, as this service, within a time limit."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import orjson
+from cv_common.kernel import tcp
+from cv_common.kernel.errors import ServiceUnavailable
+from cv_common.kernel.identity import IDENTITY_HEADER, REQUEST_ID_HEADER, Signer
+from cv_common.kernel.logs import request_id
+from cv_common.kernel.responses import dump_json
+
+_FIRST_TRY = 0.75
+_FIRST_TRY_SECONDS = 8.0
+"""A request that may be repeated is sent again, on another connection, after this part of its time, or after so many
+seconds if that is sooner."""
+_NOT_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+
+
+class ServiceResponse:
+    """A status and the JSON (or bytes) that came with it."""
+
+    __slots__ = ("content", "headers", "status")
+
+    def __init__(self, status: int, content: bytes, headers: Mapping[str, str]) -> None:
+        self.status = status
+        self.content = content
+        self.headers = headers
+
+    def json(self) -> Any:
+        return orjson.loads(self.content)
+
+
+class ServiceClient:
+    """HTTP to one other service. A missing answer raises `ServiceUnavailable` (503); statuses are the caller's."""
+
+    def __init__(self, service: str, base_url: str, signer: Signer) -> None:
+        self.name = f"client of {service}"
+        self._service = service
+        self._base = base_url.rstrip("/")
+        self._signer = signer
+        self._session: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        self._connector = tcp.http_connector(limit=64)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=1)
+        self._session = aiohttp.ClientSession(
+            connector=self._connector, timeout=timeout, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
+        )
+
+    async def stop(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def check(self) -> str | None:
+        """A neighbour that is down is that neighbour's problem."""
+        return None
+
+    async def get(self, path: str, timeout: float = 5) -> ServiceResponse:
+        """GET within so many seconds; repeated once where the connection broke or remained silent."""
+        async with self._deadline(timeout):
+            return await self._send_again_if_lost("GET", path, None, timeout)
+
+    async def post(self, path: str, body: Any, timeout: float = 5, *, idempotent: bool = False) -> ServiceResponse:
+        """POST within so many seconds; repeated as a GET is if that is harmless (`idempotent`), else sent once."""
+        async with self._deadline(timeout):
+            if idempotent:
+                return await self._send_again_if_lost("POST", path, dump_json(body), timeout)
+            return await self._send("POST", path, dump_json(body))
+
+    async def _send_again_if_lost(self, method: str, path: str, body: bytes | None, within: float) -> ServiceResponse:
+        """Ask, and once more when no answer comes.
+
+        After a silence of at least `tcp.REUSE_SECONDS` (with `within` of 3 or more) the second try opens a connection.
+        """
+        try:
+            async with asyncio.timeout(min(within * _FIRST_TRY, _FIRST_TRY_SECONDS)):
+                return await self._send(method, path, body)
+        except _NOT_CONNECTED:
+            raise
+        except (
+            TimeoutError,
+            aiohttp.ClientPayloadError,
+            aiohttp.ClientOSError,
+            aiohttp.ServerDisconnectedError,
+        ) as error:
+            if method == "GET" and isinstance(error, (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError)):
+                raise  # aiohttp itself has sent it again
+            return await self._send(method, path, body)
+
+    @asynccontextmanager
+    async def _deadline(self, timeout: float) -> AsyncIterator[None]:
+        """Whatever keeps the answer away is ServiceUnavailable."""
+        try:
+            async with asyncio.timeout(timeout):
+                yield
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise ServiceUnavailable(f"The {self._service} service is not available, try again later.") from error
+
+    async def _send(self, method: str, path: str, body: bytes | None) -> ServiceResponse:
+        """Ask; where nobody could be reached nothing was sent, so another address is looked for, once."""
+        try:
+            return await self._send_once(method, path, body)
+        except _NOT_CONNECTED:
+            self._connector.clear_dns_cache()
+            return await self._send_once(method, path, body)
+
+    async def _send_once(self, method: str, path: str, body: bytes | None) -> ServiceResponse:
+        assert self._session is not None, "start() comes first"
+        headers = {IDENTITY_HEADER: self._signer.token(self._service)}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        if (current := request_id.get()) is not None:
+            headers[REQUEST_ID_HEADER] = current
+        async with self._session.request(
+            method, self._base + path, data=body, headers=headers, allow_redirects=False
+        ) as response:
+            return ServiceResponse(response.status, await response.read(), response.headers)

@@ -1,0 +1,306 @@
+"""The frame around every service: who is let in, and what is told of each request."""
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from cv_common.app import create_app, get_caller
+from cv_common.kernel.errors import ServiceUnavailable, ValidationFailed
+from cv_common.kernel.logs import JsonFormatter
+from cv_common.kernel.settings import ServiceSettings
+from cv_testing.identity import IdentityKeys
+from cv_testing.serving import serving
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Message
+
+USERS_ONLY = "/api/notes/mine/"
+TROUBLES: dict[str, Callable[[str], Exception]] = {
+    "database": psycopg.OperationalError,
+    "neighbour": lambda _: ServiceUnavailable("The renderer is busy.", retry_after=7),
+    "input": lambda _: ValidationFailed.on("name", "No."),
+}
+
+
+def notes_router() -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/api/notes/")
+    async def who(request: Request) -> dict[str, Any]:
+        asks = get_caller(request)
+        return {"user": asks.user_id, "session": asks.session_id}
+
+    @router.post(USERS_ONLY)
+    async def mine(request: Request) -> dict[str, Any]:
+        return {"user": get_caller(request).user_id}
+
+    @router.get("/api/notes/{trouble}/")
+    async def trouble(trouble: str) -> Response:
+        raise TROUBLES.get(trouble, RuntimeError)("secret detail")
+
+    @router.get("/internal/notes/")
+    async def internal(request: Request) -> dict[str, Any]:
+        return {"service": get_caller(request).issuer}
+
+    @router.get("/media/notes/{name}")
+    @router.get("/.well-known/{name}")
+    async def public(name: str) -> dict[str, Any]:
+        return {"name": name}
+
+    return router
+
+
+class Sick:
+    """A part of a service that says what is wrong with it."""
+
+    name = "sick"
+    complaint: str | None = None
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    async def check(self) -> str | None:
+        return self.complaint
+
+
+@pytest.fixture
+def sick() -> Sick:
+    return Sick()
+
+
+@pytest.fixture
+async def notes(
+    identity_keys: IdentityKeys, monkeypatch: pytest.MonkeyPatch, sick: Sick
+) -> AsyncIterator[httpx.AsyncClient]:
+    for name, value in identity_keys.environment("resumes").items():
+        monkeypatch.setenv(name, value)
+    app = create_app("resumes", ServiceSettings(), [notes_router()], components=[sick], users_only={USERS_ONLY})
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://notes") as client:
+        yield client
+
+
+@pytest.fixture
+def stranger(identity_keys: IdentityKeys) -> dict[str, str]:
+    return identity_keys.stranger("resumes")
+
+
+def expect_401(answer: httpx.Response) -> None:
+    assert answer.status_code == 401
+    assert answer.json() == {"detail": "Authentication credentials were not provided."}
+    assert answer.headers["www-authenticate"] == 'Bearer realm="api"'
+
+
+def expect_404(answer: httpx.Response) -> None:
+    assert (answer.status_code, answer.json()) == (404, {"detail": "Not found."})
+
+
+async def test_routes_know_who_asks(notes: httpx.AsyncClient, identity_keys: IdentityKeys) -> None:
+    for headers, expected in [
+        (identity_keys.user("resumes", 7), {"user": 7, "session": None}),
+        (identity_keys.session("resumes", "abc"), {"user": None, "session": "abc"}),
+        (identity_keys.stranger("resumes"), {"user": None, "session": None}),
+    ]:
+        assert (await notes.get("/api/notes/", headers=headers)).json() == expected
+
+
+async def test_nobody_comes_in_without_an_identity(notes: httpx.AsyncClient, identity_keys: IdentityKeys) -> None:
+    for path in ("/api/notes/", USERS_ONLY, "/internal/notes/", "/nowhere/", "/"):
+        for headers in (
+            {},
+            {"X-Identity": "forged"},
+            identity_keys.stranger("payments"),
+            IdentityKeys.generate().stranger("resumes"),
+            {"X-User-Id": "1", "Authorization": "Bearer x"},
+        ):
+            expect_401(await notes.get(path, headers=headers))
+
+
+async def test_the_internal_door_is_for_services_alone(notes: httpx.AsyncClient, identity_keys: IdentityKeys) -> None:
+    service = identity_keys.service("resumes", "payments")
+    assert (await notes.get("/internal/notes/", headers=service)).json() == {"service": "payments"}
+    for visitor in (identity_keys.user("resumes", 1), identity_keys.stranger("resumes")):
+        expect_404(await notes.get("/internal/notes/", headers=visitor))
+        expect_404(await notes.get("/internal/nowhere/", headers=visitor))
+    expect_404(await notes.get("/api/notes/", headers=service))
+
+
+async def test_what_is_public_needs_no_identity(notes: httpx.AsyncClient) -> None:
+    for path in ("/media/notes/a.png", "/.well-known/jwks.json", "/healthz", "/readyz", "/metrics", "/openapi.json"):
+        assert (await notes.get(path)).status_code == 200, path
+    expect_401(await notes.get("/mediax"))
+
+
+async def test_who_is_not_logged_in_is_told_so_before_the_method_is_judged(
+    notes: httpx.AsyncClient, identity_keys: IdentityKeys
+) -> None:
+    for method in ("GET", "POST", "DELETE"):
+        for visitor in (identity_keys.stranger("resumes"), identity_keys.session("resumes", "abc")):
+            expect_401(await notes.request(method, USERS_ONLY, headers=visitor))
+    user = identity_keys.user("resumes", 7)
+    assert (await notes.post(USERS_ONLY, headers=user)).json() == {"user": 7}
+    refused = await notes.get("/api/notes/mine/", headers=identity_keys.service("resumes", "auth"))
+    expect_404(refused)
+
+
+async def test_errors_are_answers_that_tell_nothing_of_the_inside(
+    notes: httpx.AsyncClient, stranger: dict[str, str]
+) -> None:
+    database = await notes.get("/api/notes/database/", headers=stranger)
+    assert database.status_code == 503
+    assert int(database.headers["retry-after"]) > 0
+    neighbour = await notes.get("/api/notes/neighbour/", headers=stranger)
+    assert (neighbour.status_code, neighbour.json()) == (503, {"detail": "The renderer is busy."})
+    assert neighbour.headers["retry-after"] == "7"
+    refused = await notes.get("/api/notes/input/", headers=stranger)
+    assert (refused.status_code, refused.json()) == (400, {"name": ["No."]})
+    bug = await notes.get("/api/notes/bug/", headers=stranger)
+    assert (bug.status_code, bug.json()) == (500, {"detail": "A server error occurred."})
+
+
+async def test_health_names_what_is_wrong_and_readiness_does_not_mind(notes: httpx.AsyncClient, sick: Sick) -> None:
+    well = await notes.get("/healthz")
+    assert (well.status_code, well.json()) == (200, {"status": "ok", "problems": {}})
+    sick.complaint = "it hurts"
+    unwell = await notes.get("/healthz")
+    assert (unwell.status_code, unwell.json()) == (503, {"status": "unhealthy", "problems": {"sick": "it hurts"}})
+    assert (await notes.get("/readyz")).status_code == 200
+
+
+class Lines(logging.Handler):
+    """What the log says, as the lines that would be written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(JsonFormatter("resumes"))
+        self.all: list[dict[str, Any]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.all.append(json.loads(self.format(record)))
+
+    def of(self, message: str) -> list[dict[str, Any]]:
+        return [line for line in self.all if line["message"] == message]
+
+
+@pytest.fixture
+def lines(notes: httpx.AsyncClient) -> Iterator[Lines]:
+    handler = Lines()
+    logging.getLogger().addHandler(handler)
+    yield handler
+    logging.getLogger().removeHandler(handler)
+
+
+async def test_a_request_is_one_line_without_its_path_or_query(
+    notes: httpx.AsyncClient, lines: Lines, stranger: dict[str, str]
+) -> None:
+    await notes.get("/api/notes/input/?email=a@x.com", headers={**stranger, "X-Request-Id": "gateway-made-12"})
+    (line,) = lines.of("request")
+    assert line["ms"] >= 0
+    assert {name: line[name] for name in ("service", "request_id", "method", "route", "status")} == {
+        "service": "resumes",
+        "request_id": "gateway-made-12",
+        "method": "GET",
+        "route": "/api/notes/{trouble}/",
+        "status": 400,
+    }
+    assert "a@x.com" not in json.dumps(lines.all)
+
+
+async def test_a_request_without_a_fit_id_gets_one_and_keeps_it_on_every_line(
+    notes: httpx.AsyncClient, lines: Lines, stranger: dict[str, str]
+) -> None:
+    for given in ({}, {"X-Request-Id": "short"}, {"X-Request-Id": "a" * 65}, {"X-Request-Id": "line\tbreak{}"}):
+        await notes.get("/api/notes/bug/", headers={**stranger, **given})
+    told, bugs = lines.of("request"), lines.of("unexpected error")
+    ids = [line["request_id"] for line in told]
+    assert len(set(ids)) == 4
+    assert all(re.fullmatch("[0-9a-f]{16}", identity) for identity in ids)
+    assert [line["request_id"] for line in bugs] == ids
+    assert [line["status"] for line in told] == [500] * 4
+    assert "secret detail" in bugs[0]["exception"]
+
+
+async def test_two_requests_at_once_keep_their_own_ids(
+    notes: httpx.AsyncClient, lines: Lines, stranger: dict[str, str]
+) -> None:
+    names = [f"request-{number:04}" for number in range(20)]
+    await asyncio.gather(*(notes.get("/api/notes/", headers={**stranger, "X-Request-Id": name}) for name in names))
+    assert sorted(line["request_id"] for line in lines.of("request")) == names
+
+
+async def test_health_checks_are_not_told(notes: httpx.AsyncClient, lines: Lines) -> None:
+    for path in ("/healthz", "/readyz", "/metrics"):
+        await notes.get(path)
+    assert lines.of("request") == []
+
+
+async def test_requests_are_counted_by_route(notes: httpx.AsyncClient, stranger: dict[str, str]) -> None:
+    for number in range(3):
+        await notes.get(f"/api/notes/{number}/", headers=stranger)
+        await notes.get(f"/random/{number}/", headers=stranger)
+    figures = (await notes.get("/metrics")).text
+    assert re.search(r'http_requests_total\{method="GET",route="/api/notes/\{trouble\}/",status="500"\} [3-9]', figures)
+    assert re.search(r'http_requests_total\{method="GET",route="unmatched",status="404"\} ', figures)
+    assert "/random/" not in figures
+
+
+class Diarist(Sick):
+    """A part that notes when it starts and stops."""
+
+    def __init__(self, name: str, diary: list[str]) -> None:
+        self.name = name
+        self._diary = diary
+
+    async def start(self) -> None:
+        if self.name == "broken":
+            raise OSError("it does not start")
+        self._diary.append(f"{self.name} starts")
+
+    async def stop(self) -> None:
+        self._diary.append(f"{self.name} stops")
+
+
+async def test_parts_start_in_order_and_stop_in_reverse(identity_keys: IdentityKeys) -> None:
+    diary: list[str] = []
+    whole = [Diarist("one", diary), Diarist("two", diary)]
+    environment = identity_keys.environment("resumes")
+    async with serving(lambda: create_app("resumes", ServiceSettings(), [], components=whole), environment) as client:
+        assert (await client.get("/healthz")).status_code == 200
+        assert diary == ["one starts", "two starts"]
+    assert diary == ["one starts", "two starts", "two stops", "one stops"]
+
+
+async def test_a_part_that_does_not_start_stops_the_others(
+    identity_keys: IdentityKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    diary: list[str] = []
+    for name, value in identity_keys.environment("resumes").items():
+        monkeypatch.setenv(name, value)
+    parts = [Diarist("one", diary), Diarist("broken", diary), Diarist("three", diary)]
+    app = create_app("resumes", ServiceSettings(), [], components=parts)
+    answers: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: Message) -> None:
+        answers.append(message)
+
+    with pytest.raises(OSError, match="it does not start"):
+        await app({"type": "lifespan"}, receive, send)
+    assert [answer["type"] for answer in answers] == ["lifespan.startup.failed"]
+    assert diary == ["one starts", "one stops"]
+
+
+def test_any_line_can_be_written() -> None:
+    record = logging.makeLogRecord({"msg": "odd \ud800", "levelno": 30, "number": 10**30, "thing": object()})
+    line = json.loads(JsonFormatter("resumes").format(record))
+    assert (line["message"], line["number"]) == ("odd \ud800", 10**30)

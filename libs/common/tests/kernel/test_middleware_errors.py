@@ -1,0 +1,104 @@
+"""The frame in trouble, on a real server: bugs, answers that break off, clients that go away."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from cv_common.app import create_app
+from cv_common.drf.body import read_data
+from cv_common.kernel.responses import JSONResponse
+from cv_common.kernel.settings import ServiceSettings
+from cv_testing.identity import IdentityKeys
+from cv_testing.serving import eventually, serving
+from fastapi import APIRouter
+from starlette.background import BackgroundTask
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+
+def troubled_router() -> APIRouter:
+    router = APIRouter(prefix="/api/notes")
+
+    @router.post("/")
+    async def read(request: Request) -> Response:
+        return JSONResponse(await read_data(request))
+
+    @router.get("/bug/")
+    async def bug() -> Response:
+        raise RuntimeError("secret detail")
+
+    @router.get("/half/")
+    async def half() -> Response:
+        async def parts() -> AsyncIterator[bytes]:
+            yield b"half of it"
+            raise RuntimeError("secret detail")
+
+        return StreamingResponse(parts())
+
+    @router.get("/afterwards/")
+    async def afterwards() -> Response:
+        async def fail() -> None:
+            raise RuntimeError("secret detail")
+
+        return Response(b"all of it", background=BackgroundTask(fail))
+
+    return router
+
+
+@pytest.fixture
+async def notes(identity_keys: IdentityKeys) -> AsyncIterator[httpx.AsyncClient]:
+    environment = identity_keys.environment("resumes")
+    async with serving(lambda: create_app("resumes", ServiceSettings(), [troubled_router()]), environment) as client:
+        client.headers.update(identity_keys.stranger("resumes"))
+        yield client
+
+
+def troubles(log: pytest.LogCaptureFixture) -> list[str]:
+    """What was said that somebody should look at."""
+    return [record.getMessage() for record in log.records if record.levelno >= logging.WARNING]
+
+
+def statuses(log: pytest.LogCaptureFixture) -> list[int]:
+    """What the requests were answered with, by their own lines."""
+    return [vars(record)["status"] for record in log.records if record.getMessage() == "request"]
+
+
+@pytest.mark.parametrize(("path", "status"), [("bug", 500), ("afterwards", 200)])
+async def test_a_bug_leaves_the_connection_open(
+    notes: httpx.AsyncClient, caplog: pytest.LogCaptureFixture, path: str, status: int
+) -> None:
+    visitors = []
+    for _ in range(3):
+        async with notes.stream("GET", f"/api/notes/{path}/") as answer:
+            visitors.append(answer.extensions["network_stream"].get_extra_info("client_addr"))
+            await answer.aread()
+        assert answer.status_code == status
+        await eventually(lambda: len(statuses(caplog)) == len(visitors))
+    assert len(set(visitors)) == 1
+    assert troubles(caplog) == ["unexpected error"] * 3
+
+
+async def test_an_answer_that_breaks_off_is_not_taken_for_a_whole_one(
+    notes: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(httpx.RemoteProtocolError):
+        await notes.get("/api/notes/half/")
+    assert troubles(caplog)[0] == "unexpected error"
+
+
+@pytest.mark.parametrize(
+    "media_type", ["application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
+)
+async def test_a_client_that_goes_away_is_no_error(
+    notes: httpx.AsyncClient, caplog: pytest.LogCaptureFixture, identity_keys: IdentityKeys, media_type: str
+) -> None:
+    headers = {**identity_keys.stranger("resumes"), "Host": "notes", "Content-Type": media_type, "Content-Length": "99"}
+    _, writer = await asyncio.open_connection(notes.base_url.host, notes.base_url.port)
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    writer.write(f"POST /api/notes/ HTTP/1.1\r\n{head}\r\n--x".encode())
+    await writer.drain()
+    writer.close()
+    await eventually(lambda: statuses(caplog))
+    assert (statuses(caplog), troubles(caplog)) == ([499], [])

@@ -1,0 +1,38 @@
+"""Work that the clock asks for."""
+
+from cv_common.kernel.periodic import Periodic
+from cv_testing.serving import eventually
+
+
+async def test_work_is_done_at_start_and_again() -> None:
+    times: list[int] = []
+
+    async def work() -> None:
+        times.append(len(times))
+
+    periodic = Periodic("counting", 0.01, work)
+    await periodic.start()
+    await eventually(lambda: len(times) >= 3)
+    await periodic.stop()
+    assert await periodic.check() is None
+
+
+async def test_failed_work_is_told_until_it_succeeds() -> None:
+    broken = True
+
+    async def work() -> None:
+        if broken:
+            raise ValueError("not yet")
+
+    async def told() -> bool:
+        return await periodic.check() == "counting failed: ValueError"
+
+    async def well() -> bool:
+        return await periodic.check() is None
+
+    periodic = Periodic("counting", 0.01, work)
+    await periodic.start()
+    await eventually(told)
+    broken = False
+    await eventually(well)
+    await periodic.stop()

@@ -1,0 +1,77 @@
+"""Files in part, as a browser's PDF viewer and a download that is resumed ask for them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from cv_common.kernel.errors import RangeNotSatisfiable
+from cv_common.kernel.ranges import file_response
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.requests import Request
+from starlette.responses import Response
+
+CONTENT = b"0123456789"
+
+
+def sent(content: bytes = CONTENT, **headers: str) -> Response:
+    raw = [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in headers.items()]
+    request = Request({"type": "http", "method": "GET", "headers": raw})
+    return file_response(request, content, "application/pdf", {"Cache-Control": "private, no-store"})
+
+
+def about(headers: Mapping[str, str]) -> list[Any]:
+    return [headers.get(name) for name in ("Content-Range", "Content-Length", "Accept-Ranges", "Cache-Control")]
+
+
+@pytest.mark.parametrize(
+    ("asked", "part", "said"),
+    [
+        ("bytes=0-3", b"0123", "bytes 0-3/10"),
+        ("bytes=4-4", b"4", "bytes 4-4/10"),
+        ("bytes=7-", b"789", "bytes 7-9/10"),
+        ("bytes=7-99", b"789", "bytes 7-9/10"),
+        ("bytes=0-999999999999999999", CONTENT, "bytes 0-9/10"),
+        ("bytes=-3", b"789", "bytes 7-9/10"),
+        ("bytes=-99", CONTENT, "bytes 0-9/10"),
+        ("Bytes=0-0", b"0", "bytes 0-0/10"),
+    ],
+)
+def test_a_range_is_sent(asked: str, part: bytes, said: str) -> None:
+    answer = sent(range=asked)
+    assert (answer.status_code, answer.body) == (206, part)
+    assert about(answer.headers) == [said, str(len(part)), "bytes", "private, no-store"]
+
+
+@pytest.mark.parametrize("asked", ["bytes=10-", "bytes=10-20", "bytes=-0", "bytes=999999999999999999-"])
+def test_a_range_outside_is_refused_with_the_size(asked: str) -> None:
+    with pytest.raises(RangeNotSatisfiable) as refused:
+        sent(range=asked)
+    assert about(refused.value.headers) == ["bytes */10", None, "bytes", "private, no-store"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "", "bytes", "bytes=", "bytes=-", "bytes=3-1", "bytes=a-b", "bytes=0-1,4-5", "lines=0-1", "bytes=²-",
+        f"bytes={'9' * 5000}-",
+    ],
+)  # fmt: skip
+def test_what_is_no_single_range_is_answered_whole(asked: str) -> None:
+    answer = sent(range=asked)
+    assert (answer.status_code, answer.body) == (200, CONTENT)
+    assert about(answer.headers) == [None, "10", "bytes", "private, no-store"]
+
+
+def test_if_range_holds_for_the_same_bytes_only() -> None:
+    etag = sent().headers["ETag"]
+    assert sent(range="bytes=0-0", if_range=etag).status_code == 206
+    for other in (f"W/{etag}", '"other"', "Wed, 21 Oct 2015 07:28:00 GMT", ""):
+        assert sent(range="bytes=0-0", if_range=other).body == CONTENT
+    assert sent(b"another", range="bytes=0-0", if_range=etag).body == b"another"
+
+
+@given(st.binary(min_size=1, max_size=50), st.integers(1, 20))
+def test_parts_put_together_are_the_whole(content: bytes, step: int) -> None:
+    parts = [sent(content, range=f"bytes={at}-{at + step - 1}").body for at in range(0, len(content), step)]
+    assert b"".join(map(bytes, parts)) == content

@@ -1,0 +1,84 @@
+"""Three servers of NATS: streams are copied to all of them, and one may be lost."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cv_common.messaging.broker import Broker, BrokerUnavailable, Consumer
+from cv_common.messaging.events import Event, ResumePaymentChanged
+from cv_testing.nats import Nats, new_passwords
+from cv_testing.ports import free_port
+from cv_testing.serving import eventually
+from cv_testing.supervisor import ProcessSupervisor
+
+from libs.common.tests.conftest import parts_running
+
+
+class Cluster:
+    """Servers that know each other, reached at the first of them; clients hear of the others from it."""
+
+    def __init__(self, servers: list[Nats], keepers: list[ProcessSupervisor]) -> None:
+        self._servers, self._keepers = servers, keepers
+
+    def bus(self, service: str, *, publishes: bool = False) -> Broker:
+        login = self._servers[0].environment(service)
+        return Broker(
+            login["NATS_URL"], service, login["NATS_PASSWORD"], service=service, publishes=publishes, replicas=3
+        )
+
+    def lose(self, leader: str | None) -> None:
+        """The server that leads the stream is gone for good."""
+        [keeper] = [each for each in self._keepers if each.program.name == leader]
+        keeper.stop()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, pytestconfig: pytest.Config) -> Iterator[Cluster]:
+    config = pytestconfig.rootpath / "deploy" / "nats" / "nats-server.conf"
+    passwords = new_passwords()
+    servers = [Nats(config, tmp_path / f"nats-{number}", free_port(), free_port(), passwords) for number in range(3)]
+    routes = [f"nats://127.0.0.1:{free_port()}" for _ in servers]
+    with ExitStack() as stack:
+        keepers = []
+        for number, (server, route) in enumerate(zip(servers, routes, strict=True)):
+            program = server.program(f"nats-{number}")
+            member = ["--name", program.name, "--cluster_name", "cv", "--cluster", route, "--routes", ",".join(routes)]
+            keeper = ProcessSupervisor(replace(program, command=[*program.command, *member]))
+            keeper.start()
+            stack.callback(keeper.stop)
+            keepers.append(keeper)
+        for keeper in keepers:
+            keeper.wait_ready()
+        yield Cluster(servers, keepers)
+
+
+async def publish(bus: Broker, event: Event) -> None:
+    """Publish as the outbox does: until it is confirmed."""
+
+    async def is_confirmed() -> bool:
+        await bus.publish(event.name, event.model_dump_json().encode(), str(event.id))
+        return True
+
+    await eventually(is_confirmed, despite=(BrokerUnavailable,))
+
+
+async def test_nothing_is_lost_with_the_server_that_led(cluster: Cluster) -> None:
+    payments, resumes = cluster.bus("payments", publishes=True), cluster.bus("resumes")
+    events = [ResumePaymentChanged(resume_id=number, paid=True, revision=1) for number in range(2)]
+    heard: list[Event] = []
+
+    async def hear(event: Event) -> None:
+        heard.append(event)
+
+    # Both hear of the other servers from the one they know, which may be the one that is lost.
+    async with parts_running(payments, resumes):
+        await publish(payments, events[0])
+        copies = (await payments.jetstream.stream_info("PAYMENTS")).cluster
+        assert copies is not None
+        assert len(copies.replicas or []) == 2
+        cluster.lose(copies.leader)
+        await publish(payments, events[1])
+        async with parts_running(Consumer(resumes, {ResumePaymentChanged: hear})):
+            await eventually(lambda: heard == events)

@@ -1,0 +1,38 @@
+"""The inbox: it remembers what was taken for as long as it may come again, and no longer."""
+
+import psycopg
+from cv_common.app import Component, create_app
+from cv_common.kernel.database import Database
+from cv_common.kernel.settings import ServiceSettings
+from cv_common.messaging.broker import Consumer
+from cv_common.messaging.events import ResumeDeleted
+from cv_testing.identity import IdentityKeys
+from cv_testing.serving import eventually, serving
+
+from libs.common.tests.conftest import NatsServer
+
+
+async def ignore(event: ResumeDeleted) -> None:
+    """Nothing follows from it."""
+
+
+async def test_a_service_that_consumes_forgets_what_cannot_come_again(
+    broker: NatsServer, database_url: str, identity_keys: IdentityKeys
+) -> None:
+    database, bus = Database(database_url), broker.bus("renderer")
+    parts: list[Component] = [database, bus, Consumer(bus, {ResumeDeleted: ignore})]
+    with psycopg.connect(database_url, autocommit=True) as service:
+        for days, events in ((1, 1), (61, 1), (71, 2500)):
+            service.execute(
+                "insert into inbox select gen_random_uuid(), now() - %s * interval '1 day' - interval '1 hour'"
+                " from generate_series(1, %s)",
+                (days, events),
+            )
+
+        def ages() -> list[int]:
+            rows = service.execute("select extract(day from now() - received_at) from inbox order by 1").fetchall()
+            return [int(days) for (days,) in rows]
+
+        environment = identity_keys.environment("renderer")
+        async with serving(lambda: create_app("renderer", ServiceSettings(), [], components=parts), environment):
+            await eventually(lambda: ages() == [1, 61])

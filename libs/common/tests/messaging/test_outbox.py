@@ -1,0 +1,349 @@
+"""The outbox: what was committed is published, once, in order, whatever dies in between."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from cv_common.kernel import database as database_module
+from cv_common.kernel.database import Database
+from cv_common.kernel.logs import request_id
+from cv_common.messaging import outbox
+from cv_common.messaging.broker import Broker
+from cv_common.messaging.events import ResumePaymentChanged, SubscriptionChanged
+from cv_common.messaging.outbox import Relay
+from cv_testing.nats import Nats
+from cv_testing.postgres import Postgres
+from cv_testing.serving import eventually
+from cv_testing.tcp_proxy import proxied
+from nats.js.errors import NotFoundError
+
+from libs.common.tests.conftest import NatsServer, parts_running
+
+GOLDEN = Path(__file__).with_name("golden")
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    opened = Database(database_url)
+    async with parts_running(opened):
+        yield opened
+
+
+class Publisher:
+    """The payments service as far as its outbox goes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.recorded: list[str] = []
+
+    async def record(self, count: int = 1) -> None:
+        """So many events, each in a transaction of its own."""
+        for _ in range(count):
+            event = ResumePaymentChanged(resume_id=len(self.recorded), paid=True, revision=1)
+            async with self._database.transaction() as tx:
+                await outbox.record(tx, event)
+            self.recorded.append(str(event.id))
+
+
+@pytest.fixture
+def publisher(database: Database) -> Publisher:
+    return Publisher(database)
+
+
+async def published(broker: NatsServer) -> list[str]:
+    """The ids of the events in the stream, in its order."""
+    return [json.loads(message.data or b"")["id"] for message in await broker.messages("PAYMENTS")]
+
+
+async def expect_published(broker: NatsServer, publisher: Publisher, within: float = 20) -> None:
+    """Wait until every recorded event is in the stream; once, and in order."""
+
+    async def complete() -> bool:
+        async with broker.administrator() as jetstream:
+            streams = {info.config.name for info in await jetstream.streams_info()}
+        return "PAYMENTS" in streams and len(await broker.messages("PAYMENTS")) >= len(publisher.recorded)
+
+    await eventually(complete, within)
+    assert await published(broker) == publisher.recorded
+
+
+async def test_events_are_published_in_the_order_of_their_recording(
+    broker: NatsServer, database_url: str, publisher: Publisher
+) -> None:
+    bus = broker.bus("payments", publishes=True)
+    await publisher.record(3)
+    async with parts_running(bus, Relay(database_url, bus)):
+        await publisher.record(250)
+        await expect_published(broker, publisher)
+
+
+async def test_a_message_is_the_event_with_its_id_and_its_request(
+    broker: NatsServer, database: Database, database_url: str
+) -> None:
+    golden = (GOLDEN / "payments.subscription_changed.v1.json").read_bytes()
+    event = SubscriptionChanged.model_validate_json(golden)
+    bus = broker.bus("payments", publishes=True)
+    async with parts_running(bus, Relay(database_url, bus)):
+        token = request_id.set("request-1234")
+        async with database.transaction() as tx:
+            await outbox.record(tx, event)
+        request_id.reset(token)
+
+        async def arrived() -> bool:
+            return len(await broker.messages("PAYMENTS")) == 1
+
+        await eventually(arrived, despite=(NotFoundError,))  # the stream is made meanwhile
+    (message,) = await broker.messages("PAYMENTS")
+    assert message.subject == "payments.subscription_changed.v1"
+    assert json.loads(message.data or b"") == json.loads(golden)
+    assert message.headers == {"Nats-Msg-Id": str(event.id), "Request-Id": "request-1234"}
+
+
+async def test_a_relay_whose_database_connection_became_silent_goes_on(
+    broker: NatsServer, database_url: str, postgres: Postgres, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cv_common.kernel.database.ANSWER_SECONDS", 1)
+    bus = broker.bus("payments", publishes=True)
+    with proxied(postgres.port) as proxy:
+        remote_url = database_url.replace(f":{postgres.port}/", f":{proxy.port}/")
+        async with parts_running(bus, Relay(remote_url, bus)):
+            await publisher.record()
+            await expect_published(broker, publisher)
+            assert await asyncio.to_thread(proxy.freeze) == 1
+            await publisher.record()
+            await expect_published(broker, publisher)
+
+
+async def test_what_is_rolled_back_is_never_told(
+    broker: NatsServer, database: Database, publisher: Publisher, database_url: str
+) -> None:
+    async def fail() -> None:
+        async with database.transaction() as tx:
+            await outbox.record(tx, ResumePaymentChanged(resume_id=99, paid=True, revision=1))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    await publisher.record()
+    bus = broker.bus("payments", publishes=True)
+    async with parts_running(bus, Relay(database_url, bus)):
+        await expect_published(broker, publisher)
+
+
+async def test_two_relays_publish_like_one(broker: NatsServer, database_url: str, publisher: Publisher) -> None:
+    one, other = broker.bus("payments", publishes=True), broker.bus("payments", publishes=True)
+    async with parts_running(one, other, Relay(database_url, one), Relay(database_url, other)):
+        await publisher.record(200)
+        await expect_published(broker, publisher)
+
+
+async def test_events_wait_for_a_broker_that_is_away(
+    broker: NatsServer, database_url: str, publisher: Publisher
+) -> None:
+    await broker.stop()
+    bus = broker.bus("payments", publishes=True)
+    async with parts_running(bus, Relay(database_url, bus)):
+        await publisher.record(5)
+        assert await bus.check() is not None
+        await broker.start()
+        await expect_published(broker, publisher)
+        assert await bus.check() is None
+
+
+async def test_a_broker_that_crashes_again_and_again_loses_and_doubles_nothing(
+    broker: NatsServer, database_url: str, publisher: Publisher
+) -> None:
+    bus = broker.bus("payments", publishes=True)
+    async with parts_running(bus, Relay(database_url, bus)):
+        for _ in range(3):
+            recording = asyncio.create_task(publisher.record(60))
+            await broker.crash()
+            await recording
+        await expect_published(broker, publisher, within=40)
+
+
+async def test_a_broker_that_lost_its_disk_gets_its_streams_and_what_is_new(
+    broker: NatsServer, database_url: str, publisher: Publisher
+) -> None:
+    bus = broker.bus("payments", publishes=True)
+    async with parts_running(bus, Relay(database_url, bus)):
+        await publisher.record(5)
+        await expect_published(broker, publisher)
+        await broker.lose_everything()
+        await publisher.record(2)
+        lost, publisher.recorded = publisher.recorded[:5], publisher.recorded[5:]
+        await expect_published(broker, publisher)
+        assert await bus.check() is None
+
+        with psycopg.connect(database_url, autocommit=True) as operator:  # as the outbox's docstring tells operators
+            operator.execute("update outbox set published_at = null where occurred_at > now() - interval '1 hour'")
+
+        async def rebuilt() -> bool:
+            return set(lost) <= set(await published(broker))
+
+        await eventually(rebuilt)
+
+
+async def test_a_database_that_goes_away_stops_nothing_for_good(
+    broker: NatsServer, database_url: str, publisher: Publisher, postgres: Postgres
+) -> None:
+    bus = broker.bus("payments", publishes=True)
+    async with parts_running(bus, Relay(database_url, bus)):
+        await publisher.record(20)
+        with postgres.outage(database_url):
+            pass
+        await eventually(lambda: try_recording(publisher))
+        await publisher.record(20)
+        await expect_published(broker, publisher)
+
+
+async def try_recording(publisher: Publisher) -> bool:
+    try:
+        await publisher.record()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+class SlowBus(Broker):
+    """A broker whose three copies are on slow disks."""
+
+    async def publish(self, *message: Any) -> None:
+        await asyncio.sleep(0.05)
+        await super().publish(*message)
+
+
+async def test_a_slow_broker_gets_everything_once(
+    broker: NatsServer, database_url: str, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL ends a transaction in which nothing is asked for long. Both times are a tenth of the usual here."""
+    options = database_module._SESSION_OPTIONS.replace("session_timeout=10000", "session_timeout=1000")
+    monkeypatch.setattr(database_module, "_SESSION_OPTIONS", options)
+    monkeypatch.setattr(outbox, "_MAX_BATCH_SECONDS", outbox._MAX_BATCH_SECONDS / 10)
+    await publisher.record(60)
+    login = broker.server.environment("payments")
+    bus = SlowBus(login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service="payments", publishes=True)
+    async with parts_running(bus, Relay(database_url, bus)):
+        await expect_published(broker, publisher)
+        await eventually(partial(more_published, database_url, 59))
+
+
+RELAY = """
+import asyncio, os
+from cv_common.messaging.broker import Broker
+from cv_common.messaging.outbox import Relay
+
+async def main():
+    bus = Broker(os.environ["NATS_URL"], "payments", os.environ["NATS_PASSWORD"], service="payments", publishes=True)
+    await bus.start()
+    await Relay(os.environ["DATABASE_URL"], bus).start()
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+def start_relay(server: Nats, database_url: str) -> subprocess.Popen[bytes]:
+    """The relay of another replica, in a process of its own."""
+    environment = {**os.environ, **server.environment("payments"), "DATABASE_URL": database_url}
+    return subprocess.Popen([sys.executable, "-c", RELAY], env=environment)
+
+
+async def test_a_relay_that_is_killed_while_it_publishes_loses_and_doubles_nothing(
+    broker: NatsServer, database_url: str, publisher: Publisher
+) -> None:
+    await publisher.record(1500)
+    for _ in range(3):
+        with start_relay(broker.server, database_url) as relay:
+            before = await count_published(database_url)
+            await eventually(partial(more_published, database_url, before))
+            relay.send_signal(signal.SIGKILL)
+    bus = broker.bus("payments", publishes=True)
+    async with parts_running(bus, Relay(database_url, bus)):
+        await expect_published(broker, publisher, within=40)
+
+
+async def count_published(database_url: str) -> int:
+    async with await psycopg.AsyncConnection.connect(database_url) as connection:
+        row = await (await connection.execute("select count(published_at) from outbox")).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+async def more_published(database_url: str, seen: int) -> bool:
+    return await count_published(database_url) > seen
+
+
+async def test_health_says_when_events_wait_too_long(
+    broker: NatsServer, database_url: str, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Relay, "STUCK_SECONDS", 0.1)
+    await broker.stop()
+    bus = broker.bus("payments", publishes=True)
+    relay = Relay(database_url, bus)
+    async with parts_running(bus, relay):
+        assert await relay.check() is None
+        await publisher.record()
+
+        async def stuck() -> bool:
+            return "has waited" in (await relay.check() or "")
+
+        async def well() -> bool:
+            return await relay.check() is None
+
+        await eventually(stuck)
+        await broker.start()
+        await eventually(well)
+
+
+async def test_published_events_are_kept_for_30_days(
+    broker: NatsServer, database_url: str, publisher: Publisher
+) -> None:
+    await publisher.record(3)
+    bus = broker.bus("payments", publishes=True)
+    async with parts_running(bus, Relay(database_url, bus)):
+        await expect_published(broker, publisher)
+    with psycopg.connect(database_url, autocommit=True) as operator:
+        old = datetime.now(UTC) - timedelta(days=31)
+        operator.execute("update outbox set published_at = %s where id = 1", (old,))
+        operator.execute("update outbox set published_at = null, occurred_at = %s where id = 2", (old,))
+        async with parts_running(bus := broker.bus("payments", publishes=True), Relay(database_url, bus)):
+
+            def ids() -> list[int]:
+                return [row[0] for row in operator.execute("select id from outbox order by id")]
+
+            await eventually(lambda: ids() == [2, 3])
+
+
+async def test_a_relay_stops_at_once(broker: NatsServer, database_url: str) -> None:
+    bus = broker.bus("payments", publishes=True)
+    relay = Relay(database_url, bus)
+    async with asyncio.timeout(10):
+        await relay.stop()
+        async with parts_running(bus, relay):
+            pass
+        await relay.stop()
+
+
+ANOTHER = Callable[[], str]
+
+
+async def test_relays_of_different_databases_do_not_wait_for_each_other(
+    broker: NatsServer, database_url: str, another_database: ANOTHER, publisher: Publisher
+) -> None:
+    bus = broker.bus("payments", publishes=True)
+    with psycopg.connect(another_database()) as elsewhere:
+        elsewhere.execute("select pg_advisory_xact_lock(hashtext('outbox'))")
+        async with parts_running(bus, Relay(database_url, bus)):
+            await publisher.record(2)
+            await expect_published(broker, publisher)

@@ -1,0 +1,289 @@
+"""The operator's command: a Stripe account set up, and what is stuck looked after."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cv_common.kernel.database import Database
+from cv_payments import cli
+from cv_payments.clients.stripe_account import StripeAccount
+from cv_payments.clients.stripe_connection import StripeConnection
+from cv_payments.domain.events import KINDS
+from cv_testing.ports import free_port
+from cv_testing.serving import eventually
+from cv_testing.supervisor import running
+from stripe import StripeClient, WebhookEndpoint
+from stripe import api_version as stripe_version
+
+from services.payments.tests.conftest import operate, sandbox_program
+from services.payments.tests.shop import API_KEY, ORIGIN, Shop, event
+
+HOOK = "https://cv.example/api/payments/webhook/"
+
+
+Operator = Callable[..., Awaitable[tuple[int, list[list[str]]]]]
+
+
+@pytest.fixture
+async def operator(shop: Shop) -> AsyncIterator[Operator]:
+    """Does what `cv-payments` does on the service's database: its exit code, and its lines as lists of columns."""
+    database = Database(shop.database_url, pool_size=2)
+    await database.start()
+
+    async def run(*words: str) -> tuple[int, list[list[str]]]:
+        said, asked = StringIO(), cli.parse(words)
+        code = await cli.attend(database, asked.command, asked.deed, asked.keys, said)
+        return code, [line.split("\t") for line in said.getvalue().splitlines()]
+
+    yield run
+    await database.stop()
+
+
+async def told_to_be_stuck(shop: Shop) -> bool:
+    return (await shop.payments.get("/healthz")).status_code == 503
+
+
+async def is_well(shop: Shop) -> bool:
+    health = await shop.payments.get("/healthz")
+    return "quarantined" not in health.text and "failed for good" not in health.text
+
+
+async def quarantined(shop: Shop) -> str:
+    """The id of an event about nothing of ours."""
+    foreign = event("checkout.session.completed", f"cs_test_foreign_{shop.number()}")
+    assert (await shop.deliver(foreign)).status_code == 200
+    assert shop.stored(foreign["id"])["outcome"] == "quarantined"
+    return str(foreign["id"])
+
+
+@pytest.fixture
+async def clean(shop: Shop, operator: Operator) -> None:
+    """Nothing is stuck, whatever other tests have left."""
+    for pile in ("events", "calls"):
+        _, found = await operator(pile, "list")
+        if found:
+            await operator(pile, "dismiss", *(columns[0] for columns in found))
+
+
+@pytest.mark.usefixtures("clean")
+async def test_dismissed_events_are_out_of_the_way(shop: Shop, operator: Operator) -> None:
+    first, second = await quarantined(shop), await quarantined(shop)
+    assert await told_to_be_stuck(shop)
+    code, listed = await operator("events", "list")
+    assert (code, [columns[:3] for columns in listed]) == (
+        0,
+        [[each, "quarantined", "checkout.session.completed"] for each in (first, second)],
+    )
+    assert "Stripe has no cs_test_foreign" in listed[0][-1]
+    code, dismissed = await operator("events", "dismiss", first)
+    assert (code, [columns[0] for columns in dismissed]) == (0, [first])
+    assert shop.stored(second)["outcome"] == "quarantined"
+    assert (await operator("events", "dismiss", second))[0] == 0
+    await eventually(lambda: is_well(shop))
+    assert await operator("events", "list") == (0, [])
+
+
+@pytest.mark.usefixtures("clean")
+async def test_what_is_not_stuck_cannot_be_dismissed(shop: Shop, operator: Operator) -> None:
+    unknown = event("customer.tax_id.created", "txi_1")
+    await shop.deliver(unknown)
+    for deed in ("dismiss", "retry"):
+        code, said = await operator("events", deed, unknown["id"], "evt_of_nobody")
+        assert (code, len(said)) == (1, 2)
+    assert shop.stored(unknown["id"])["outcome"] == "ignored"
+
+
+@pytest.mark.usefixtures("clean")
+@pytest.mark.parametrize("outcome", ["dead", "quarantined"])
+async def test_an_event_tried_again_has_its_effect(shop: Shop, operator: Operator, outcome: str) -> None:
+    """Its cause is mended: what it tells is granted, as if it had just come."""
+    resume_id = shop.resume()
+    page = await shop.single(shop.user(), resume_id)
+    await shop.control("delivery", drop=["*"])
+    await shop.press(page)
+    told = event("checkout.session.completed", shop.session_at(page).id)
+    shop.row(
+        "insert into stripe_events (id, type, object_id, attempts, outcome, error) values (%s, %s, %s, 8, %s, 'bug')"
+        " returning id",
+        told["id"], told["type"], told["data"]["object"]["id"], outcome,
+    )  # fmt: skip
+    assert await told_to_be_stuck(shop)
+    code, retried = await operator("events", "retry", told["id"])
+    assert (code, retried[0][0]) == (0, told["id"])
+    await eventually(lambda: shop.paid(resume_id) == [True])
+    await eventually(lambda: is_well(shop))
+    assert shop.stored(told["id"])["outcome"] == "done"
+
+
+@pytest.mark.usefixtures("clean")
+async def test_dead_calls_are_made_again(shop: Shop, operator: Operator) -> None:
+    session = shop.session_at(await shop.single(shop.user(), shop.resume()))
+    shop.row(
+        "insert into stripe_calls (key, action, object_id, parameters, attempts, outcome)"
+        " values (%s, 'expire_session', %s, '{}', 8, 'dead') returning key",
+        f"expire:{session.id}", session.id,
+    )  # fmt: skip
+    assert await told_to_be_stuck(shop)
+    code, retried = await operator("calls", "retry")
+    assert (code, [columns[:3] for columns in retried]) == (0, [[f"expire:{session.id}", "dead", "expire_session"]])
+    await eventually(lambda: shop.session_at(session.id).status == "expired")
+    await eventually(lambda: is_well(shop))
+
+
+@dataclass
+class Account:
+    """A Stripe account of a test's own, and the command that sets it up."""
+
+    stripe: StripeClient
+    connection: StripeConnection
+
+    async def set_up(self, *words: str) -> tuple[int, list[str], str]:
+        """The exit code, the lines said, and the complaint."""
+        said, complaint, asked = StringIO(), StringIO(), cli.parse(["setup-stripe", *words])
+        code = await cli.run(StripeAccount(self.connection), ORIGIN, asked.webhook, said, complaint)
+        return code, said.getvalue().splitlines(), complaint.getvalue()
+
+    def everything(self) -> list[list[dict[str, Any]]]:
+        """All that the command makes, whenever it was written."""
+        made: list[Any] = [
+            self.stripe.v1.products.list().data,
+            self.stripe.v1.prices.list().data,
+            self.stripe.v1.billing_portal.configurations.list().data,
+        ]
+        return [[{**each.to_dict(for_json=True), "updated": None} for each in kind] for kind in made]
+
+    def endpoint(self) -> WebhookEndpoint:
+        """The one endpoint of ours."""
+        [found] = [each for each in self.stripe.v1.webhook_endpoints.list().data if each.url == HOOK]
+        return found
+
+
+@pytest.fixture
+async def account(tmp_path: Path) -> AsyncIterator[Account]:
+    """An account in which nothing is yet."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with running(sandbox_program(port, tmp_path, f"{url}/nobody/")):
+        connection = StripeConnection(API_KEY, url)
+        await connection.start()
+        yield Account(StripeClient(API_KEY, base_addresses={"api": url}), connection)
+        await connection.stop()
+
+
+async def test_an_account_is_set_up_once(account: Account) -> None:
+    code, said, _ = await account.set_up()
+    assert (code, [line.rpartition(": ")[2] for line in said]) == (0, ["made"] * 7)
+    made = account.everything()
+    code, said, _ = await account.set_up()
+    assert (code, [line.rpartition(": ")[2] for line in said]) == (0, ["as it should be"] * 7)
+    assert account.everything() == made
+
+
+async def test_the_endpoint_is_made_once_and_told_its_secret_then(account: Account) -> None:
+    _, said, _ = await account.set_up("--webhook", HOOK)
+    assert said[-2] == f"webhook {HOOK}: made"
+    assert "STRIPE_WEBHOOK_SECRETS: whsec_" in said[-1]
+    made = account.endpoint()
+    assert made.api_version == stripe_version
+    assert set(made.enabled_events) == set(KINDS)
+    account.stripe.v1.webhook_endpoints.update(made.id, {"enabled_events": ["charge.refunded"]})
+    _, said, _ = await account.set_up("--webhook", HOOK)
+    assert said[-1] == f"webhook {HOOK}: as it should be"
+    mended = account.endpoint()
+    assert (mended.id, set(mended.enabled_events)) == (made.id, set(KINDS))
+
+
+async def test_a_wrong_price_is_mended(account: Account) -> None:
+    """An amount cannot be changed at Stripe: another price takes the lookup key over, and the portal follows."""
+    await account.set_up()
+    wrong = account.stripe.v1.prices.create(
+        {
+            "product": "cv_monthly",
+            "lookup_key": "cv_monthly",
+            "transfer_lookup_key": True,
+            "currency": "eur",
+            "unit_amount": 1,
+            "recurring": {"interval": "month"},
+        }
+    )
+    _, said, _ = await account.set_up()
+    assert [line for line in said if line.endswith(": made")] == [
+        "price cv_monthly (9.99 EUR): made",
+        "billing portal: made",
+    ]
+    [right] = account.stripe.v1.prices.list({"lookup_keys": ["cv_monthly"], "active": True}).data
+    assert (right.unit_amount, right.currency, right.id == wrong.id) == (999, "eur", False)
+    assert account.stripe.v1.prices.retrieve(wrong.id).lookup_key is None
+    [portal] = account.stripe.v1.billing_portal.configurations.list({"active": True}).data
+    plans = portal.features.subscription_update.products
+    assert right.id in [price for product in plans or [] for price in product.prices]
+
+
+async def test_a_portal_that_somebody_changed_is_mended(account: Account) -> None:
+    await account.set_up()
+    configurations = account.stripe.v1.billing_portal.configurations
+    [portal] = configurations.list({"active": True}).data
+    configurations.update(portal.id, {"features": {"subscription_cancel": {"enabled": False}}})
+    _, said, _ = await account.set_up()
+    assert said[-1] == "billing portal: made"
+    assert configurations.retrieve(portal.id).features.subscription_cancel.enabled
+    _, said, _ = await account.set_up()
+    assert said[-1] == "billing portal: as it should be"
+
+
+async def test_stripe_away_is_told(account: Account) -> None:
+    nowhere = StripeConnection(API_KEY, f"http://127.0.0.1:{free_port()}")
+    await nowhere.start()
+    code, said, complaint = await replace(account, connection=nowhere).set_up()
+    await nowhere.stop()
+    assert (code, said) == (1, [])
+    assert complaint.startswith("Stripe was not set up: ")
+
+
+LIVE = {
+    "ENVIRONMENT": "production",
+    "STRIPE_API_KEY": "rk_live_of_the_tests",
+    "STRIPE_WEBHOOK_SECRETS": '["whsec_sandbox_generated"]',
+    "PUBLIC_BASE_URL": "https://cv.example",
+}
+"""What is known of a live account before it is set up: the service would not start with it."""
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, "Stripe was not set up: "),
+        ({"STRIPE_WEBHOOK_SECRETS": ""}, "Stripe was not set up: "),
+        ({"STRIPE_API_KEY": "rk_test_1"}, "STRIPE_API_KEY must be a live key"),
+        ({"ENVIRONMENT": "development"}, "set ENVIRONMENT=production"),
+        ({"STRIPE_API_BASE": "http://localhost:8010"}, "STRIPE_API_BASE must be empty"),
+        ({"PUBLIC_BASE_URL": "http://cv.example"}, "PUBLIC_BASE_URL must be https"),
+    ],
+)
+async def test_a_live_account_is_set_up_before_the_service_can_start(changes: dict[str, str], told: str) -> None:
+    """Its endpoint's secret comes out of this very command. The way to Stripe is closed here."""
+    closed = {"https_proxy": f"http://127.0.0.1:{free_port()}", "no_proxy": ""}
+    done = await asyncio.to_thread(operate, {**LIVE, **closed, **changes}, "setup-stripe")
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [[], ["events"], ["events", "drop"], ["events", "dismiss"], ["nonsense"]])
+def test_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.parse(words)
+    assert "usage: cv-payments" in capsys.readouterr().err
+
+
+async def test_as_a_program(shop: Shop, environment: Callable[..., dict[str, str]]) -> None:
+    stuck = await quarantined(shop)
+    settings = environment(DATABASE_URL=shop.database_url)
+    done = await asyncio.to_thread(operate, settings, "events", "dismiss", stuck)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(stuck)
+    assert shop.stored(stuck)["outcome"] == "dismissed"
