@@ -24,7 +24,7 @@ class Places:
 
     @contextmanager
     def place(self, request: Request, route: Route) -> Iterator[None]:
-        """Admit one request. Raises ServiceUnavailable if all slots are taken, Throttled beyond the share of its address."""
+        """Admit one request. Raises ServiceUnavailable if all slots are taken, Throttled beyond its address's share."""
         service = (route.service, route.lane)
         address = (*service, client_network(request, self._trusted))
         if self._under_way[service] >= route.at_once:

@@ -4,9 +4,9 @@ import logging
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 from starlette.responses import Response
@@ -138,6 +138,23 @@ async def _probe(parts: Sequence[Component]) -> None:
 def _health(problems: dict[str, str]) -> Response:
     body = {"status": "unhealthy" if problems else "ok", "problems": problems}
     return JSONResponse(body, status_code=503 if problems else 200)
+
+
+async def provide_context(request: Request) -> Any:
+    """Dependency: the `context` that the app was created with.
+
+    Each service gives it its type once: `ContextDep = Annotated[Context, Depends(provide_context)]`.
+    """
+    return request.app.state.context
+
+
+async def provide_caller(request: Request) -> Caller:
+    """Dependency: who sent the request. The middleware has verified the identity token."""
+    caller: Caller = request.state.caller
+    return caller
+
+
+CallerDep = Annotated[Caller, Depends(provide_caller)]
 
 
 def get_context(request: Request) -> Any:

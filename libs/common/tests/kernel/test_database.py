@@ -4,17 +4,26 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from select import select as select_readable
 
 import psycopg
 import pytest
-from cv_common.kernel.database import DATABASE_UNAVAILABLE, Database, Statement, Transaction, connect_directly
+from cv_common.kernel.database import (
+    DATABASE_UNAVAILABLE,
+    Database,
+    Query,
+    Scalar,
+    Statement,
+    Transaction,
+    connect_directly,
+)
 from cv_testing.postgres import Postgres
 from cv_testing.serving import eventually
 from cv_testing.tcp_proxy import TcpProxy, proxied
 from psycopg.types.json import Jsonb
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, literal_column, select, update
 
 from libs.common.tests.conftest import notes
 
@@ -345,3 +354,23 @@ async def test_a_direct_connection_hears_what_is_told_at_commit(database_url: st
             await Transaction.fetch_one(tx, Statement(select(func.pg_notify("news", "hello"))))
         heard = [notice.payload async for notice in listener.notifies(timeout=5, stop_after=1)]
     assert heard == ["hello"]
+
+
+@dataclass(frozen=True)
+class Counted:
+    number: int
+    label: str
+
+
+async def test_rows_are_read_into_dataclasses_and_single_values(database: Database) -> None:
+    query = Query(select(literal_column("2").label("number"), literal_column("'b'").label("label")), Counted)
+    scalar = Scalar(select(literal_column("7").label("seven")), int)
+    async with database.connection() as tx:
+        assert await tx.fetch_one(query) == Counted(2, "b")
+        assert await tx.fetch_all(query) == [Counted(2, "b")]
+        assert await tx.fetch_one(scalar) == 7
+
+
+def test_a_query_must_select_the_fields_of_its_dataclass() -> None:
+    with pytest.raises(TypeError, match="Counted has the fields"):
+        Query(select(literal_column("2").label("numbr"), literal_column("'b'").label("label")), Counted)

@@ -14,6 +14,7 @@ from cv_common.messaging.events import (
     SessionClaimed,
     SessionMerged,
     SubscriptionChanged,
+    TemplateChanged,
     UserDeleted,
 )
 from pydantic import ValidationError
@@ -34,6 +35,7 @@ EXAMPLES: tuple[Event, ...] = (
     ),
     UserDeleted(**COMMON, user_id=42),
     ResumeDeleted(**COMMON, resume_id=7),
+    TemplateChanged(**COMMON, template_id=3, is_premium=True, is_active=True),
     ResumePaymentChanged(**COMMON, resume_id=7, paid=True),
     SubscriptionChanged(
         **COMMON,
@@ -86,7 +88,7 @@ def test_an_event_with_an_id_that_no_database_keeps_is_none(event: type[Event], 
 
 
 def test_the_first_word_of_a_name_owns_the_event() -> None:
-    assert {event.stream() for event in EVENTS} == {"AUTH", "RESUMES", "PAYMENTS"}
+    assert {event.stream() for event in EVENTS} == {"AUTH", "RESUMES", "PAYMENTS", "TEMPLATES"}
     for event in EVENTS:
         owner, fact, version = event.name.split(".")
         assert (event.stream(), version) == (owner.upper(), "v1")

@@ -6,8 +6,9 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from cv_common.drf.charsets import charset_of
 from cv_common.drf.fields import NULL, Field, FormText, UntouchedFileInput, is_form_blank, type_name
@@ -65,6 +66,49 @@ def partial(model: type[Body]) -> type[Body]:
         if info.is_required()
     }
     return create_model(f"Patched{model.__name__}", __base__=model, **fields)
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedBody(Generic[Body]):
+    """A request body: `fields` has what is valid, `errors` the messages for the other fields, by name.
+
+    An action adds errors of its own, such as a name that is taken, so that one answer has them all.
+    """
+
+    fields: Body
+    errors: dict[str, Any]
+
+    def validated(self) -> Body:
+        """The body, all of which is valid. Raises ValidationFailed."""
+        if self.errors:
+            raise ValidationFailed(self.errors)
+        return self.fields
+
+
+class BodyReader(Generic[Body]):
+    """Dependency: the request's body as a valid `model`. The OpenAPI document describes it.
+
+        async def login(body: Annotated[LoginBody, Depends(BodyReader(LoginBody))]) -> Response: ...
+
+    `multipart` is the model that describes a body with files. Raises ValidationFailed (400), BadRequest (400) and
+    UnsupportedMediaType (415).
+    """
+
+    def __init__(self, model: type[Body], multipart: type[BaseModel] | None = None) -> None:
+        self.model, self.multipart = model, multipart
+
+    async def __call__(self, request: Request) -> Body:
+        return validate(await read_data(request), self.model)
+
+
+class PartialBodyReader(BodyReader[Body]):
+    """Dependency: the request's body as a `ParsedBody`, for actions that find errors of their own.
+
+    Raises ValidationFailed for data without fields, BadRequest and UnsupportedMediaType.
+    """
+
+    async def __call__(self, request: Request) -> ParsedBody[Body]:  # type: ignore[override]
+        return ParsedBody(*validate_partial(await read_data(request), self.model))
 
 
 async def read_body(request: Request, model: type[Body]) -> Body:

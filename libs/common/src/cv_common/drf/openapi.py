@@ -6,9 +6,11 @@ from http import HTTPStatus
 from importlib.resources import files
 from typing import Any
 
+from cv_common.drf.body import BodyReader
 from cv_common.drf.openapi_errors import add_errors, schemas_of_errors
 from cv_common.drf.openapi_headers import answer_headers, parameters
 from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
@@ -34,6 +36,14 @@ class OperationExtra(dict[str, Any]):
         self.answered = answered
         self.examples = examples
 
+    def add_body(self, body: type[BaseModel], multipart: type[BaseModel] | None = None) -> None:
+        """Describe the request body: JSON or a form of `body`, or `multipart`, the model with files."""
+        models = {"application/json": body} | ({"multipart/form-data": multipart} if multipart else {})
+        self.bodies = tuple(dict.fromkeys(models.values()))
+        content = {media_type: {"schema": _reference(model)} for media_type, model in models.items()}
+        required = any(field.is_required() for field in body.model_fields.values())
+        self["requestBody"] = {"content": content, "required": required}
+
 
 def openapi_extra(
     body: type[BaseModel] | None = None,
@@ -52,13 +62,9 @@ def openapi_extra(
     `sent`: the headers and the numbers of the query that it heeds; `answered`: the headers of its success.
     `security`: who may call it, where not as in all of its service; `examples`: an operation's of `read_examples`.
     """
-    bodies = tuple(dict.fromkeys(model for model in (body, multipart) if model is not None))
-    extra = OperationExtra(bodies, answered, examples or {})
+    extra = OperationExtra((), answered, examples or {})
     if body is not None:
-        models = {"application/json": body} | ({"multipart/form-data": multipart} if multipart else {})
-        content = {media_type: {"schema": _reference(model)} for media_type, model in models.items()}
-        required = any(field.is_required() for field in body.model_fields.values())
-        extra["requestBody"] = {"content": content, "required": required}
+        extra.add_body(body, multipart)
     elif raw:
         extra["requestBody"] = {"content": {"application/json": {"schema": {"type": "object"}}}, "required": True}
     if sent:
@@ -93,6 +99,7 @@ def install(app: FastAPI, users_only: Collection[str] = ()) -> None:
 
 
 def _document(app: FastAPI, users_only: Collection[str]) -> Json:
+    _describe_bodies(app)
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
@@ -107,6 +114,21 @@ def _document(app: FastAPI, users_only: Collection[str]) -> Json:
         _add_examples(operation, extra.examples)
     schemas.update(schemas_of_errors(document))
     return document
+
+
+def _describe_bodies(app: FastAPI) -> None:
+    """Describe the bodies that routes declare by a `BodyReader`."""
+    for route in app.routes:
+        if isinstance(route, APIRoute) and isinstance(route.openapi_extra, OperationExtra):
+            for reader in _body_readers(route.dependant):
+                route.openapi_extra.add_body(reader.model, reader.multipart)
+
+
+def _body_readers(dependant: Dependant) -> Iterator[BodyReader[Any]]:
+    for each in dependant.dependencies:
+        if isinstance(each.call, BodyReader):
+            yield each.call
+        yield from _body_readers(each)
 
 
 def _operations(app: FastAPI, document: Json) -> Iterator[tuple[str, str, Json, OperationExtra]]:

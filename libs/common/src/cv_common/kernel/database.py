@@ -6,7 +6,16 @@ SQLAlchemy describes tables, builds SQL and migrates; on the request path only p
     _GET = Statement(select(resumes).where(resumes.c.id == bindparam("resume_id")))
 
     async with database.transaction() as tx:
-        row = await tx.one(_GET, resume_id=1)       # {"id": 1, ...} or None
+        row = await tx.fetch_one(_GET, resume_id=1)       # {"id": 1, ...} or None
+
+A `Query` names the dataclass its rows are read into, and a `Scalar` the type of its only column:
+
+    _GET = Query(select(resumes.c.id, resumes.c.title).where(resumes.c.id == bindparam("resume_id")), ResumeTitle)
+    _COUNT = Scalar(select(func.count()).select_from(resumes), int)
+
+    async with database.connection() as tx:
+        resume = await tx.fetch_one(_GET, resume_id=1)    # ResumeTitle(id=1, title="Engineer") or None
+        count = await tx.fetch_one(_COUNT)                # 3
 """
 
 import asyncio
@@ -14,22 +23,25 @@ import logging
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any, TypeVar
+from dataclasses import fields, is_dataclass
+from typing import Any, Generic, TypeVar, overload
 
 import psycopg
 from cv_common.kernel import tcp
 from cv_common.kernel.metrics import POOL
 from cv_common.kernel.responses import dump_json, load_json
+from psycopg import AsyncCursor
 from psycopg.abc import PQGen
 from psycopg.pq.abc import PGconn
-from psycopg.rows import AsyncRowFactory, DictRow, dict_row
+from psycopg.rows import AsyncRowFactory, DictRow, class_row, dict_row, scalar_row
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from sqlalchemy import Executable, create_mock_engine
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.elements import ClauseElement
+from sqlalchemy.sql.elements import ClauseElement, KeyedColumnElement
+from sqlalchemy.sql.selectable import ReturnsRows
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +50,7 @@ set_json_dumps(dump_json)
 
 Row = dict[str, Any]
 Result = TypeVar("Result")
+Record = TypeVar("Record")
 
 DATABASE_UNAVAILABLE = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
 """What is raised when the database cannot be reached or is going away: a passing fault."""
@@ -154,6 +167,44 @@ class Statement:
         return {**self._constants, **values} if self._constants else values
 
 
+class Query(Statement, Generic[Record]):
+    """A statement whose rows become instances of `record`, a dataclass with one field for each selected column.
+
+    Raises TypeError at import when the names of the columns and of the fields differ.
+    """
+
+    __slots__ = ("row_factory",)
+
+    def __init__(self, clause: Executable, record: type[Record]) -> None:
+        super().__init__(clause)
+        self.row_factory: AsyncRowFactory[Record] = self._row_factory(clause, record)
+
+    def _row_factory(self, clause: Executable, record: type[Record]) -> AsyncRowFactory[Record]:
+        assert is_dataclass(record)
+        columns = [str(column.key) for column in _columns(clause)]
+        names = {field.name for field in fields(record)}
+        if set(columns) != names or len(columns) != len(names):
+            raise TypeError(f"{record.__name__} has the fields {sorted(names)}, the statement {sorted(columns)}")
+        return class_row(record)
+
+
+class Scalar(Query[Record]):
+    """A statement with one column, whose rows become values of `record`, such as `int` or `str`."""
+
+    __slots__ = ()
+
+    def _row_factory(self, clause: Executable, record: type[Record]) -> AsyncRowFactory[Record]:
+        assert len(_columns(clause)) == 1, f"more than one column for a {record.__name__}"
+        return scalar_row
+
+
+def _columns(clause: Executable) -> Sequence[KeyedColumnElement[Any]]:
+    """The columns of a SELECT, or of the RETURNING clause of another statement."""
+    if isinstance(clause, ReturnsRows):
+        return list(clause.exported_columns)
+    raise TypeError("the statement returns no rows")
+
+
 class Transaction:
     """Statements on one connection. Commit and rollback belong to whoever opened it."""
 
@@ -162,15 +213,30 @@ class Transaction:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
 
-    async def fetch_one(self, statement: Statement, **values: Any) -> Row | None:
-        """The first row, or None."""
-        cursor = await self.connection.execute(statement.sql, statement.bind(values))
-        return await cursor.fetchone()
+    @overload
+    async def fetch_one(self, statement: Query[Record], **values: Any) -> Record | None: ...
 
-    async def fetch_all(self, statement: Statement, **values: Any) -> list[Row]:
+    @overload
+    async def fetch_one(self, statement: Statement, **values: Any) -> Row | None: ...
+
+    async def fetch_one(self, statement: Statement, **values: Any) -> Any:
+        """The first row, or None."""
+        return await (await self._cursor(statement, values)).fetchone()
+
+    @overload
+    async def fetch_all(self, statement: Query[Record], **values: Any) -> list[Record]: ...
+
+    @overload
+    async def fetch_all(self, statement: Statement, **values: Any) -> list[Row]: ...
+
+    async def fetch_all(self, statement: Statement, **values: Any) -> Any:
         """Every row, in order."""
-        cursor = await self.connection.execute(statement.sql, statement.bind(values))
-        return await cursor.fetchall()
+        return await (await self._cursor(statement, values)).fetchall()
+
+    async def _cursor(self, statement: Statement, values: Mapping[str, Any]) -> AsyncCursor[Any]:
+        row_factory: AsyncRowFactory[Any] = statement.row_factory if isinstance(statement, Query) else dict_row
+        cursor = self.connection.cursor(row_factory=row_factory)
+        return await cursor.execute(statement.sql, statement.bind(values))
 
     async def execute(self, statement: Statement, **values: Any) -> int:
         """How many rows the statement touched."""

@@ -70,6 +70,15 @@ class ResumeDeleted(Event):
     resume_id: DatabaseId
 
 
+class TemplateChanged(Event):
+    """A template was added, hidden or changed. The event carries what other services store of it."""
+
+    name: ClassVar[str] = "templates.template_changed.v1"
+    template_id: DatabaseId
+    is_premium: bool
+    is_active: bool
+
+
 class ResumePaymentChanged(Event):
     """Whether one resume is bought, as a single payment."""
 
@@ -98,6 +107,7 @@ EVENTS: tuple[type[Event], ...] = (
     SessionMerged,
     UserDeleted,
     ResumeDeleted,
+    TemplateChanged,
     ResumePaymentChanged,
     SubscriptionChanged,
 )
