@@ -51,6 +51,7 @@ set_json_dumps(dump_json)
 Row = dict[str, Any]
 Result = TypeVar("Result")
 Record = TypeVar("Record")
+Record_co = TypeVar("Record_co", covariant=True)
 
 DATABASE_UNAVAILABLE = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
 """What is raised when the database cannot be reached or is going away: a passing fault."""
@@ -167,7 +168,7 @@ class Statement:
         return {**self._constants, **values} if self._constants else values
 
 
-class Query(Statement, Generic[Record]):
+class Query(Statement, Generic[Record_co]):
     """A statement whose rows become instances of `record`, a dataclass with one field for each selected column.
 
     Raises TypeError at import when the names of the columns and of the fields differ.
@@ -175,27 +176,26 @@ class Query(Statement, Generic[Record]):
 
     __slots__ = ("row_factory",)
 
-    def __init__(self, clause: Executable, record: type[Record]) -> None:
+    def __init__(self, clause: Executable, record: type[Record_co]) -> None:
         super().__init__(clause)
-        self.row_factory: AsyncRowFactory[Record] = self._row_factory(clause, record)
-
-    def _row_factory(self, clause: Executable, record: type[Record]) -> AsyncRowFactory[Record]:
         assert is_dataclass(record)
         columns = [str(column.key) for column in _columns(clause)]
-        names = {field.name for field in fields(record)}
-        if set(columns) != names or len(columns) != len(names):
+        names = [field.name for field in fields(record)]
+        if sorted(columns) != sorted(names):
             raise TypeError(f"{record.__name__} has the fields {sorted(names)}, the statement {sorted(columns)}")
-        return class_row(record)
+        self.row_factory: AsyncRowFactory[Record_co] = class_row(record)
 
 
-class Scalar(Query[Record]):
+class Scalar(Query[Record_co]):
     """A statement with one column, whose rows become values of `record`, such as `int` or `str`."""
 
     __slots__ = ()
 
-    def _row_factory(self, clause: Executable, record: type[Record]) -> AsyncRowFactory[Record]:
-        assert len(_columns(clause)) == 1, f"more than one column for a {record.__name__}"
-        return scalar_row
+    def __init__(self, clause: Executable, record: type[Record_co]) -> None:
+        Statement.__init__(self, clause)
+        if len(_columns(clause)) != 1:
+            raise TypeError(f"a statement with several columns does not return a {record.__name__}")
+        self.row_factory = scalar_row
 
 
 def _columns(clause: Executable) -> Sequence[KeyedColumnElement[Any]]:

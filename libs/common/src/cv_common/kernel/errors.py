@@ -5,7 +5,9 @@ Field errors are `{"field": ["message"]}`; everything else is `{"detail": "messa
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
+
+Found = TypeVar("Found")
 
 
 class ApiError(Exception):
@@ -83,6 +85,13 @@ class NotFound(DetailError):
 
     status = 404
     default_detail = "Not found."
+
+
+def or_404(found: Found | None) -> Found:
+    """Return `found`. Raises NotFound if it is None."""
+    if found is None:
+        raise NotFound
+    return found
 
 
 class PreconditionFailed(ApiError):
