@@ -9,9 +9,8 @@ from ipaddress import ip_network
 from typing import Any
 
 import pytest
-from cv_gateway.identity import Sessions
-from cv_gateway.limits import client_address
-from cv_gateway.request import Request
+from cv_gateway.client_network import client_network
+from cv_gateway.identity import SessionCookies
 from cv_testing.ports import free_port
 from cv_testing.serving import eventually
 from cv_testing.supervisor import ProcessSupervisor, Program, running
@@ -70,7 +69,7 @@ async def test_a_window_ends(make_limited: MakeLimited) -> None:
 
 async def test_each_user_and_each_session_is_counted_for_itself(make_limited: MakeLimited, auth_keys: AuthKeys) -> None:
     gateway = await make_limited({"any": {"caller": "2/hour"}})
-    cookies = [Sessions(settings()).cookie(each * 32).decode().partition(";")[0] for each in "ab"]
+    cookies = [SessionCookies(settings()).session(each * 32).decode().partition(";")[0] for each in "ab"]
     callers = [
         {"Authorization": f"Bearer {auth_keys.token(user_id=1)}"},
         {"Authorization": f"Bearer {auth_keys.token(user_id=2)}"},
@@ -161,7 +160,7 @@ async def test_a_login_that_names_no_account_is_passed_on(make_limited: MakeLimi
 
 async def test_stripe_waits_for_nobody_else(make_limited: MakeLimited) -> None:
     gateway = await make_limited({"any": {"caller": "1/hour", "address": "1/hour"}})
-    cookie = Sessions(settings()).cookie(SESSION).decode().partition(";")[0]
+    cookie = SessionCookies(settings()).session(SESSION).decode().partition(";")[0]
     headers = {"Cookie": cookie, "Origin": "https://evil.example"}
     assert await statuses(gateway, 3, "POST", "/api/payments/webhook/", headers=headers) == [200, 200, 200]
 
@@ -205,17 +204,6 @@ async def test_whom_a_trusted_proxy_speaks_for_is_counted(make_limited: MakeLimi
     assert await statuses(gateway, 1, "GET", "/api/templates/", headers=neighbour) == [429]
 
 
-def asked_from(peer: str, forwarded: str) -> Request:
-    async def receive() -> dict[str, Any]:
-        return {}
-
-    async def send(_: Any) -> None: ...
-
-    headers = [(b"host", b"x"), (b"x-forwarded-for", forwarded.encode())]
-    scope = {"method": "GET", "raw_path": b"/", "query_string": b"", "headers": headers, "client": (peer, 1)}
-    return Request(scope, receive, send)
-
-
 @pytest.mark.parametrize(
     ("peer", "forwarded", "address"),
     [
@@ -226,10 +214,11 @@ def asked_from(peer: str, forwarded: str) -> Request:
         ("10.0.0.1", "", "10.0.0.1"),
         ("203.0.113.9", "198.51.100.7", "203.0.113.9"),
         ("10.0.0.1", "nonsense", "nonsense"),
+        ("10.0.0.1", "2001:db8:0:1::7", "2001:db8:0:1::/64"),
     ],
 )
-def test_the_last_address_that_no_trusted_proxy_has_counts(peer: str, forwarded: str, address: str) -> None:
-    assert client_address(asked_from(peer, forwarded), (ip_network("10.0.0.0/8"),)) == address
+def test_the_client_is_the_last_hop_that_is_no_trusted_proxy(peer: str, forwarded: str, address: str) -> None:
+    assert client_network(peer, forwarded, (ip_network("10.0.0.0/8"),)) == address
 
 
 @pytest.fixture

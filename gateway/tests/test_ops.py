@@ -23,7 +23,7 @@ async def access_line(gateway: RunningGateway, answer: httpx.Response) -> dict[s
 async def test_one_json_line_a_request(gateway: RunningGateway) -> None:
     line = await access_line(gateway, await gateway.client.patch("/api/resumes/1/"))
 
-    assert (line["method"], line["path"], line["status"]) == ("PATCH", "/api/resumes/1/", 200)
+    assert (line["method"], line["path"], line["status"]) == ("PATCH", "/api/resumes/{id}/", 200)
     assert line["service"] == "gateway"
     assert isinstance(line["ms"], float)
 
@@ -32,6 +32,8 @@ async def test_one_json_line_a_request(gateway: RunningGateway) -> None:
     ("path", "shown"),
     [
         ("/api/resumes/?email=john@secret.example", "/api/resumes/"),
+        ("/api/resumes/john@secret.example/", "/api/resumes/{id}/"),
+        ("/api/resumes/12/export_pdf/", "/api/resumes/{id}/export_pdf/"),
         ("/media/resumes/pdfs/secret-token/secret_doe_cv.pdf", "/media/resumes/pdfs/"),
         ("/media/resumes/pdfs/secret-token/secret%20doe.pdf", "unmatched"),
         ("/media/resumes/photos/secret-token.jpg", "/media/resumes/photos/"),

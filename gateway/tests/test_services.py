@@ -8,10 +8,12 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 import pytest
 from aiohttp import web
 from cv_common.kernel.identity import generate_keys
-from cv_gateway.services import Services
+from cv_gateway.routing import Service
+from cv_gateway.service_client import ServiceClient
 from cv_gateway.settings import Settings
 from cv_testing.ports import free_port
 from multidict import CIMultiDict
+from yarl import URL
 
 from gateway.tests.conftest import MakeGateway
 from gateway.tests.world import SERVICES, SESSION_KEY, AuthKeys, FakeService, RunningGateway
@@ -30,10 +32,10 @@ def settings(**changes: str) -> Settings:
 
 
 @asynccontextmanager
-async def opened(pool: Services) -> AsyncIterator[Services]:
-    await pool.open()
-    yield pool
-    await pool.close()
+async def opened(client: ServiceClient) -> AsyncIterator[ServiceClient]:
+    await client.open()
+    yield client
+    await client.close()
 
 
 async def abort(request: web.Request) -> web.StreamResponse:
@@ -66,10 +68,10 @@ async def test_a_failed_connect_is_tried_again_for_any_method(
     async def come_up(_: float) -> None:
         await templates.start()
 
-    monkeypatch.setattr("cv_gateway.services.sleep", come_up)
-    async with opened(Services(settings(TEMPLATES_URL=templates.url))) as pool:
-        headers = CIMultiDict[str]()
-        response = await pool.send("templates", method, "/api/templates/", headers, b"{}", read_timeout=5)
+    monkeypatch.setattr("cv_gateway.service_client.sleep", come_up)
+    async with opened(ServiceClient(connect_timeout=1)) as client:
+        service, headers = Service("templates", URL(templates.url)), CIMultiDict[str]()
+        response = await client.send(service, method, "/api/templates/", headers, b"{}", read_timeout=5)
         response.release()
     await templates.stop()
 

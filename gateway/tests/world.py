@@ -12,10 +12,15 @@ import httpx
 import jwt
 from aiohttp import web
 from cv_common.kernel.identity import Caller, Verifier, generate_keys, private_key, public_key_of
+from cv_gateway.settings import Settings
 from cv_testing.ports import free_port
 from cv_testing.supervisor import ProcessSupervisor, Program, responds
 
-SERVICES = ("auth", "templates", "resumes", "payments", "renderer")
+SERVICES = tuple(
+    name.removesuffix("_url")
+    for name, field in Settings.model_fields.items()
+    if name.endswith("_url") and field.is_required()
+)
 SESSION_KEY = "the first session key, 32 characters or more"
 FRONTEND = "https://cv.example"
 

@@ -1,6 +1,6 @@
-"""`python -m cv_gateway`: the one command line of the gateway, for development, tests and images.
+"""`python -m cv_gateway`: the command line of the gateway in development, tests and images.
 
-Arguments are granian's own, such as `--host` and `--port`; one that is given here too wins.
+It takes the arguments of granian, such as `--host` and `--port`; they override the defaults below.
 """
 
 import sys
@@ -12,11 +12,11 @@ from cv_gateway.settings import Settings
 
 _FLAGS = (
     "--interface", "asgi", "--factory", "cv_gateway.main:app",
-    # One event loop a process, and the kernel between processes: measured faster than granian's threads.
+    # One event loop per process; the kernel distributes connections. Measured faster than granian's threads.
     "--workers", "1", "--runtime-mode", "st", "--loop", "uvloop",
-    # The proxy speaks HTTP/1.1 to the services, and nothing here is a web socket: less to attack.
+    # The services speak HTTP/1.1 and no WebSocket; what is not needed is disabled.
     "--http", "1", "--no-ws",
-    # A connection, idle or not, holds one place: a burst of webhooks and everybody's kept-alive browsers fit.
+    # Every connection, idle or not, counts: enough for a burst of webhooks beside the kept-alive browsers.
     "--backlog", "4096", "--backpressure", "8192",
     "--respawn-failed-workers", "--workers-kill-timeout", "35",
     "--log-level", "warning",
@@ -24,7 +24,7 @@ _FLAGS = (
 
 
 def main() -> None:
-    """Serve until a signal ends it; with settings that do not do, say so once instead of starting workers again."""
+    """Serve until a signal. Invalid settings end the process with a message, before granian starts workers."""
     try:
         Settings()
     except INVALID_SETTINGS as error:

@@ -1,12 +1,12 @@
-"""The refusals that only an edge has to speak; the rest are `cv_common.kernel.errors`."""
+"""Errors that only the gateway raises; the others are in `cv_common.kernel.errors`."""
 
 from cv_common.kernel.errors import ApiError, DetailError
 
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="api"'}
 
 
-class BadToken(ApiError):
-    """401 for an access token that is forged, expired, or no access token; SimpleJWT's body."""
+class InvalidAccessToken(ApiError):
+    """401 for an access token that is forged, expired or of another type; the body of SimpleJWT."""
 
     status = 401
 
@@ -20,8 +20,8 @@ class BadToken(ApiError):
         super().__init__(body, _CHALLENGE)
 
 
-class BadAuthorization(ApiError):
-    """401 for an `Authorization: Bearer` header that is not one word and one token; SimpleJWT's body."""
+class MalformedAuthorization(ApiError):
+    """401 for an `Authorization: Bearer` header without exactly one token; the body of SimpleJWT."""
 
     status = 401
 
@@ -33,8 +33,8 @@ class BadAuthorization(ApiError):
         super().__init__(body, _CHALLENGE)
 
 
-class RefusedOrigin(DetailError):
-    """403 for a write with a session cookie from a page that is none of ours; Django's sentence."""
+class UntrustedOrigin(DetailError):
+    """403 for a write with a session cookie from an untrusted origin; the message of Django."""
 
     status = 403
 
@@ -51,15 +51,15 @@ class MethodNotAllowed(DetailError):
         super().__init__(f'Method "{method}" not allowed.', {"Allow": allowed})
 
 
-class BodyIncomplete(DetailError):
-    """400 for a body that ended early or is not framed as HTTP has it; mostly nobody is left to hear it."""
+class IncompleteBody(DetailError):
+    """400 for a body that ended early or has invalid framing. The client has usually disconnected."""
 
     status = 400
     default_detail = "The request body is not complete."
 
 
 class BodyTooSlow(DetailError):
-    """408 for a body that drips in so slowly that it holds a place for nothing."""
+    """408 for a body below the minimum rate."""
 
     status = 408
     default_detail = "The request body arrived too slowly."
@@ -73,7 +73,7 @@ class HeadersTooLarge(DetailError):
 
 
 class Throttled(DetailError):
-    """429, in DRF's words."""
+    """429 with the message of Django REST Framework."""
 
     status = 429
 
@@ -84,8 +84,8 @@ class Throttled(DetailError):
         )
 
 
-class TimedOut(DetailError):
-    """504: the service is there and did not answer in time."""
+class GatewayTimeout(DetailError):
+    """504: the service accepted the connection and did not answer in time."""
 
     status = 504
 

@@ -1,4 +1,4 @@
-"""The composition root: settings -> the gateway as one ASGI app, and the life of what it needs."""
+"""Composition root: builds the gateway as one ASGI app from its settings, and starts and stops its parts."""
 
 import asyncio
 import logging
@@ -8,20 +8,21 @@ from contextlib import AsyncExitStack
 from cv_common.kernel import logs
 from cv_common.kernel.errors import ApiError, DetailError
 from cv_common.kernel.garbage_collection import freeze_gc
+from starlette.types import Receive, Scope, Send
 
-from cv_gateway.answers import Answers
-from cv_gateway.bodies import drain
 from cv_gateway.errors import MethodNotAllowed
-from cv_gateway.identity import AccessTokens, Identities, PublishedKeys, SessionMerger, Sessions
-from cv_gateway.limits import Limits
+from cv_gateway.identity import AccessTokens, Authenticator, JwksClient, SessionCookies, SessionMerger
 from cv_gateway.openapi import MergedSchema
-from cv_gateway.ops import OpsServer, tell
-from cv_gateway.origins import Origins
+from cv_gateway.ops import OpsServer, log_access
+from cv_gateway.origins import OriginPolicy
 from cv_gateway.pages import Pages
 from cv_gateway.proxy import Proxy
-from cv_gateway.request import Receive, Request, Scope, Send
-from cv_gateway.routing import METHODS, Router, normalised
-from cv_gateway.services import Services
+from cv_gateway.rate_limits import RateLimiter
+from cv_gateway.request import Request
+from cv_gateway.request_body import drain
+from cv_gateway.responses import ResponseWriter
+from cv_gateway.routing import METHODS, Router, normalize_path
+from cv_gateway.service_client import ServiceClient
 from cv_gateway.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -35,83 +36,88 @@ def app() -> "Gateway":
 
 
 class Gateway:
-    """The ASGI app: one request in, one answer out."""
+    """The ASGI app."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._router = Router(settings)
-        self._services = Services(settings)
-        self._keys = PublishedKeys(self._services)
-        self._schema = MergedSchema(settings, self._services, self._router)
-        self._pages = Pages(settings, self._schema)
-        self._origins = Origins(settings)
-        self._answers = Answers(settings, self._origins)
-        sessions = Sessions(settings)
-        self._identities = Identities(settings, AccessTokens(self._keys), sessions)
-        self._merger = SessionMerger(self._services, self._identities)
-        self._limits = Limits(settings)
+        self._client = ServiceClient(settings.connect_timeout)
+        self._jwks = JwksClient(self._client, self._router.auth)
+        self._pages = Pages(settings, MergedSchema(settings, self._client, self._router))
+        self._origins = OriginPolicy(settings)
+        self._responses = ResponseWriter(settings, self._origins)
+        cookies = SessionCookies(settings)
+        self._authenticator = Authenticator(settings, AccessTokens(self._jwks), cookies)
+        self._merger = SessionMerger(self._client, self._router.auth, self._authenticator)
+        self._rate_limiter = RateLimiter(settings)
         self._proxy = Proxy(
-            settings, self._services, self._identities, sessions, self._answers, self._limits, self._origins
+            settings,
+            self._client,
+            self._authenticator,
+            cookies,
+            self._responses,
+            self._rate_limiter,
+            self._origins,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection event of the server: its life, or a request."""
+        """Handle one ASGI connection: a request or the lifespan."""
         if scope["type"] == "http":
-            await self._serve(Request(scope, receive, send))
+            await self._handle(Request(scope, receive, send, self._settings.trusted_proxies))
         elif scope["type"] == "lifespan":
-            await self._live(receive, send)
+            await self._run_lifespan(receive, send)
 
-    async def _serve(self, request: Request) -> None:
+    async def _handle(self, request: Request) -> None:
         started = time.perf_counter()
         logs.request_id.set(request.id)
-        status = await self._status(request)
-        tell(request, status, time.perf_counter() - started)
-        if request.unread:
+        status = await self._respond(request)
+        log_access(request, status, time.perf_counter() - started)
+        if request.has_unread_body:
             await drain(request)
         request.close()
 
-    async def _status(self, request: Request) -> int:
-        """Answer, whatever happens; the status is for the record."""
+    async def _respond(self, request: Request) -> int:
+        """Send a response or an error; returns the status."""
         try:
-            return await self._answer(request)
-        except ApiError as refusal:
-            await self._answers.refuse(request, refusal)
-            return refusal.status
+            return await self._route(request)
+        except ApiError as error:
+            await self._responses.send_error(request, error)
+            return error.status
         except Exception:
             log.exception("unexpected error")
-            await self._answers.refuse(request, DetailError())
+            await self._responses.send_error(request, DetailError())
             return DetailError.status
 
-    async def _answer(self, request: Request) -> int:
+    async def _route(self, request: Request) -> int:
         request.check_head()
-        preflight = self._origins.preflight(request)
+        preflight = self._origins.preflight_headers(request)
         if preflight is not None:
-            await self._answers.send(request, 204, preflight, b"")
+            await self._responses.send(request, 204, preflight, b"")
             return 204
-        request.path = normalised(request.path)
+        request.path = normalize_path(request.path)
         page = await self._pages.find(request)
         if page is not None:
-            await self._answers.send(request, page.status, page.headers, page.body)
+            await self._responses.send(request, page.status, page.headers, page.body)
             return page.status
         route = request.route = self._router.find(request.path)
         if request.method not in METHODS:
             raise MethodNotAllowed(request.method, ", ".join(sorted(METHODS - {"TRACE"})))
-        await self._limits.check_address(request, route)
-        visitor = await self._identities.visitor(request, route)
-        await self._limits.check_caller(request, route, visitor.key)
-        if visitor.session_id is not None:
+        await self._rate_limiter.check_address(request, route)
+        principal = await self._authenticator.authenticate(request, route)
+        await self._rate_limiter.check_caller(request, route, principal.key)
+        if principal.session_id is not None:
             self._origins.check_write(request)
             if route.merges_sessions:
-                visitor = await self._merger.merge(request, visitor)
-        return await self._proxy.pass_on(request, route, visitor)
+                principal = await self._merger.merge(request, principal)
+        return await self._proxy.forward(request, route, principal)
 
-    async def _live(self, receive: Receive, send: Send) -> None:
+    async def _run_lifespan(self, receive: Receive, send: Send) -> None:
         async with AsyncExitStack() as stack:
             await receive()
             try:
                 await self._start(stack)
             except Exception as error:
-                log.exception("could not start")
+                log.exception("startup failed")
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
             await send({"type": "lifespan.startup.complete"})
@@ -119,12 +125,12 @@ class Gateway:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _start(self, stack: AsyncExitStack) -> None:
-        await self._services.open()
-        stack.push_async_callback(self._services.close)
-        keys = asyncio.create_task(self._keys.keep_fresh())
-        stack.callback(keys.cancel)
+        await self._client.open()
+        stack.push_async_callback(self._client.close)
+        refresh = asyncio.create_task(self._jwks.refresh_periodically())
+        stack.callback(refresh.cancel)
         if self._settings.ops_port is not None:
-            ops = OpsServer(self._settings, self._keys)
+            ops = OpsServer(self._settings, self._jwks)
             await ops.start()
             stack.push_async_callback(ops.stop)
         freeze_gc()

@@ -1,79 +1,81 @@
-"""A request as the gateway needs it: read once from the ASGI scope, in one pass over its headers."""
+"""A request, read from the ASGI scope in one pass over its headers."""
 
 import os
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 from urllib.parse import quote_from_bytes
 
 from cv_common.kernel.errors import BadRequest
+from starlette.types import Message, Receive, Scope, Send
 
+from cv_gateway.client_network import client_network
 from cv_gateway.errors import HeadersTooLarge
 from cv_gateway.routing import Route
+from cv_gateway.settings import TrustedNetworks
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
-_VISIBLE = bytes(range(0x21, 0x7F))
-_LONGEST_HEAD = 32 * 1024
-"""Bytes of header values, query and path: room for the cookies of a whole domain, not for filling buffers."""
+_PRINTABLE_ASCII = bytes(range(0x21, 0x7F))
+_MAX_HEAD_BYTES = 32 * 1024
+"""Bytes of header values, path and query: enough for all cookies of a domain."""
 
 
 class Request:
-    """Method, path and headers of one request, and the id it is followed by through every hop."""
+    """Method, path, headers and client network of one request, and the id that identifies it at every hop."""
 
-    __slots__ = ("headers", "id", "method", "path", "peer", "query", "receive", "route", "send", "unread")
+    __slots__ = (
+        "client_network", "has_unread_body", "headers", "id", "method", "path", "query", "receive", "route", "send"
+    )  # fmt: skip
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, trusted_proxies: TrustedNetworks) -> None:
         self.id = os.urandom(16).hex()
         self.method: str = scope["method"]
-        # As sent, not decoded: what is routed here must be what the service routes, byte for byte.
+        # Not decoded: the gateway must route the same bytes as the service.
         self.path: str = scope["raw_path"].decode("latin-1")
-        self.query: bytes = _ascii(scope["query_string"])
-        self.headers = _joined(scope["headers"])
-        self.peer: str = scope["client"][0]
-        """The address of whoever holds the other end of the connection."""
+        self.query = _percent_encode(scope["query_string"])
+        self.headers = _join_headers(scope["headers"])
+        forwarded_for = self.headers.get(b"x-forwarded-for", b"").decode("latin-1")
+        self.client_network = client_network(scope["client"][0], forwarded_for, trusted_proxies)
         self.receive = receive
         self.send = send
-        self.unread = self.headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in self.headers
-        """Whether some of its body has not arrived yet, as far as anybody looked."""
+        self.has_unread_body = self.headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in self.headers
         self.route: Route | None = None
-        """Where it goes, once that is known."""
+        """None until the path is routed."""
 
     def check_head(self) -> None:
-        """Raise BadRequest unless exactly one Host came, HeadersTooLarge if the head is a load in itself.
+        """Raise BadRequest unless there is exactly one Host, HeadersTooLarge for an oversized head.
 
-        Two Hosts mean that somebody on the way was to be fooled.
+        Duplicate Host headers indicate request smuggling.
         """
         host = self.headers.get(b"host", b"")
         if not host or b"," in host:
             raise BadRequest("Exactly one Host header is required.")
-        if sum(map(len, self.headers.values())) + len(self.path) + len(self.query) > _LONGEST_HEAD:
+        if sum(map(len, self.headers.values())) + len(self.path) + len(self.query) > _MAX_HEAD_BYTES:
             raise HeadersTooLarge
 
     def close(self) -> None:
-        """Let go of the connection.
+        """Release the connection.
 
-        An error that somebody keeps (its traceback holds every frame it came through) would otherwise keep the
-        connection open until the garbage collector finds it.
+        The traceback of a stored exception references this request, which would otherwise keep the connection open
+        until the garbage collector runs.
         """
-        self.receive = _closed
-        self.send = _closed
+        self.receive = _closed_receive
+        self.send = _closed_send
 
 
-def _ascii(sent: bytes) -> bytes:
-    """Other bytes than ASCII percent-encoded, as they should have been: a service's server may refuse them."""
-    return sent if sent.isascii() else quote_from_bytes(sent, safe=_VISIBLE).encode()
+def _percent_encode(query: bytes) -> bytes:
+    """The query with its non-ASCII bytes percent-encoded: a service's server may reject them."""
+    return query if query.isascii() else quote_from_bytes(query, safe=_PRINTABLE_ASCII).encode()
 
 
-async def _closed(*_: Message) -> Any:
-    raise RuntimeError("the request is over")
+async def _closed_receive() -> Message:
+    raise RuntimeError("the request is closed")
 
 
-def _joined(pairs: Headers) -> dict[bytes, bytes]:
-    """Headers by lower-case name; a name that comes twice has its values joined, as HTTP reads it."""
+async def _closed_send(_: Message) -> None:
+    raise RuntimeError("the request is closed")
+
+
+def _join_headers(pairs: Headers) -> dict[bytes, bytes]:
+    """Headers by lower-case name; the values of a repeated name are joined (RFC 9110, 5.3)."""
     headers: dict[bytes, bytes] = {}
     for name, value in pairs:
         if name in headers:

@@ -1,146 +1,165 @@
-"""What is public: a prefix, the service behind it, and the figures of the endpoints that differ.
+"""The public routes: a path prefix, the service behind it, and the limits of endpoints that differ.
 
-This is the only list. A path that is not under one of these prefixes does not exist, so `/internal/` cannot be
-reached, and neither can a service's health, metrics or schema.
+This is the only list of services and routes. A path without a route is not found, so `/internal/` and the health,
+metrics and schema of a service are not reachable.
 """
 
 import re
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import partial
 
 from cv_common.kernel.errors import NotFound
+from yarl import URL
 
-from cv_gateway.settings import Limited, Settings
+from cv_gateway.settings import RateLimitName, Settings
 
-Lane = Literal["visits", "webhooks"]
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+METHODS = SAFE_METHODS | {"POST", "PUT", "PATCH", "DELETE", "TRACE"}
+"""Methods that are forwarded. No service supports TRACE, but a service lists the allowed methods in its 405."""
 
-READING = frozenset({"GET", "HEAD", "OPTIONS"})
-METHODS = READING | {"POST", "PUT", "PATCH", "DELETE", "TRACE"}
-"""What services know; none of them does anything for TRACE, but each says what may be done instead."""
+# No percent sign, no empty, `.` or `..` segment: paths that two parsers could read differently are not found.
+_UNAMBIGUOUS_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[\w.~:@!$&'()*+,;=-]+)*/?", re.ASCII)
 
-# No percent sign, no empty, `.` or `..` segment: what two parsers could read in two ways is not found at all.
-_PLAIN = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[\w.~:@!$&'()*+,;=-]+)*/?", re.ASCII)
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service behind the gateway."""
+
+    name: str
+    url: URL
+    description: str = ""
+    """Describes its tag in the OpenAPI document."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where a request goes, and what it may cost."""
+    """The service of a path prefix or endpoint, with its limits and its use of identity."""
 
-    service: str
+    service: Service
     prefix: str
     read_timeout: float
     body_limit: int
     multipart_limit: int
-    at_once: int
-    """Requests that may be under way at a time; more are refused, so that a slow service holds up no other."""
-    at_once_per_address: int
-    """Requests of those that may come from one network address, so that nobody's slow reading shuts out the others."""
-    lane: Lane = "visits"
-    """Whose places it takes at its service: webhooks come in bursts, and neither wait for visits nor hold them up."""
-    private: bool = False
-    """Whether a path names somebody's file, so that it is never written to a log."""
-    identified: bool = True
-    """Whether the service is told who is asking; public media are nobody's."""
-    reads_token: bool = True
-    """Whether an access token counts; login, register, refresh and the webhook ignore it."""
-    tells_email: bool = False
-    """Whether the service is told the e-mail address of a user's account."""
-    reads_cookie: bool = True
-    """Whether the anonymous session's cookie counts."""
-    gathered: int = 64 * 1024
-    """Bytes up to which a body is read before the service is called: then a slow client costs the service nothing. A
-    login's is read whole, so that the account it names is known and counted."""
-    limits: tuple[Limited, ...] = ("any",)
-    """Which of the rate limits a request counts for."""
-    write_limits: tuple[Limited, ...] = ()
-    """Which others it counts for unless it only reads."""
-    sessions: bool = False
-    """Whether a visit prolongs the anonymous session's cookie."""
+    max_concurrent: int
+    max_concurrent_per_client: int
+    is_webhook: bool = False
+    has_secret_path: bool = False
+    """Whether the path is the address of a private file, which is never logged."""
+    sends_identity: bool = True
+    """Whether the service receives an identity token; public media need none."""
+    accepts_token: bool = True
+    """Whether an access token is read; login, register, refresh and the webhook ignore it."""
+    accepts_session: bool = True
+    """Whether the session cookie is read."""
+    sends_email: bool = False
+    """Whether the identity token contains the account's e-mail address."""
+    buffer_limit: int = 64 * 1024
+    """Bytes of a body that are read before the service is called, so that a slow client occupies no service. A login is
+    read whole: its rate limit counts by the account in it."""
+    rate_limits: tuple[RateLimitName, ...] = ("any",)
+    write_rate_limits: tuple[RateLimitName, ...] = ()
+    """Further rate limits of unsafe methods."""
+    extends_session: bool = False
+    """Whether a request renews the session cookie."""
     merges_sessions: bool = False
-    """Whether several sessions that a visitor's cookies name become one before the service is asked."""
+    """Whether several sessions of one client are merged before the service is called."""
 
 
 class Router:
-    """Finds the route of a path: the endpoints with figures of their own, then the longest public prefix."""
+    """Finds the route of a path: an endpoint with settings of its own, else the longest public prefix."""
 
     def __init__(self, settings: Settings) -> None:
-        limits = (
-            settings.read_timeout,
-            settings.body_limit,
-            settings.body_limit,
-            settings.requests_per_service,
-            settings.requests_per_address,
+        self.auth = Service("auth", URL(settings.auth_url), "Accounts: registration, login, tokens, profile, password.")
+        templates = Service("templates", URL(settings.templates_url), "What a CV can look like.")
+        resumes = Service(
+            "resumes",
+            URL(settings.resumes_url),
+            "CVs, of an account or of an anonymous session; somebody else's are not found. PDFs and imports.",
         )
-        auth = Route("auth", "/api/auth/", *limits)
-        templates = Route("templates", "/api/templates/", *limits)
-        resumes = replace(
-            Route("resumes", "/api/resumes/", *limits),
-            sessions=True,
-            merges_sessions=True,
+        payments = Service(
+            "payments", URL(settings.payments_url), "One CV at a time, or by subscription. Stripe takes the money."
+        )
+        renderer = Service("renderer", URL(settings.renderer_url))
+        self.services = (self.auth, templates, resumes, payments, renderer)
+
+        route = partial(
+            Route,
+            read_timeout=settings.read_timeout,
+            body_limit=settings.body_limit,
+            multipart_limit=settings.body_limit,
+            max_concurrent=settings.requests_per_service,
+            max_concurrent_per_client=settings.requests_per_address,
+        )
+        auth_api = route(self.auth, "/api/auth/")
+        resumes_api = replace(
+            route(resumes, "/api/resumes/", extends_session=True, merges_sessions=True),
             multipart_limit=settings.photo_body_limit,
         )
-        payments = Route("payments", "/api/payments/", *limits, sessions=True, merges_sessions=True)
-        media = (
-            Route("templates", "/media/templates/", *limits, identified=False),
-            Route("resumes", "/media/resumes/photos/", *limits, identified=False, private=True),
-            Route("renderer", "/media/resumes/pdfs/", *limits, identified=False, private=True),
-        )
-        linkedin = replace(
-            resumes,
-            read_timeout=settings.import_timeout,
-            multipart_limit=settings.import_body_limit,
-            tells_email=True,
-            limits=("any", "import"),
-        )
-        webhook = replace(
-            payments,
-            read_timeout=settings.webhook_timeout,
-            at_once=settings.webhooks_at_once,
-            at_once_per_address=settings.webhooks_at_once,
-            limits=("webhook",),
-            lane="webhooks",
-            reads_token=False,
-            reads_cookie=False,
-            sessions=False,
+        payments_api = route(payments, "/api/payments/", extends_session=True, merges_sessions=True)
+        prefixes = (
+            auth_api,
+            resumes_api,
+            payments_api,
+            route(templates, "/api/templates/"),
+            route(templates, "/media/templates/", sends_identity=False),
+            route(resumes, "/media/resumes/photos/", sends_identity=False, has_secret_path=True),
+            route(renderer, "/media/resumes/pdfs/", sends_identity=False, has_secret_path=True),
         )
         endpoints = {
             r"/api/auth/login/": replace(
-                auth,
-                reads_token=False,
-                limits=("any", "login"),
+                auth_api,
+                accepts_token=False,
+                rate_limits=("any", "login"),
                 merges_sessions=True,
-                gathered=settings.body_limit,
+                buffer_limit=settings.body_limit,
             ),
-            r"/api/auth/(change-password|profile)/": replace(auth, write_limits=("password",)),
-            r"/api/auth/register/": replace(auth, reads_token=False, limits=("any", "register"), merges_sessions=True),
-            r"/api/auth/refresh/": replace(auth, reads_token=False),
-            r"/api/resumes/import_linkedin/": linkedin,
+            r"/api/auth/(change-password|profile)/": replace(auth_api, write_rate_limits=("password",)),
+            r"/api/auth/register/": replace(
+                auth_api, accepts_token=False, rate_limits=("any", "register"), merges_sessions=True
+            ),
+            r"/api/auth/refresh/": replace(auth_api, accepts_token=False),
+            r"/api/resumes/import_linkedin/": replace(
+                resumes_api,
+                read_timeout=settings.import_timeout,
+                multipart_limit=settings.import_body_limit,
+                sends_email=True,
+                rate_limits=("any", "import"),
+            ),
             r"/api/resumes/\d+/export_pdf/": replace(
-                resumes, read_timeout=settings.export_timeout, limits=("any", "export")
+                resumes_api, read_timeout=settings.export_timeout, rate_limits=("any", "export")
             ),
             r"/api/payments/create-checkout/": replace(
-                payments, read_timeout=settings.checkout_timeout, limits=("any", "checkout")
+                payments_api, read_timeout=settings.checkout_timeout, rate_limits=("any", "checkout")
             ),
-            r"/api/payments/webhook/": webhook,
+            r"/api/payments/webhook/": replace(
+                payments_api,
+                read_timeout=settings.webhook_timeout,
+                max_concurrent=settings.webhooks_at_once,
+                max_concurrent_per_client=settings.webhooks_at_once,
+                rate_limits=("webhook",),
+                is_webhook=True,
+                accepts_token=False,
+                accepts_session=False,
+                extends_session=False,
+            ),
         }
-        self._endpoints = [(re.compile(pattern), route) for pattern, route in endpoints.items()]
-        public = (auth, templates, resumes, payments, *media)
-        self._longest_first = sorted(public, key=lambda route: -len(route.prefix))
+        self._endpoints = [(re.compile(pattern), endpoint) for pattern, endpoint in endpoints.items()]
+        self._prefixes = sorted(prefixes, key=lambda each: -len(each.prefix))
 
     def find(self, path: str) -> Route:
-        """The route of a path in the form that `normalised` gives. Raises NotFound."""
+        """The route of a path that `normalize_path` returned. Raises NotFound."""
         for pattern, route in self._endpoints:
             if pattern.fullmatch(path):
                 return route
-        for route in self._longest_first:
+        for route in self._prefixes:
             if path.startswith(route.prefix):
                 return route
         raise NotFound
 
 
-def normalised(path: str) -> str:
-    """A request's path as it is routed and passed on: `/api/` paths end in a slash. Raises NotFound."""
-    if not _PLAIN.fullmatch(path):
+def normalize_path(path: str) -> str:
+    """The path as it is routed and forwarded: `/api/` paths end in a slash. Raises NotFound for an ambiguous path."""
+    if not _UNAMBIGUOUS_PATH.fullmatch(path):
         raise NotFound
     if path.startswith("/api/") and not path.endswith("/"):
         return path + "/"

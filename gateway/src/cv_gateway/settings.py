@@ -1,4 +1,4 @@
-"""Every environment variable of the gateway, typed, read once."""
+"""The environment variables of the gateway, typed, read once."""
 
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Literal
@@ -14,15 +14,16 @@ SessionKey = Annotated[str, StringConstraints(min_length=32)]
 TrustedNetworks = tuple[IPv4Network | IPv6Network, ...]
 
 
-def _readable(rate: str) -> str:
+def _check_rate(rate: str) -> str:
     parse(rate)
     return rate
 
 
-Rate = Annotated[str, AfterValidator(_readable)]
-Limited = Literal["any", "login", "register", "export", "import", "checkout", "password", "webhook"]
-Whose = Literal["address", "caller", "account"]
-RateLimits = dict[Limited, dict[Whose, Rate]]
+Rate = Annotated[str, AfterValidator(_check_rate)]
+RateLimitName = Literal["any", "login", "register", "export", "import", "checkout", "password", "webhook"]
+RateLimitScope = Literal["address", "caller", "account"]
+"""The key of a counter: the client network, the user or anonymous session, or the account of a login by address."""
+RateLimits = dict[RateLimitName, dict[RateLimitScope, Rate]]
 
 RATE_LIMITS: RateLimits = {
     "any": {"address": "1800/minute", "caller": "600/minute"},
@@ -34,16 +35,15 @@ RATE_LIMITS: RateLimits = {
     "password": {"caller": "60/hour"},
     "webhook": {"address": "12000/minute"},
 }
-"""How often: from one network address (offices and schools share one), by one user or anonymous session, and at one
-account's password from one address. Every request counts as `any`, and as what else it is; a webhook, which comes in
-storms from few addresses, counts as that alone."""
+"""The default rates. Offices and schools share an address, so its rates are higher. Every request counts as `any` and
+as its own limit; a webhook counts as `webhook` only, because bursts of them come from few addresses."""
 
 
 class Settings(ServiceSettings):
-    """Addresses of the services, secrets of the edge, and the figures that bound a request."""
+    """Service URLs, secrets, and the limits of a request."""
 
     identity_public_keys: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
-    """The gateway believes nobody's identity token: it makes them."""
+    """Unused: the gateway signs identity tokens and accepts none."""
 
     auth_url: str
     templates_url: str
@@ -52,71 +52,77 @@ class Settings(ServiceSettings):
     renderer_url: str
 
     session_keys: Annotated[tuple[SessionKey, ...], Field(min_length=1)]
-    """Secrets of the session cookie's signature: the first signs, all verify."""
+    """Secrets of the session cookie's signature. The first one signs, all verify."""
     session_cookie_samesite: Literal["Lax", "Strict", "None"] = "Lax"
     session_cookie_max_age: int = 90 * 24 * 3600
-    """Seconds; rolling, as long as anonymous CVs are kept."""
+    """Seconds since the last request; the retention of anonymous CVs."""
 
     cors_allowed_origins: tuple[str, ...] = ()
-    """Origins of frontends, such as `https://cv.example`; the public URL's own origin is always one."""
+    """Origins of frontends, such as `https://cv.example`. The origin of the public URL is always allowed."""
+    cors_allow_localhost: bool = False
+    """Whether `http://localhost` and `http://127.0.0.1` are allowed origins on every port; for development only."""
 
     rate_limits_enabled: bool = True
     rate_limits: RateLimits = Field(default_factory=lambda: RATE_LIMITS)
-    """Figures that differ from `RATE_LIMITS`, such as `{"login": {"address": "40/minute"}}`."""
+    """Rates that differ from the defaults, such as `{"login": {"address": "40/minute"}}`."""
     rate_limits_url: str | None = None
-    """`valkey://…` or `redis://…`, where several replicas count together; none: each counts for itself."""
+    """`valkey://…` or `redis://…`: the counters that all replicas share. Without it each replica counts for itself."""
     trusted_proxies: TrustedNetworks = ()
-    """Networks of the proxies before the gateway, whose `X-Forwarded-For` is believed."""
+    """Networks of the proxies in front of the gateway, whose `X-Forwarded-For` is trusted."""
 
     ops_host: str = "127.0.0.1"
     ops_port: int | None = None
-    """The unpublished port of `/metrics` and `/readyz`; none: not served."""
+    """The unpublished port of `/metrics` and `/readyz`. Without it they are not served."""
 
     body_limit: int = _MIB
+    """Bytes."""
     photo_body_limit: int = 6 * _MIB
-    """For multipart bodies of CVs, which bring a photo."""
+    """Bytes of a multipart CV, which may contain a photo."""
     import_body_limit: int = 20 * _MIB
+    """Bytes of a multipart import."""
     body_grace: float = 10
-    """Seconds that a request's body may be behind `body_rate`; those that it is ahead are not saved up."""
+    """Seconds that a request body may be behind `body_rate`."""
     body_rate: int = 24 * 1024
-    """Bytes a second that a body must come at, and a long answer be taken at: the largest photo takes four minutes."""
+    """The minimum rate of request bodies and of long responses, in bytes a second. The largest photo takes four
+    minutes."""
     long_bodies: int = 64 * _MIB
-    """Bytes that long bodies to one service may have together. It may hold each twice: its memory is sized by this."""
+    """Bytes of streamed bodies in flight to one service. A service may hold each byte twice: its memory is sized for
+    that."""
     long_bodies_per_address: int = 24 * _MIB
-    """Bytes of those that may come from one network address, while rate limits are enabled."""
+    """The share of one client network, while rate limits are enabled."""
     long_body_patience: float = 5
-    """Seconds that a long body waits for others to end, before it is refused."""
+    """Seconds that a streamed body waits for free bytes before it is refused."""
 
     answer_grace: float = 60
-    """Seconds that a client may be behind `body_rate` in taking a long answer, before it is cut off."""
+    """Seconds that a client may be behind `body_rate` in reading a long response before it is disconnected."""
 
     connect_timeout: float = 1
     read_timeout: float = 10
-    """Seconds of silence of a service, before 504."""
+    """Seconds without data from a service before 504."""
     checkout_timeout: float = 20
     import_timeout: float = 30
     export_timeout: float = 60
     webhook_timeout: float = 30
-    """A burst of them is kept one after the other, and a refused one comes again after hours only."""
+    """A burst of webhooks is stored one by one, and Stripe repeats a refused one only after hours."""
     requests_per_service: int = 256
-    """Requests that may wait for one service at a time; more are refused, so that a slow one holds up no other."""
+    """Requests in progress at one service; further ones are refused."""
     requests_per_address: int = 64
-    """Requests of those that may come from one network address, while rate limits are enabled."""
+    """The share of one client network, while rate limits are enabled."""
     webhooks_at_once: int = 2048
-    """Webhooks that may wait at a time, beside the other requests of their service."""
+    """Webhooks in progress, in addition to the other requests of their service."""
 
     @field_validator("rate_limits")
     @classmethod
-    def _over_defaults(cls, changes: RateLimits) -> RateLimits:
+    def _merge_defaults(cls, changes: RateLimits) -> RateLimits:
         return {name: {**rates, **changes.get(name, {})} for name, rates in RATE_LIMITS.items()}
 
     @property
-    def https(self) -> bool:
+    def uses_https(self) -> bool:
         """Whether browsers reach the system by https."""
         return urlsplit(self.public_base_url).scheme == "https"
 
     @property
-    def origins(self) -> frozenset[str]:
-        """Every origin that may send cookies: the frontends and the public URL's own."""
+    def allowed_origins(self) -> frozenset[str]:
+        """The origins of the frontends and of the public URL."""
         public = urlsplit(self.public_base_url)
         return frozenset({f"{public.scheme}://{public.netloc}", *self.cors_allowed_origins})

@@ -1,9 +1,9 @@
-"""Who is asking: access token and session cookies in, one signed identity token out."""
+"""Authentication: an access token or session cookies come in, one signed identity token goes to the service."""
 
 from cv_gateway.identity.access_tokens import AccessTokens
-from cv_gateway.identity.keys import PublishedKeys
+from cv_gateway.identity.authenticator import Authenticator, Principal
+from cv_gateway.identity.jwks import JwksClient
 from cv_gateway.identity.merging import SessionMerger
-from cv_gateway.identity.sessions import Sessions
-from cv_gateway.identity.visitors import Identities, Visitor
+from cv_gateway.identity.session_cookies import SessionCookies
 
-__all__ = ["AccessTokens", "Identities", "PublishedKeys", "SessionMerger", "Sessions", "Visitor"]
+__all__ = ["AccessTokens", "Authenticator", "JwksClient", "Principal", "SessionCookies", "SessionMerger"]

@@ -1,4 +1,4 @@
-"""Access tokens: EdDSA JWTs that auth signs and the gateway verifies with auth's published keys."""
+"""Access tokens: EdDSA JWTs that auth signs and the gateway verifies with auth's public keys."""
 
 import time
 from typing import NamedTuple
@@ -7,84 +7,86 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cv_common.kernel.identity import MAX_EMAIL, read_id, read_text
 
-from cv_gateway.errors import BadAuthorization, BadToken
-from cv_gateway.identity.keys import PublishedKeys
+from cv_gateway.errors import InvalidAccessToken, MalformedAuthorization
+from cv_gateway.identity.jwks import JwksClient
 
 _ISSUER = "auth"
-_KIND = "access"
+_TOKEN_TYPE = "access"  # noqa: S105 - a type, not a token
 _LEEWAY = 30
 """Seconds that the clocks of auth and gateway may differ."""
-_REQUIRED = ["exp", "iat", "iss", "jti", "token_type", "user_id"]
-_LONGEST = 4096
-_REMEMBERED = 10_000
+_REQUIRED_CLAIMS = ["exp", "iat", "iss", "jti", "token_type", "user_id"]
+_MAX_LENGTH = 4096
+_MAX_CACHED = 10_000
 
 
 def bearer_token(authorization: bytes | None) -> str | None:
-    """The token of an `Authorization: Bearer` header; None without one. Raises BadAuthorization."""
+    """The token of an `Authorization: Bearer` header; None without one. Raises MalformedAuthorization."""
     parts = (authorization or b"").split()
     if not parts or parts[0] != b"Bearer":
         return None
     if len(parts) != 2:
-        raise BadAuthorization
+        raise MalformedAuthorization
     return parts[1].decode("latin-1")
 
 
-class Account(NamedTuple):
-    """Whom a token speaks for."""
+class TokenClaims(NamedTuple):
+    """The claims of a verified access token."""
 
     user_id: int
     email: str | None
+    expires: float
+    """Unix time."""
 
 
 class AccessTokens:
-    """Verifies access tokens, and remembers the verified ones until they expire."""
+    """Verifies access tokens and caches verified ones until they expire."""
 
-    def __init__(self, keys: PublishedKeys) -> None:
-        self._keys = keys
-        self._generation = keys.generation
-        self._remembered: dict[str, tuple[Account, float]] = {}
+    def __init__(self, jwks: JwksClient) -> None:
+        self._jwks = jwks
+        self._generation = jwks.generation
+        self._cache: dict[str, TokenClaims] = {}
 
-    async def account(self, token: str) -> Account:
-        """The account a token speaks for. Raises BadToken, or ServiceUnavailable while auth's keys cannot be had."""
-        if self._generation != self._keys.generation:
-            self._remembered.clear()
-            self._generation = self._keys.generation
-        remembered = self._remembered.get(token)
-        if remembered is not None and remembered[1] > time.time():
-            return remembered[0]
-        return await self._verified(token)
-
-    async def _verified(self, token: str) -> Account:
-        key = await self._keys.find(_key_id(token))
+    async def verify(self, token: str) -> TokenClaims:
+        """The claims of a token. Raises InvalidAccessToken, or ServiceUnavailable if auth's keys are unavailable."""
+        if self._generation != self._jwks.generation:
+            self._cache.clear()
+            self._generation = self._jwks.generation
+        claims = self._cache.get(token)
+        if claims is not None and claims.expires > time.time():
+            return claims
+        key = await self._jwks.find(_key_id(token))
         if key is None:
-            raise BadToken
-        account, expires = _decoded(token, key)
-        if len(self._remembered) >= _REMEMBERED:
-            del self._remembered[next(iter(self._remembered))]
-        self._remembered[token] = (account, expires)
-        return account
+            raise InvalidAccessToken
+        claims = _decode(token, key)
+        if len(self._cache) >= _MAX_CACHED:
+            del self._cache[next(iter(self._cache))]
+        self._cache[token] = claims
+        return claims
 
 
 def _key_id(token: str) -> str:
-    """The id of the key that a token says it was signed with. Raises BadToken."""
-    if len(token) > _LONGEST:
-        raise BadToken
+    """The `kid` of a token's header. Raises InvalidAccessToken."""
+    if len(token) > _MAX_LENGTH:
+        raise InvalidAccessToken
     try:
         return str(jwt.get_unverified_header(token)["kid"])
     except (jwt.PyJWTError, KeyError):
-        raise BadToken from None
+        raise InvalidAccessToken from None
 
 
-def _decoded(token: str, key: Ed25519PublicKey) -> tuple[Account, float]:
-    """The account of a token signed by `key`, and when it expires. Raises BadToken."""
+def _decode(token: str, key: Ed25519PublicKey) -> TokenClaims:
+    """The claims of a token signed by `key`. Raises InvalidAccessToken."""
     try:
-        claims = jwt.decode(token, key, ["EdDSA"], issuer=_ISSUER, leeway=_LEEWAY, options={"require": _REQUIRED})
-        account = Account(read_id(claims["user_id"]), read_text(claims.get("email"), MAX_EMAIL))
-        expires = float(claims["exp"])
+        claims = jwt.decode(
+            token, key, ["EdDSA"], issuer=_ISSUER, leeway=_LEEWAY, options={"require": _REQUIRED_CLAIMS}
+        )
+        verified = TokenClaims(
+            read_id(claims["user_id"]), read_text(claims.get("email"), MAX_EMAIL), float(claims["exp"])
+        )
     except jwt.ExpiredSignatureError:
-        raise BadToken("Token is expired") from None
+        raise InvalidAccessToken("Token is expired") from None
     except (jwt.PyJWTError, OverflowError, TypeError, ValueError):
-        raise BadToken from None
-    if claims["token_type"] != _KIND:
-        raise BadToken("Token has wrong type")
-    return account, expires
+        raise InvalidAccessToken from None
+    if claims["token_type"] != _TOKEN_TYPE:
+        raise InvalidAccessToken("Token has wrong type")
+    return verified

@@ -1,9 +1,8 @@
-"""The sessions of one visitor become one: auth decides which remains, and tells the services."""
+"""Merging of the sessions of one client: auth chooses the remaining session and notifies the services."""
 
 import asyncio
 import logging
 from dataclasses import replace
-from typing import Any
 
 import aiohttp
 import orjson
@@ -11,63 +10,65 @@ from cv_common.kernel.errors import ApiError
 from cv_common.kernel.identity import IDENTITY_HEADER, REQUEST_ID_HEADER
 from multidict import CIMultiDict
 
-from cv_gateway.identity.visitors import Identities, Visitor
+from cv_gateway.identity.authenticator import Authenticator, Principal
 from cv_gateway.request import Request
-from cv_gateway.services import Services
+from cv_gateway.routing import Service
+from cv_gateway.service_client import ServiceClient
 
 _PATH = "/sessions/merge/"
-_WITHIN = 3.0
-"""Seconds that a visitor waits for it: auth gives the services one of them."""
-_AT_ONCE = 16
-"""Merges that may be under way: they precede the limit on the requests of each service."""
+_TIMEOUT = 3.0
+"""Seconds. Auth gives each of its own calls to the services one."""
+_MAX_CONCURRENT = 16
+"""Merges run before the concurrency limit of the requests themselves."""
 
 log = logging.getLogger(__name__)
 
 
 class SessionMerger:
-    """Has auth merge the sessions that a visitor's cookies name."""
+    """Has auth merge the sessions in the cookies of a request."""
 
-    def __init__(self, services: Services, identities: Identities) -> None:
-        self._services = services
-        self._identities = identities
-        self._under_way = 0
+    def __init__(self, client: ServiceClient, auth: Service, authenticator: Authenticator) -> None:
+        self._client = client
+        self._auth = auth
+        self._authenticator = authenticator
+        self._in_progress = 0
 
-    async def merge(self, request: Request, visitor: Visitor) -> Visitor:
-        """The visitor with the one session that remains.
+    async def merge(self, request: Request, principal: Principal) -> Principal:
+        """The principal with the remaining session.
 
-        While auth is unavailable or busy with other merges, the visitor stays as it is, and the marks remain.
+        If auth is unavailable or too many merges are in progress, the principal is returned unchanged and keeps its
+        marks, so that a later request merges.
         """
-        unmerged = visitor.unmerged
-        if visitor.session_id is None or not unmerged or self._under_way >= _AT_ONCE:
-            return visitor
-        self._under_way += 1
+        unmerged = principal.unmerged
+        if principal.session_id is None or not unmerged or self._in_progress >= _MAX_CONCURRENT:
+            return principal
+        self._in_progress += 1
         try:
-            async with asyncio.timeout(_WITHIN):
-                remaining = await self._ask(request, visitor, [visitor.session_id, *unmerged])
+            async with asyncio.timeout(_TIMEOUT):
+                remaining = await self._request_merge(request, principal, [principal.session_id, *unmerged])
         except (ApiError, aiohttp.ClientError, TimeoutError, OSError, ValueError, LookupError, TypeError) as error:
-            log.warning("sessions could not be merged", extra={"reason": repr(error)})
-            return visitor
+            log.warning("merging sessions failed", extra={"reason": repr(error)})
+            return principal
         finally:
-            self._under_way -= 1
-        merged = tuple(each for each in (visitor.session_id, *unmerged) if each != remaining)
-        marked = tuple(each for each in visitor.marked if each == remaining)
-        return replace(visitor, session_id=remaining, marked=marked, merged=merged)
+            self._in_progress -= 1
+        merged = tuple(each for each in (principal.session_id, *unmerged) if each != remaining)
+        marked = tuple(each for each in principal.marked if each == remaining)
+        return replace(principal, session_id=remaining, marked=marked, merged=merged)
 
-    async def _ask(self, request: Request, visitor: Visitor, session_ids: list[str]) -> str:
+    async def _request_merge(self, request: Request, principal: Principal, session_ids: list[str]) -> str:
         headers = CIMultiDict(
             {
-                IDENTITY_HEADER: self._identities.token(visitor, "auth"),
+                IDENTITY_HEADER: self._authenticator.identity_token(principal, self._auth),
                 REQUEST_ID_HEADER: request.id,
                 "Content-Type": "application/json",
             }
         )
         payload = orjson.dumps({"session_ids": session_ids})
-        response = await self._services.send("auth", "POST", _PATH, headers, payload, _WITHIN)
+        response = await self._client.send(self._auth, "POST", _PATH, headers, payload, _TIMEOUT)
         try:
-            answer: Any = orjson.loads(await response.read())
-            remaining = answer["session_id"]
+            remaining = orjson.loads(await response.read())["session_id"]
         finally:
             response.release()
         if remaining not in session_ids:
-            raise ValueError("auth named another session")
+            raise ValueError("auth returned an unknown session")
         return str(remaining)

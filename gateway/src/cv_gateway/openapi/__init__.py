@@ -1,4 +1,4 @@
-"""One OpenAPI document of the public API, merged from the services' own."""
+"""The OpenAPI document of the public API, merged from the documents of the services."""
 
 import asyncio
 import logging
@@ -8,66 +8,64 @@ import orjson
 from cv_common.kernel.errors import NotFound
 
 from cv_gateway.openapi.merge import Json, merge
-from cv_gateway.routing import Router
-from cv_gateway.services import Services, Unanswered
+from cv_gateway.routing import Router, Service
+from cv_gateway.service_client import FetchError, ServiceClient
 from cv_gateway.settings import Settings
 
-_FRESH_FOR = 60
-"""Seconds before the services are asked again."""
-_INCOMPLETE_FOR = 2
-"""The same, while the schema of a service that was down is missing altogether."""
+_MAX_AGE = 60
+"""Seconds until the documents are fetched again."""
+_INCOMPLETE_MAX_AGE = 2
+"""The same while the document of a service has never been fetched."""
 
 log = logging.getLogger(__name__)
 
 
 class MergedSchema:
-    """The document at `/api/schema/`. A service that is down is in it as it was when it last answered."""
+    """The document at `/api/schema/`. It contains the last fetched document of a service that is unavailable."""
 
-    def __init__(self, settings: Settings, services: Services, router: Router) -> None:
+    def __init__(self, settings: Settings, client: ServiceClient, router: Router) -> None:
         self._base_url = settings.public_base_url
-        self._services = services
+        self._client = client
         self._router = router
-        self._last_good: dict[str, Json] = {}
+        self._fetched: dict[str, Json] = {}
         self._document = b""
         self._stale_at = float("-inf")
-        self._merging: asyncio.Task[None] | None = None
+        self._refresh_task: asyncio.Task[None] | None = None
 
     async def document(self) -> bytes:
-        """The merged document as JSON. Only the first caller waits for the services; others get the last one."""
-        if time.monotonic() >= self._stale_at and self._merging is None:
-            self._merging = asyncio.create_task(self._merge())
-            self._merging.add_done_callback(self._merged)
-        if self._merging is not None and not self._document:
-            await asyncio.shield(self._merging)
+        """The merged document as JSON. Waits for the services only until there is a first document."""
+        if time.monotonic() >= self._stale_at and self._refresh_task is None:
+            self._refresh_task = asyncio.create_task(self._refresh())
+            self._refresh_task.add_done_callback(self._end_refresh)
+        if self._refresh_task is not None and not self._document:
+            await asyncio.shield(self._refresh_task)
         return self._document
 
-    async def _merge(self) -> None:
-        await asyncio.gather(*(self._fetch(service) for service in self._services.origins))
-        known = [service for service in self._services.origins if service in self._last_good]
-        public = {service: self._public(service, self._last_good[service]) for service in known}
-        self._document = orjson.dumps(merge(public, self._base_url))
-        complete = len(self._last_good) == len(self._services.origins)
-        self._stale_at = time.monotonic() + (_FRESH_FOR if complete else _INCOMPLETE_FOR)
+    async def _refresh(self) -> None:
+        services = self._router.services
+        await asyncio.gather(*(self._fetch(service) for service in services))
+        known = [service for service in services if service.name in self._fetched]
+        public = {service.name: self._public_part(service, self._fetched[service.name]) for service in known}
+        self._document = orjson.dumps(merge(public, {each.name: each.description for each in known}, self._base_url))
+        self._stale_at = time.monotonic() + (_MAX_AGE if len(known) == len(services) else _INCOMPLETE_MAX_AGE)
 
-    def _merged(self, task: asyncio.Task[None]) -> None:
-        self._merging = None
+    def _end_refresh(self, task: asyncio.Task[None]) -> None:
+        self._refresh_task = None
         if not task.cancelled() and task.exception():
-            log.error("the schemas could not be merged", exc_info=task.exception())
+            log.error("merging the OpenAPI documents failed", exc_info=task.exception())
 
-    async def _fetch(self, service: str) -> None:
+    async def _fetch(self, service: Service) -> None:
         try:
-            schema = await self._services.ask_json(service, "/openapi.json")
-        except Unanswered as error:
-            log.warning("a schema could not be fetched", extra={"reason": str(error)})
-            return
-        self._last_good[service] = schema
+            self._fetched[service.name] = await self._client.fetch_json(service, "/openapi.json")
+        except FetchError as error:
+            log.warning("fetching an OpenAPI document failed", extra={"reason": str(error)})
 
-    def _public(self, service: str, schema: Json) -> Json:
-        """A service's schema without the paths that the gateway does not route to it."""
-        paths = {path: item for path, item in schema.get("paths", {}).items() if self._routed(service, path)}
-        return {**schema, "paths": paths}
+    def _public_part(self, service: Service, document: Json) -> Json:
+        """The document without the paths that the gateway does not route to the service."""
+        paths = {path: item for path, item in document.get("paths", {}).items() if self._is_routed(service, path)}
+        return {**document, "paths": paths}
 
-    def _routed(self, service: str, path: str) -> bool:
+    def _is_routed(self, service: Service, path: str) -> bool:
         try:
             return self._router.find(path).service == service
         except NotFound:

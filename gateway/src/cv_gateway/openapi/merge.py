@@ -1,16 +1,14 @@
-"""Merging the services' OpenAPI documents into one, so that no name means two things."""
+"""Merges the OpenAPI documents of the services; components with one name and different content are renamed."""
 
-import copy
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 Json = dict[str, Any]
 
 _REFERENCE = re.compile(r"#/components/(\w+)/([\w.-]+)")
-_FASTAPI_ONLY = ("HTTPValidationError", "ValidationError")
 _VERBS = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
 _INFO = {
     "title": "CV Builder",
@@ -22,12 +20,6 @@ _INFO = {
 - What is wrong is told as `{"field": ["message"]}`, all fields at once, or as `{"detail": "message"}`.
 - Beside the errors of each operation any may answer 405 to another method, 408 to a body that comes too slowly,
   and 431 to headers that are too large, each with a `detail`.""",
-}
-_TAGS = {
-    "auth": "Accounts: registration, login, tokens, profile, password.",
-    "templates": "What a CV can look like.",
-    "resumes": "CVs, of an account or of an anonymous session; somebody else's are not found. PDFs and imports.",
-    "payments": "One CV at a time, or by subscription. Stripe takes the money.",
 }
 _SECURITY_SCHEMES = {
     "accessToken": {
@@ -45,51 +37,46 @@ _SECURITY_SCHEMES = {
 }
 
 
-def merge(documents: dict[str, Json], base_url: str) -> Json:
-    """One document of several services' documents, by service name, as served from `base_url`."""
-    cleaned = {service: _without_422(document) for service, document in documents.items()}
-    ambiguous = _ambiguous_components(cleaned)
-    operations = Counter(
-        operation["operationId"] for document in cleaned.values() for operation in _operations(document)
+def merge(documents: Mapping[str, Json], descriptions: Mapping[str, str], base_url: str) -> Json:
+    """Merge documents and descriptions of services, both by service name, into one document for `base_url`.
+
+    Raises ValueError if two services have the same path.
+    """
+    ambiguous = _ambiguous_components(documents.values())
+    operation_ids = Counter(
+        operation["operationId"] for document in documents.values() for operation in _operations(document)
     )
+    tags = [_tag(service, descriptions) for service, document in documents.items() if document.get("paths")]
     merged: Json = {
         "openapi": "3.1.0",
         "info": _INFO,
         "servers": [{"url": base_url}],
-        "tags": [_tag(service) for service, document in cleaned.items() if document.get("paths")],
+        "tags": tags,
         "paths": {},
         "components": {"securitySchemes": dict(_SECURITY_SCHEMES)},
     }
-    for service, document in cleaned.items():
-        for operation in _operations(document):
+    for service, document in documents.items():
+        renamed = _rename_components(document, service, ambiguous)
+        for operation in _operations(renamed):
             operation.setdefault("tags", [service])
-            if operations[operation["operationId"]] > 1:
+            if operation_ids[operation["operationId"]] > 1:
                 operation["operationId"] = f"{service}_{operation['operationId']}"
-        _add(merged, _renamed(document, service, ambiguous))
+        _add(merged, renamed)
     return merged
 
 
-def _tag(service: str) -> Json:
-    return {"name": service} | ({"description": _TAGS[service]} if service in _TAGS else {})
+def _tag(service: str, descriptions: Mapping[str, str]) -> Json:
+    description = descriptions.get(service)
+    return {"name": service, "description": description} if description else {"name": service}
 
 
 def _add(merged: Json, document: Json) -> None:
-    twice = merged["paths"].keys() & document.get("paths", {}).keys()
-    if twice:
-        raise ValueError(f"two services serve {sorted(twice)}")
+    duplicates = merged["paths"].keys() & document.get("paths", {}).keys()
+    if duplicates:
+        raise ValueError(f"two services have the paths {sorted(duplicates)}")
     merged["paths"].update(document.get("paths", {}))
     for kind, components in document.get("components", {}).items():
         merged["components"].setdefault(kind, {}).update(components)
-
-
-def _without_422(document: Json) -> Json:
-    """A copy without FastAPI's validation error, which no service ever sends."""
-    document = copy.deepcopy(document)
-    for operation in _operations(document):
-        operation.get("responses", {}).pop("422", None)
-    for name in _FASTAPI_ONLY:
-        document.get("components", {}).get("schemas", {}).pop(name, None)
-    return document
 
 
 def _operations(document: Json) -> Iterator[Json]:
@@ -97,24 +84,24 @@ def _operations(document: Json) -> Iterator[Json]:
         yield from (operation for verb, operation in item.items() if verb in _VERBS)
 
 
-def _ambiguous_components(documents: dict[str, Json]) -> set[tuple[str, str]]:
-    """(kind, name) of every component that two services define differently, or by something that differs."""
-    defined: dict[tuple[str, str], list[Json]] = {}
-    for document in documents.values():
+def _ambiguous_components(documents: Iterable[Json]) -> set[tuple[str, str]]:
+    """(kind, name) of the components that differ between services, themselves or in what they refer to."""
+    definitions: dict[tuple[str, str], list[Json]] = {}
+    for document in documents:
         for kind, components in document.get("components", {}).items():
             for name, definition in components.items():
-                defined.setdefault((kind, name), []).append(definition)
-    shared = {key: definitions for key, definitions in defined.items() if len(definitions) > 1}
+                definitions.setdefault((kind, name), []).append(definition)
+    shared = {key: group for key, group in definitions.items() if len(group) > 1}
     ambiguous = {key for key, (first, *rest) in shared.items() if any(other != first for other in rest)}
     while True:
-        reached = {key for key, definitions in shared.items() if ambiguous & _references(definitions[0])} - ambiguous
-        if not reached:
+        added = {key for key, group in shared.items() if ambiguous & _references(group[0])} - ambiguous
+        if not added:
             return ambiguous
-        ambiguous |= reached
+        ambiguous |= added
 
 
-def _renamed(document: Json, service: str, ambiguous: set[tuple[str, str]]) -> Json:
-    """The document with every ambiguous component's name prefixed with its service's."""
+def _rename_components(document: Json, service: str, ambiguous: set[tuple[str, str]]) -> Json:
+    """A copy of the document, with the name of the service before the name of every ambiguous component."""
 
     def new_name(kind: str, name: str) -> str:
         return f"{service.capitalize()}{name}" if (kind, name) in ambiguous else name

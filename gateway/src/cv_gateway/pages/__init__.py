@@ -1,4 +1,4 @@
-"""The gateway's own pages: what this is, its documentation, its description for machines, and whether it lives."""
+"""The gateway's own pages: landing page, API documentation, OpenAPI document and health."""
 
 import gzip
 import hashlib
@@ -21,13 +21,13 @@ _CSP = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
     b" base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-_ALLOWED = "GET, HEAD, OPTIONS"
-_WORTH_PACKING = 1024
+_ALLOWED_METHODS = "GET, HEAD, OPTIONS"
+_MIN_COMPRESSED_SIZE = 1024
 
 
 @dataclass(frozen=True)
 class Page:
-    """An answer of the gateway's own, ready to be sent."""
+    """The response to a request for a page."""
 
     status: int
     headers: Headers
@@ -36,82 +36,81 @@ class Page:
 
 @dataclass
 class Content:
-    """What stands under one path."""
+    """The content at one path."""
 
     body: bytes
     media_type: str
-    cache: str = "no-cache"
+    cache_control: str = "no-cache"
 
     @cached_property
     def _etag(self) -> bytes:
         return b'W/"%s"' % hashlib.sha256(self.body).hexdigest()[:24].encode()
 
     @cached_property
-    def _packed(self) -> bytes:
+    def _compressed(self) -> bytes:
         return gzip.compress(self.body, mtime=0)
 
-    def page(self, request: Request) -> Page:
-        """The answer to a GET: nothing if the client has it already, packed if the client can unpack."""
+    def respond(self, request: Request) -> Page:
+        """The response to a GET: 304 if the ETag matches, compressed if the client accepts gzip."""
         headers: Headers = [
             (b"content-type", self.media_type.encode()),
-            (b"cache-control", self.cache.encode()),
+            (b"cache-control", self.cache_control.encode()),
             (b"etag", self._etag),
             (b"vary", b"Accept-Encoding"),
             (b"content-security-policy", _CSP),
         ]
         if names_etag(request.headers.get(b"if-none-match", b"").decode("latin-1"), self._etag.decode()):
             return Page(304, headers, b"")
-        if len(self.body) >= _WORTH_PACKING and b"gzip" in request.headers.get(b"accept-encoding", b""):
-            return Page(200, [*headers, (b"content-encoding", b"gzip")], self._packed)
+        if len(self.body) >= _MIN_COMPRESSED_SIZE and b"gzip" in request.headers.get(b"accept-encoding", b""):
+            return Page(200, [*headers, (b"content-encoding", b"gzip")], self._compressed)
         return Page(200, headers, self.body)
 
 
 class Pages:
-    """The gateway's own pages by path."""
+    """Finds the page of a path."""
 
     def __init__(self, settings: Settings, schema: MergedSchema) -> None:
         self._schema = schema
-        self._described = Content(b"", "application/json")
+        self._openapi = Content(b"", "application/json")
         base_url = escape(settings.public_base_url)
-        ours, swagger = _our_file, _swagger_file
         self._contents = {
-            "/": Content(ours("index.html").replace(b"{{base_url}}", base_url.encode()), _HTML),
-            "/api/docs/": Content(ours("docs.html"), _HTML),
+            "/": Content(_read_page("index.html").replace(b"{{base_url}}", base_url.encode()), _HTML),
+            "/api/docs/": Content(_read_page("docs.html"), _HTML),
             "/healthz": Content(b'{"status":"ok"}', "application/json", "no-store"),
             "/robots.txt": Content(b"User-agent: *\nDisallow: /api/\nDisallow: /media/\n", "text/plain"),
-            "/static/docs.js": Content(ours("docs.js"), _JS),
-            "/static/favicon.svg": Content(ours("favicon.svg"), "image/svg+xml"),
-            "/static/style.css": Content(ours("style.css"), _CSS),
-            "/static/swagger-ui-bundle.js": Content(swagger("swagger-ui-bundle.js"), _JS),
-            "/static/swagger-ui.css": Content(swagger("swagger-ui.css"), _CSS),
+            "/static/docs.js": Content(_read_page("docs.js"), _JS),
+            "/static/favicon.svg": Content(_read_page("favicon.svg"), "image/svg+xml"),
+            "/static/style.css": Content(_read_page("style.css"), _CSS),
+            "/static/swagger-ui-bundle.js": Content(_read_swagger_file("swagger-ui-bundle.js"), _JS),
+            "/static/swagger-ui.css": Content(_read_swagger_file("swagger-ui.css"), _CSS),
         }
 
     async def find(self, request: Request) -> Page | None:
-        """The page a request asks for, None if the path is none of ours. Raises MethodNotAllowed."""
-        schema = request.path == "/api/schema/"
-        content = await self._description() if schema else self._contents.get(request.path)
+        """The response to a request for a page; None if the path is no page. Raises MethodNotAllowed."""
+        is_schema = request.path == "/api/schema/"
+        content = await self._openapi_content() if is_schema else self._contents.get(request.path)
         if content is None:
             return None
         if request.method == "OPTIONS":
-            return Page(200, [(b"allow", _ALLOWED.encode()), (b"content-type", b"application/json")], b"{}")
+            return Page(200, [(b"allow", _ALLOWED_METHODS.encode()), (b"content-type", b"application/json")], b"{}")
         if request.method not in ("GET", "HEAD"):
-            raise MethodNotAllowed(request.method, _ALLOWED)
-        return content.page(request)
+            raise MethodNotAllowed(request.method, _ALLOWED_METHODS)
+        return content.respond(request)
 
-    async def _description(self) -> Content:
+    async def _openapi_content(self) -> Content:
         document = await self._schema.document()
-        if document is not self._described.body:
-            self._described = Content(document, "application/json")
-        return self._described
+        if document is not self._openapi.body:
+            self._openapi = Content(document, "application/json")
+        return self._openapi
 
 
-def _our_file(name: str) -> bytes:
+def _read_page(name: str) -> bytes:
     return (files(__name__) / name).read_bytes()
 
 
-def _swagger_file(name: str) -> bytes:
-    # Found, not imported: importing the package would load FastAPI into a process that has no use for it.
+def _read_swagger_file(name: str) -> bytes:
+    # Not imported: the package would load FastAPI, which the gateway does not use.
     spec = find_spec("fastapi_swagger")
     if spec is None or spec.origin is None:
-        raise FileNotFoundError("the package fastapi-swagger, which brings Swagger UI's files")
+        raise FileNotFoundError("the files of Swagger UI in the package fastapi-swagger")
     return (Path(spec.origin).parent / "resources" / name).read_bytes()

@@ -1,4 +1,4 @@
-// Swagger UI on the merged schema of this very gateway. The session cookie goes along: it is the same origin.
+// Swagger UI of the merged schema. Requests have the same origin, so the browser sends the session cookie.
 window.addEventListener("load", () => {
   window.SwaggerUIBundle({
     url: "/api/schema/",

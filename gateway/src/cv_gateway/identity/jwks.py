@@ -1,0 +1,85 @@
+"""The public keys of access tokens: fetched from auth periodically, and when a token names an unknown key."""
+
+import asyncio
+import logging
+import time
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cv_common.kernel.errors import ServiceUnavailable
+from cv_common.kernel.identity import public_key
+
+from cv_gateway.routing import Service
+from cv_gateway.service_client import FetchError, ServiceClient
+
+_REFRESH_INTERVAL = 300
+"""Seconds after which a revoked key is no longer accepted."""
+_MIN_FETCH_INTERVAL = 5
+"""Seconds between two fetches, so that tokens with invented key ids do not overload auth."""
+_RETRY_INTERVAL = 1
+
+log = logging.getLogger(__name__)
+
+
+class JwksClient:
+    """Auth's Ed25519 keys by key id."""
+
+    def __init__(self, client: ServiceClient, auth: Service) -> None:
+        self._client = client
+        self._auth = auth
+        self._keys: dict[str, Ed25519PublicKey] = {}
+        self._last_fetch_succeeded = False
+        self._fetched_at = float("-inf")
+        self._lock = asyncio.Lock()
+        self.generation = 0
+        """Incremented when the set of keys changes, so that results of an old key are dropped."""
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether at least one key is known."""
+        return bool(self._keys)
+
+    async def find(self, key_id: str) -> Ed25519PublicKey | None:
+        """A key, or None if auth has no such key. Raises ServiceUnavailable if the last fetch failed."""
+        if key_id not in self._keys:
+            await self._fetch_unless_recent(key_id)
+            if not self._last_fetch_succeeded:
+                raise ServiceUnavailable
+        return self._keys.get(key_id)
+
+    async def refresh_periodically(self) -> None:
+        """Fetch the keys now and every five minutes, until cancelled."""
+        while True:
+            async with self._lock:
+                await self._fetch()
+            await asyncio.sleep(_REFRESH_INTERVAL if self._last_fetch_succeeded else _RETRY_INTERVAL)
+
+    async def _fetch_unless_recent(self, key_id: str) -> None:
+        async with self._lock:
+            is_recent = time.monotonic() - self._fetched_at < _MIN_FETCH_INTERVAL
+            if key_id not in self._keys and not is_recent:
+                await self._fetch()
+
+    async def _fetch(self) -> None:
+        self._fetched_at = time.monotonic()
+        try:
+            keys = _parse(await self._client.fetch_json(self._auth, "/.well-known/jwks.json"))
+        except (FetchError, AttributeError, KeyError, TypeError, ValueError) as error:
+            if self._last_fetch_succeeded or not self._keys:
+                log.warning("fetching the keys of access tokens failed", extra={"reason": repr(error)})
+            self._last_fetch_succeeded = False
+            return
+        self._last_fetch_succeeded = True
+        if keys != self._keys:
+            self.generation += 1
+            log.info("keys of access tokens", extra={"key_ids": sorted(keys)})
+        self._keys = keys
+
+
+def _parse(jwks: dict[str, Any]) -> dict[str, Ed25519PublicKey]:
+    """The Ed25519 keys of a JWKS by key id. Raises AttributeError, KeyError, TypeError or ValueError."""
+    return {
+        key["kid"]: public_key(key["x"])
+        for key in jwks["keys"]
+        if key.get("kty") == "OKP" and key.get("crv") == "Ed25519"
+    }
