@@ -54,6 +54,30 @@ async def test_no_line_tells_who_somebody_is_or_where_a_file_lies(
     assert SESSION_ID not in written
 
 
+async def test_a_request_whose_client_disconnects_is_logged_once(
+    gateway: RunningGateway, services: dict[str, FakeService]
+) -> None:
+    received, release = asyncio.Event(), asyncio.Event()
+
+    async def wait(request: web.Request) -> web.StreamResponse:
+        await services["resumes"].record(request)
+        received.set()
+        await release.wait()
+        return web.json_response({})
+
+    services["resumes"].respond = wait
+    _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(b"POST /api/resumes/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}")
+    await received.wait()
+    writer.close()
+    await writer.wait_closed()
+    release.set()
+
+    request_id = services["resumes"].received[0].headers["X-Request-Id"]
+    await eventually(lambda: gateway.log(request_id))
+    assert [line["message"] for line in gateway.log(request_id)] == ["request"]
+
+
 async def test_figures_and_readiness_are_on_a_port_of_their_own(gateway: RunningGateway) -> None:
     await gateway.client.get("/api/templates/")
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.ops_port}") as ops:

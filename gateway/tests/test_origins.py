@@ -1,15 +1,24 @@
 """Pages in browsers: which may read answers, and which may write with a session cookie."""
 
+from collections.abc import AsyncIterator
+
 import pytest
 from aiohttp import web
 
 from gateway.tests.conftest import MakeGateway
 from gateway.tests.test_identity import SESSION_ID, bearer, cookie, signed
-from gateway.tests.world import FRONTEND, AuthKeys, FakeService, RunningGateway
+from gateway.tests.world import FRONTEND, AuthKeys, FakeService, RunningGateway, start_gateway, stop_gateway
 
 Fakes = dict[str, FakeService]
 
 EXPOSED = {"Accept-Ranges", "Content-Range", "ETag", "Link", "Location", "Retry-After", "X-Request-Id", "X-Total-Count"}
+
+
+@pytest.fixture(scope="module")
+async def localhost_gateway(all_services: dict[str, FakeService]) -> AsyncIterator[RunningGateway]:
+    gateway = await start_gateway(all_services, {"CORS_ALLOW_LOCALHOST": "true"})
+    yield gateway
+    await stop_gateway(gateway)
 
 
 @pytest.mark.parametrize(
@@ -142,6 +151,37 @@ async def test_what_does_not_count_by_the_cookie_needs_no_origin(gateway: Runnin
     strange = {"Origin": "https://evil.example"}
     for headers in (bearer(auth_keys.token()), cookie("self-chosen.x"), {}):
         assert (await gateway.client.post("/api/resumes/", headers={**headers, **strange})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("origin", "is_allowed"),
+    [
+        ("http://localhost:5173", True),
+        ("http://127.0.0.1:3000", True),
+        ("http://localhost", True),
+        ("https://localhost:5173", False),
+        ("http://localhost.evil.example:5173", False),
+        ("http://localhost:5173.evil.example", False),
+        ("http://localhost:x", False),
+        ("http://127.0.0.2:3000", False),
+    ],
+)
+async def test_with_cors_allow_localhost_pages_of_any_local_port_may_read_and_write(
+    localhost_gateway: RunningGateway, gateway: RunningGateway, origin: str, is_allowed: bool
+) -> None:
+    headers = {**cookie(signed(SESSION_ID)), "Origin": origin}
+    preflight_headers = {"Origin": origin, "Access-Control-Request-Method": "PATCH"}
+    expected = (origin, "true") if is_allowed else (None, None)
+    for running, allowed in ((localhost_gateway, expected), (gateway, (None, None))):
+        for answer in (
+            await running.client.get("/api/templates/", headers={"Origin": origin}),
+            await running.client.options("/api/resumes/1/", headers=preflight_headers),
+        ):
+            cors = [answer.headers.get(f"Access-Control-Allow-{name}") for name in ("Origin", "Credentials")]
+            assert tuple(cors) == allowed
+    written = await localhost_gateway.client.patch("/api/resumes/1/", headers=headers)
+    assert written.status_code == (200 if is_allowed else 403)
+    assert (await gateway.client.patch("/api/resumes/1/", headers=headers)).status_code == 403
 
 
 @pytest.mark.parametrize("path", ["/", "/api/templates/", "/api/nothing/", "/healthz"])
