@@ -1,7 +1,7 @@
 """PostgreSQL: statements written in SQLAlchemy Core, compiled once at import, run by psycopg's own pool.
 
 SQLAlchemy describes tables, builds SQL and migrates; on the request path only psycopg runs, which serves about
-1.7 times the requests of SQLAlchemy's own connection (see `docs/decisions/`).
+1.7 times the requests of SQLAlchemy's own connection (see `docs/decisions/0002-sqlalchemy-core-run-by-psycopg.md`).
 
     _GET = Statement(select(resumes).where(resumes.c.id == bindparam("resume_id")))
 
