@@ -1,7 +1,8 @@
 #!/bin/sh
-# One database and one role a service, each closed to the others: of all services, or of those named. Creates what is
-# missing and sets the passwords. PGHOST, PGUSER and PGPASSWORD (or /run/secrets/postgres) say where and as whom,
-# /run/secrets/SERVICE the passwords. Who it runs as may be a superuser, or have CREATEROLE and CREATEDB.
+# Creates a database and a role for each service, or for the services given as arguments, and sets the passwords. No
+# role can connect to another service's database. PGHOST, PGUSER and PGPASSWORD (or /run/secrets/postgres) name the
+# server and the user, who needs to be a superuser or to have CREATEROLE and CREATEDB. /run/secrets/SERVICE contains the
+# passwords.
 set -eu
 export PGPASSWORD="${PGPASSWORD:-$(cat /run/secrets/postgres)}"
 [ $# -gt 0 ] || set -- auth templates resumes payments renderer
@@ -10,7 +11,7 @@ for service in "$@"; do
     [ -n "$password" ] || { echo "! /run/secrets/$service is empty" >&2; exit 1; }
     psql --quiet --no-psqlrc --set ON_ERROR_STOP=1 --dbname postgres \
         --set name="$service" --set password="$password" <<'SQL'
--- A statement that fails is logged, and these hold a password. One at a time: roles cannot be changed by two at once.
+-- Do not log failed statements, which contain a password. The lock: PostgreSQL rejects concurrent changes of roles.
 select 'set log_min_error_statement = panic' from pg_roles where rolname = current_user and rolsuper \gexec
 select pg_advisory_lock(hashtext('create-databases')) \g /dev/null
 select format('create role %I login', :'name')

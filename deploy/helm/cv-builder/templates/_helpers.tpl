@@ -1,4 +1,4 @@
-{{/* What each service is made of; none of it differs between installations. `calls` is the reverse of callers.json. */}}
+{{/* The properties of each service that are equal in all installations. `calls` is the reverse of callers.json. */}}
 {{- define "cv-builder.traits" -}}
 gateway: { database: false, bus: false, media: false, outside: false, ports: { http: 8000, ops: 9000 } }
 auth: { database: true, bus: true, media: false, outside: false, ports: { http: 8000 } }
@@ -17,14 +17,14 @@ renderer: { database: true, bus: true, media: true, outside: false, ports: { htt
 {{ $image.registry }}/{{ .name }}:{{ .service.tag | default $image.tag | default .root.Chart.AppVersion }}
 {{- end }}
 
-{{/* What tells a service's pods from everybody else's: its servers and its jobs alike. */}}
+{{/* The labels that select all pods of a service: servers and jobs. */}}
 {{- define "cv-builder.selector" -}}
 app.kubernetes.io/name: cv-builder
 app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .name }}
 {{- end }}
 
-{{/* Its servers alone. */}}
+{{/* The labels that select only its servers. */}}
 {{- define "cv-builder.servers" -}}
 {{ include "cv-builder.selector" . }}
 cv-builder/role: server
@@ -47,7 +47,7 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{ $calls | toJson }}
 {{- end }}
 
-{{/* Settings that are no secrets. Those without a value are left out: then the service's own default counts. */}}
+{{/* The settings that are not secret. A setting without a value is omitted, so the default of the service applies. */}}
 {{- define "cv-builder.env" -}}
 {{- $settings := dict "PUBLIC_BASE_URL" .root.Values.publicBaseUrl "LOG_LEVEL" .root.Values.logLevel -}}
 {{- $root := .root -}}
@@ -71,7 +71,7 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- end -}}
 {{- end }}
 
-{{/* A pod that is nobody, may nothing, and writes nowhere but to its own memory. */}}
+{{/* A pod without root, privileges or a writable disk: /tmp is its only writable volume. */}}
 {{- define "cv-builder.pod" -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
@@ -106,7 +106,7 @@ volumeMounts:
   - { name: secrets, mountPath: /run/secrets, readOnly: true }
 {{- end }}
 
-{{/* A job's pod: at the hooks named, again and again until it is done. */}}
+{{/* A job that runs at the given hooks and is retried until it succeeds. */}}
 {{- define "cv-builder.job" -}}
 apiVersion: batch/v1
 kind: Job
@@ -139,7 +139,7 @@ spec:
             limits: { memory: 512Mi }
 {{- end }}
 
-{{/* A neighbour in a policy's egress: its peers, its ports. */}}
+{{/* A peer in the egress of a policy, with its ports. */}}
 {{- define "cv-builder.egress" -}}
 - to:
     {{- toYaml .to | nindent 4 }}
