@@ -1,4 +1,10 @@
-"""The app of every service: health, figures, identity, parts started and stopped in order."""
+"""The app of a service: its components started and stopped in order, health, metrics, identity and error responses.
+
+def app() -> ASGIApp:
+    settings = Settings()
+    database = Database(settings.database_url)
+    return create_app("notes", settings, [routes.router], components=[database], context=Context(database))
+"""
 
 import logging
 from collections.abc import AsyncIterator, Collection, Sequence
@@ -24,17 +30,17 @@ from cv_common.kernel.periodic import Periodic
 from cv_common.kernel.responses import JSONResponse
 from cv_common.kernel.settings import ServiceSettings
 from cv_common.messaging import inbox
-from cv_common.messaging.broker import Consumer
+from cv_common.messaging.consumer import Consumer
 
 log = logging.getLogger(__name__)
 
 _DAY = 24 * 3600
 _PROBE_INTERVAL = 15
-"""Seconds between two looks at everybody's health for `/metrics`, which itself waits for nobody."""
+"""Seconds between two health checks for `/metrics`, which serves their cached results."""
 
 
 class Component(Protocol):
-    """Something a service runs beside its routes: a database, a bus, a consumer, a client."""
+    """Something that runs while the service does: a database, a broker, a consumer, a client."""
 
     name: str
 
@@ -43,7 +49,7 @@ class Component(Protocol):
     async def stop(self) -> None: ...
 
     async def check(self) -> str | None:
-        """What is wrong with it in one sentence, or None."""
+        """Return what is wrong, in one sentence, or None."""
 
 
 def create_app(
@@ -55,15 +61,15 @@ def create_app(
     context: Any = None,
     users_only: Collection[str] = (),
 ) -> ASGIApp:
-    """The service as an ASGI app.
+    """Return the service as an ASGI app.
 
-    `parts` start in order and stop in reverse; if events are consumed, the inbox is kept small. `context` is what the
-    routes act with, at `request.app.state.context`; `users_only` are paths that answer 401 to anybody who is not logged
-    in, whatever the method.
+    `components` start in this order and stop in reverse. Routes get `context` through `provide_context`. The paths in
+    `users_only` need a logged-in user: without one the answer is 401, whatever the method. A service with a Consumer
+    also deletes old rows of its inbox.
     """
     logs.configure(service, settings.log_level)
     components = [*components, *_inbox_purges(components)]
-    components.append(Periodic("figures of health", _PROBE_INTERVAL, partial(_probe, tuple(components))))
+    components.append(Periodic("health metrics", _PROBE_INTERVAL, partial(_probe, tuple(components))))
     app = FastAPI(
         title=f"CV Builder: {service}",
         lifespan=_lifespan(service, components),
@@ -80,21 +86,21 @@ def create_app(
     return RequestContextMiddleware(app, Verifier(service, settings.identity_public_keys), users_only)
 
 
-def _inbox_purges(parts: Sequence[Component]) -> list[Component]:
-    """What empties the inbox: one, if the service has one."""
-    if not any(isinstance(part, Consumer) for part in parts):
+def _inbox_purges(components: Sequence[Component]) -> list[Component]:
+    """Return the component that deletes old rows of the inbox, if the service consumes events."""
+    if not any(isinstance(component, Consumer) for component in components):
         return []
-    databases = [part for part in parts if isinstance(part, Database)]
+    databases = [component for component in components if isinstance(component, Database)]
     return [Periodic("purge of the inbox", _DAY, partial(inbox.purge, database)) for database in databases]
 
 
-def _lifespan(service: str, parts: Sequence[Component]) -> Any:
+def _lifespan(service: str, components: Sequence[Component]) -> Any:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            for part in parts:
-                await part.start()
-                stack.push_async_callback(part.stop)
+            for component in components:
+                await component.start()
+                stack.push_async_callback(component.stop)
             freeze_gc()
             log.info("started", extra={"service": service})
             yield
@@ -103,19 +109,19 @@ def _lifespan(service: str, parts: Sequence[Component]) -> Any:
     return lifespan
 
 
-def _operations_router(parts: Sequence[Component]) -> APIRouter:
+def _operations_router(components: Sequence[Component]) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/healthz")
     async def healthz() -> Response:
-        """Is all well? 503 names what is not: for alerts, not for restarting."""
-        return _health(await _problems(parts))
+        """Return the problems of all components, with 503 if there are any. For alerts, not for restarts."""
+        return _health(await _problems(components))
 
     @router.get("/readyz")
     async def readyz() -> Response:
-        """Can requests be taken? Only a database that does not answer says no."""
-        silent = {part.name: await part.ping() for part in parts if isinstance(part, Database)}
-        return _health({name: silence for name, silence in silent.items() if silence})
+        """Return 503 if the database does not answer: without it no request can be served."""
+        pings = {each.name: await each.ping() for each in components if isinstance(each, Database)}
+        return _health({name: problem for name, problem in pings.items() if problem})
 
     @router.get("/metrics")
     async def metrics() -> Response:
@@ -124,15 +130,15 @@ def _operations_router(parts: Sequence[Component]) -> APIRouter:
     return router
 
 
-async def _problems(parts: Sequence[Component]) -> dict[str, str]:
-    found = {part.name: await part.check() for part in parts}
-    return {name: problem for name, problem in found.items() if problem}
+async def _problems(components: Sequence[Component]) -> dict[str, str]:
+    checks = {component.name: await component.check() for component in components}
+    return {name: problem for name, problem in checks.items() if problem}
 
 
-async def _probe(parts: Sequence[Component]) -> None:
-    """Tell whoever watches the figures what `/healthz` would say now."""
-    for part in parts:
-        PROBLEM.labels(part.name).set(1 if await part.check() else 0)
+async def _probe(components: Sequence[Component]) -> None:
+    """Update the metrics with the health of each component."""
+    for component in components:
+        PROBLEM.labels(component.name).set(1 if await component.check() else 0)
 
 
 def _health(problems: dict[str, str]) -> Response:
@@ -149,7 +155,7 @@ async def provide_context(request: Request) -> Any:
 
 
 async def provide_caller(request: Request) -> Caller:
-    """Dependency: who sent the request. The middleware has verified the identity token."""
+    """Dependency: the sender of the request. The middleware has verified the identity token."""
     caller: Caller = request.state.caller
     return caller
 
@@ -158,11 +164,11 @@ CallerDep = Annotated[Caller, Depends(provide_caller)]
 
 
 def get_context(request: Request) -> Any:
-    """What the service's actions act with: the `context` that its app was created with."""
+    """Return the `context` that the app was created with. New routes use `provide_context`."""
     return request.app.state.context
 
 
 def get_caller(request: Request) -> Caller:
-    """Who asks: put there by the frame before any routing."""
-    found: Caller = request.state.caller
-    return found
+    """Return the sender of the request. New routes use `CallerDep`."""
+    caller: Caller = request.state.caller
+    return caller

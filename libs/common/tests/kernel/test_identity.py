@@ -192,23 +192,25 @@ def test_a_token_is_signed_once_for_each_asker_and_receiver() -> None:
     assert [signer.token(*who) for who in asked] == tokens
 
 
-def test_a_token_is_signed_anew_before_it_expires(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_is_replaced_15_seconds_before_it_expires(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
     signer = Signer("gateway", GATEWAY)
     first = signer.token("resumes", 1)
-    now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + 46)
+    now += 44
+    assert signer.token("resumes", 1) == first
+    now += 2
     later = signer.token("resumes", 1)
     assert later != first
-    assert jwt.decode(later, options={"verify_signature": False})["exp"] >= now + 46 + 59
+    assert jwt.decode(later, options={"verify_signature": False})["exp"] >= now + 59
 
 
-def test_memories_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_caches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cv_common.kernel.identity._MAX_CACHED", 3)
     signer, verifier = Signer("gateway", GATEWAY), Verifier("resumes", {"gateway": GATEWAY_PUBLIC})
     for user_id in range(20):
         assert verifier.verify(signer.token("resumes", user_id)).user_id == user_id
-    assert len(signer._remembered) <= 3
-    assert len(verifier._remembered) <= 3
+    assert len(signer._tokens) == len(verifier._callers) == 3
 
 
 def test_keys_are_32_bytes_in_base64url() -> None:

@@ -96,14 +96,14 @@ async def test_a_store_that_keeps_nothing_is_a_problem_until_it_does(media: Medi
     with blocked(folder):
         with pytest.raises(ServiceUnavailable):
             await media.put("a", b"")
-        assert await media.check() == "files cannot be kept or read: Not a directory"
+        assert await media.check() == "files cannot be written or read: Not a directory"
     assert await media.check() is None
 
 
 async def test_a_store_that_keeps_nothing_is_known_from_the_start(media: Media, folder: Path) -> None:
     with blocked(folder):
         await media.start()
-        assert await media.check() == "files cannot be kept or read: Not a directory"
+        assert await media.check() == "files cannot be written or read: Not a directory"
 
 
 async def test_a_bucket_that_does_not_answer_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +113,7 @@ async def test_a_bucket_that_does_not_answer_is_a_problem(monkeypatch: pytest.Mo
         options = {"endpoint": endpoint, "region": "eu", "access_key_id": "a", "secret_access_key": "b"}
         media = Media("s3://cv-builder", options)
         await media.start()
-        assert await media.check() == "files cannot be kept or read: no answer"
+        assert await media.check() == "files cannot be written or read: no answer"
 
 
 async def test_no_log_and_no_health_names_a_file(media: Media, folder: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,21 +1,18 @@
-"""PostgreSQL: statements written in SQLAlchemy Core, compiled once at import, run by psycopg's own pool.
+"""PostgreSQL: SQLAlchemy Core statements, compiled once at import and executed by psycopg and its pool.
 
-SQLAlchemy describes tables, builds SQL and migrates; on the request path only psycopg runs, which serves about
-1.7 times the requests of SQLAlchemy's own connection (see `docs/decisions/0002-sqlalchemy-core-run-by-psycopg.md`).
+SQLAlchemy describes tables, builds SQL and migrates. On the request path only psycopg runs, which serves about 1.7
+times the requests of SQLAlchemy's connections (see `docs/decisions/`).
 
-    _GET = Statement(select(resumes).where(resumes.c.id == bindparam("resume_id")))
-
-    async with database.transaction() as tx:
-        row = await tx.fetch_one(_GET, resume_id=1)       # {"id": 1, ...} or None
-
-A `Query` names the dataclass its rows are read into, and a `Scalar` the type of its only column:
+A `Statement` returns no rows, a `Query` returns instances of a dataclass, and a `Scalar` the values of its column:
 
     _GET = Query(select(resumes.c.id, resumes.c.title).where(resumes.c.id == bindparam("resume_id")), ResumeTitle)
     _COUNT = Scalar(select(func.count()).select_from(resumes), int)
+    _RENAME = Statement(update(resumes).where(resumes.c.id == bindparam("resume_id")).values(title=bindparam("title")))
 
-    async with database.connection() as tx:
-        resume = await tx.fetch_one(_GET, resume_id=1)    # ResumeTitle(id=1, title="Engineer") or None
-        count = await tx.fetch_one(_COUNT)                # 3
+    async with database.transaction() as tx:
+        await tx.execute(_RENAME, resume_id=1, title="Engineer")    # 1, the number of changed rows
+        resume = await tx.fetch_one(_GET, resume_id=1)              # ResumeTitle(id=1, title="Engineer") or None
+        count = await tx.fetch_one(_COUNT)                          # 3
 """
 
 import asyncio
@@ -54,20 +51,20 @@ Record = TypeVar("Record")
 Record_co = TypeVar("Record_co", covariant=True)
 
 DATABASE_UNAVAILABLE = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
-"""What is raised when the database cannot be reached or is going away: a passing fault."""
+"""Raised when the database cannot be reached or shuts down: a temporary failure."""
 
 _DIALECT = create_mock_engine("postgresql+psycopg://", lambda *_: None).dialect
 _DISK_FULL_SECONDS = 60.0
-"""Seconds that a database counts as full after it last said so."""
+"""Seconds that the database counts as full after its last error about that."""
 
 ANSWER_SECONDS = 7.0
-"""Seconds within which the server answers any statement: it cancels one after 6 itself (`statement_timeout`). A request
-that meets a silent server ends before the gateway's 10 seconds."""
+"""Seconds after which an unanswered statement breaks its connection. The server cancels statements after 6
+(`statement_timeout`). The gateway waits 10 seconds for a response."""
 _CANCEL_SECONDS = 2.0
-"""Seconds within which a canceled statement ends."""
+"""Seconds that a canceled statement may take to end."""
 _PING_SECONDS = 1.0
 _FRESH_SECONDS = 1.0
-"""Seconds after an answer in which a pooled connection is used again without a ping."""
+"""Seconds after a response during which the pool lends a connection without a ping."""
 
 CLIENT_TCP = {
     "keepalives_idle": tcp.KEEPALIVE_IDLE_SECONDS,
@@ -75,12 +72,12 @@ CLIENT_TCP = {
     "keepalives_count": tcp.KEEPALIVE_PROBES,
     "tcp_user_timeout": tcp.USER_TIMEOUT_SECONDS * 1000,
 }
-"""Connection parameters by which the client notices that the server vanished."""
+"""Connection parameters with which the client detects a vanished server."""
 SERVER_TCP = (
     f"-c tcp_keepalives_idle={tcp.KEEPALIVE_IDLE_SECONDS} -c tcp_keepalives_interval={tcp.KEEPALIVE_INTERVAL_SECONDS}"
     f" -c tcp_keepalives_count={tcp.KEEPALIVE_PROBES} -c tcp_user_timeout={tcp.USER_TIMEOUT_SECONDS * 1000}"
 )
-"""Session options by which the server notices that the client vanished, and releases its locks."""
+"""Session options with which the server detects a vanished client and releases its locks."""
 _SESSION_OPTIONS = (
     "-c timezone=UTC -c idle_in_transaction_session_timeout=10000 -c lock_timeout=5000 -c statement_timeout=6000 "
     + SERVER_TCP
@@ -91,8 +88,8 @@ _CONNECT_SECONDS = 3
 class Connection(psycopg.AsyncConnection[DictRow]):
     """A connection that breaks when the server does not answer in time.
 
-    psycopg itself waits without limit for an answer, and up to ten seconds after a cancellation. Shutting the socket
-    down ends either wait with the error of a lost connection.
+    psycopg waits without limit for a response, and up to ten seconds after a cancellation. Shutting the socket down
+    ends both waits with the error of a lost connection.
     """
 
     def __init__(self, pgconn: PGconn, row_factory: AsyncRowFactory[DictRow] = dict_row) -> None:
@@ -102,7 +99,7 @@ class Connection(psycopg.AsyncConnection[DictRow]):
         self._watchdog: asyncio.Handle | None = None
 
     async def ping(self) -> None:
-        """Raises OperationalError, and breaks the connection, unless the server answers within a second."""
+        """Raise OperationalError and break the connection unless the server answers within a second."""
         async with self.lock:
             await self._wait_at_most(_PING_SECONDS, self._exec_command(b"select 1"))
 
@@ -112,46 +109,46 @@ class Connection(psycopg.AsyncConnection[DictRow]):
         interval: float = 0.1,
         timeout: float | None = None,
     ) -> Result:
-        """Wait for an answer, as every method of psycopg does."""
-        if timeout is not None:  # for notifications, which need not come
+        """Wait for a response. Every method of psycopg calls this."""
+        if timeout is not None:  # waiting for notifications, which may never come
             return await super().wait(gen, interval, timeout)
         return await self._wait_at_most(self.answer_seconds, gen, interval)
 
     async def _wait_at_most(self, seconds: float, gen: PQGen[Result], interval: float = 0.1) -> Result:
         self._watch(seconds)
         try:
-            answer = await super().wait(gen, interval)
+            response = await super().wait(gen, interval)
         finally:
             self._unwatch()
         self.answered_at = time.monotonic()
-        return answer
+        return response
 
     async def cancel_safe(self, *, timeout: float = _CANCEL_SECONDS) -> None:
-        """Cancel the running statement, as psycopg does when the task that waits for it is canceled."""
+        """Cancel the running statement. psycopg calls this when the task that waits for it is canceled."""
         self._unwatch()
         self._watch(_CANCEL_SECONDS)
         await super().cancel_safe(timeout=min(timeout, _CANCEL_SECONDS))
 
     def _watch(self, seconds: float) -> None:
-        self._watchdog = asyncio.get_running_loop().call_later(seconds, self._time_is_up)
+        self._watchdog = asyncio.get_running_loop().call_later(seconds, self._on_timeout)
 
     def _unwatch(self) -> None:
         if self._watchdog is not None:
             self._watchdog.cancel()
 
-    def _time_is_up(self) -> None:
-        # An answer that arrived while the loop was busy is found in the same turn: whoever waits for it comes first.
+    def _on_timeout(self) -> None:
+        # If a response arrived while the loop was busy, its reader runs in the same turn, before `_break`.
         self._watchdog = asyncio.get_running_loop().call_soon(self._break)
 
     def _break(self) -> None:
-        log.warning("the database does not answer on a connection, which is closed")
-        # A duplicate, because psycopg still waits for the descriptor. Either call fails when the connection is closed.
+        log.warning("the database does not answer on a connection, closing it")
+        # Shut a duplicate down: psycopg still waits on the descriptor. Both calls fail if the connection is closed.
         with suppress(psycopg.OperationalError, OSError), socket.socket(fileno=os.dup(self.fileno())) as duplicate:
             duplicate.shutdown(socket.SHUT_RDWR)
 
 
 class Statement:
-    """A SQLAlchemy Core statement as the SQL text psycopg runs, with its constants."""
+    """A compiled SQLAlchemy Core statement: its SQL text and the values of its constants."""
 
     __slots__ = ("_constants", "sql")
 
@@ -165,6 +162,7 @@ class Statement:
         }
 
     def bind(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return `values` together with the constants."""
         return {**self._constants, **values} if self._constants else values
 
 
@@ -199,14 +197,14 @@ class Scalar(Query[Record_co]):
 
 
 def _columns(clause: Executable) -> Sequence[KeyedColumnElement[Any]]:
-    """The columns of a SELECT, or of the RETURNING clause of another statement."""
+    """Return the columns of a SELECT, or of the RETURNING clause of another statement."""
     if isinstance(clause, ReturnsRows):
         return list(clause.exported_columns)
     raise TypeError("the statement returns no rows")
 
 
 class Transaction:
-    """Statements on one connection. Commit and rollback belong to whoever opened it."""
+    """Executes statements on one connection. The context manager that created it commits or rolls back."""
 
     __slots__ = ("connection",)
 
@@ -220,7 +218,7 @@ class Transaction:
     async def fetch_one(self, statement: Statement, **values: Any) -> Row | None: ...
 
     async def fetch_one(self, statement: Statement, **values: Any) -> Any:
-        """The first row, or None."""
+        """Return the first row, or None."""
         return await (await self._cursor(statement, values)).fetchone()
 
     @overload
@@ -230,7 +228,7 @@ class Transaction:
     async def fetch_all(self, statement: Statement, **values: Any) -> list[Row]: ...
 
     async def fetch_all(self, statement: Statement, **values: Any) -> Any:
-        """Every row, in order."""
+        """Return all rows."""
         return await (await self._cursor(statement, values)).fetchall()
 
     async def _cursor(self, statement: Statement, values: Mapping[str, Any]) -> AsyncCursor[Any]:
@@ -239,18 +237,18 @@ class Transaction:
         return await cursor.execute(statement.sql, statement.bind(values))
 
     async def execute(self, statement: Statement, **values: Any) -> int:
-        """How many rows the statement touched."""
+        """Execute the statement. Returns the number of rows that it inserted, updated or deleted."""
         cursor = await self.connection.execute(statement.sql, statement.bind(values))
         return cursor.rowcount
 
     async def lock(self, *key: object) -> None:
-        """Wait for the advisory lock of `key`, held until this transaction ends."""
+        """Wait for the advisory lock of `key` and hold it until this transaction ends."""
         name = ":".join(str(part) for part in key)
         await self.connection.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (name,))
 
 
 class Database:
-    """A pool of connections to the service's own database."""
+    """A pool of connections to the service's database."""
 
     name = "database"
 
@@ -266,34 +264,34 @@ class Database:
             min_size=2,
             max_size=pool_size,
             timeout=4,
-            # Given up soon, so that the next request tries again: the pool's own pauses double with each failure.
+            # Short, so that the next request connects again: the pool doubles its own delay with each failure.
             reconnect_timeout=1,
             max_lifetime=3600,
             open=False,
         )
 
     async def start(self) -> None:
-        """Open the pool without waiting: a database that is down is said by health, not by a crash loop."""
+        """Open the pool without waiting: a database that is down makes the service unhealthy, not crash."""
         await self._pool.open(wait=False)
 
     async def stop(self) -> None:
         await self._pool.close(timeout=2)
 
     async def check(self) -> str | None:
-        """Why the database cannot be used, or None: it does not answer, or keeps nothing more."""
+        """Return why the database cannot be used, or None. It may not answer, or have no space left."""
         is_full = self._full_at is not None and time.monotonic() < self._full_at + _DISK_FULL_SECONDS
         return await self.ping() or ("the database has no space left" if is_full else None)
 
     async def ping(self) -> str | None:
-        """Why the database does not answer, or None."""
-        figures = self._pool.get_stats()
-        for of, figure in (("all", "pool_size"), ("idle", "pool_available"), ("waiting", "requests_waiting")):
-            POOL.labels(of).set(figures.get(figure, 0))
+        """Return why the database does not answer, or None."""
+        statistics = self._pool.get_stats()
+        for of, name in (("all", "pool_size"), ("idle", "pool_available"), ("waiting", "requests_waiting")):
+            POOL.labels(of).set(statistics.get(name, 0))
         try:
             try:
                 async with self._pooled(1) as connection:
                     await connection.ping()
-            except DATABASE_UNAVAILABLE:  # a broken connection, or all are in use: the database itself may be well
+            except DATABASE_UNAVAILABLE:  # the connection is broken, or all are in use; the database may be well
                 async with asyncio.timeout(2):
                     await (await connect_directly(self._url)).close()
         except (*DATABASE_UNAVAILABLE, TimeoutError) as error:
@@ -302,18 +300,18 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Transaction]:
-        """Single statements, each committed by itself."""
+        """Yield a Transaction whose statements are committed one by one (autocommit)."""
         async with self._pooled() as connection:
             yield Transaction(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """Statements that take effect together, when the block ends without an exception."""
+        """Yield a Transaction. Commits when the block ends, rolls back if it raises."""
         async with self._pooled() as connection, connection.transaction():
             yield Transaction(connection)
 
     async def _check(self, connection: Connection) -> None:
-        """Called by the pool for a connection that it is about to lend. Raises OperationalError if it is broken."""
+        """Check a connection before the pool lends it. Raises OperationalError if it is broken."""
         if time.monotonic() - connection.answered_at < _FRESH_SECONDS:
             return
         try:
@@ -322,7 +320,7 @@ class Database:
             await self._drain_if_broken(connection)
 
     async def _drain_if_broken(self, connection: Connection) -> None:
-        """Replace the connections that are as old as a broken one: each of them would fail a request of its own."""
+        """Replace all connections if this one is broken: each of the others would fail another request."""
         if connection.broken and connection.opened_at > self._drained_at:
             self._drained_at = time.monotonic()
             await self._pool.drain()
@@ -335,7 +333,7 @@ class Database:
             except psycopg.errors.FeatureNotSupported as error:
                 if error.diag.source_function != "RevalidateCachedQuery":
                     raise
-                # A migration gave a column another type, and PostgreSQL goes on with no statement prepared before.
+                # A migration changed the type of a column, so PostgreSQL rejects the statements prepared before.
                 await self._pool.drain()
                 raise psycopg.OperationalError(str(error)) from error
             except psycopg.OperationalError as error:
@@ -347,7 +345,7 @@ class Database:
 
 
 async def connect_directly(url: str, options: str = "") -> Connection:
-    """One connection of its own, for LISTEN and for locks that outlive a transaction, with more session options."""
+    """Open a connection outside the pool, for LISTEN and session-level locks. `options`: more session options."""
     return await Connection.connect(url, **_parameters(f"{_SESSION_OPTIONS} {options}"))
 
 

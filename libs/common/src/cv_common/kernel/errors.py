@@ -1,7 +1,7 @@
-"""Errors that know their HTTP status and their body, in Django REST Framework's shapes.
+"""Exceptions with an HTTP status and a body as Django REST Framework (DRF) has them.
 
-Field errors are `{"field": ["message"]}`; everything else is `{"detail": "message"}`. Any code may raise one;
-`cv_common.drf.exception_handlers` turns it into the answer, so no route needs a try.
+The body of field errors is `{"field": ["message"]}`, of all others `{"detail": "message"}`. Any code may raise them;
+`cv_common.drf.exception_handlers` turns them into responses, so no route needs a `try`.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ Found = TypeVar("Found")
 
 
 class ApiError(Exception):
-    """An answer other than success: `status`, JSON `body`, extra `headers`."""
+    """An error response: `status`, JSON `body` and additional `headers`."""
 
     status = 500
 
@@ -22,7 +22,7 @@ class ApiError(Exception):
 
 
 class DetailError(ApiError):
-    """An error whose whole body is one sentence."""
+    """An error with the body `{"detail": "One sentence."}`."""
 
     default_detail = "A server error occurred."
 
@@ -37,19 +37,19 @@ class ValidationFailed(ApiError):
 
     @classmethod
     def on(cls, field: str, message: str) -> "ValidationFailed":
-        """One message on one field."""
+        """Return an error with one message for one field."""
         return cls({field: [message]})
 
 
 class BadRequest(DetailError):
-    """400: the request as a whole cannot be taken."""
+    """400: the request as a whole is invalid."""
 
     status = 400
     default_detail = "Bad request."
 
 
 class NotAuthenticated(DetailError):
-    """401: somebody must log in first."""
+    """401: the request needs a logged-in user."""
 
     status = 401
     default_detail = "Authentication credentials were not provided."
@@ -59,7 +59,7 @@ class NotAuthenticated(DetailError):
 
 
 class TokenInvalid(ApiError):
-    """401 for a refresh token that is bad, expired, ended or of another type."""
+    """401: the refresh token is malformed, expired, revoked, or of another type."""
 
     status = 401
 
@@ -70,7 +70,7 @@ class TokenInvalid(ApiError):
 
 
 class UserNotFound(ApiError):
-    """401 for an access token that is still valid while its account was erased."""
+    """401: the access token is valid, but its account was deleted."""
 
     status = 401
 
@@ -81,7 +81,7 @@ class UserNotFound(ApiError):
 
 
 class NotFound(DetailError):
-    """404: it does not exist, or not for this caller."""
+    """404: the object does not exist, or the caller may not see it."""
 
     status = 404
     default_detail = "Not found."
@@ -95,20 +95,20 @@ def or_404(found: Found | None) -> Found:
 
 
 class PreconditionFailed(ApiError):
-    """412: it changed since the version that the request was made against."""
+    """412: the object is not in the version that `If-Match` names."""
 
     status = 412
 
 
 class PayloadTooLarge(DetailError):
-    """413: more than is taken."""
+    """413: the request body is too large."""
 
     status = 413
     default_detail = "The request is too large."
 
 
 class UnsupportedMediaType(DetailError):
-    """415: a body of a kind that nobody here reads."""
+    """415: the endpoint does not accept the media type of the body."""
 
     status = 415
 
@@ -117,7 +117,7 @@ class UnsupportedMediaType(DetailError):
 
 
 class RangeNotSatisfiable(DetailError):
-    """416: the file has none of the bytes that were asked for. The headers say how many it has."""
+    """416: the file has none of the requested bytes. `Content-Range` in `headers` says how many it has."""
 
     status = 416
     default_detail = "The requested range is not satisfiable."
@@ -127,7 +127,7 @@ class RangeNotSatisfiable(DetailError):
 
 
 class ServiceUnavailable(DetailError):
-    """503: a part this answer needs is down or full; the caller may try again after `retry_after` seconds."""
+    """503: a dependency is down or overloaded. The client may retry after `retry_after` seconds."""
 
     status = 503
     default_detail = "Service temporarily unavailable, try again later."

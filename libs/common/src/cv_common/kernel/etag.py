@@ -1,17 +1,17 @@
-"""Entity tags: how a client asks for something only if it changed, or changes it only if it did not."""
+"""Entity tags for conditional requests: `If-None-Match` and `If-Match` (RFC 9110, section 13.1)."""
 
 from hashlib import sha256
 
 
 def etag_of(content: bytes) -> str:
-    """A strong entity tag: equal for equal bytes only."""
+    """Return a strong entity tag: a hash of `content`."""
     return f'"{sha256(content).hexdigest()[:32]}"'
 
 
 def names_etag(header: str | None, etag: str) -> bool:
-    """Does `If-None-Match` or `If-Match` name this tag, alone, in a list, or by `*`? A weak tag equals the strong one.
+    """Return whether the header contains `etag`, alone or in a list, or is `*`. A weak tag matches a strong one.
 
-    So it does in `If-Match` too, against RFC 9110 (13.1.1): proxies that compress weaken the tags of answers.
+    For `If-Match`, RFC 9110 (13.1.1) forbids weak matches. They are accepted because compressing proxies weaken tags.
     """
     tags = {tag.strip().removeprefix("W/") for tag in (header or "").split(",")}
     return "*" in tags or etag.removeprefix("W/") in tags

@@ -1,4 +1,4 @@
-"""Calls to other services: JSON over kept-alive connections, as this service, within a time limit."""
+"""HTTP client for other services: JSON, persistent connections, an identity token and a deadline for each call."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -13,15 +13,15 @@ from cv_common.kernel.identity import IDENTITY_HEADER, REQUEST_ID_HEADER, Signer
 from cv_common.kernel.logs import request_id
 from cv_common.kernel.responses import dump_json
 
-_FIRST_TRY = 0.75
+_FIRST_TRY_SHARE = 0.75
 _FIRST_TRY_SECONDS = 8.0
-"""A request that may be repeated is sent again, on another connection, after this part of its time, or after so many
-seconds if that is sooner."""
+"""A request that may be repeated is sent again, on another connection, after this share of its timeout, but at the
+latest after this many seconds."""
 _NOT_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
 
 class ServiceResponse:
-    """A status and the JSON (or bytes) that came with it."""
+    """The status, body and headers of a response."""
 
     __slots__ = ("content", "headers", "status")
 
@@ -35,7 +35,10 @@ class ServiceResponse:
 
 
 class ServiceClient:
-    """HTTP to one other service. A missing answer raises `ServiceUnavailable` (503); statuses are the caller's."""
+    """Sends requests to one other service.
+
+    Raises ServiceUnavailable when no response arrives in time. The caller interprets the statuses of responses.
+    """
 
     def __init__(self, service: str, base_url: str, signer: Signer) -> None:
         self.name = f"client of {service}"
@@ -56,28 +59,29 @@ class ServiceClient:
             await self._session.close()
 
     async def check(self) -> str | None:
-        """A neighbour that is down is that neighbour's problem."""
+        """Return None: a service does not become unhealthy because another one is down."""
         return None
 
     async def get(self, path: str, timeout: float = 5) -> ServiceResponse:
-        """GET within so many seconds; repeated once where the connection broke or remained silent."""
+        """Send a GET; `timeout` is in seconds. Repeats it once if the connection breaks or remains silent."""
         async with self._deadline(timeout):
             return await self._send_again_if_lost("GET", path, None, timeout)
 
     async def post(self, path: str, body: Any, timeout: float = 5, *, idempotent: bool = False) -> ServiceResponse:
-        """POST within so many seconds; repeated as a GET is if that is harmless (`idempotent`), else sent once."""
+        """Send a POST with a JSON body; `timeout` is in seconds. Repeats it as a GET is if it is `idempotent`."""
         async with self._deadline(timeout):
             if idempotent:
                 return await self._send_again_if_lost("POST", path, dump_json(body), timeout)
             return await self._send("POST", path, dump_json(body))
 
-    async def _send_again_if_lost(self, method: str, path: str, body: bytes | None, within: float) -> ServiceResponse:
-        """Ask, and once more when no answer comes.
+    async def _send_again_if_lost(self, method: str, path: str, body: bytes | None, timeout: float) -> ServiceResponse:
+        """Send a request, and a second time if no response arrives.
 
-        After a silence of at least `tcp.REUSE_SECONDS` (with `within` of 3 or more) the second try opens a connection.
+        With a timeout of 3 seconds or more, the second try opens a new connection, because the idle ones are older
+        than `tcp.REUSE_SECONDS`.
         """
         try:
-            async with asyncio.timeout(min(within * _FIRST_TRY, _FIRST_TRY_SECONDS)):
+            async with asyncio.timeout(min(timeout * _FIRST_TRY_SHARE, _FIRST_TRY_SECONDS)):
                 return await self._send(method, path, body)
         except _NOT_CONNECTED:
             raise
@@ -88,12 +92,12 @@ class ServiceClient:
             aiohttp.ServerDisconnectedError,
         ) as error:
             if method == "GET" and isinstance(error, (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError)):
-                raise  # aiohttp itself has sent it again
+                raise  # aiohttp has repeated it already
             return await self._send(method, path, body)
 
     @asynccontextmanager
     async def _deadline(self, timeout: float) -> AsyncIterator[None]:
-        """Whatever keeps the answer away is ServiceUnavailable."""
+        """Turn a timeout and every error of the connection into ServiceUnavailable."""
         try:
             async with asyncio.timeout(timeout):
                 yield
@@ -101,7 +105,7 @@ class ServiceClient:
             raise ServiceUnavailable(f"The {self._service} service is not available, try again later.") from error
 
     async def _send(self, method: str, path: str, body: bytes | None) -> ServiceResponse:
-        """Ask; where nobody could be reached nothing was sent, so another address is looked for, once."""
+        """Send a request. If no connection could be opened, nothing was sent: look the address up again, once."""
         try:
             return await self._send_once(method, path, body)
         except _NOT_CONNECTED:
@@ -109,7 +113,7 @@ class ServiceClient:
             return await self._send_once(method, path, body)
 
     async def _send_once(self, method: str, path: str, body: bytes | None) -> ServiceResponse:
-        assert self._session is not None, "start() comes first"
+        assert self._session is not None, "call start() first"
         headers = {IDENTITY_HEADER: self._signer.token(self._service)}
         if body is not None:
             headers["Content-Type"] = "application/json"

@@ -1,9 +1,8 @@
-"""Who is asking: short-lived Ed25519 JWTs that the gateway and the services sign for each other.
+"""Identity tokens: short-lived Ed25519 JWTs that the gateway and the services sign for each other.
 
-Header `X-Identity`; claims `iss` (`gateway` or the calling service), `aud` (the receiving service), `iat`, `exp`
-and, from the gateway, `sub` (a user's id) or `sid` (an anonymous session); beside `sub`, where an endpoint needs it,
-`email` (the account's address). Signing and verifying cost about 0.1 ms, so both sides remember what they did, within
-bounds.
+The header is `X-Identity`. The claims are `iss` (`gateway` or the calling service), `aud` (the receiving service),
+`iat` and `exp`. The gateway adds `sub` (a user id) or `sid` (an anonymous session), and `email` (the account's address)
+for endpoints that need it. Signing and verifying take about 0.1 ms, so both sides cache their results.
 """
 
 import base64
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jwt
+from cachetools import TLRUCache, TTLCache
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
@@ -25,27 +25,29 @@ SESSION_END_HEADER = "X-Session-End"
 GATEWAY = "gateway"
 
 PublicKeys = Mapping[str, str | tuple[str, ...]]
-"""Issuer -> its public key, base64url, or all of them: while its key is changed, the old one and the new."""
+"""The public key of each issuer, base64url, or several keys: the old and the new one during a rotation."""
 
 MAX_ID = 2**63 - 1
-"""The largest id that a database keeps."""
+"""The largest value of PostgreSQL's bigint."""
 _ID = re.compile("[0-9]{1,19}")
 MAX_EMAIL = 254
 _MAX_SESSION_ID = 64
 
 LIFETIME = 60
+"""Seconds."""
 _RENEW_BEFORE = 15
-"""Seconds left on a remembered token when a new one is signed instead."""
+"""Seconds before its expiry when a cached token is replaced."""
 _MAX_CACHED = 10_000
+"""Tokens that a Signer or Verifier caches."""
 
 
 def encode_key(raw: bytes) -> str:
-    """32 raw key bytes as base64url without padding."""
+    """Return 32 raw key bytes as base64url without padding."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def decode_key(text: str) -> bytes:
-    """The 32 raw bytes of a base64url key. Raises ValueError for anything else."""
+    """Return the 32 raw bytes of a base64url key. Raises ValueError for anything else."""
     with suppress(ValueError):
         raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
         if len(raw) == 32:
@@ -54,29 +56,29 @@ def decode_key(text: str) -> bytes:
 
 
 def private_key(text: str) -> Ed25519PrivateKey:
-    """The signing key of a base64url seed."""
+    """Return the signing key of a base64url seed."""
     return Ed25519PrivateKey.from_private_bytes(decode_key(text))
 
 
 def public_key(text: str) -> Ed25519PublicKey:
-    """The verifying key of its base64url text."""
+    """Return the verification key of a base64url public key."""
     return Ed25519PublicKey.from_public_bytes(decode_key(text))
 
 
 def generate_keys() -> tuple[str, str]:
-    """A new key pair: (private, public), each base64url."""
+    """Return a new key pair: (private, public), each base64url."""
     key = Ed25519PrivateKey.generate()
     seed = key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
     return encode_key(seed), public_key_of(encode_key(seed))
 
 
 def public_key_of(private: str) -> str:
-    """The public half of a private key, both base64url."""
+    """Return the public key of a private key, both base64url."""
     return encode_key(private_key(private).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
 
 
 def read_id(claim: object) -> int:
-    """The id that a token claims: a number, or its decimal digits. Raises ValueError for what no database keeps."""
+    """Return the id in a claim: an integer, or its decimal digits. Raises ValueError unless it fits a bigint."""
     if isinstance(claim, str) and _ID.fullmatch(claim):
         claim = int(claim)
     if isinstance(claim, int) and not isinstance(claim, bool) and 0 <= claim <= MAX_ID:
@@ -85,7 +87,7 @@ def read_id(claim: object) -> int:
 
 
 def read_text(claim: object, max_length: int) -> str | None:
-    """The text that a token claims, or None. Raises ValueError for anything else, and for a longer one."""
+    """Return the text in a claim, or None. Raises ValueError for another type or a longer text."""
     if claim is None or (isinstance(claim, str) and len(claim) <= max_length):
         return claim
     raise ValueError(f"this claim is a text of at most {max_length} characters")
@@ -93,13 +95,13 @@ def read_text(claim: object, max_length: int) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who a request comes from. From the gateway it is a user, an anonymous session, or nobody yet."""
+    """The sender of a request. The gateway sends for a user, an anonymous session, or a visitor without a session."""
 
     issuer: str
     user_id: int | None = None
     session_id: str | None = None
     email: str | None = None
-    """The account's e-mail address, where the gateway passes it on."""
+    """The account's e-mail address, on endpoints for which the gateway sends it."""
 
     @property
     def is_service(self) -> bool:
@@ -107,7 +109,7 @@ class Caller:
 
 
 class InvalidIdentity(Exception):
-    """The identity token is missing, forged, expired, or meant for somebody else."""
+    """The identity token is missing, forged or expired, or its audience is another service."""
 
 
 class Signer:
@@ -116,30 +118,24 @@ class Signer:
     def __init__(self, issuer: str, key: str) -> None:
         self._issuer = issuer
         self._key = private_key(key)
-        self._remembered: dict[tuple[str, int | None, str | None, str | None], tuple[str, float]] = {}
+        # The timer is the clock of `exp`: a token and its cache entry expire by the same clock.
+        self._tokens: TTLCache[tuple[str, int | None, str | None, str | None], str] = TTLCache(
+            _MAX_CACHED, ttl=LIFETIME - _RENEW_BEFORE, timer=time.time
+        )
 
     def token(
         self, audience: str, user_id: int | None = None, session_id: str | None = None, email: str | None = None
     ) -> str:
-        """A token for `audience`, fresh for at least 15 seconds."""
-        now = time.time()
-        asked = (audience, user_id, session_id, email)
-        token, expires = self._remembered.get(asked, ("", 0.0))
-        if expires - now > _RENEW_BEFORE:
-            return token
-        token = self._sign(now, *asked)
-        if len(self._remembered) >= _MAX_CACHED:
-            self._remembered.clear()
-        self._remembered[asked] = (token, now + LIFETIME)
+        """Return a token for `audience` that is valid for at least 15 seconds."""
+        key = (audience, user_id, session_id, email)
+        token = self._tokens.get(key)
+        if token is None:
+            token = self._tokens[key] = self._sign(*key)
         return token
 
-    def _sign(self, now: float, audience: str, user_id: int | None, session_id: str | None, email: str | None) -> str:
-        claims: dict[str, str | int] = {
-            "iss": self._issuer,
-            "aud": audience,
-            "iat": int(now),
-            "exp": int(now) + LIFETIME,
-        }
+    def _sign(self, audience: str, user_id: int | None, session_id: str | None, email: str | None) -> str:
+        now = int(time.time())
+        claims: dict[str, str | int] = {"iss": self._issuer, "aud": audience, "iat": now, "exp": now + LIFETIME}
         if user_id is not None:
             claims["sub"] = str(user_id)
         if session_id is not None:
@@ -149,8 +145,12 @@ class Signer:
         return jwt.encode(claims, self._key, algorithm="EdDSA")
 
 
+def _expires_at(_token: str, entry: tuple[Caller, float], _now: float) -> float:
+    return entry[1]
+
+
 class Verifier:
-    """Verifies identity tokens addressed to `audience`, from the issuers in `public_keys`: by any key of theirs."""
+    """Verifies identity tokens for `audience` that an issuer in `public_keys` signed with any of its keys."""
 
     def __init__(self, audience: str, public_keys: PublicKeys) -> None:
         self._audience = audience
@@ -158,22 +158,19 @@ class Verifier:
             issuer: [public_key(text) for text in ([texts] if isinstance(texts, str) else texts)]
             for issuer, texts in public_keys.items()
         }
-        self._remembered: dict[str, tuple[Caller, float]] = {}
+        self._callers: TLRUCache[str, tuple[Caller, float]] = TLRUCache(_MAX_CACHED, ttu=_expires_at, timer=time.time)
 
     def verify(self, token: str | None) -> Caller:
-        """The caller a token speaks for. Raises InvalidIdentity."""
+        """Return the caller that `token` identifies. Raises InvalidIdentity."""
         if not token:
             raise InvalidIdentity("no identity token")
-        remembered = self._remembered.get(token)
-        if remembered is not None and remembered[1] > time.time():
-            return remembered[0]
-        caller, expires = self._decode(token)
-        if len(self._remembered) >= _MAX_CACHED:
-            self._remembered.clear()
-        self._remembered[token] = (caller, expires)
-        return caller
+        cached = self._callers.get(token)
+        if cached is None:
+            cached = self._callers[token] = self._decode(token)
+        return cached[0]
 
     def _decode(self, token: str) -> tuple[Caller, float]:
+        """Return the caller and the time of expiry, in seconds since 1970."""
         try:
             issuer = str(jwt.decode(token, options={"verify_signature": False})["iss"])
             claims = self._claims(token, issuer)
@@ -188,7 +185,7 @@ class Verifier:
             raise InvalidIdentity(str(error)) from error
 
     def _claims(self, token: str, issuer: str) -> dict[str, Any]:
-        """What a token says that one of its issuer's keys has signed. Raises PyJWTError and KeyError."""
+        """Return the claims of a token that one of the issuer's keys signed. Raises PyJWTError and KeyError."""
         for key in self._keys[issuer]:
             with suppress(jwt.InvalidSignatureError):
                 return jwt.decode(
@@ -200,4 +197,4 @@ class Verifier:
                     leeway=5,
                     options={"require": ["iss", "aud", "iat", "exp"]},
                 )
-        raise jwt.InvalidSignatureError("signed by none of the issuer's keys")
+        raise jwt.InvalidSignatureError("no key of the issuer has signed the token")

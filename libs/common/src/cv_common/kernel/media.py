@@ -1,4 +1,4 @@
-"""Files behind one address: a folder, S3, Google Cloud Storage or Azure, through obstore."""
+"""Files in a folder, S3, Google Cloud Storage or Azure Blob Storage, through obstore."""
 
 import asyncio
 import logging
@@ -19,21 +19,21 @@ from obstore.store import LocalStore, ObjectStore, from_url
 log = logging.getLogger(__name__)
 
 _ABSENT = (NotFoundError, FileNotFoundError)
-_OF_SYSTEM = re.compile(r"\(os error (\d+)\)")
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
 _PROBE = "health/probe"
 _PROBE_SIZE = 4096
-"""Bytes: a full disk still takes an empty file."""
-_PROBE_WITHIN = 5.0
-"""Seconds that a start, or somebody who asks for health, waits for a bucket."""
+"""Bytes. A full disk still accepts an empty file."""
+_PROBE_SECONDS = 5.0
+"""Seconds that `start()` and `check()` wait for the store."""
 _TRY_SECONDS = 4
-_WITHIN = 5.0
-"""Seconds that one file may take with all tries: with the decoding of a photo it stays below the gateway's ten."""
+_TIMEOUT_SECONDS = 5.0
+"""Seconds for one operation with its retries. With the decoding of a photo it stays below the gateway's ten."""
 
 
 class Media:
-    """The service's own files, by path (`pdfs/<key>.pdf`). Writes are atomic: a reader sees all of a file or none.
+    """The files of this service, by path (`pdfs/<key>.pdf`). Writes are atomic: a reader sees a whole file or none.
 
-    `put`, `get` and `delete` raise ServiceUnavailable when the store does not do what it is asked.
+    `put`, `get` and `delete` raise ServiceUnavailable when the store fails or does not answer.
     """
 
     name = "media"
@@ -43,14 +43,14 @@ class Media:
         self._problem: str | None = None
 
     async def start(self) -> None:
-        """See whether files can be kept. If not, that is said, and the service does what it can without."""
+        """Check whether files can be written. If not, the service starts all the same and is unhealthy."""
         await self._probe()
 
     async def stop(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no connection is held open."""
 
     async def check(self) -> str | None:
-        """What kept the last file from being kept, such as a full disk; tried again until one is."""
+        """Return why the last operation failed, such as a full disk. Tries again, until a file is written."""
         if self._problem is not None:
             await self._probe()
         return self._problem
@@ -58,10 +58,10 @@ class Media:
     async def _probe(self) -> None:
         try:
             with suppress(ServiceUnavailable):
-                async with asyncio.timeout(_PROBE_WITHIN):
+                async with asyncio.timeout(_PROBE_SECONDS):
                     await self.put(_PROBE, bytes(_PROBE_SIZE))
         except TimeoutError:
-            self._problem = "files cannot be kept or read: no answer"
+            self._problem = "files cannot be written or read: no answer"
 
     async def put(self, path: str, content: bytes) -> None:
         async with self._reachable():
@@ -69,7 +69,7 @@ class Media:
         self._problem = None
 
     async def get(self, path: str) -> bytes | None:
-        """The file's content, or None when there is no such file, or none can be called so (`../x`)."""
+        """Return the file's content, or None if it does not exist or its path is invalid, such as `../x`."""
         async with self._reachable():
             with suppress(*_ABSENT, ValueError):
                 result = await self._store.get_async(path)
@@ -77,7 +77,7 @@ class Media:
         return None
 
     async def delete(self, path: str) -> None:
-        """Remove a file; one that is not there is no error."""
+        """Delete a file, if it exists."""
         async with self._reachable():
             with suppress(*_ABSENT):
                 await self._store.delete_async(path)
@@ -85,35 +85,35 @@ class Media:
     @asynccontextmanager
     async def _reachable(self) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(_WITHIN):
+            async with asyncio.timeout(_TIMEOUT_SECONDS):
                 yield
         except (BaseError, OSError) as error:
             reason = _reason(error)
-            self._problem = f"files cannot be kept or read: {reason}"
+            self._problem = f"files cannot be written or read: {reason}"
             log.error("the media store failed", extra={"reason": reason})
             raise ServiceUnavailable("The media store is not available, try again later.") from error
 
 
 def _reason(error: Exception) -> str:
-    """Why, without the name of the file, which an error's text has: whoever knows a photo's name may see it."""
-    of_system = _OF_SYSTEM.search(str(error))
-    return os.strerror(int(of_system[1])) if of_system else type(error).__name__
+    """Return the reason without the path, which the error's text contains: a photo's path gives access to the photo."""
+    os_error = _OS_ERROR.search(str(error))
+    return os.strerror(int(os_error[1])) if os_error else type(error).__name__
 
 
 def _open(url: str, options: Mapping[str, str]) -> ObjectStore:
     parts = urlsplit(url)
     if parts.scheme == "file":
         return LocalStore(Path(unquote(parts.path)), mkdir=True)
-    # An endpoint that is named and not encrypted is one's own, in one's own network.
-    plain = options.get("endpoint", "").startswith("http://")
+    # The operator has configured an unencrypted endpoint, in a network of their own.
+    is_plain = options.get("endpoint", "").startswith("http://")
     return from_url(
         url,
         config=cast("Any", dict(options)),
         client_options={
-            "allow_http": plain,
+            "allow_http": is_plain,
             "connect_timeout": "2s",
             "timeout": f"{_TRY_SECONDS}s",
             "pool_idle_timeout": f"{tcp.REUSE_SECONDS:.0f}s",
         },
-        retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=_WITHIN)},
+        retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=_TIMEOUT_SECONDS)},
     )

@@ -1,4 +1,4 @@
-"""Prometheus figures that every service has."""
+"""Prometheus metrics of every service."""
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -19,6 +19,6 @@ POOL = Gauge("database_pool", "Connections of the pool, idle ones, and requests 
 
 
 def observe_request(method: str, route: str, status: int, seconds: float) -> None:
-    """Count one answered request under its route's pattern, never under its concrete path."""
+    """Count one request by the pattern of its route: concrete paths would make too many time series."""
     REQUESTS.labels(method, route, str(status)).inc()
     SECONDS.labels(route).observe(seconds)

@@ -1,4 +1,7 @@
-"""The ASGI frame around every service: request id, identity, one log line and one measurement a request."""
+"""The ASGI middleware around every service: request id, caller, metrics, and a log line for failed and slow requests.
+
+The gateway writes the access log, one line for each request.
+"""
 
 import logging
 import re
@@ -16,8 +19,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = logging.getLogger("cv_common.access")
 
+SLOW_SECONDS = 1.0
+"""A request that takes longer is logged, and so is every request answered with a status of 500 or above."""
 OPEN_PREFIXES = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/media/", "/.well-known/")
-"""Paths that need no identity: health, figures, descriptions, public keys, and files behind unguessable names."""
+"""Paths that need no identity: health, metrics, the OpenAPI document, public keys, and files with unguessable names."""
 _UNLOGGED_PREFIXES = ("/healthz", "/readyz", "/metrics")
 _INTERNAL = "/internal/"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{8,64}")
@@ -26,9 +31,9 @@ _REQUEST_ID_KEY = REQUEST_ID_HEADER.lower().encode()
 
 
 class RequestContextMiddleware:
-    """Wraps the web app. Puts the verified `Caller` at `request.state.caller`, before any routing.
+    """Wraps the web app. Verifies the identity token before routing and stores the `Caller` at `request.state.caller`.
 
-    `users_only` are paths that need a logged-in user: without one the answer is 401 whatever the method.
+    `users_only` are paths that need a logged-in user: without one the answer is 401, whatever the method.
     """
 
     def __init__(self, app: ASGIApp, verifier: Verifier, users_only: Collection[str] = ()) -> None:
@@ -44,28 +49,28 @@ class RequestContextMiddleware:
         given = headers.get(_REQUEST_ID_KEY, b"")
         token = request_id.set(given.decode() if _REQUEST_ID.fullmatch(given) else token_hex(8))
         started = time.perf_counter()
-        status, answered = 500, False
+        status, is_complete = 500, False
 
-        async def watch(message: Message) -> None:
-            nonlocal status, answered
+        async def send_and_watch(message: Message) -> None:
+            nonlocal status, is_complete
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
-            answered = message["type"] == "http.response.body" and not message.get("more_body", False)
+            is_complete = message["type"] == "http.response.body" and not message.get("more_body", False)
 
         try:
             refusal = self._authenticate(scope, headers.get(_IDENTITY_KEY))
-            await (refusal or self._app)(scope, receive, watch)
+            await (refusal or self._app)(scope, receive, send_and_watch)
         except Exception as bug:
             log.error("unexpected error", exc_info=bug)
-            if not answered:  # else the connection is as good as before: the server would close it
+            if not is_complete:  # after a complete response the connection is fine; raising would close it
                 raise
         finally:
-            self._log(scope, status, time.perf_counter() - started)
+            self._record(scope, status, time.perf_counter() - started)
             request_id.reset(token)
 
     def _authenticate(self, scope: Scope, identity: bytes | None) -> Response | None:
-        """Remember who calls, or the answer that refuses them."""
+        """Store the caller in `scope`, or return the response that refuses the request."""
         path: str = scope["path"]
         if path.startswith(OPEN_PREFIXES):
             return None
@@ -80,17 +85,19 @@ class RequestContextMiddleware:
         scope.setdefault("state", {})["caller"] = caller
         return None
 
-    def _log(self, scope: Scope, status: int, seconds: float) -> None:
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count the request, and log it if it failed or was slow."""
         route = scope.get("route")
         pattern = str(getattr(route, "path_format", None) or getattr(route, "path", "unmatched"))
         observe_request(scope["method"], pattern, status, seconds)
-        if not scope["path"].startswith(_UNLOGGED_PREFIXES):
-            log.info(
+        if (status >= 500 or seconds > SLOW_SECONDS) and not scope["path"].startswith(_UNLOGGED_PREFIXES):
+            log.log(
+                logging.WARNING if status >= 500 else logging.INFO,
                 "request",
                 extra={"method": scope["method"], "route": pattern, "status": status, "ms": round(seconds * 1000, 1)},
             )
 
 
 def error_response(error: ApiError) -> Response:
-    """The answer an error asks for."""
+    """Return the response with the status, body and headers of `error`."""
     return JSONResponse(error.body, status_code=error.status, headers=error.headers)

@@ -1,4 +1,4 @@
-"""What every service's `migrations/env.py` calls: run Alembic against the own database, one migrator at a time."""
+"""Alembic migrations of a service's database. `migrations/env.py` of every service calls `run`."""
 
 import logging
 import time
@@ -13,23 +13,23 @@ from sqlalchemy import MetaData, create_engine, pool, text
 log = logging.getLogger(__name__)
 
 _LOCK = 5_118_401
-"""Advisory lock that makes two replicas migrate one after the other."""
+"""Key of the advisory lock with which replicas migrate one after the other."""
 _LOCK_POLL_SECONDS = 0.2
 
 
 def run(metadata: MetaData) -> None:
-    """Apply the migrations that Alembic asked for; a lock on a table is waited for at most five seconds.
+    """Apply the migrations up to the requested revision. Waits at most five seconds for the lock on a table.
 
-    Where a service went back to the release before, the database stays as the later one left it: that suits both.
+    After a rollback to the previous release, the database stays at the revision of the newer one, which suits both.
     """
     logging.getLogger("alembic.runtime.migration").setLevel(logging.INFO)
     url = DatabaseSettings().direct_url.replace("postgresql://", "postgresql+psycopg://", 1)
-    # A migrator whose machine vanished must not hold the lock for hours.
+    # Without these options, a migrator whose machine vanished would hold the lock for hours.
     engine = create_engine(url, poolclass=pool.NullPool, connect_args={**CLIENT_TCP, "options": SERVER_TCP})
     with engine.connect() as connection:
         connection.execute(text("set statement_timeout = 0"))  # a role's default suits requests
         connection.commit()
-        # Asked again rather than waited for: an index that is built concurrently waits for every other statement.
+        # Polled, because a waiting statement would block the concurrent building of an index in the other migrator.
         while not connection.scalar(text("select pg_try_advisory_lock(:key)"), {"key": _LOCK}):
             connection.commit()
             time.sleep(_LOCK_POLL_SECONDS)
@@ -37,7 +37,7 @@ def run(metadata: MetaData) -> None:
         unknown = set(MigrationContext.configure(connection).get_current_heads()) - _known_revisions()
         connection.commit()
         if unknown:
-            log.warning("the database is ahead of this release, which leaves it so: %s", ", ".join(sorted(unknown)))
+            log.warning("the database has migrations of a newer release, which stay: %s", ", ".join(sorted(unknown)))
             return
         context.configure(connection=connection, target_metadata=metadata, compare_server_default=True)
         with context.begin_transaction():
@@ -47,9 +47,9 @@ def run(metadata: MetaData) -> None:
 def create_index(
     name: str, table: str, columns: Sequence[str], *, where: str | None = None, using: str = "btree"
 ) -> None:
-    """Build an index while the service reads and writes the table; one that was left half built is built anew."""
+    """Build an index while the service uses the table. Replaces an index of the name, which may be half built."""
     with op.get_context().autocommit_block():
-        op.execute("set lock_timeout = 0")  # waiting for older transactions blocks nobody
+        op.execute("set lock_timeout = 0")  # waiting for older transactions blocks no other session
         op.drop_index(name, table, if_exists=True, postgresql_concurrently=True)
         op.create_index(
             name,
@@ -63,7 +63,7 @@ def create_index(
 
 
 def drop_index(name: str, table: str) -> None:
-    """Drop an index, if it is there, while the service reads and writes the table."""
+    """Drop an index, if it exists, while the service uses the table."""
     with op.get_context().autocommit_block():
         op.drop_index(name, table, if_exists=True, postgresql_concurrently=True)
 

@@ -1,4 +1,4 @@
-"""Work that the clock asks for, such as forgetting what has expired."""
+"""Scheduled work, such as deleting expired rows."""
 
 import asyncio
 import logging
@@ -11,11 +11,11 @@ log = logging.getLogger(__name__)
 
 
 class Periodic:
-    """Calls one action at start and then every so many seconds; several replicas may do so at the same time."""
+    """Calls `action` at start and then every `interval` seconds. Several replicas may call it at the same time."""
 
-    def __init__(self, name: str, every: float, action: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, name: str, interval: float, action: Callable[[], Awaitable[None]]) -> None:
         self.name = name
-        self._every = every
+        self._interval = interval
         self._action = action
         self._task: asyncio.Task[None] | None = None
         self._problem: str | None = None
@@ -30,15 +30,15 @@ class Periodic:
         return self._problem
 
     async def _run(self) -> None:
-        """Call for ever; what failed is tried again within a minute, and told by health until it succeeds."""
+        """Call the action for ever. After a failure, retry within a minute; `check` reports it until it succeeds."""
         while True:
             try:
                 await self._action()
                 self._problem = None
             except DATABASE_UNAVAILABLE as error:
-                log.warning("periodic work waits for the database", extra={"work": self.name})
+                log.warning("periodic work failed: the database is unavailable", extra={"work": self.name})
                 self._problem = f"{self.name} failed: {type(error).__name__}"
             except Exception as error:
                 log.exception("periodic work failed", extra={"work": self.name})
                 self._problem = f"{self.name} failed: {type(error).__name__}"
-            await asyncio.sleep(self._every if self._problem is None else min(60, self._every))
+            await asyncio.sleep(self._interval if self._problem is None else min(60, self._interval))

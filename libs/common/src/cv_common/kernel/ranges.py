@@ -1,4 +1,4 @@
-"""Files that are sent whole or in part: viewers of PDFs ask for one range of bytes at a time (RFC 9110, section 14)."""
+"""Responses with a file or a range of its bytes (RFC 9110, section 14). PDF viewers request one range at a time."""
 
 import re
 from collections.abc import Mapping
@@ -12,16 +12,16 @@ _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.IGNORECASE)
 
 
 def file_response(request: Request, content: bytes, media_type: str, headers: Mapping[str, str]) -> Response:
-    """`content`, or the bytes of it that `Range` asks for; a range that is no single one is ignored.
+    """Return a response with `content`, or with the bytes that `Range` names. Ignores several ranges and invalid ones.
 
-    `If-Range` holds for the very same bytes only. Raises RangeNotSatisfiable, with `headers` too.
+    `If-Range` must equal the entity tag. Raises RangeNotSatisfiable, which includes `headers`.
     """
     etag, size = etag_of(content), len(content)
     headers = {**headers, "Accept-Ranges": "bytes", "ETag": etag}
-    asked = _RANGE.fullmatch(request.headers.get("range", "").strip())
-    if asked is None or request.headers.get("if-range", etag) != etag:
+    requested = _RANGE.fullmatch(request.headers.get("range", "").strip())
+    if requested is None or request.headers.get("if-range", etag) != etag:
         return Response(content, media_type=media_type, headers=headers)
-    part = _part(asked[1], asked[2], size)
+    part = _byte_range(requested[1], requested[2], size)
     if part is None:
         return Response(content, media_type=media_type, headers=headers)
     if not part:
@@ -30,8 +30,8 @@ def file_response(request: Request, content: bytes, media_type: str, headers: Ma
     return Response(content[part.start : part.stop], status_code=206, media_type=media_type, headers=headers)
 
 
-def _part(first: str, last: str, size: int) -> range | None:
-    """The bytes that `first`-`last` means of so many, perhaps none; None if it means nothing."""
+def _byte_range(first: str, last: str, size: int) -> range | None:
+    """Return the positions that `first`-`last` selects, possibly none; None if the range is invalid."""
     if not first:
         return range(max(size - int(last), 0), size) if last else None
     if last and int(last) < int(first):

@@ -1,7 +1,7 @@
-"""`python -m cv_common.kernel.server cv_auth.main:app --port 8000`: the one command line of every service.
+"""The command line that serves a service: `python -m cv_common.kernel.server cv_auth.main:app --port 8000`.
 
-Asked to stop, a service goes on for a moment and ends each connection with its next answer, so that callers, who keep
-connections, are not cut off in the middle of a request by an upgrade.
+After SIGTERM or SIGINT the server drains: for a second it still accepts connections and closes each one with its next
+response. So an upgrade does not interrupt a request on a persistent connection.
 """
 
 import asyncio
@@ -19,27 +19,27 @@ from cv_common.kernel.settings import INVALID_SETTINGS, format_errors
 from starlette.types import ASGIApp
 
 _DRAIN_SECONDS = 1.0
-"""Seconds between being asked to stop and taking no more connections."""
+"""Seconds between the signal and closing the listening sockets."""
 _SHUTDOWN_SECONDS = 0.25
-"""Seconds between that and ending the connections on which nobody has asked anything."""
+"""Seconds between that and closing the idle connections."""
 
 
 class Server(uvicorn.Server):
-    """uvicorn, leaving politely."""
+    """A uvicorn server that drains before it shuts down."""
 
-    _leaving = False
+    _is_draining = False
 
     async def serve(self, sockets: list[socket] | None = None) -> None:
         """Serve until a signal ends it."""
         self._loop = asyncio.get_running_loop()
         await super().serve(sockets)
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's own signature
-        """Leave after the farewell; at once when asked a second time, or before there is anybody to part from."""
-        if self._leaving or not self.started:
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
+        """Shut down after draining, or at once on a second signal and before startup has finished."""
+        if self._is_draining or not self.started:
             self._shut_down(sig)
             return
-        self._leaving = True
+        self._is_draining = True
         self._loop.call_soon_threadsafe(self._begin_drain, sig)
 
     def _begin_drain(self, sig: int) -> None:
@@ -50,18 +50,17 @@ class Server(uvicorn.Server):
     def _stop_listening(self, sig: int) -> None:
         for listener in self.servers:
             listener.close()
-        # Who came in last has still to say what they want.
+        # Connections that were accepted last have not sent their request yet.
         self._loop.call_later(_SHUTDOWN_SECONDS, self._shut_down, sig)
 
     def _shut_down(self, sig: int) -> None:
-        """As uvicorn does, without its raising the signal again at the end: the process would die of that before it
-        has done what is to be done at exit."""
+        """Shut down as uvicorn does, but do not raise the signal again, which would skip atexit functions."""
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
 
 
-def _app(factory: str) -> ASGIApp:
-    """The app, or the end of the process with a few plain lines when its settings do not do."""
+def _load_app(factory: str) -> ASGIApp:
+    """Return the app. Exits with a line for each invalid setting."""
     module, _, name = factory.partition(":")
     try:
         app: ASGIApp = getattr(import_module(module), name)()
@@ -71,11 +70,11 @@ def _app(factory: str) -> ASGIApp:
 
 
 def parse(arguments: Sequence[str]) -> Namespace:
-    """The command line; ends the process with its usage when that is wrong."""
+    """Parse the command line. Exits with the usage if it is invalid."""
     parser = ArgumentParser(
         prog="python -m cv_common.kernel.server", description="Serve one service until a signal ends it."
     )
-    parser.add_argument("factory", help="where the function is that makes the app: cv_auth.main:app")
+    parser.add_argument("factory", help="function that returns the app, such as cv_auth.main:app")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     return parser.parse_args(arguments)
@@ -83,15 +82,15 @@ def parse(arguments: Sequence[str]) -> Namespace:
 
 def main() -> None:
     """Serve until a signal ends it."""
-    given = parse(sys.argv[1:])
+    options = parse(sys.argv[1:])
     config = uvicorn.Config(
-        partial(_app, given.factory),
+        partial(_load_app, options.factory),
         factory=True,
-        host=given.host,
-        port=given.port,
+        host=options.host,
+        port=options.port,
         loop="uvloop",
         http="httptools",
-        timeout_keep_alive=75,  # longer than the gateway keeps its connections, so that none is closed in use
+        timeout_keep_alive=75,  # longer than the gateway keeps idle connections, so that the gateway closes them
         timeout_graceful_shutdown=30,
         access_log=False,
         server_header=False,

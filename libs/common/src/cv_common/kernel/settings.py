@@ -1,7 +1,7 @@
-"""Settings read once, at start, from the environment or from files in a secrets folder.
+"""Base classes of settings, read once at start from the environment or from files in a secrets folder.
 
-A value is looked up in the environment first, then in a file of the same (lower-case) name in `SECRETS_DIR`
-(default `/run/secrets`), so that a container gets its secrets as files and a developer as variables.
+A value comes from the environment variable, or else from the file of the same name in lower case in `SECRETS_DIR`
+(default `/run/secrets`): containers get secrets as files.
 """
 
 import os
@@ -20,18 +20,18 @@ def _secrets_dir() -> Path | None:
 
 
 INVALID_SETTINGS = (ValidationError, SettingsError)
-"""What is raised by settings that do not do: a value that is none of its type, or not even the JSON of one."""
+"""Raised for invalid settings."""
 
 
 def format_errors(error: ValidationError | SettingsError) -> str:
-    """What is wrong with the settings, a line each: the variable's name and why, never its value."""
+    """Return a line for each invalid setting: the variable's name and the error, never its value."""
     if isinstance(error, SettingsError):
         return f"! {error}"
     return "\n".join(f"! {'.'.join(map(str, item['loc'])).upper()}: {item['msg']}" for item in error.errors())
 
 
 class _Settings(BaseSettings):
-    """How all settings are read. The groups below share it: with several bases, the last one's configuration wins."""
+    """Base of the groups below. They share its configuration: with several bases, that of the last one wins."""
 
     model_config = SettingsConfigDict(
         secrets_dir=_secrets_dir(),
@@ -43,14 +43,14 @@ class _Settings(BaseSettings):
 
 
 def _strip_trailing_slash(url: str) -> str:
-    """An address that paths, which begin with a slash, are put behind."""
+    """Validate a base URL, to which paths with a leading slash are appended."""
     if not url.startswith(("http://", "https://")):
         raise ValueError("must begin with http:// or https://")
     return url.rstrip("/")
 
 
 class SystemSettings(_Settings):
-    """What everything that runs is told of the system it is part of."""
+    """Settings of the gateway and all services."""
 
     public_base_url: Annotated[str, AfterValidator(_strip_trailing_slash)] = "http://localhost:8000"
     log_level: str = "INFO"
@@ -74,20 +74,20 @@ PublicKey = Annotated[str | tuple[str, ...], AfterValidator(_check_keys)]
 
 
 class ServiceSettings(SystemSettings):
-    """What every service needs to know besides: who it is, and whom it trusts."""
+    """Settings of all services: the keys of identity tokens."""
 
     identity_private_key: PrivateKey
     """Signs this service's calls to other services."""
     identity_public_keys: dict[str, PublicKey]
-    """By issuer: whose identity tokens are believed."""
+    """The public keys of trusted issuers of identity tokens, by issuer."""
 
 
 class DatabaseSettings(_Settings):
-    """The service's own database."""
+    """Settings of a service's database."""
 
     database_url: str
     database_direct_url: str | None = None
-    """A connection without a pooler between, for LISTEN and advisory locks; the same as `database_url` by default."""
+    """URL without a pooler in between, for LISTEN and session-level advisory locks. By default `database_url`."""
     database_pool_size: Annotated[int, Field(ge=2)] = 16
 
     @property
@@ -96,13 +96,13 @@ class DatabaseSettings(_Settings):
 
 
 class NatsSettings(_Settings):
-    """NATS, with this service's own user and permissions."""
+    """Settings of NATS: each service has a user with its own permissions."""
 
     nats_url: str
     nats_user: str
     nats_password: str
     nats_replicas: int = 1
-    """Servers of a NATS cluster that each keep a copy of a stream made by this service: 3, if there are as many."""
+    """Copies of each stream that this service declares: 3 in a NATS cluster."""
 
 
 def _check_media_url(url: str) -> str:
@@ -112,8 +112,8 @@ def _check_media_url(url: str) -> str:
 
 
 class MediaSettings(_Settings):
-    """Where files are kept: `file:///folder`, `s3://bucket/prefix`, `gs://…` or `az://…`."""
+    """Settings of the file store: `file:///folder`, `s3://bucket/prefix`, `gs://…` or `az://…`."""
 
     media_url: Annotated[str, AfterValidator(_check_media_url)]
     media_options: Annotated[dict[str, str], Field(repr=False)] = {}
-    """What an object store asks for besides: for S3 `access_key_id`, `secret_access_key`, `region`, `endpoint`."""
+    """Options of the object store: for S3 `access_key_id`, `secret_access_key`, `region`, `endpoint`."""

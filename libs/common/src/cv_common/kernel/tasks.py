@@ -1,11 +1,11 @@
-"""Background tasks, ended for sure."""
+"""Cancellation of background tasks."""
 
 import asyncio
 from typing import Any
 
 
 async def cancel_and_wait(task: asyncio.Task[Any] | None) -> None:
-    """Cancel a task and wait until it has ended.
+    """Cancel a task, if any, and wait until it has ended.
 
     Cancelling once is not enough: before Python 3.12, `asyncio.wait_for` drops a cancellation that comes together
     with the result it waits for, and nats-py waits by it.

@@ -1,7 +1,7 @@
-"""How soon a connection whose peer vanished is given up: sockets that probe their peer, and HTTP connections on them.
+"""TCP options that detect a vanished peer within ten seconds, and HTTP connections that use them.
 
-TCP alone retransmits for a quarter of an hour, and never probes an idle connection. These settings detect a peer whose
-packets are lost. A peer whose kernel still acknowledges is noticed only by deadlines and heartbeats of the application.
+By default TCP retransmits for a quarter of an hour and never probes an idle connection. These options detect a peer
+whose packets are lost. Only deadlines and heartbeats of the application detect a peer whose kernel still acknowledges.
 """
 
 import socket
@@ -16,11 +16,11 @@ KEEPALIVE_PROBES = 2
 USER_TIMEOUT_SECONDS = 5
 """Seconds that sent bytes may remain unacknowledged."""
 REUSE_SECONDS = 2.0
-"""Seconds for which an idle HTTP connection is used again: a peer that vanished silently costs only the requests of
-this time. A new connection inside one network costs a fraction of a millisecond."""
+"""Seconds for which an idle HTTP connection may be reused: after that a vanished peer fails no more requests.
+A new connection inside one network costs a fraction of a millisecond."""
 
 Address = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, object]
-"""As `socket.getaddrinfo` returns it."""
+"""An item of the list that `socket.getaddrinfo` returns."""
 
 # Not every system has every option: macOS lacks TCP_USER_TIMEOUT.
 _TCP_OPTIONS = {
@@ -32,7 +32,7 @@ _TCP_OPTIONS = {
 
 
 def open_socket(address: Address) -> socket.socket:
-    """A socket for this address that notices a vanished peer."""
+    """Return a socket for `address` with the options above."""
     family, kind, protocol, _, _ = address
     opened = socket.socket(family, kind, protocol)
     try:
@@ -49,10 +49,10 @@ def open_socket(address: Address) -> socket.socket:
 def http_connector(
     limit: int, reuse_seconds: float = REUSE_SECONDS, tls: ssl.SSLContext | bool = True
 ) -> aiohttp.TCPConnector:
-    """A pool of HTTP connections, at most `limit` at a time (0: any number).
+    """Return a pool of at most `limit` HTTP connections (0: unlimited).
 
-    Addresses are looked up again as soon: a container engine gives that of a stopped container to the next one, which
-    may be another service.
+    It caches addresses no longer than connections: a container engine gives the address of a stopped container to the
+    next one, which may be another service.
     """
     return aiohttp.TCPConnector(
         limit=limit,
