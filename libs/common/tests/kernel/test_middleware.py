@@ -260,10 +260,8 @@ async def test_requests_are_counted_by_route(notes: httpx.AsyncClient, stranger:
     for number in range(3):
         await notes.get(f"/api/notes/{number}/", headers=stranger)
         await notes.get(f"/random/{number}/", headers=stranger)
-    figures = (await notes.get("/metrics")).text
-    failed = re.search(
-        r'http_requests_total\{method="GET",route="/api/notes/\{trouble\}/",status="500"\} (\d+)', figures
-    )
+    metrics = (await notes.get("/metrics")).text
+    failed = re.search(r'http_requests_total\{method="GET",route="/api/notes/{trouble}/",status="500"\} (\d+)', metrics)
     assert failed is not None
     assert int(failed[1]) >= 3
     assert re.search(r'http_requests_total\{method="GET",route="unmatched",status="404"\} ', metrics)

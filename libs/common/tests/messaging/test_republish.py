@@ -1,4 +1,4 @@
-"""After a restore: ids that others may know are skipped, and what was told is told again, once for each thing."""
+"""Recovery after a restore: sequences skip ids, and the latest event of each entity is published again."""
 
 import os
 import subprocess
@@ -11,20 +11,28 @@ import psycopg
 import pytest
 from cv_common.kernel.database import Database
 from cv_common.messaging import outbox
-from cv_common.messaging.events import Event, ResumePaymentChanged, SessionClaimed, SubscriptionChanged
+from cv_common.messaging.events import (
+    Event,
+    ResumePaymentChanged,
+    SessionClaimed,
+    SubscriptionChanged,
+    TemplateChanged,
+)
 from cv_common.messaging.republish import recover, republish
 from psycopg.rows import dict_row
 
 from libs.common.tests.conftest import parts_running
 
-TOLD: list[Event] = [
+PUBLISHED: list[Event] = [
     ResumePaymentChanged(resume_id=1, paid=False, revision=5),
     ResumePaymentChanged(resume_id=2, paid=True, revision=5),
     SessionClaimed(session_id="s", user_id=1, revision=5),
     SessionClaimed(session_id="t", user_id=1, revision=5),
+    TemplateChanged(template_id=1, is_premium=False, is_active=True, revision=5),
+    TemplateChanged(template_id=2, is_premium=True, is_active=True, revision=5),
     ResumePaymentChanged(resume_id=1, paid=True, revision=10**14),
 ]
-LAST_OF_EACH = TOLD[1:]
+LATEST = PUBLISHED[1:]
 
 
 @pytest.fixture
@@ -33,8 +41,8 @@ def connection(database_url: str) -> Iterator[psycopg.Connection]:
         yield opened
 
 
-async def tell(database_url: str, *events: Event, published: bool = True) -> None:
-    """As a service and its relay do it."""
+async def record(database_url: str, *events: Event, published: bool = True) -> None:
+    """Record events as a service does, and mark them as its relay does."""
     database = Database(database_url)
     async with parts_running(database), database.transaction() as tx:
         for event in events:
@@ -43,55 +51,52 @@ async def tell(database_url: str, *events: Event, published: bool = True) -> Non
             await tx.connection.execute("update outbox set published_at = now()")
 
 
-def waiting(connection: psycopg.Connection) -> list[dict[str, Any]]:
+def unpublished(connection: psycopg.Connection) -> list[dict[str, Any]]:
     """The events that the relay will publish, in its order."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute("select * from outbox where published_at is null order by id").fetchall()
 
 
 def payload_of(event: Event) -> dict[str, Any]:
-    """What an event says, without its number and revision."""
+    """Return the payload without id and revision."""
     return event.model_dump(mode="json", exclude={"id", "revision"})
 
 
-async def test_what_was_told_last_of_each_thing_is_told_again_as_a_new_event_above_all_revisions(
+async def test_recover_republishes_with_new_ids_and_higher_revisions(
     connection: psycopg.Connection, database_url: str
 ) -> None:
-    await tell(database_url, *TOLD)
-    assert waiting(connection) == []
-    assert recover(connection) == (2, 4)
-    rows = waiting(connection)
-    assert [row["name"] for row in rows] == [event.name for event in LAST_OF_EACH]
-    for row, event in zip(rows, LAST_OF_EACH, strict=True):
-        said = dict(row["payload"])
-        assert UUID(said.pop("id")) == row["event_id"] != event.id
-        assert said.pop("revision") > max(event.revision, 1_700_000_000_000)
-        assert said == payload_of(event)
+    await record(database_url, *PUBLISHED)
+    assert unpublished(connection) == []
+    assert recover(connection) == (2, 6)
+    rows = unpublished(connection)
+    assert [row["name"] for row in rows] == [event.name for event in LATEST]
+    for row, event in zip(rows, LATEST, strict=True):
+        payload = dict(row["payload"])
+        assert UUID(payload.pop("id")) == row["event_id"] != event.id
+        assert payload.pop("revision") > max(event.revision, 1_700_000_000_000)
+        assert payload == payload_of(event)
 
 
-async def test_for_another_service_it_is_told_under_the_same_revision(
-    connection: psycopg.Connection, database_url: str
-) -> None:
-    await tell(database_url, *TOLD)
-    assert republish(connection) == 4
-    assert [row["payload"]["revision"] for row in waiting(connection)] == [event.revision for event in LAST_OF_EACH]
+async def test_republish_keeps_revisions(connection: psycopg.Connection, database_url: str) -> None:
+    await record(database_url, *PUBLISHED)
+    assert republish(connection) == 6
+    assert [row["payload"]["revision"] for row in unpublished(connection)] == [event.revision for event in LATEST]
 
 
-async def test_an_event_that_waits_has_a_new_number_only_if_the_backup_may_be_older_than_its_publication(
-    connection: psycopg.Connection, database_url: str
-) -> None:
+async def test_only_recover_gives_unpublished_events_new_ids(connection: psycopg.Connection, database_url: str) -> None:
     event = SubscriptionChanged(
         user_id=1, session_id=None, status="active", subscription_type="monthly", subscription_end_date=None,
         entitled_until=None, revision=1,
     )  # fmt: skip
-    await tell(database_url, event, published=False)
+    # The backup may be older than the publication of an event that it has as unpublished.
+    await record(database_url, event, published=False)
     assert republish(connection) == 0
-    assert waiting(connection)[0]["event_id"] == event.id
+    assert unpublished(connection)[0]["event_id"] == event.id
     assert recover(connection)[1] == 1
-    assert waiting(connection)[0]["event_id"] != event.id
+    assert unpublished(connection)[0]["event_id"] != event.id
 
 
-async def test_ids_that_may_have_been_given_out_are_skipped(connection: psycopg.Connection) -> None:
+async def test_recover_advances_sequences(connection: psycopg.Connection) -> None:
     connection.execute("create table things (id bigint generated always as identity, word text)")
     connection.execute("create sequence never_used")
     connection.execute("insert into things (word) values ('a'), ('b')")
@@ -100,17 +105,18 @@ async def test_ids_that_may_have_been_given_out_are_skipped(connection: psycopg.
     assert connection.execute("select nextval('never_used')").fetchone() == (101,)
 
 
-def test_the_command_says_what_it_did(connection: psycopg.Connection, database_url: str) -> None:
-    """Also where the role's statements are limited, as behind PgBouncer."""
+def test_the_command_line_reports_counts(connection: psycopg.Connection, database_url: str) -> None:
     connection.execute("drop table outbox")
     connection.execute("create sequence numbers")
+    # A role may limit the time of its statements.
     connection.execute("alter role current_user set statement_timeout = '1ms'")
-    for words, said in (
-        (["recover", "--skip", "7"], "2 sequences skipped 7 ids\n0 events are told again\n"),
-        (["retell"], "0 events are told again\n"),
+    for arguments, output in (
+        (["recover", "--skip", "7"], "advanced 2 sequences by 7 ids\nrepublished 0 events\n"),
+        (["republish"], "republished 0 events\n"),
+        (["retell"], "republished 0 events\n"),
     ):
-        command = [sys.executable, "-m", "cv_common.messaging.republish", *words]
+        command = [sys.executable, "-m", "cv_common.messaging.republish", *arguments]
         environment = {**os.environ, "DATABASE_URL": database_url}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-        assert done.stdout == said
+        assert done.stdout == output
     assert connection.execute("select nextval('numbers')").fetchone() == (8,)

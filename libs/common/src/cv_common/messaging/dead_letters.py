@@ -1,12 +1,12 @@
-"""Dead letters, for people: looked at, taken again once their cause is mended, or given up.
+"""The command `cv-dead-letters`: lists dead letters, publishes them again, or deletes them.
 
     cv-dead-letters list
     cv-dead-letters replay [NUMBER …]    without a number: all
     cv-dead-letters drop NUMBER …
 
-Reads NATS_URL, NATS_USER and NATS_PASSWORD; the user is `operator`, the only one who may do this. A letter is replayed
-under the subject it came with, so every service that listens to that is told again: who has taken the event knows it
-by its id. It leaves the stream when the bus has confirmed it, and with the last one health is green again.
+Reads NATS_URL, NATS_USER and NATS_PASSWORD. The user is `operator`, which alone has the permissions. `replay` publishes
+an event under its subject, to all its consumers: a service that has processed it skips it by its id. Then it deletes
+the dead letter. A service is healthy again when it has no dead letters.
 """
 
 import argparse
@@ -29,7 +29,7 @@ _SETTINGS = ("NATS_URL", "NATS_USER", "NATS_PASSWORD")
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """One message that `service` could not take: its number in the stream, its own subject, its bytes."""
+    """An event that `service` could not process: its number in the stream, its subject and its bytes."""
 
     number: int
     service: str
@@ -38,30 +38,30 @@ class DeadLetter:
 
 
 def command() -> None:
-    """`cv-dead-letters`, from its arguments and its environment."""
+    """Run `cv-dead-letters` with the arguments and environment of the process."""
     arguments = _parse(sys.argv[1:])
     missing = [name for name in _SETTINGS if not os.environ.get(name)]
     if missing:
         sys.exit(f"! {', '.join(missing)} must be set")
     try:
-        sys.exit(asyncio.run(run(arguments.do, arguments.numbers, os.environ, sys.stdout)))
+        sys.exit(asyncio.run(run(arguments.action, arguments.numbers, os.environ, sys.stdout)))
     except (nats.errors.Error, OSError, TimeoutError) as error:
-        sys.exit(f"! the bus does not do it: {error or type(error).__name__}")
+        sys.exit(f"! NATS failed: {error or type(error).__name__}")
 
 
-def _parse(words: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser("cv-dead-letters", description="Events that a service could not take.")
-    actions = parser.add_subparsers(dest="do", required=True)
-    actions.add_parser("list", help="show them").set_defaults(numbers=[])
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("cv-dead-letters", description="Events that a service could not process.")
+    actions = parser.add_subparsers(dest="action", required=True)
+    actions.add_parser("list", help="list them").set_defaults(numbers=[])
     replay = actions.add_parser("replay", help="publish them again: all, or those with these numbers")
     replay.add_argument("numbers", nargs="*", type=int, metavar="NUMBER")
-    drop = actions.add_parser("drop", help="forget those with these numbers")
+    drop = actions.add_parser("drop", help="delete those with these numbers")
     drop.add_argument("numbers", nargs="+", type=int, metavar="NUMBER")
-    return parser.parse_args(words)
+    return parser.parse_args(arguments)
 
 
-async def run(do: str, numbers: Sequence[int], environment: Mapping[str, str], out: TextIO) -> int:
-    """Do it to the letters with these numbers (none given: to all). Returns 1 when a number is no letter's."""
+async def run(action: str, numbers: Sequence[int], environment: Mapping[str, str], out: TextIO) -> int:
+    """List, replay or drop the dead letters with these numbers, or all. Returns 1 if a number does not exist."""
     client = Client()
     await client.connect(
         environment["NATS_URL"],
@@ -75,9 +75,9 @@ async def run(do: str, numbers: Sequence[int], environment: Mapping[str, str], o
         jetstream = client.jetstream()
         letters = [letter async for letter in _fetch_dead_letters(jetstream) if not numbers or letter.number in numbers]
         for letter in letters:
-            if do == "replay":
+            if action == "replay":
                 await jetstream.publish(letter.subject, letter.payload, headers={MESSAGE_ID_HEADER: str(uuid4())})
-            if do != "list":
+            if action != "list":
                 await jetstream.delete_msg(DEAD_STREAM, letter.number)
             out.write(f"{letter.number}\t{letter.service}\t{letter.subject}\t{letter.payload[:500]!r}\n")
     finally:
@@ -88,11 +88,11 @@ async def run(do: str, numbers: Sequence[int], environment: Mapping[str, str], o
 
 
 async def _ignore(error: Exception) -> None:
-    """What goes wrong is raised as well."""
+    """Ignore an error of the connection: the failed call raises it too."""
 
 
 async def _fetch_dead_letters(jetstream: JetStreamContext) -> AsyncIterator[DeadLetter]:
-    """All of them, the oldest first."""
+    """Yield all dead letters, the oldest first."""
     number = 0
     while True:
         try:

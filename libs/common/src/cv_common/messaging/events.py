@@ -1,9 +1,9 @@
-"""The events: facts already true, told to the services that need them. This file is the contract between services.
+"""The events of all services: their contract with each other.
 
-Each event carries ids and states (no personal data) and a `revision`: the state with the highest revision wins, so
-consuming is one "upsert if newer" and neither order nor duplicates matter. A new optional field keeps the version;
-any other change is a new class with the next version, published beside the old one until nobody reads that.
-The bytes of every version are pinned by `tests/golden/`.
+An event carries ids, a state (no personal data) and a `revision`. The state with the highest revision is the current
+one, so a consumer upserts it if it is newer, and neither order nor duplicates matter. A new optional field keeps the
+version of an event. Any other change needs a new class with the next version; the service publishes both until no
+consumer reads the old one. `tests/golden/` has the bytes of every version.
 """
 
 from datetime import UTC, datetime
@@ -18,11 +18,11 @@ SubscriptionStatus = Literal["active", "canceled", "past_due", "incomplete", "tr
 
 
 DatabaseId = Annotated[int, Field(ge=0, le=MAX_ID)]
-"""What no database keeps makes an event unreadable."""
+"""An id or revision. A value that no bigint holds makes the event unreadable."""
 
 
 class Event(BaseModel):
-    """What all events carry. `name` is the NATS subject; its first word owns the event and names the stream."""
+    """Base of all events. `name` is the NATS subject; its first word is the owning service and names the stream."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     name: ClassVar[str]
@@ -33,12 +33,12 @@ class Event(BaseModel):
 
     @classmethod
     def stream(cls) -> str:
-        """The JetStream stream that keeps this event."""
+        """Return the name of the JetStream stream with this event."""
         return cls.name.partition(".")[0].upper()
 
 
 class SessionClaimed(Event):
-    """An anonymous session's resumes and purchases now belong to an account; the session has ended."""
+    """The resumes and purchases of an anonymous session belong to an account now. The session has ended."""
 
     name: ClassVar[str] = "auth.session_claimed.v1"
     session_id: str
@@ -46,9 +46,10 @@ class SessionClaimed(Event):
 
 
 class SessionMerged(Event):
-    """An anonymous session's resumes and purchases now belong to another session of the same visitor; it has ended.
+    """The resumes and purchases of an anonymous session belong to another session of the same visitor now.
 
-    If the other session has ended too, nothing is moved: the event that ended it is followed by one for this session.
+    The first session has ended. If the other one has ended too, consumers move nothing: an event about this session
+    follows the event that ended the other one.
     """
 
     name: ClassVar[str] = "auth.session_merged.v1"
@@ -57,14 +58,14 @@ class SessionMerged(Event):
 
 
 class UserDeleted(Event):
-    """An account was erased: whoever keeps something of it deletes that."""
+    """An account was deleted. Consumers delete the data that they store for it."""
 
     name: ClassVar[str] = "auth.user_deleted.v1"
     user_id: DatabaseId
 
 
 class ResumeDeleted(Event):
-    """A resume is gone: its files go, and nobody can pay for it any more."""
+    """A resume was deleted. Consumers delete its files and accept no payment for it."""
 
     name: ClassVar[str] = "resumes.resume_deleted.v1"
     resume_id: DatabaseId
@@ -80,7 +81,7 @@ class TemplateChanged(Event):
 
 
 class ResumePaymentChanged(Event):
-    """Whether one resume is bought, as a single payment."""
+    """The single payment of a resume was made or refunded."""
 
     name: ClassVar[str] = "payments.resume_payment_changed.v1"
     resume_id: DatabaseId
@@ -88,9 +89,9 @@ class ResumePaymentChanged(Event):
 
 
 class SubscriptionChanged(Event):
-    """What an owner's subscriptions amount to. Exactly one of `user_id` and `session_id` is set.
+    """The state of an owner's subscription changed. Exactly one of `user_id` and `session_id` is set.
 
-    The owner is entitled while now < `entitled_until` (None: not at all).
+    The owner is entitled until `entitled_until` (None: not entitled).
     """
 
     name: ClassVar[str] = "payments.subscription_changed.v1"

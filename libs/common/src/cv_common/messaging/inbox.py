@@ -1,7 +1,11 @@
-"""The inbox: which events this service has already taken. One row per event, in the transaction of its effect.
+"""The inbox: one row for each event that this service has processed, written in the transaction of its effect.
 
-A row stays as long as its event may come again: 30 days in the outbox, from which a lost stream is rebuilt, another 30
-in that stream, and a margin. `cv_common.app` sees to it in every service that consumes.
+    async with database.transaction() as tx:
+        if await inbox.mark_processed(tx, event):
+            await repository.delete_resume(tx, event.resume_id)
+
+A row stays for 70 days, as long as its event may be delivered again: 30 days in the outbox, from which a lost stream is
+rebuilt, 30 days in that stream, and a margin. `cv_common.app` deletes older rows daily.
 """
 
 from cv_common.kernel.database import Database, Statement, Transaction
@@ -11,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 
 def inbox_table(metadata: MetaData) -> Table:
-    """The table `inbox` of a service's own schema."""
+    """Add the table `inbox` to a service's `metadata`."""
     return Table(
         "inbox",
         metadata,
@@ -23,17 +27,17 @@ def inbox_table(metadata: MetaData) -> Table:
 _TABLE = inbox_table(MetaData())
 _RECORD = Statement(insert(_TABLE).values(event_id=bindparam("event_id")).on_conflict_do_nothing())
 _IS_OLD = _TABLE.c.received_at < func.now() - text("interval '70 days'")
-_SOME = func.array(select(_TABLE.c.event_id).where(_IS_OLD).limit(1000).scalar_subquery(), type_=ARRAY(Uuid))
-_PURGE = Statement(delete(_TABLE).where(_TABLE.c.event_id == func.any(_SOME), _IS_OLD))
+_OLD_IDS = func.array(select(_TABLE.c.event_id).where(_IS_OLD).limit(1000).scalar_subquery(), type_=ARRAY(Uuid))
+_PURGE = Statement(delete(_TABLE).where(_TABLE.c.event_id == func.any(_OLD_IDS), _IS_OLD))
 
 
 async def mark_processed(tx: Transaction, event: Event) -> bool:
-    """True when `event` was never taken before; from now on it was, if `tx` commits."""
+    """Mark `event` as processed. Returns False if it already is: skip its effect then."""
     return await tx.execute(_RECORD, event_id=event.id) == 1
 
 
 async def purge(database: Database) -> None:
-    """Drop the rows of events that cannot come again."""
+    """Delete the rows of events that cannot be delivered again."""
     async with database.connection() as tx:
         while await tx.execute(_PURGE):
             pass

@@ -1,8 +1,12 @@
-"""The outbox: events written in the transaction of the change they tell of, and relayed to NATS afterwards.
+"""The outbox: events written in the transaction of the change that they report, then published to NATS.
 
-PostgreSQL is the record and NATS only the transport: rows stay 30 days, so that a lost stream is rebuilt by
-`update outbox set published_at = null where occurred_at > …`. One relay publishes at a time, in the order of ids,
-behind an advisory lock that ends with its transaction; a frozen leader loses it after ten seconds.
+    async with database.transaction() as tx:
+        await repository.delete(tx, resume_id)
+        await outbox.record(tx, ResumeDeleted(resume_id=resume_id, revision=next_revision(0)))
+
+PostgreSQL is the record and NATS the transport: rows stay for 30 days, so that a lost stream can be rebuilt with
+`update outbox set published_at = null where occurred_at > …`. One replica at a time publishes, in the order of ids. It
+holds an advisory lock for the length of a transaction; a frozen replica loses it after ten seconds.
 """
 
 import asyncio
@@ -39,12 +43,12 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 log = logging.getLogger(__name__)
 
 _MAX_BATCH_SECONDS = 3.0
-"""Seconds after which no more is published in one transaction: with the last publish's 5 it stays below the database's
-`idle_in_transaction_session_timeout`, which would undo what the broker has confirmed."""
+"""Seconds after which a transaction publishes no further event. With the 5 seconds of the last publish it stays below
+the database's `idle_in_transaction_session_timeout`, which would undo the marks of confirmed events."""
 
 
 def outbox_table(metadata: MetaData) -> Table:
-    """The table `outbox` of a service's own schema."""
+    """Add the table `outbox` to a service's `metadata`."""
     table = Table(
         "outbox",
         metadata,
@@ -80,15 +84,15 @@ _OLDEST = Statement(
         _T.c.published_at.is_(None)
     )
 )
-# An array is found by the index: `in` would be a join, for which the whole table is read.
-_FIRST = func.array(select(_T.c.id).order_by(_T.c.id).limit(1000).scalar_subquery(), type_=ARRAY(BigInteger))
+# With an array PostgreSQL uses the index. `in` would be a join, which reads the whole table.
+_OLDEST_IDS = func.array(select(_T.c.id).order_by(_T.c.id).limit(1000).scalar_subquery(), type_=ARRAY(BigInteger))
 _PURGE = Statement(
-    delete(_T).where(_T.c.id == func.any(_FIRST), _T.c.published_at < func.now() - text("interval '30 days'"))
+    delete(_T).where(_T.c.id == func.any(_OLDEST_IDS), _T.c.published_at < func.now() - text("interval '30 days'"))
 )
 
 
 async def record(tx: Transaction, event: Event) -> None:
-    """Publish `event` if, and once, `tx` commits. The caller has locked the row whose state it tells."""
+    """Publish `event` after `tx` commits. The caller must have locked the row whose state the event carries."""
     payload = psycopg.types.json.Jsonb(orjson.loads(event.model_dump_json()))
     await tx.execute(
         _RECORD,
@@ -102,17 +106,17 @@ async def record(tx: Transaction, event: Event) -> None:
 
 
 class Relay:
-    """Publishes this service's outbox, woken by NOTIFY and at the latest every second."""
+    """Publishes the events of the outbox, after a NOTIFY and at least every second."""
 
     name = "outbox"
     STUCK_SECONDS = 60
-    """Seconds after which an unpublished event turns health red."""
+    """Seconds after which an unpublished event makes the service unhealthy."""
 
-    def __init__(self, database_url: str, bus: Broker) -> None:
+    def __init__(self, database_url: str, broker: Broker) -> None:
         self._url = database_url
-        self._bus = bus
+        self._broker = broker
         self._task: asyncio.Task[None] | None = None
-        self._oldest = 0.0
+        self._oldest_seconds = 0.0
 
     async def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="outbox relay")
@@ -121,39 +125,42 @@ class Relay:
         await tasks.cancel_and_wait(self._task)
 
     async def check(self) -> str | None:
-        if self._oldest > self.STUCK_SECONDS:
-            return f"an event has waited {self._oldest:.0f} s to be published"
+        if self._oldest_seconds > self.STUCK_SECONDS:
+            return f"an event has waited {self._oldest_seconds:.0f} s to be published"
         return None
 
     async def _run(self) -> None:
-        """Relay for ever; a database or broker that is away is tried again every second."""
+        """Publish for ever. After an error, connect again a second later."""
         while True:
             try:
                 async with await connect_directly(self._url) as connection:
                     await self._relay(connection)
             except DATABASE_UNAVAILABLE as error:
-                log.warning("the outbox waits for the database", extra={"error": type(error).__name__})
+                log.warning(
+                    "outbox relay interrupted, retrying",
+                    extra={"error": type(error).__name__},
+                )
             except Exception:
-                log.exception("the outbox relay failed and starts again")
+                log.exception("outbox relay failed, retrying")
             await asyncio.sleep(1)
 
     async def _relay(self, connection: Connection) -> None:
         await connection.execute("listen outbox")
-        last_cleaning = float("-inf")  # the loop's clock may have begun a moment ago
+        last_purge = float("-inf")  # the loop's clock may be near zero
         loop = asyncio.get_running_loop()
         while True:
             while await self._publish_batch(connection):
                 pass
             await self._measure(connection)
-            if loop.time() - last_cleaning > 3600:
+            if loop.time() - last_purge > 3600:
                 while await Transaction(connection).execute(_PURGE):
                     pass
-                last_cleaning = loop.time()
+                last_purge = loop.time()
             async for _ in connection.notifies(timeout=1, stop_after=1):
                 pass
 
     async def _publish_batch(self, connection: Connection) -> bool:
-        """Publish up to 100 events in order, as many as can be in some seconds. True when more may be waiting."""
+        """Publish up to 100 events in order, for a few seconds. Returns whether more may be unpublished."""
         async with connection.transaction():
             tx = Transaction(connection)
             leads = await tx.fetch_one(_TRY_TO_LEAD)
@@ -166,18 +173,18 @@ class Relay:
         return len(published) == 100 or 0 < len(published) < len(rows)
 
     async def _publish(self, rows: list[Row]) -> list[int]:
-        """The ids of the events the broker has confirmed, up to the first it has not, or until time is up."""
+        """Publish until the broker fails to confirm an event or the time is up. Returns the ids of confirmed events."""
         published: list[int] = []
-        time_is_up = asyncio.get_running_loop().time() + _MAX_BATCH_SECONDS
+        deadline = asyncio.get_running_loop().time() + _MAX_BATCH_SECONDS
         for row in rows:
-            if asyncio.get_running_loop().time() > time_is_up:
+            if asyncio.get_running_loop().time() > deadline:
                 break
             try:
-                await self._bus.publish(
+                await self._broker.publish(
                     row["name"], orjson.dumps(row["payload"]), str(row["event_id"]), row["request_id"]
                 )
             except BrokerUnavailable as error:
-                log.warning("an event waits for the broker", extra={"event": row["name"], "error": str(error)})
+                log.warning("publishing an event failed", extra={"event": row["name"], "error": str(error)})
                 await asyncio.sleep(0.2)
                 break
             published.append(row["id"])
@@ -185,5 +192,5 @@ class Relay:
 
     async def _measure(self, connection: Connection) -> None:
         row = await Transaction(connection).fetch_one(_OLDEST)
-        self._oldest = float(row["seconds"] or 0) if row else 0.0
-        OUTBOX_OLDEST.set(self._oldest)
+        self._oldest_seconds = float(row["seconds"] or 0) if row else 0.0
+        OUTBOX_OLDEST.set(self._oldest_seconds)

@@ -1,12 +1,12 @@
-"""After a database came back from a backup: no id is given out twice, and all services know the same again.
+"""Recovery of a service whose database was restored from a backup. Reads the service's DATABASE_URL.
 
-    python -m cv_common.messaging.republish recover [--skip NUMBER]    before the restored service starts
-    python -m cv_common.messaging.republish retell                     of the services it consumes, while they run
+    python -m cv_common.messaging.republish recover [--skip NUMBER]    restored service, before it starts
+    python -m cv_common.messaging.republish republish                  services whose events it consumes, while they run
 
-Reads the service's own DATABASE_URL. Ids given out after the backup are known to others, and to nobody here: every
-sequence skips more of them than can have been given out. What the outbox told last of each thing is told again, as a
-new event, for nobody takes the same event twice. A restored service tells it under a revision above all that were lost;
-one that was not restored keeps its revisions, and whoever knows the state already changes nothing.
+`recover` advances every sequence, because other services know ids that were assigned after the backup. Both commands
+republish the latest event of each entity under a new event id, because consumers skip ids that they have processed.
+`recover` also raises the revisions above all that were lost. `republish` (also: `retell`) keeps them, so a consumer that
+knows the state changes nothing.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import psycopg
 from cv_common.kernel.settings import DatabaseSettings
 
 SKIP = 1_000_000
-"""Ids left out of each sequence."""
+"""Ids that each sequence skips: more than can have been assigned since the backup."""
 
 _SKIP_IDS = """
     select setval(format('%%I.%%I', schemaname, sequencename)::regclass, coalesce(last_value, 0) + %(skip)s)
@@ -25,11 +25,12 @@ _SKIP_IDS = """
 """
 _REPUBLISH = """
     with last as materialized (
-        select distinct on (name, payload->'user_id', payload->'session_id', payload->'resume_id')
-            id, gen_random_uuid() as new_id
+        select distinct on (
+            name, payload->'user_id', payload->'session_id', payload->'resume_id', payload->'template_id'
+        ) id, gen_random_uuid() as new_id
         from outbox where published_at is not null or %(bump)s
-        order by name, payload->'user_id', payload->'session_id', payload->'resume_id', id desc
-    ), told as (
+        order by name, payload->'user_id', payload->'session_id', payload->'resume_id', payload->'template_id', id desc
+    ), republished as (
         select id, new_id, case when %(bump)s
             then greatest((payload->>'revision')::bigint + 1, (extract(epoch from clock_timestamp()) * 1000)::bigint)
             else (payload->>'revision')::bigint end as revision
@@ -38,52 +39,57 @@ _REPUBLISH = """
     update outbox
     set event_id = new_id, published_at = null,
         payload = payload || jsonb_build_object('id', new_id, 'revision', revision)
-    from told where outbox.id = told.id
+    from republished where outbox.id = republished.id
 """
 
 
 def recover(connection: psycopg.Connection, skip: int = SKIP) -> tuple[int, int]:
-    """After a restore, while the service does not run: how many sequences were advanced, how many events are told."""
+    """Recover a restored database while its service is stopped.
+
+    Returns the number of advanced sequences and of republished events.
+    """
     with connection.transaction():
         sequences = connection.execute(_SKIP_IDS, {"skip": skip}).rowcount
-        return sequences, _republish_entity(connection, bump=True)
+        return sequences, _republish_latest(connection, bump=True)
 
 
 def republish(connection: psycopg.Connection) -> int:
-    """For another service that was restored: how many events are told again."""
+    """Republish for a restored consumer. Returns the number of republished events."""
     with connection.transaction():
-        return _republish_entity(connection, bump=False)
+        return _republish_latest(connection, bump=False)
 
 
-def _republish_entity(connection: psycopg.Connection, *, bump: bool) -> int:
+def _republish_latest(connection: psycopg.Connection, *, bump: bool) -> int:
     has_outbox = connection.execute("select to_regclass('outbox') is not null").fetchone()
     if has_outbox != (True,):
         return 0
     return connection.execute(_REPUBLISH, {"bump": bump}).rowcount
 
 
-def command(words: Sequence[str]) -> None:
-    """Do what the command line says, and say how much that was."""
-    arguments = _parse(words)
+def command(arguments: Sequence[str]) -> None:
+    """Run the command line."""
+    options = _parse(arguments)
     with psycopg.connect(DatabaseSettings().direct_url) as connection:
         connection.execute("set statement_timeout = 0")  # a role's default suits requests
-        if arguments.do == "recover":
-            sequences, events = recover(connection, arguments.skip)
-            sys.stdout.write(f"{sequences} sequences skipped {arguments.skip} ids\n")
+        if options.action == "recover":
+            sequences, events = recover(connection, options.skip)
+            sys.stdout.write(f"advanced {sequences} sequences by {options.skip} ids\n")
         else:
             events = republish(connection)
-        sys.stdout.write(f"{events} events are told again\n")
+        sys.stdout.write(f"republished {events} events\n")
 
 
-def _parse(words: Sequence[str]) -> argparse.Namespace:
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        "python -m cv_common.messaging.republish", description="After a restore from a backup."
+        "python -m cv_common.messaging.republish", description="Recover after a restore from a backup."
     )
-    deeds = parser.add_subparsers(dest="do", required=True)
-    after = deeds.add_parser("recover", help="this service's database was restored; it does not run yet")
-    after.add_argument("--skip", type=int, default=SKIP, metavar="NUMBER", help=f"ids left out, by default {SKIP:,}")
-    deeds.add_parser("retell", help="a service that listens to this one was restored")
-    return parser.parse_args(words)
+    actions = parser.add_subparsers(dest="action", required=True)
+    restored = actions.add_parser("recover", help="for the restored service, before it starts")
+    restored.add_argument(
+        "--skip", type=int, default=SKIP, metavar="NUMBER", help=f"ids that each sequence skips, by default {SKIP:,}"
+    )
+    actions.add_parser("republish", aliases=["retell"], help="for a service whose consumer was restored")
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":
