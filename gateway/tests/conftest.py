@@ -1,11 +1,19 @@
-"""One gateway before five echoing services for the whole run, and more gateways for other settings."""
+"""Fixtures: one gateway and five fake services for the whole run, and further gateways with other settings."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import pytest
 
-from gateway.tests.world import SERVICES, AuthKeys, FakeService, RunningGateway, start_gateway, stop_gateway
+from gateway.tests.world import (
+    SERVICES,
+    AuthKeys,
+    FakeService,
+    FakeServices,
+    RunningGateway,
+    start_gateway,
+    stop_gateway,
+)
 
 MakeGateway = Callable[..., Awaitable[RunningGateway]]
 
@@ -16,7 +24,7 @@ def auth_keys() -> AuthKeys:
 
 
 @pytest.fixture(scope="session")
-async def all_services(auth_keys: AuthKeys) -> AsyncIterator[dict[str, FakeService]]:
+async def all_services(auth_keys: AuthKeys) -> AsyncIterator[FakeServices]:
     async with AsyncExitStack() as stack:
         services = {name: FakeService(name, auth_keys) for name in SERVICES}
         for service in services.values():
@@ -26,15 +34,15 @@ async def all_services(auth_keys: AuthKeys) -> AsyncIterator[dict[str, FakeServi
 
 
 @pytest.fixture(autouse=True)
-def services(all_services: dict[str, FakeService]) -> dict[str, FakeService]:
-    """The services, forgetful of earlier tests."""
+def services(all_services: FakeServices) -> FakeServices:
+    """The fake services, reset before every test."""
     for service in all_services.values():
         service.reset()
     return all_services
 
 
 @pytest.fixture(scope="session")
-async def running_gateway(all_services: dict[str, FakeService]) -> AsyncIterator[RunningGateway]:
+async def running_gateway(all_services: FakeServices) -> AsyncIterator[RunningGateway]:
     gateway = await start_gateway(all_services, {})
     yield gateway
     await stop_gateway(gateway)
@@ -47,13 +55,11 @@ def gateway(running_gateway: RunningGateway) -> RunningGateway:
 
 
 @pytest.fixture
-async def make_gateway(services: dict[str, FakeService]) -> AsyncIterator[MakeGateway]:
-    """Starts a gateway with settings of its own, and with other services if they are given."""
+async def make_gateway(services: FakeServices) -> AsyncIterator[MakeGateway]:
+    """Starts a gateway with the given settings and, if given, other services."""
     async with AsyncExitStack() as stack:
 
-        async def make(
-            instead: dict[str, FakeService] | None = None, *, wait: bool = True, **settings: str
-        ) -> RunningGateway:
+        async def make(instead: FakeServices | None = None, *, wait: bool = True, **settings: str) -> RunningGateway:
             gateway = await start_gateway({**services, **(instead or {})}, settings, wait=wait)
             stack.push_async_callback(stop_gateway, gateway)
             return gateway

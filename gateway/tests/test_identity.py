@@ -1,4 +1,4 @@
-"""Access token and session cookie in, one signed identity token out, and nothing of what outsiders claim to be."""
+"""Authentication by access token and session cookie; the signed identity token; the session cookies and their marks."""
 
 import asyncio
 import base64
@@ -16,9 +16,7 @@ from cv_common.kernel.identity import private_key
 from cv_testing.serving import eventually
 
 from gateway.tests.conftest import MakeGateway
-from gateway.tests.world import SESSION_KEY, AuthKeys, FakeService, RunningGateway
-
-Services = dict[str, FakeService]
+from gateway.tests.world import SESSION_KEY, AuthKeys, FakeService, FakeServices, RunningGateway
 
 BAD_TOKEN = {
     "detail": "Given token not valid for any token type",
@@ -39,7 +37,7 @@ def bearer(token: str) -> dict[str, str]:
 
 
 def mark(session_id: str) -> str:
-    """The cookie that marks a session in which something was created."""
+    """The mark cookie of a session."""
     return f"sessionid_{session_id[:8]}={signed(session_id)}"
 
 
@@ -47,8 +45,8 @@ def cookie(value: str) -> dict[str, str]:
     return {"Cookie": f"sessionid={value}"}
 
 
-async def test_a_user_is_passed_on_by_an_identity_token_for_the_receiving_service(
-    gateway: RunningGateway, services: Services, auth_keys: AuthKeys
+async def test_the_service_receives_an_identity_token_of_the_user(
+    gateway: RunningGateway, services: FakeServices, auth_keys: AuthKeys
 ) -> None:
     await gateway.client.get("/api/resumes/", headers=bearer(auth_keys.token(user_id=42)))
 
@@ -58,8 +56,8 @@ async def test_a_user_is_passed_on_by_an_identity_token_for_the_receiving_servic
     assert "Authorization" not in received.headers
 
 
-async def test_only_an_import_is_told_the_accounts_email(
-    gateway: RunningGateway, services: Services, auth_keys: AuthKeys
+async def test_only_an_import_receives_the_email_of_the_account(
+    gateway: RunningGateway, services: FakeServices, auth_keys: AuthKeys
 ) -> None:
     headers = bearer(auth_keys.token(user_id=42, email="marie@example.com"))
     await gateway.client.get("/api/resumes/", headers=headers)
@@ -70,14 +68,18 @@ async def test_only_an_import_is_told_the_accounts_email(
     assert [caller.email for caller in callers] == [None, "marie@example.com", None]
 
 
-async def test_a_visitor_without_token_or_cookie_is_nobody(gateway: RunningGateway, services: Services) -> None:
+async def test_without_token_and_cookie_the_caller_has_no_identity(
+    gateway: RunningGateway, services: FakeServices
+) -> None:
     await gateway.client.get("/api/resumes/")
 
     caller = services["resumes"].received[0].caller(gateway.public_key)
     assert (caller.user_id, caller.session_id) == (None, None)
 
 
-async def test_identity_tokens_live_a_minute_and_are_used_again(gateway: RunningGateway, services: Services) -> None:
+async def test_identity_tokens_expire_after_a_minute_and_are_reused(
+    gateway: RunningGateway, services: FakeServices
+) -> None:
     for _ in range(2):
         await gateway.client.get("/api/resumes/")
 
@@ -143,14 +145,14 @@ def forged_tokens(keys: AuthKeys) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", list(forged_tokens(AuthKeys())))
-async def test_a_forged_token_is_refused_in_simplejwts_words(
-    gateway: RunningGateway, services: Services, auth_keys: AuthKeys, name: str
+async def test_a_forged_token_is_refused_with_the_body_of_simplejwt(
+    gateway: RunningGateway, services: FakeServices, auth_keys: AuthKeys, name: str
 ) -> None:
-    answer = await gateway.client.get("/api/templates/", headers=bearer(forged_tokens(auth_keys)[name]))
+    response = await gateway.client.get("/api/templates/", headers=bearer(forged_tokens(auth_keys)[name]))
 
-    assert answer.status_code == 401
-    assert answer.json() == BAD_TOKEN
-    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="api"'
+    assert response.status_code == 401
+    assert response.json() == BAD_TOKEN
+    assert response.headers["WWW-Authenticate"] == 'Bearer realm="api"'
     assert not services["templates"].received
 
 
@@ -161,25 +163,25 @@ async def test_a_forged_token_is_refused_in_simplejwts_words(
         ({"token_type": "refresh"}, "Token has wrong type"),
     ],
 )
-async def test_a_genuine_token_that_does_not_count_is_refused(
+async def test_an_expired_token_and_a_refresh_token_are_refused(
     gateway: RunningGateway, auth_keys: AuthKeys, changes: dict[str, Any], message: str
 ) -> None:
-    answer = await gateway.client.get("/api/resumes/", headers=bearer(auth_keys.token(**changes)))
+    response = await gateway.client.get("/api/resumes/", headers=bearer(auth_keys.token(**changes)))
 
-    assert answer.status_code == 401
-    assert answer.json()["messages"][0]["message"] == message
+    assert response.status_code == 401
+    assert response.json()["messages"][0]["message"] == message
 
 
-async def test_clocks_may_differ_by_half_a_minute(gateway: RunningGateway, auth_keys: AuthKeys) -> None:
+async def test_a_token_is_accepted_for_30_seconds_after_its_expiry(
+    gateway: RunningGateway, auth_keys: AuthKeys
+) -> None:
     just_expired = auth_keys.token(exp=int(time.time()) - 10)
 
     assert (await gateway.client.get("/api/resumes/", headers=bearer(just_expired))).status_code == 200
 
 
-async def test_a_remembered_token_is_still_refused_once_it_has_expired(
-    gateway: RunningGateway, auth_keys: AuthKeys
-) -> None:
-    # Inside the leeway for a second: verified and remembered, then expired for good.
+async def test_a_cached_token_is_refused_after_its_expiry(gateway: RunningGateway, auth_keys: AuthKeys) -> None:
+    # The leeway ends in a second: the token is verified and cached, then expires.
     token = auth_keys.token(exp=int(time.time()) - 29)
 
     async def status() -> int:
@@ -197,19 +199,19 @@ async def test_a_remembered_token_is_still_refused_once_it_has_expired(
     ("authorization", "code"),
     [("Bearer", "bad_authorization_header"), ("Bearer a b", "bad_authorization_header")],
 )
-async def test_an_authorization_header_that_is_not_two_words_is_refused(
+async def test_a_bearer_header_without_exactly_one_token_is_refused(
     gateway: RunningGateway, authorization: str, code: str
 ) -> None:
-    answer = await gateway.client.get("/api/resumes/", headers={"Authorization": authorization})
+    response = await gateway.client.get("/api/resumes/", headers={"Authorization": authorization})
 
-    assert answer.status_code == 401
-    assert answer.json() == {"detail": "Authorization header must contain two space-delimited values", "code": code}
+    assert response.status_code == 401
+    assert response.json() == {"detail": "Authorization header must contain two space-delimited values", "code": code}
 
 
-async def test_another_scheme_is_no_access_token(gateway: RunningGateway, services: Services) -> None:
-    answer = await gateway.client.get("/api/resumes/", headers={"Authorization": "Basic dTpw"})
+async def test_another_authorization_scheme_is_ignored(gateway: RunningGateway, services: FakeServices) -> None:
+    response = await gateway.client.get("/api/resumes/", headers={"Authorization": "Basic dTpw"})
 
-    assert answer.status_code == 200
+    assert response.status_code == 200
     assert services["resumes"].received[0].caller(gateway.public_key).user_id is None
 
 
@@ -222,28 +224,28 @@ async def test_another_scheme_is_no_access_token(gateway: RunningGateway, servic
         ("/api/payments/webhook/", None),
     ],
 )
-async def test_endpoints_that_ignore_the_token_hear_of_the_session_at_most(
-    gateway: RunningGateway, services: Services, auth_keys: AuthKeys, path: str, session: str | None
+async def test_login_register_refresh_and_webhook_ignore_the_access_token(
+    gateway: RunningGateway, services: FakeServices, auth_keys: AuthKeys, path: str, session: str | None
 ) -> None:
     for token in ("bad", auth_keys.token()):
-        answer = await gateway.client.post(path, headers={**bearer(token), **cookie(signed(SESSION_ID))})
-        assert answer.status_code == 200
+        response = await gateway.client.post(path, headers={**bearer(token), **cookie(signed(SESSION_ID))})
+        assert response.status_code == 200
 
     for received in services[path.split("/")[2]].received:
         caller = received.caller(gateway.public_key)
         assert (caller.user_id, caller.session_id) == (None, session)
 
 
-async def test_media_are_nobodys(gateway: RunningGateway, services: Services) -> None:
+async def test_media_requests_have_no_identity(gateway: RunningGateway, services: FakeServices) -> None:
     headers = {**bearer("bad"), **cookie(signed(SESSION_ID))}
-    answer = await gateway.client.get("/media/resumes/pdfs/token/cv.pdf", headers=headers)
+    response = await gateway.client.get("/media/resumes/pdfs/token/cv.pdf", headers=headers)
 
-    assert answer.status_code == 200
-    assert "set-cookie" not in answer.headers
+    assert response.status_code == 200
+    assert "set-cookie" not in response.headers
     assert "X-Identity" not in services["renderer"].received[0].headers
 
 
-async def test_a_key_that_auth_begins_to_sign_with_is_fetched(make_gateway: MakeGateway) -> None:
+async def test_a_new_signing_key_is_fetched(make_gateway: MakeGateway) -> None:
     keys = AuthKeys()
     auth = FakeService("auth", keys)
     await auth.start()
@@ -251,40 +253,40 @@ async def test_a_key_that_auth_begins_to_sign_with_is_fetched(make_gateway: Make
     keys.seeds["second"] = AuthKeys().seeds["first"]
 
     async def accepted() -> bool:
-        answer = await gateway.client.get("/api/resumes/", headers=bearer(keys.token(kid="second")))
-        return answer.status_code == 200
+        response = await gateway.client.get("/api/resumes/", headers=bearer(keys.token(kid="second")))
+        return response.status_code == 200
 
-    # Not at once: keys were fetched a moment ago, at the start.
+    # Not immediately: the keys were fetched at startup, and fetches are limited.
     await eventually(accepted)
     await auth.stop()
 
 
-class Nonsense(AuthKeys):
-    """At first something is wrong with what it publishes."""
+class InvalidAtFirst(AuthKeys):
+    """The first two key sets are invalid."""
 
     def jwks(self) -> dict[str, Any]:
         return {"keys": ["x"]} if self.fetches < 3 else super().jwks()
 
 
-async def test_a_key_set_that_is_none_is_fetched_again(make_gateway: MakeGateway) -> None:
-    keys = Nonsense()
+async def test_an_invalid_key_set_is_fetched_again(make_gateway: MakeGateway) -> None:
+    keys = InvalidAtFirst()
     auth = FakeService("auth", keys)
     await auth.start()
     gateway = await make_gateway({"auth": auth}, wait=False)
 
     async def accepted() -> bool:
         try:
-            answer = await gateway.client.get("/api/resumes/", headers=bearer(keys.token()))
+            response = await gateway.client.get("/api/resumes/", headers=bearer(keys.token()))
         except httpx.TransportError:
             return False
-        assert answer.status_code in (200, 503)
-        return answer.status_code == 200
+        assert response.status_code in (200, 503)
+        return response.status_code == 200
 
     await eventually(accepted)
     await auth.stop()
 
 
-async def test_invented_key_ids_do_not_keep_auth_busy(gateway: RunningGateway, auth_keys: AuthKeys) -> None:
+async def test_unknown_key_ids_cause_at_most_one_fetch(gateway: RunningGateway, auth_keys: AuthKeys) -> None:
     auth_keys.seeds["unknown"] = AuthKeys().seeds["first"]
     token = auth_keys.token(kid="unknown")
     del auth_keys.seeds["unknown"]
@@ -295,7 +297,7 @@ async def test_invented_key_ids_do_not_keep_auth_busy(gateway: RunningGateway, a
     assert auth_keys.fetches - before <= 1
 
 
-async def test_while_auth_is_down_known_keys_go_on_and_unknown_ones_are_a_503(make_gateway: MakeGateway) -> None:
+async def test_while_auth_is_down_known_keys_are_accepted_and_unknown_ones_are_a_503(make_gateway: MakeGateway) -> None:
     keys = AuthKeys()
     auth = FakeService("auth", keys)
     await auth.start()
@@ -307,8 +309,8 @@ async def test_while_auth_is_down_known_keys_go_on_and_unknown_ones_are_a_503(ma
     assert known.status_code == 200
 
     async def unavailable() -> bool:
-        answer = await gateway.client.get("/api/resumes/", headers=bearer(keys.token(kid="second")))
-        return answer.status_code == 503 and "retry-after" in answer.headers
+        response = await gateway.client.get("/api/resumes/", headers=bearer(keys.token(kid="second")))
+        return response.status_code == 503 and "retry-after" in response.headers
 
     await eventually(unavailable)
 
@@ -338,8 +340,8 @@ async def test_while_auth_is_down_known_keys_go_on_and_unknown_ones_are_a_503(ma
         "Cookie",
     ],
 )
-async def test_no_header_from_outside_can_pose_as_somebody(
-    gateway: RunningGateway, services: Services, header: str
+async def test_no_client_header_can_forge_an_identity(
+    gateway: RunningGateway, services: FakeServices, header: str
 ) -> None:
     await gateway.client.get("/api/resumes/", headers=[(header, "evil"), (header, "evil-too")])
 
@@ -348,7 +350,7 @@ async def test_no_header_from_outside_can_pose_as_somebody(
     assert received.caller(gateway.public_key).user_id is None
 
 
-async def test_a_connection_header_cannot_take_the_identity_away(gateway: RunningGateway, services: Services) -> None:
+async def test_a_connection_header_cannot_remove_the_identity(gateway: RunningGateway, services: FakeServices) -> None:
     await gateway.client.get("/api/resumes/", headers={"Connection": "close, X-Identity, X-Request-Id"})
 
     received = services["resumes"].received[0]
@@ -356,35 +358,35 @@ async def test_a_connection_header_cannot_take_the_identity_away(gateway: Runnin
     assert received.headers["X-Request-Id"]
 
 
-async def test_a_service_starts_a_session_and_the_visitor_gets_its_signed_cookie(
-    gateway: RunningGateway, services: Services
+async def test_a_session_start_of_a_service_sets_the_signed_cookie(
+    gateway: RunningGateway, services: FakeServices
 ) -> None:
     async def start(_: web.Request) -> web.StreamResponse:
         return web.json_response({"id": 1}, status=201, headers={"X-Session-Start": SESSION_ID})
 
     services["resumes"].respond = start
-    answer = await gateway.client.post("/api/resumes/", json={})
+    response = await gateway.client.post("/api/resumes/", json={})
 
-    assert answer.headers.get_list("set-cookie") == [
+    assert response.headers.get_list("set-cookie") == [
         f"sessionid={signed(SESSION_ID)}; Max-Age=7776000; Path=/; HttpOnly; SameSite=Lax",
         f"{mark(SESSION_ID)}; Max-Age=7776000; Path=/; HttpOnly; SameSite=Lax",
     ]
-    assert "x-session-start" not in answer.headers
+    assert "x-session-start" not in response.headers
     read = await gateway.client.get("/api/resumes/")
     assert read.headers.get_list("set-cookie") == [
         f"sessionid={signed(SESSION_ID)}; Max-Age=7776000; Path=/; HttpOnly; SameSite=Lax"
     ]
 
 
-async def test_the_cookie_is_the_session_and_every_visit_prolongs_it(
-    gateway: RunningGateway, services: Services
+async def test_the_cookie_identifies_the_session_and_requests_to_resumes_and_payments_extend_it(
+    gateway: RunningGateway, services: FakeServices
 ) -> None:
     for path in ("/api/resumes/", "/api/payments/create-checkout/"):
-        answer = await gateway.client.post(path, headers=cookie(signed(SESSION_ID)))
-        assert answer.headers["set-cookie"].startswith(f"sessionid={signed(SESSION_ID)}; Max-Age=7776000")
+        response = await gateway.client.post(path, headers=cookie(signed(SESSION_ID)))
+        assert response.headers["set-cookie"].startswith(f"sessionid={signed(SESSION_ID)}; Max-Age=7776000")
     for path in ("/api/templates/", "/api/auth/login/"):
-        answer = await gateway.client.post(path, headers=cookie(signed(SESSION_ID)))
-        assert "set-cookie" not in answer.headers
+        response = await gateway.client.post(path, headers=cookie(signed(SESSION_ID)))
+        assert "set-cookie" not in response.headers
 
     for service in ("resumes", "payments", "templates", "auth"):
         (received,) = services[service].received
@@ -392,27 +394,27 @@ async def test_the_cookie_is_the_session_and_every_visit_prolongs_it(
         assert "Cookie" not in received.headers
 
 
-async def test_auth_ends_a_session_and_its_cookie_is_deleted(gateway: RunningGateway, services: Services) -> None:
+async def test_a_session_end_of_auth_deletes_the_cookie(gateway: RunningGateway, services: FakeServices) -> None:
     async def end(_: web.Request) -> web.StreamResponse:
         return web.json_response({}, headers={"X-Session-End": "1", "Set-Cookie": "sessionid=mine"})
 
     services["auth"].respond = end
-    answer = await gateway.client.post("/api/auth/login/", headers=cookie(signed(SESSION_ID)))
+    response = await gateway.client.post("/api/auth/login/", headers=cookie(signed(SESSION_ID)))
 
-    (deleted,) = answer.headers.get_list("set-cookie")
+    (deleted,) = response.headers.get_list("set-cookie")
     assert deleted.startswith("sessionid=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/; HttpOnly")
-    assert "x-session-end" not in answer.headers
+    assert "x-session-end" not in response.headers
 
 
-async def test_a_user_with_a_session_cookie_is_the_user_only(
-    gateway: RunningGateway, services: Services, auth_keys: AuthKeys
+async def test_the_access_token_takes_precedence_over_the_session_cookie(
+    gateway: RunningGateway, services: FakeServices, auth_keys: AuthKeys
 ) -> None:
     headers = {**bearer(auth_keys.token(user_id=3)), **cookie(signed(SESSION_ID))}
-    answer = await gateway.client.get("/api/resumes/", headers=headers)
+    response = await gateway.client.get("/api/resumes/", headers=headers)
 
     caller = services["resumes"].received[0].caller(gateway.public_key)
     assert (caller.user_id, caller.session_id) == (3, None)
-    assert "set-cookie" not in answer.headers
+    assert "set-cookie" not in response.headers
 
 
 @pytest.mark.parametrize(
@@ -432,20 +434,20 @@ async def test_a_user_with_a_session_cookie_is_the_user_only(
         "." * 300,
     ],
 )
-async def test_a_cookie_that_the_gateway_did_not_sign_is_no_session(
-    gateway: RunningGateway, services: Services, value: str
+async def test_a_cookie_without_a_valid_signature_is_ignored(
+    gateway: RunningGateway, services: FakeServices, value: str
 ) -> None:
     request = (
         f"GET /api/resumes/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\nCookie: sessionid={value}\r\n\r\n".encode()
     )
-    answer = await gateway.raw(request)
+    response = await gateway.raw(request)
 
-    assert answer.startswith(b"HTTP/1.1 200 ")
-    assert b"set-cookie" not in answer
+    assert response.startswith(b"HTTP/1.1 200 ")
+    assert b"set-cookie" not in response
     assert services["resumes"].received[0].caller(gateway.public_key).session_id is None
 
 
-async def test_a_planted_cookie_does_not_hide_the_genuine_one(gateway: RunningGateway, services: Services) -> None:
+async def test_a_forged_cookie_does_not_hide_the_valid_one(gateway: RunningGateway, services: FakeServices) -> None:
     both = f"sessionid=planted.x; theme=dark; sessionid={signed(SESSION_ID)}"
     await gateway.client.get("/api/resumes/", headers={"Cookie": both})
 
@@ -457,10 +459,10 @@ def two_sessions() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("path", ["/api/resumes/1/", "/api/payments/", "/api/auth/login/", "/api/auth/register/"])
-async def test_sessions_of_one_visitor_are_merged_before_the_service_is_asked(
-    gateway: RunningGateway, services: Services, path: str
+async def test_sessions_of_one_client_are_merged_before_the_service_is_called(
+    gateway: RunningGateway, services: FakeServices, path: str
 ) -> None:
-    """Auth decides which one remains: here the second, because the first has ended."""
+    """Auth chooses the remaining session: here the second one, because the first has ended."""
     asked: list[Any] = []
 
     async def auth(request: web.Request) -> web.StreamResponse:
@@ -480,12 +482,12 @@ async def test_sessions_of_one_visitor_are_merged_before_the_service_is_asked(
     assert [each.partition("; Max-Age=")[0] for each in cookies] == [
         f"sessionid={signed(OTHER_SESSION_ID)}", mark(OTHER_SESSION_ID), f"sessionid_{SESSION_ID[:8]}=",
     ]  # fmt: skip
-    assert cookies[1].startswith(f"{mark(OTHER_SESSION_ID)}; Max-Age=3600;"), "answers may still be on their way"
+    assert cookies[1].startswith(f"{mark(OTHER_SESSION_ID)}; Max-Age=3600;"), "responses may still be in flight"
     assert cookies[2].startswith(f"sessionid_{SESSION_ID[:8]}=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT")
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         web.json_response({"detail": "x"}, status=503),
         web.json_response({"session_id": "x; Domain=evil.example"}),
@@ -494,11 +496,11 @@ async def test_sessions_of_one_visitor_are_merged_before_the_service_is_asked(
     ],
     ids=["unavailable", "another session", "no object", "no JSON"],
 )
-async def test_sessions_that_cannot_be_merged_now_wait_with_their_marks(
-    gateway: RunningGateway, services: Services, answer: web.Response
+async def test_sessions_that_could_not_be_merged_keep_their_marks(
+    gateway: RunningGateway, services: FakeServices, response: web.Response
 ) -> None:
     async def auth(_: web.Request) -> web.StreamResponse:
-        return web.Response(status=answer.status, body=answer.body, content_type="application/json")
+        return web.Response(status=response.status, body=response.body, content_type="application/json")
 
     services["auth"].respond = auth
     read = await gateway.client.get("/api/resumes/", headers=two_sessions())
@@ -510,9 +512,9 @@ async def test_sessions_that_cannot_be_merged_now_wait_with_their_marks(
 
 
 async def test_login_keeps_the_mark_of_a_session_that_could_not_be_merged(
-    gateway: RunningGateway, services: Services
+    gateway: RunningGateway, services: FakeServices
 ) -> None:
-    """The login claims the session of `sessionid` alone; the next one claims the session of the mark that is left."""
+    """The login claims only the session of `sessionid`; the next login claims the session of the remaining mark."""
 
     async def auth(request: web.Request) -> web.StreamResponse:
         await services["auth"].record(request)
@@ -521,25 +523,25 @@ async def test_login_keeps_the_mark_of_a_session_that_could_not_be_merged(
         return web.json_response({}, headers={"X-Session-End": "1"})
 
     services["auth"].respond = auth
-    answer = await gateway.client.post("/api/auth/login/", headers=two_sessions())
+    response = await gateway.client.post("/api/auth/login/", headers=two_sessions())
 
     gateway.client.cookies.clear()
-    cookies = answer.headers.get_list("set-cookie")
+    cookies = response.headers.get_list("set-cookie")
     assert [each.partition("; Path=")[0] for each in cookies] == [
         "sessionid=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
         f"sessionid_{SESSION_ID[:8]}=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
         f"{mark(OTHER_SESSION_ID)}; Max-Age=7776000",
     ]
-    answer = await gateway.client.post("/api/auth/login/", headers={"Cookie": mark(OTHER_SESSION_ID)})
+    response = await gateway.client.post("/api/auth/login/", headers={"Cookie": mark(OTHER_SESSION_ID)})
     assert services["auth"].received[-1].caller(gateway.public_key).session_id == OTHER_SESSION_ID
-    cookies = answer.headers.get_list("set-cookie")
+    cookies = response.headers.get_list("set-cookie")
     assert [each.partition("; Max-Age=")[0] for each in cookies] == ["sessionid=", f"sessionid_{OTHER_SESSION_ID[:8]}="]
 
 
-async def test_merges_that_do_not_end_hold_up_few_requests_and_none_for_long(
-    gateway: RunningGateway, services: Services
+async def test_hanging_merges_delay_at_most_16_requests_until_their_timeout(
+    gateway: RunningGateway, services: FakeServices
 ) -> None:
-    """Auth begins an answer and does not end it."""
+    """Auth starts a response and never ends it."""
     merging: list[str] = []
     given_up = asyncio.Event()
 
@@ -576,74 +578,80 @@ async def test_merges_that_do_not_end_hold_up_few_requests_and_none_for_long(
         ("PATCH", f"sessionid={signed(SESSION_ID)}; {mark(SESSION_ID)}", None, []),
     ],
 )
-async def test_a_mark_lasts_as_long_as_the_session_that_it_came_with(
-    gateway: RunningGateway, services: Services, method: str, sent: str, started: str | None,
+async def test_a_mark_set_with_its_session_lasts_as_long_as_the_session(
+    gateway: RunningGateway, services: FakeServices, method: str, sent: str, started: str | None,
     marks: list[tuple[str, int]],
 ) -> None:  # fmt: skip
-    """A creation in a session that exists sets the mark for an hour, unless it is there."""
+    """A creation in an existing session sets a mark for an hour, unless there is one."""
 
     async def answer_with(_: web.Request) -> web.StreamResponse:
         return web.json_response({}, headers={"X-Session-Start": started} if started else {})
 
     services["resumes"].respond = answer_with
-    answer = await gateway.client.request(method, "/api/resumes/", headers={"Cookie": sent} if sent else {})
+    response = await gateway.client.request(method, "/api/resumes/", headers={"Cookie": sent} if sent else {})
 
-    cookie, *rest = [each.partition("; Path=")[0] for each in answer.headers.get_list("set-cookie")]
+    cookie, *rest = [each.partition("; Path=")[0] for each in response.headers.get_list("set-cookie")]
     assert cookie == f"sessionid={signed(SESSION_ID)}; Max-Age=7776000"
     assert rest == [f"{mark(session_id)}; Max-Age={seconds}" for session_id, seconds in marks]
 
 
-async def test_a_mark_alone_is_the_session(gateway: RunningGateway, services: Services) -> None:
-    answer = await gateway.client.get("/api/resumes/", headers={"Cookie": mark(SESSION_ID)})
+async def test_a_mark_without_a_session_cookie_identifies_the_session(
+    gateway: RunningGateway, services: FakeServices
+) -> None:
+    response = await gateway.client.get("/api/resumes/", headers={"Cookie": mark(SESSION_ID)})
 
     assert services["resumes"].received[0].caller(gateway.public_key).session_id == SESSION_ID
-    assert answer.headers["set-cookie"].startswith(f"sessionid={signed(SESSION_ID)}; Max-Age=7776000")
+    assert response.headers["set-cookie"].startswith(f"sessionid={signed(SESSION_ID)}; Max-Age=7776000")
     assert not services["auth"].received
 
 
-async def test_marks_are_nothing_to_who_is_logged_in(
-    gateway: RunningGateway, services: Services, auth_keys: AuthKeys
+async def test_marks_are_ignored_for_a_logged_in_user(
+    gateway: RunningGateway, services: FakeServices, auth_keys: AuthKeys
 ) -> None:
-    answer = await gateway.client.get("/api/resumes/", headers={**bearer(auth_keys.token()), **two_sessions()})
+    response = await gateway.client.get("/api/resumes/", headers={**bearer(auth_keys.token()), **two_sessions()})
 
-    assert "set-cookie" not in answer.headers
+    assert "set-cookie" not in response.headers
     assert not services["auth"].received
 
 
-async def test_a_session_that_is_left_for_another_is_marked_too(gateway: RunningGateway, services: Services) -> None:
+async def test_a_replaced_session_is_marked(gateway: RunningGateway, services: FakeServices) -> None:
     async def start(_: web.Request) -> web.StreamResponse:
         return web.json_response({}, status=201, headers={"X-Session-Start": OTHER_SESSION_ID})
 
     services["resumes"].respond = start
-    answer = await gateway.client.post("/api/resumes/", headers=cookie(signed(SESSION_ID)))
+    response = await gateway.client.post("/api/resumes/", headers=cookie(signed(SESSION_ID)))
 
-    cookies = [each.partition("; Max-Age=")[0] for each in answer.headers.get_list("set-cookie")]
+    cookies = [each.partition("; Max-Age=")[0] for each in response.headers.get_list("set-cookie")]
     marks = sorted([mark(SESSION_ID), mark(OTHER_SESSION_ID)])
     assert cookies == [f"sessionid={signed(OTHER_SESSION_ID)}", *marks]
 
 
-async def test_session_keys_rotate_and_an_https_cookie_is_secure(make_gateway: MakeGateway, services: Services) -> None:
+async def test_session_keys_rotate_and_an_https_cookie_is_secure(
+    make_gateway: MakeGateway, services: FakeServices
+) -> None:
     new_key = "the next session key, 32 characters or more"
     gateway = await make_gateway(
         SESSION_KEYS=json.dumps([new_key, SESSION_KEY]),
         PUBLIC_BASE_URL="https://cv.example",
         SESSION_COOKIE_SAMESITE="None",
     )
-    answer = await gateway.client.get("/api/resumes/", headers=cookie(signed(SESSION_ID)))
+    response = await gateway.client.get("/api/resumes/", headers=cookie(signed(SESSION_ID)))
 
-    assert answer.headers["set-cookie"] == (
+    assert response.headers["set-cookie"] == (
         f"sessionid={signed(SESSION_ID, new_key)}; Max-Age=7776000; Path=/; HttpOnly; SameSite=None; Secure"
     )
     assert services["resumes"].received[0].caller(gateway.public_key).session_id == SESSION_ID
 
 
-async def test_a_service_that_names_no_session_id_sets_no_cookie(gateway: RunningGateway, services: Services) -> None:
+async def test_an_invalid_session_start_of_a_service_sets_no_cookie(
+    gateway: RunningGateway, services: FakeServices
+) -> None:
     async def start(_: web.Request) -> web.StreamResponse:
         return web.json_response({}, headers={"X-Session-Start": "x; Domain=evil.example"})
 
     services["resumes"].respond = start
-    answer = await gateway.client.post("/api/resumes/", json={})
+    response = await gateway.client.post("/api/resumes/", json={})
 
-    assert answer.status_code == 500
-    assert answer.json() == {"detail": "A server error occurred."}
-    assert "set-cookie" not in answer.headers
+    assert response.status_code == 500
+    assert response.json() == {"detail": "A server error occurred."}
+    assert "set-cookie" not in response.headers

@@ -1,4 +1,4 @@
-"""One description of the public API, whatever the services call their parts, and whoever of them is down."""
+"""The merged OpenAPI document: conflicting names, private paths, services that are down."""
 
 import json
 from collections.abc import AsyncIterator
@@ -9,7 +9,7 @@ from cv_gateway.openapi.merge import merge
 from cv_testing.serving import eventually
 
 from gateway.tests.conftest import MakeGateway
-from gateway.tests.world import SERVICES, AuthKeys, FakeService, RunningGateway
+from gateway.tests.world import SERVICES, AuthKeys, FakeService, FakeServices, RunningGateway
 
 
 def document(path: str, operation_id: str, schemas: dict[str, Any], **operation: Any) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def schema_of(document: dict[str, Any], path: str) -> str:
     return str(reference.rpartition("/")[2])
 
 
-def test_one_name_for_two_things_becomes_two_names() -> None:
+def test_different_components_of_one_name_are_renamed() -> None:
     both = merged(
         auth=document("/api/auth/a/", "a", {"Detail": {"type": "string"}}),
         resumes=document("/api/resumes/b/", "b", {"Detail": {"type": "integer"}}),
@@ -43,7 +43,7 @@ def test_one_name_for_two_things_becomes_two_names() -> None:
     assert schema_of(both, "/api/resumes/b/") == "ResumesDetail"
 
 
-def test_one_name_for_one_thing_stays() -> None:
+def test_equal_components_of_one_name_keep_it() -> None:
     same = {"Detail": {"type": "string"}}
     both = merged(auth=document("/api/auth/a/", "a", same), resumes=document("/api/resumes/b/", "b", same))
 
@@ -51,7 +51,7 @@ def test_one_name_for_one_thing_stays() -> None:
     assert schema_of(both, "/api/auth/a/") == "Detail"
 
 
-def test_what_refers_to_two_things_is_two_things_itself() -> None:
+def test_equal_components_that_refer_to_renamed_ones_are_renamed() -> None:
     outer = {"Outer": {"items": {"$ref": "#/components/schemas/Inner"}}}
     both = merged(
         auth=document("/api/auth/a/", "a", {**outer, "Inner": {"type": "string"}}),
@@ -63,7 +63,7 @@ def test_what_refers_to_two_things_is_two_things_itself() -> None:
     assert schemas["ResumesOuter"] == {"items": {"$ref": "#/components/schemas/ResumesInner"}}
 
 
-def test_a_discriminators_mapping_follows() -> None:
+def test_the_mapping_of_a_discriminator_is_renamed() -> None:
     def with_mapping(kind: str) -> dict[str, Any]:
         mapping = {"cat": "#/components/schemas/Cat"}
         return {"Pet": {"discriminator": {"propertyName": "kind", "mapping": mapping}}, "Cat": {"type": kind}}
@@ -88,13 +88,13 @@ def test_operation_ids_are_unique_and_every_operation_has_the_tag_of_its_service
     assert both["tags"] == [{"name": "auth", "description": "Accounts."}, {"name": "resumes"}]
 
 
-def test_two_services_with_one_path_are_an_error_not_a_coin_toss() -> None:
+def test_one_path_of_two_services_is_an_error() -> None:
     one = document("/api/auth/a/", "a", {"A": {}})
     with pytest.raises(ValueError, match="/api/auth/a/"):
         merged(auth=one, resumes=one)
 
 
-def test_merging_changes_nothing_it_was_given() -> None:
+def test_merge_does_not_modify_its_arguments() -> None:
     one = document("/api/auth/a/", "a", {"A": {}})
     before = json.dumps(one)
     merged(auth=one)
@@ -103,8 +103,8 @@ def test_merging_changes_nothing_it_was_given() -> None:
 
 
 @pytest.fixture
-async def describing(auth_keys: AuthKeys) -> AsyncIterator[dict[str, FakeService]]:
-    """Services with a schema each, one of them with paths that are nobody's business."""
+async def described_services(auth_keys: AuthKeys) -> AsyncIterator[FakeServices]:
+    """Fake services with an OpenAPI document each, which contains internal paths too."""
     described = {name: FakeService(name, auth_keys) for name in SERVICES}
     for name, service in described.items():
         service.schema = document(f"/api/{name}/{{id}}/", f"{name}_get", {"Thing": {"title": name}})
@@ -115,43 +115,43 @@ async def describing(auth_keys: AuthKeys) -> AsyncIterator[dict[str, FakeService
         await service.stop()
 
 
-async def test_the_public_paths_of_all_services_in_one_document(
-    make_gateway: MakeGateway, describing: dict[str, FakeService]
+async def test_the_schema_contains_only_the_public_paths_of_all_services(
+    make_gateway: MakeGateway, described_services: FakeServices
 ) -> None:
-    gateway = await make_gateway(describing)
-    answer = await gateway.client.get("/api/schema/")
-    schema = answer.json()
+    gateway = await make_gateway(described_services)
+    response = await gateway.client.get("/api/schema/")
+    schema = response.json()
 
-    assert answer.headers["Content-Type"] == "application/json"
+    assert response.headers["Content-Type"] == "application/json"
     assert schema["openapi"] == "3.1.0"
     assert schema["servers"] == [{"url": f"http://localhost:{gateway.port}"}]
-    # The renderer serves no API, whatever it says of itself.
+    # The gateway routes no API path to the renderer.
     assert set(schema["paths"]) == {f"/api/{name}/{{id}}/" for name in ("auth", "templates", "resumes", "payments")}
     assert {"accessToken", "session"} <= schema["components"]["securitySchemes"].keys()
 
 
-async def test_it_is_whole_while_a_service_is_down_and_completes_itself_when_one_was(
-    make_gateway: MakeGateway, describing: dict[str, FakeService]
+async def test_the_schema_keeps_a_stopped_service_and_adds_a_started_one(
+    make_gateway: MakeGateway, described_services: FakeServices
 ) -> None:
-    await describing["payments"].stop()
-    gateway = await make_gateway(describing)
+    await described_services["payments"].stop()
+    gateway = await make_gateway(described_services)
 
     async def paths() -> set[str]:
         return set((await gateway.client.get("/api/schema/")).json()["paths"])
 
     assert "/api/payments/{id}/" not in await paths()
-    await describing["payments"].start()
+    await described_services["payments"].start()
 
     async def complete() -> bool:
         return "/api/payments/{id}/" in await paths()
 
     await eventually(complete)
-    for service in describing.values():
+    for service in described_services.values():
         await service.stop()
     assert "/api/payments/{id}/" in await paths()
 
 
-async def test_asking_again_costs_the_services_nothing(gateway: RunningGateway) -> None:
+async def test_an_unchanged_schema_is_a_304(gateway: RunningGateway) -> None:
     first = await gateway.client.get("/api/schema/")
     again = await gateway.client.get("/api/schema/", headers={"If-None-Match": first.headers["ETag"]})
 

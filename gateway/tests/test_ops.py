@@ -1,4 +1,4 @@
-"""What operators see, and what nobody may see."""
+"""Access log, metrics, readiness and graceful shutdown."""
 
 import asyncio
 
@@ -10,17 +10,17 @@ from cv_testing.serving import eventually
 
 from gateway.tests.conftest import MakeGateway
 from gateway.tests.test_identity import SESSION_ID, bearer, cookie, signed
-from gateway.tests.world import AuthKeys, FakeService, RunningGateway
+from gateway.tests.world import AuthKeys, FakeService, FakeServices, RunningGateway
 
 
-async def access_line(gateway: RunningGateway, answer: httpx.Response) -> dict[str, object]:
-    request_id = answer.headers["X-Request-Id"]
+async def access_line(gateway: RunningGateway, response: httpx.Response) -> dict[str, object]:
+    request_id = response.headers["X-Request-Id"]
     await eventually(lambda: gateway.log(request_id))
     (line,) = gateway.log(request_id)
     return line
 
 
-async def test_one_json_line_a_request(gateway: RunningGateway) -> None:
+async def test_a_request_is_logged_as_one_json_line(gateway: RunningGateway) -> None:
     line = await access_line(gateway, await gateway.client.patch("/api/resumes/1/"))
 
     assert (line["method"], line["path"], line["status"]) == ("PATCH", "/api/resumes/{id}/", 200)
@@ -41,7 +41,7 @@ async def test_one_json_line_a_request(gateway: RunningGateway) -> None:
         ("/media/templates/modern.png", "/media/templates/modern.png"),
     ],
 )
-async def test_no_line_tells_who_somebody_is_or_where_a_file_lies(
+async def test_the_access_log_contains_no_personal_data_and_no_private_file(
     gateway: RunningGateway, auth_keys: AuthKeys, path: str, shown: str
 ) -> None:
     headers = {**bearer(auth_keys.token()), **cookie(signed(SESSION_ID)), "User-Agent": "secret"}
@@ -55,7 +55,7 @@ async def test_no_line_tells_who_somebody_is_or_where_a_file_lies(
 
 
 async def test_a_request_whose_client_disconnects_is_logged_once(
-    gateway: RunningGateway, services: dict[str, FakeService]
+    gateway: RunningGateway, services: FakeServices
 ) -> None:
     received, release = asyncio.Event(), asyncio.Event()
 
@@ -78,7 +78,7 @@ async def test_a_request_whose_client_disconnects_is_logged_once(
     assert [line["message"] for line in gateway.log(request_id)] == ["request"]
 
 
-async def test_figures_and_readiness_are_on_a_port_of_their_own(gateway: RunningGateway) -> None:
+async def test_metrics_and_readiness_are_served_on_the_ops_port_only(gateway: RunningGateway) -> None:
     await gateway.client.get("/api/templates/")
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.ops_port}") as ops:
         metrics = (await ops.get("/metrics")).text
@@ -90,7 +90,7 @@ async def test_figures_and_readiness_are_on_a_port_of_their_own(gateway: Running
     assert (await gateway.client.get("/readyz")).status_code == 404
 
 
-async def test_it_is_not_ready_before_it_can_tell_a_good_token_from_a_bad_one(
+async def test_the_gateway_is_not_ready_without_the_keys_of_auth(
     make_gateway: MakeGateway, auth_keys: AuthKeys
 ) -> None:
     auth = FakeService("auth", auth_keys)
@@ -109,9 +109,7 @@ async def test_it_is_not_ready_before_it_can_tell_a_good_token_from_a_bad_one(
     await auth.stop()
 
 
-async def test_stopping_lets_the_request_under_way_end(
-    make_gateway: MakeGateway, services: dict[str, FakeService]
-) -> None:
+async def test_shutdown_waits_for_requests_in_progress(make_gateway: MakeGateway, services: FakeServices) -> None:
     begun, release = asyncio.Event(), asyncio.Event()
 
     async def slow(_: web.Request) -> web.StreamResponse:
@@ -123,7 +121,7 @@ async def test_stopping_lets_the_request_under_way_end(
     gateway = await make_gateway()
     asked = asyncio.create_task(gateway.client.post("/api/resumes/1/export_pdf/"))
     await begun.wait()
-    stopping = asyncio.create_task(asyncio.to_thread(gateway.keeper.stop))
+    stopping = asyncio.create_task(asyncio.to_thread(gateway.supervisor.stop))
     await eventually(lambda: is_free(gateway.port))
     release.set()
 

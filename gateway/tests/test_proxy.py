@@ -1,4 +1,4 @@
-"""What passes, unchanged, in both directions."""
+"""Forwarding of requests and relaying of responses."""
 
 import asyncio
 from contextlib import suppress
@@ -7,12 +7,10 @@ import pytest
 from aiohttp import web
 
 from gateway.tests.conftest import MakeGateway
-from gateway.tests.world import FakeService, RunningGateway
-
-Fakes = dict[str, FakeService]
+from gateway.tests.world import FakeServices, RunningGateway
 
 
-async def test_what_services_need_to_hear_is_passed_on(gateway: RunningGateway, services: Fakes) -> None:
+async def test_allowed_request_headers_are_forwarded(gateway: RunningGateway, services: FakeServices) -> None:
     said = {
         "Accept": "application/json",
         "Accept-Language": "fr",
@@ -33,48 +31,52 @@ async def test_what_services_need_to_hear_is_passed_on(gateway: RunningGateway, 
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 400, 401, 403, 404, 405, 409, 412, 415, 429, 500, 503])
-async def test_a_services_answer_is_passed_back(gateway: RunningGateway, services: Fakes, status: int) -> None:
+async def test_the_response_of_a_service_is_relayed(
+    gateway: RunningGateway, services: FakeServices, status: int
+) -> None:
     async def answer_so(_: web.Request) -> web.StreamResponse:
         headers = {"ETag": '"7"', "Link": "<x>; rel=next", "X-Total-Count": "12", "Retry-After": "3", "Allow": "GET"}
         return web.json_response({"é": 1}, status=status, headers=headers)
 
     services["resumes"].respond = answer_so
-    answer = await gateway.client.get("/api/resumes/")
+    response = await gateway.client.get("/api/resumes/")
 
-    assert (answer.status_code, answer.json()) == (status, {"é": 1})
-    assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
-    assert answer.headers["ETag"] == '"7"'
-    assert answer.headers["X-Total-Count"] == "12"
-    assert answer.headers["Retry-After"] == "3"
-    assert len(answer.headers.get_list("Date")) == 1
+    assert (response.status_code, response.json()) == (status, {"é": 1})
+    assert response.headers["Content-Type"] == "application/json; charset=utf-8"
+    assert response.headers["ETag"] == '"7"'
+    assert response.headers["X-Total-Count"] == "12"
+    assert response.headers["Retry-After"] == "3"
+    assert len(response.headers.get_list("Date")) == 1
 
 
 @pytest.mark.parametrize("status", [204, 304])
-async def test_an_answer_without_body_stays_without(gateway: RunningGateway, services: Fakes, status: int) -> None:
+async def test_a_response_without_a_body_is_relayed_without_one(
+    gateway: RunningGateway, services: FakeServices, status: int
+) -> None:
     async def nothing(_: web.Request) -> web.StreamResponse:
         return web.Response(status=status, headers={"ETag": '"7"'})
 
     services["resumes"].respond = nothing
     for _ in range(2):
-        answer = await gateway.client.get("/api/resumes/")
-        assert (answer.status_code, answer.content, answer.headers["ETag"]) == (status, b"", '"7"')
-        assert "transfer-encoding" not in answer.headers
+        response = await gateway.client.get("/api/resumes/")
+        assert (response.status_code, response.content, response.headers["ETag"]) == (status, b"", '"7"')
+        assert "transfer-encoding" not in response.headers
 
 
-async def test_a_redirect_is_passed_back_not_followed(gateway: RunningGateway, services: Fakes) -> None:
+async def test_a_redirect_is_relayed(gateway: RunningGateway, services: FakeServices) -> None:
     async def away(_: web.Request) -> web.StreamResponse:
         return web.Response(status=303, headers={"Location": "https://checkout.example/pay"})
 
     services["payments"].respond = away
-    answer = await gateway.client.post("/api/payments/create-checkout/")
+    response = await gateway.client.post("/api/payments/create-checkout/")
 
-    assert (answer.status_code, answer.headers["Location"]) == (303, "https://checkout.example/pay")
+    assert (response.status_code, response.headers["Location"]) == (303, "https://checkout.example/pay")
 
 
 @pytest.mark.parametrize("size", [1, 65_536, 65_537, 5_000_000])
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_an_answer_of_any_length_arrives_whole(
-    gateway: RunningGateway, services: Fakes, size: int, chunked: bool
+async def test_a_response_of_any_length_is_relayed_completely(
+    gateway: RunningGateway, services: FakeServices, size: int, chunked: bool
 ) -> None:
     content = (bytes(range(256)) * (size // 256 + 1))[:size]
 
@@ -96,16 +98,16 @@ async def test_an_answer_of_any_length_arrives_whole(
     assert answer.headers.get("Content-Length") == (None if chunked else str(size))
 
 
-async def test_a_head_has_the_length_of_the_whole(gateway: RunningGateway, services: Fakes) -> None:
+async def test_a_head_request_ignores_range(gateway: RunningGateway, services: FakeServices) -> None:
     async def file(request: web.Request) -> web.StreamResponse:
         return web.Response(body=b"x" * 5 if "Range" in request.headers else b"x" * 300_000)
 
     services["renderer"].respond = file
-    answer = await gateway.client.head("/media/resumes/pdfs/token/cv.pdf", headers={"Range": "bytes=0-4"})
-    assert (answer.status_code, answer.content, answer.headers["Content-Length"]) == (200, b"", "300000")
+    response = await gateway.client.head("/media/resumes/pdfs/token/cv.pdf", headers={"Range": "bytes=0-4"})
+    assert (response.status_code, response.content, response.headers["Content-Length"]) == (200, b"", "300000")
 
 
-async def test_a_long_answer_is_streamed_not_gathered(gateway: RunningGateway, services: Fakes) -> None:
+async def test_a_long_response_is_streamed(gateway: RunningGateway, services: FakeServices) -> None:
     first_half_arrived = asyncio.Event()
 
     async def halves(request: web.Request) -> web.StreamResponse:
@@ -127,7 +129,7 @@ async def test_a_long_answer_is_streamed_not_gathered(gateway: RunningGateway, s
     assert received == 200_000
 
 
-async def test_a_client_that_leaves_stops_a_long_answer(gateway: RunningGateway, services: Fakes) -> None:
+async def test_a_client_disconnect_stops_a_long_response(gateway: RunningGateway, services: FakeServices) -> None:
     stopped = asyncio.Event()
 
     async def endless(request: web.Request) -> web.StreamResponse:
@@ -148,7 +150,7 @@ async def test_a_client_that_leaves_stops_a_long_answer(gateway: RunningGateway,
         await stopped.wait()
 
 
-async def test_a_client_that_stops_reading_is_given_up(make_gateway: MakeGateway, services: Fakes) -> None:
+async def test_a_client_that_stops_reading_is_disconnected(make_gateway: MakeGateway, services: FakeServices) -> None:
     gateway = await make_gateway(ANSWER_GRACE="0.5")
     stopped = asyncio.Event()
 
@@ -170,8 +172,10 @@ async def test_a_client_that_stops_reading_is_given_up(make_gateway: MakeGateway
     writer.close()
 
 
-async def test_a_client_that_reads_too_slowly_is_given_up(make_gateway: MakeGateway, services: Fakes) -> None:
-    """Each piece comes soon enough: it is their sum that is too slow."""
+async def test_a_client_that_reads_below_the_minimum_rate_is_disconnected(
+    make_gateway: MakeGateway, services: FakeServices
+) -> None:
+    """Every single read is fast enough; the average rate is not."""
     gateway = await make_gateway(ANSWER_GRACE="1", BODY_RATE="100000000")
 
     async def endless(request: web.Request) -> web.StreamResponse:
@@ -194,8 +198,8 @@ async def test_a_client_that_reads_too_slowly_is_given_up(make_gateway: MakeGate
     assert pieces > 10
 
 
-async def test_head_of_a_long_file_tells_its_length_without_fetching_it(
-    gateway: RunningGateway, services: Fakes
+async def test_a_head_request_of_a_long_file_returns_its_length_without_reading_it(
+    gateway: RunningGateway, services: FakeServices
 ) -> None:
     async def long(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Length": "5000000", "Content-Type": "application/pdf"})
@@ -211,21 +215,23 @@ async def test_head_of_a_long_file_tells_its_length_without_fetching_it(
     assert (await gateway.client.get("/api/templates/")).status_code == 200
 
 
-async def test_an_early_answer_reaches_a_client_that_is_still_sending(gateway: RunningGateway, services: Fakes) -> None:
+async def test_an_early_response_reaches_a_client_that_is_still_sending(
+    gateway: RunningGateway, services: FakeServices
+) -> None:
     async def refuse_unread(_: web.Request) -> web.StreamResponse:
         return web.json_response({"detail": "no"}, status=400)
 
     services["resumes"].respond = refuse_unread
     form = {"Content-Type": "multipart/form-data; boundary=x"}
-    answer = await gateway.client.post("/api/resumes/", content=b"x" * 5_000_000, headers=form)
+    response = await gateway.client.post("/api/resumes/", content=b"x" * 5_000_000, headers=form)
 
-    assert (answer.status_code, answer.json()) == (400, {"detail": "no"})
+    assert (response.status_code, response.json()) == (400, {"detail": "no"})
 
 
-async def test_one_request_id_goes_through_all_hops(gateway: RunningGateway, services: Fakes) -> None:
-    answer = await gateway.client.get("/api/resumes/", headers={"X-Request-Id": "chosen-outside"})
+async def test_all_hops_share_the_request_id(gateway: RunningGateway, services: FakeServices) -> None:
+    response = await gateway.client.get("/api/resumes/", headers={"X-Request-Id": "chosen-outside"})
 
-    request_id = answer.headers["X-Request-Id"]
+    request_id = response.headers["X-Request-Id"]
     assert services["resumes"].received[0].headers["X-Request-Id"] == request_id
     assert request_id != "chosen-outside"
     assert len(request_id) == 32

@@ -1,13 +1,11 @@
-"""Ambiguous HTTP: what two parsers could read in two ways does not reach a service, or reaches it in one."""
+"""Invalid and ambiguous HTTP (request smuggling), sent as raw bytes."""
 
 import asyncio
 
 import pytest
 from aiohttp import web
 
-from gateway.tests.world import FakeService, RunningGateway
-
-Fakes = dict[str, FakeService]
+from gateway.tests.world import FakeServices, RunningGateway
 
 CHUNKED = b"5\r\nhello\r\n0\r\n\r\n"
 SMUGGLED = b"GET /internal/resumes/1/ HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -41,24 +39,22 @@ def request(*lines: str, method: str = "POST", body: bytes = b"") -> bytes:
         pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", id="TLS"),
     ],
 )
-async def test_what_is_not_http_reaches_nobody(gateway: RunningGateway, services: Fakes, sent: bytes) -> None:
-    answer = await gateway.raw(sent)
+async def test_invalid_http_is_not_forwarded(gateway: RunningGateway, services: FakeServices, sent: bytes) -> None:
+    response = await gateway.raw(sent)
 
-    assert answer == b"" or answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))
+    assert response == b"" or response.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))
     assert not services["resumes"].received
 
 
 @pytest.mark.parametrize("where", ["Idempotency-Key: {}", "Cookie: a={}", "X-Nobody-Reads-This: {}"])
-async def test_a_head_that_is_a_load_in_itself_reaches_nobody(
-    gateway: RunningGateway, services: Fakes, where: str
-) -> None:
-    answer = await gateway.raw(request("Host: a", where.format("x" * 40_000), method="GET"))
+async def test_oversized_headers_are_refused(gateway: RunningGateway, services: FakeServices, where: str) -> None:
+    response = await gateway.raw(request("Host: a", where.format("x" * 40_000), method="GET"))
 
-    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert response.startswith(b"HTTP/1.1 431 ")
     assert not services["resumes"].received
 
 
-async def test_a_client_that_waits_for_leave_to_send_gets_it(gateway: RunningGateway, services: Fakes) -> None:
+async def test_expect_100_continue_is_answered(gateway: RunningGateway, services: FakeServices) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     writer.write(request("Host: a", "Content-Length: 5", "Expect: 100-continue"))
     async with asyncio.timeout(10):
@@ -70,49 +66,51 @@ async def test_a_client_that_waits_for_leave_to_send_gets_it(gateway: RunningGat
     assert services["resumes"].received[0].body == b"hello"
 
 
-async def test_length_and_chunks_together_are_one_request_and_the_connection_ends(
-    gateway: RunningGateway, services: Fakes
+async def test_content_length_with_chunks_is_one_request_and_closes_the_connection(
+    gateway: RunningGateway, services: FakeServices
 ) -> None:
     head = "POST /api/resumes/ HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
-    answer = await gateway.raw(head.encode() + CHUNKED + SMUGGLED)
+    response = await gateway.raw(head.encode() + CHUNKED + SMUGGLED)
 
-    assert answer.count(b"HTTP/1.1 ") == 1
+    assert response.count(b"HTTP/1.1 ") == 1
     (received,) = services["resumes"].received
     assert received.body == b"hello"
     assert ("Content-Length" in received.headers) != ("Transfer-Encoding" in received.headers)
 
 
-async def test_a_body_cannot_hold_a_second_request(gateway: RunningGateway, services: Fakes) -> None:
+async def test_a_request_inside_a_body_is_forwarded_as_body(gateway: RunningGateway, services: FakeServices) -> None:
     sent = request("Host: a", f"Content-Length: {len(SMUGGLED)}", body=SMUGGLED)
-    answer = await gateway.raw(sent)
+    response = await gateway.raw(sent)
 
-    assert answer.count(b"HTTP/1.1 ") == 1
+    assert response.count(b"HTTP/1.1 ") == 1
     assert [each.body for each in services["resumes"].received] == [SMUGGLED]
 
 
-async def test_bare_line_feeds_are_passed_on_as_http(gateway: RunningGateway, services: Fakes) -> None:
-    answer = await gateway.raw(b"GET /api/resumes/ HTTP/1.1\nHost: a\nAccept: x\nConnection: close\n\n")
+async def test_bare_line_feeds_are_accepted(gateway: RunningGateway, services: FakeServices) -> None:
+    response = await gateway.raw(b"GET /api/resumes/ HTTP/1.1\nHost: a\nAccept: x\nConnection: close\n\n")
 
-    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert response.startswith(b"HTTP/1.1 200 ")
     (received,) = services["resumes"].received
     assert received.headers["Accept"] == "x"
     assert received.headers["X-Identity"]
 
 
-async def test_requests_on_one_connection_are_answered_in_order(gateway: RunningGateway, services: Fakes) -> None:
+async def test_requests_on_one_connection_are_answered_in_order(
+    gateway: RunningGateway, services: FakeServices
+) -> None:
     async def by_number(request: web.Request) -> web.StreamResponse:
         return web.Response(text=f"<{request.query['n']}>")
 
     services["resumes"].respond = by_number
     sent = b"".join(f"GET /api/resumes/?n={n} HTTP/1.1\r\nHost: a\r\n\r\n".encode() for n in range(5))
-    answer = await gateway.raw(sent + b"GET /api/resumes/?n=5 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    response = await gateway.raw(sent + b"GET /api/resumes/?n=5 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 
-    assert [answer.index(f"<{n}>".encode()) for n in range(6)] == sorted(
-        answer.index(f"<{n}>".encode()) for n in range(6)
+    assert [response.index(f"<{n}>".encode()) for n in range(6)] == sorted(
+        response.index(f"<{n}>".encode()) for n in range(6)
     )
 
 
-async def test_two_answers_never_change_places(gateway: RunningGateway, services: Fakes) -> None:
+async def test_concurrent_responses_are_never_swapped(gateway: RunningGateway, services: FakeServices) -> None:
     async def echo(request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(int(request.query["n"]) % 3 / 100)
         return web.json_response({"n": request.query["n"], "body": (await request.read()).decode()})
@@ -120,7 +118,7 @@ async def test_two_answers_never_change_places(gateway: RunningGateway, services
     services["resumes"].respond = echo
 
     async def ask(n: int) -> bool:
-        answer = await gateway.client.post(f"/api/resumes/?n={n}", content=str(n) * 100)
-        return bool(answer.json() == {"n": str(n), "body": str(n) * 100})
+        response = await gateway.client.post(f"/api/resumes/?n={n}", content=str(n) * 100)
+        return bool(response.json() == {"n": str(n), "body": str(n) * 100})
 
     assert all(await asyncio.gather(*(ask(n) for n in range(200))))

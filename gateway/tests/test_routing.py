@@ -1,11 +1,9 @@
-"""What is public goes to its service, and nothing else exists."""
+"""Routing of public paths; other paths are not found."""
 
 import httpx
 import pytest
 
-from gateway.tests.world import FakeService, RunningGateway
-
-Services = dict[str, FakeService]
+from gateway.tests.world import FakeServices, RunningGateway
 
 
 @pytest.mark.parametrize(
@@ -20,34 +18,36 @@ Services = dict[str, FakeService]
         ("/media/resumes/pdfs/abc/john_doe_cv_20251029.pdf", "renderer"),
     ],
 )
-async def test_each_public_prefix_goes_to_its_service(
-    gateway: RunningGateway, services: Services, path: str, service: str
+async def test_each_public_prefix_is_routed_to_its_service(
+    gateway: RunningGateway, services: FakeServices, path: str, service: str
 ) -> None:
-    answer = await gateway.client.get(path)
+    response = await gateway.client.get(path)
 
-    assert answer.json() == {"service": service}
+    assert response.json() == {"service": service}
     assert services[service].received[0].path == path
 
 
-async def test_a_missing_trailing_slash_is_added_without_a_redirect_that_would_lose_the_body(
-    gateway: RunningGateway, services: Services
+async def test_a_missing_trailing_slash_is_added_without_a_redirect(
+    gateway: RunningGateway, services: FakeServices
 ) -> None:
-    answer = await gateway.client.post("/api/resumes?x=1", json={"title": "Lead"})
+    response = await gateway.client.post("/api/resumes?x=1", json={"title": "Lead"})
 
-    assert answer.status_code == 200
+    assert response.status_code == 200
     (received,) = services["resumes"].received
     assert (received.path, received.body) == ("/api/resumes/?x=1", b'{"title":"Lead"}')
 
 
-async def test_head_is_a_get_whose_body_is_dropped(gateway: RunningGateway, services: Services) -> None:
-    answer = await gateway.client.head("/api/templates/")
+async def test_a_head_request_is_forwarded_as_get_and_its_body_dropped(
+    gateway: RunningGateway, services: FakeServices
+) -> None:
+    response = await gateway.client.head("/api/templates/")
 
     assert services["templates"].received[0].method == "GET"
-    assert answer.content == b""
-    assert answer.headers["content-length"] == str(len(b'{"service": "templates"}'))
+    assert response.content == b""
+    assert response.headers["content-length"] == str(len(b'{"service": "templates"}'))
 
 
-async def test_a_query_arrives_byte_for_byte(gateway: RunningGateway, services: Services) -> None:
+async def test_a_query_is_forwarded_unchanged(gateway: RunningGateway, services: FakeServices) -> None:
     query = "a=%2F..%2F&b=%C3%A9&c=1+2&&d"
     await gateway.client.get(httpx.URL(f"http://127.0.0.1:{gateway.port}/api/resumes/", query=query.encode()))
 
@@ -80,18 +80,18 @@ async def test_a_query_arrives_byte_for_byte(gateway: RunningGateway, services: 
         "/.well-known/jwks.json",
     ],
 )
-async def test_what_is_not_public_is_not_found(gateway: RunningGateway, services: Services, path: str) -> None:
+async def test_paths_that_are_not_public_are_not_found(
+    gateway: RunningGateway, services: FakeServices, path: str
+) -> None:
     request = b"GET " + path.encode() + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    answer = await gateway.raw(request)
+    response = await gateway.raw(request)
 
-    assert answer.startswith(b"HTTP/1.1 404 ")
-    assert answer.endswith(b'{"detail":"Not found."}')
+    assert response.startswith(b"HTTP/1.1 404 ")
+    assert response.endswith(b'{"detail":"Not found."}')
     assert not any(service.received for service in services.values())
 
 
-async def test_other_bytes_than_ascii_in_a_query_reach_the_service_encoded(
-    gateway: RunningGateway, services: Services
-) -> None:
+async def test_non_ascii_bytes_of_a_query_are_percent_encoded(gateway: RunningGateway, services: FakeServices) -> None:
     request = b"GET /api/templates/?a=\xc3\xa9&b=%20~ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     assert (await gateway.raw(request)).startswith(b"HTTP/1.1 200 ")
     (received,) = services["templates"].received
@@ -99,10 +99,10 @@ async def test_other_bytes_than_ascii_in_a_query_reach_the_service_encoded(
 
 
 @pytest.mark.parametrize("method", ["get", "PROPFIND"])
-async def test_an_unknown_method_reaches_no_service(gateway: RunningGateway, services: Services, method: str) -> None:
+async def test_an_unknown_method_is_a_405(gateway: RunningGateway, services: FakeServices, method: str) -> None:
     request = f"{method} /api/templates/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
-    answer = await gateway.raw(request)
+    response = await gateway.raw(request)
 
-    assert answer.startswith(b"HTTP/1.1 405 ")
-    assert f'{{"detail":"Method \\"{method}\\" not allowed."}}'.encode() in answer
+    assert response.startswith(b"HTTP/1.1 405 ")
+    assert f'{{"detail":"Method \\"{method}\\" not allowed."}}'.encode() in response
     assert not services["templates"].received

@@ -1,4 +1,4 @@
-"""Services that are down, slow, or break off: an answer in time, the right one, and nothing done twice."""
+"""Services that are down, slow or abort: timeouts, retries and concurrency limits."""
 
 import asyncio
 import socket
@@ -16,16 +16,14 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from gateway.tests.conftest import MakeGateway
-from gateway.tests.world import SERVICES, SESSION_KEY, AuthKeys, FakeService, RunningGateway
-
-Fakes = dict[str, FakeService]
+from gateway.tests.world import SERVICES, SESSION_KEY, AuthKeys, FakeService, FakeServices, RunningGateway
 
 UNAVAILABLE = {"detail": "Service temporarily unavailable, try again later."}
-TIMED_OUT = {"detail": "The service did not answer in time, try again later."}
+TIMED_OUT = {"detail": "The service did not response in time, try again later."}
 
 
 def settings(**changes: str) -> Settings:
-    """Settings of a gateway whose services are all down, but for what is given."""
+    """Settings of a gateway. Unless `changes` has their URLs, all services are down."""
     nowhere = dict.fromkeys((f"{name.upper()}_URL" for name in SERVICES), "http://127.0.0.1:9")
     secrets = {"IDENTITY_PRIVATE_KEY": generate_keys()[0], "SESSION_KEYS": (SESSION_KEY,)}
     return Settings.model_validate({key.lower(): value for key, value in {**nowhere, **secrets, **changes}.items()})
@@ -39,28 +37,28 @@ async def opened(client: ServiceClient) -> AsyncIterator[ServiceClient]:
 
 
 async def abort(request: web.Request) -> web.StreamResponse:
-    """Break the connection without an answer."""
+    """Close the connection without a response."""
     assert request.transport is not None
     request.transport.abort()
     return web.Response()
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE"])
-async def test_a_service_that_is_down_is_a_503_and_the_others_go_on(
+async def test_a_stopped_service_is_a_503_and_the_others_still_answer(
     make_gateway: MakeGateway, auth_keys: AuthKeys, method: str
 ) -> None:
     gateway = await make_gateway({"resumes": FakeService("resumes", auth_keys)})
-    answer = await gateway.client.request(method, "/api/resumes/1/", headers={"Origin": "https://cv.example"})
+    response = await gateway.client.request(method, "/api/resumes/1/", headers={"Origin": "https://cv.example"})
 
-    assert answer.status_code == 503
-    assert answer.json() == UNAVAILABLE
-    assert int(answer.headers["Retry-After"]) > 0
-    assert answer.headers["Access-Control-Allow-Origin"] == "https://cv.example"
+    assert response.status_code == 503
+    assert response.json() == UNAVAILABLE
+    assert int(response.headers["Retry-After"]) > 0
+    assert response.headers["Access-Control-Allow-Origin"] == "https://cv.example"
     assert (await gateway.client.get("/api/templates/")).status_code == 200
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
-async def test_a_failed_connect_is_tried_again_for_any_method(
+async def test_a_failed_connect_is_retried_for_any_method(
     monkeypatch: pytest.MonkeyPatch, auth_keys: AuthKeys, method: str
 ) -> None:
     templates = FakeService("templates", auth_keys)
@@ -79,7 +77,7 @@ async def test_a_failed_connect_is_tried_again_for_any_method(
     assert [each.method for each in templates.received] == [method]
 
 
-async def test_a_silent_service_is_a_504_in_time(make_gateway: MakeGateway, services: Fakes) -> None:
+async def test_a_silent_service_is_a_504(make_gateway: MakeGateway, services: FakeServices) -> None:
     gateway = await make_gateway(READ_TIMEOUT="0.4", EXPORT_TIMEOUT="10")
     release = asyncio.Event()
 
@@ -102,10 +100,10 @@ async def test_a_silent_service_is_a_504_in_time(make_gateway: MakeGateway, serv
 
 
 @pytest.mark.parametrize(("method", "status", "requests"), [("GET", 200, 2), ("POST", 504, 1)])
-async def test_only_a_read_that_remains_without_an_answer_is_sent_again(
-    make_gateway: MakeGateway, services: Fakes, method: str, status: int, requests: int
+async def test_only_an_unanswered_get_is_retried(
+    make_gateway: MakeGateway, services: FakeServices, method: str, status: int, requests: int
 ) -> None:
-    """Its connection may be one whose other end vanished silently."""
+    """The service may have vanished silently, with its connection still open."""
     gateway = await make_gateway(READ_TIMEOUT="2")
     release = asyncio.Event()
     received: list[str] = []
@@ -117,13 +115,13 @@ async def test_only_a_read_that_remains_without_an_answer_is_sent_again(
         return web.json_response({})
 
     services["resumes"].respond = ignore_the_first
-    answer = await gateway.client.request(method, "/api/resumes/")
+    response = await gateway.client.request(method, "/api/resumes/")
     release.set()
-    assert (answer.status_code, received) == (status, [method] * requests)
+    assert (response.status_code, received) == (status, [method] * requests)
 
 
-async def test_a_read_that_is_answered_slowly_is_sent_once(make_gateway: MakeGateway, services: Fakes) -> None:
-    """A service allows itself more than half of the gateway's time."""
+async def test_a_slow_response_does_not_cause_a_retry(make_gateway: MakeGateway, services: FakeServices) -> None:
+    """A service may take more than half of the read timeout."""
     gateway = await make_gateway(READ_TIMEOUT="4")
     received: list[str] = []
 
@@ -133,11 +131,11 @@ async def test_a_read_that_is_answered_slowly_is_sent_once(make_gateway: MakeGat
         return web.json_response({})
 
     services["resumes"].respond = answer_slowly
-    answer = await gateway.client.get("/api/resumes/")
-    assert (answer.status_code, received) == (200, ["GET"])
+    response = await gateway.client.get("/api/resumes/")
+    assert (response.status_code, received) == (200, ["GET"])
 
 
-async def test_a_service_that_takes_no_body_is_a_504_in_time(make_gateway: MakeGateway, services: Fakes) -> None:
+async def test_a_service_that_reads_no_body_is_a_504(make_gateway: MakeGateway, services: FakeServices) -> None:
     gateway = await make_gateway(READ_TIMEOUT="0.4")
     done = asyncio.Event()
 
@@ -147,13 +145,15 @@ async def test_a_service_that_takes_no_body_is_a_504_in_time(make_gateway: MakeG
 
     services["resumes"].respond = deaf
     form = {"Content-Type": "multipart/form-data; boundary=x"}
-    answer = await gateway.client.post("/api/resumes/", content=b"x" * 6 * 1024 * 1024, headers=form)
+    response = await gateway.client.post("/api/resumes/", content=b"x" * 6 * 1024 * 1024, headers=form)
     done.set()
-    assert (answer.status_code, answer.json()) == (504, TIMED_OUT)
+    assert (response.status_code, response.json()) == (504, TIMED_OUT)
 
 
-async def test_who_took_an_answer_slowly_makes_no_later_one_late(make_gateway: MakeGateway, services: Fakes) -> None:
-    """What was counted of a connection while it was theirs is forgotten when it is another's."""
+async def test_a_slowly_read_response_does_not_time_out_the_next_request_of_its_connection(
+    make_gateway: MakeGateway, services: FakeServices
+) -> None:
+    """The timeout of the first response must not continue on the reused connection."""
     gateway = await make_gateway(READ_TIMEOUT="1")
 
     async def long(_: web.Request) -> web.StreamResponse:
@@ -179,9 +179,7 @@ async def test_who_took_an_answer_slowly_makes_no_later_one_late(make_gateway: M
     assert [answer.status_code for answer in later] == [200] * 20
 
 
-async def test_a_slow_service_does_not_use_up_the_places_of_the_others(
-    make_gateway: MakeGateway, services: Fakes
-) -> None:
+async def test_concurrency_is_limited_per_service(make_gateway: MakeGateway, services: FakeServices) -> None:
     gateway = await make_gateway(REQUESTS_PER_SERVICE="3")
     release, full = asyncio.Event(), asyncio.Barrier(4)
 
@@ -205,7 +203,7 @@ async def test_a_slow_service_does_not_use_up_the_places_of_the_others(
     assert (await gateway.client.get("/api/resumes/")).status_code == 200
 
 
-async def test_an_address_does_not_use_up_the_places_of_the_others(make_gateway: MakeGateway, services: Fakes) -> None:
+async def test_concurrency_is_limited_per_address(make_gateway: MakeGateway, services: FakeServices) -> None:
     gateway = await make_gateway(
         REQUESTS_PER_ADDRESS="3", RATE_LIMITS_ENABLED="true", TRUSTED_PROXIES='["127.0.0.0/8"]'
     )
@@ -240,8 +238,8 @@ async def test_an_address_does_not_use_up_the_places_of_the_others(make_gateway:
         ("/api/payments/webhook/", "/api/payments/webhook/", "/api/payments/"),
     ],
 )
-async def test_webhooks_and_visits_do_not_use_up_each_others_places(
-    make_gateway: MakeGateway, services: Fakes, held_path: str, refused_path: str, other_path: str
+async def test_webhooks_and_other_requests_have_separate_concurrency_limits(
+    make_gateway: MakeGateway, services: FakeServices, held_path: str, refused_path: str, other_path: str
 ) -> None:
     gateway = await make_gateway(REQUESTS_PER_SERVICE="3", WEBHOOKS_AT_ONCE="3")
     release, full = asyncio.Event(), asyncio.Barrier(4)
@@ -265,7 +263,7 @@ async def test_webhooks_and_visits_do_not_use_up_each_others_places(
     assert [(await each).status_code for each in held] == [200, 200, 200]
 
 
-async def test_a_webhook_may_wait_longer_than_a_visit(make_gateway: MakeGateway, services: Fakes) -> None:
+async def test_webhooks_have_a_longer_timeout(make_gateway: MakeGateway, services: FakeServices) -> None:
     gateway = await make_gateway(READ_TIMEOUT="0.2", WEBHOOK_TIMEOUT="10")
 
     async def late(_: web.Request) -> web.StreamResponse:
@@ -277,7 +275,7 @@ async def test_a_webhook_may_wait_longer_than_a_visit(make_gateway: MakeGateway,
     assert (await gateway.client.post("/api/payments/webhook/")).status_code == 200
 
 
-async def test_clients_that_announce_bodies_and_send_none_take_no_places(make_gateway: MakeGateway) -> None:
+async def test_requests_with_an_incomplete_body_do_not_count_as_in_progress(make_gateway: MakeGateway) -> None:
     gateway = await make_gateway(REQUESTS_PER_SERVICE="3")
     head = b"POST /api/resumes/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
     async with AsyncExitStack() as stack:
@@ -286,38 +284,36 @@ async def test_clients_that_announce_bodies_and_send_none_take_no_places(make_ga
             stack.callback(writer.close)
             writer.write(head)
             await writer.drain()
-        answers = await asyncio.gather(*(gateway.client.get("/api/resumes/") for _ in range(3)))
+        responses = await asyncio.gather(*(gateway.client.get("/api/resumes/") for _ in range(3)))
 
-    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert [response.status_code for response in responses] == [200, 200, 200]
 
 
-async def test_a_thousand_idle_connections_do_not_shut_the_door(gateway: RunningGateway) -> None:
+async def test_a_thousand_idle_connections_do_not_block_requests(gateway: RunningGateway) -> None:
     async with AsyncExitStack() as stack:
         for _ in range(1_100):
             _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
             stack.callback(writer.close)
-        answer = await gateway.raw(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", until_closed=False)
+        response = await gateway.raw(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", until_closed=False)
 
-    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert response.startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-async def test_a_write_that_broke_off_is_never_sent_twice(
-    gateway: RunningGateway, services: Fakes, method: str
-) -> None:
+async def test_an_aborted_write_is_never_retried(gateway: RunningGateway, services: FakeServices, method: str) -> None:
     async def record_and_abort(request: web.Request) -> web.StreamResponse:
         await services["resumes"].record(request)
         return await abort(request)
 
     services["resumes"].respond = record_and_abort
-    answer = await gateway.client.request(method, "/api/resumes/1/", content=b"{}")
+    response = await gateway.client.request(method, "/api/resumes/1/", content=b"{}")
 
-    assert answer.status_code == 503
+    assert response.status_code == 503
     assert len(services["resumes"].received) == 1
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_a_read_that_broke_off_is_sent_once_more(gateway: RunningGateway, services: Fakes, method: str) -> None:
+async def test_an_aborted_read_is_retried_once(gateway: RunningGateway, services: FakeServices, method: str) -> None:
     async def abort_first(request: web.Request) -> web.StreamResponse:
         await services["resumes"].record(request)
         if len(services["resumes"].received) == 1:
@@ -325,28 +321,28 @@ async def test_a_read_that_broke_off_is_sent_once_more(gateway: RunningGateway, 
         return web.json_response({"second": True})
 
     services["resumes"].respond = abort_first
-    answer = await gateway.client.request(method, "/api/resumes/1/")
+    response = await gateway.client.request(method, "/api/resumes/1/")
 
-    assert answer.status_code == 200
+    assert response.status_code == 200
     assert len(services["resumes"].received) == 2
 
 
-async def test_connections_that_the_service_closed_meanwhile_cost_no_write(
+async def test_writes_succeed_after_the_service_closed_idle_connections(
     make_gateway: MakeGateway, auth_keys: AuthKeys
 ) -> None:
     payments = FakeService("payments", auth_keys)
     await payments.start()
     gateway = await make_gateway({"payments": payments})
     for _ in range(5):
-        answers = await asyncio.gather(*(gateway.client.post("/api/payments/webhook/") for _ in range(8)))
-        assert {answer.status_code for answer in answers} == {200}
-        # Closes every kept-alive connection of the gateway's pool, as a restart does.
+        responses = await asyncio.gather(*(gateway.client.post("/api/payments/webhook/") for _ in range(8)))
+        assert {response.status_code for response in responses} == {200}
+        # Closes all kept-alive connections of the gateway's pool, like a restart.
         await payments.stop()
         await payments.start()
     await payments.stop()
 
 
-async def test_a_short_answer_that_breaks_off_is_a_503_not_a_torn_200(gateway: RunningGateway, services: Fakes) -> None:
+async def test_an_aborted_short_response_is_a_503(gateway: RunningGateway, services: FakeServices) -> None:
     async def tear(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Length": "1000"})
         await response.prepare(request)
@@ -360,8 +356,8 @@ async def test_a_short_answer_that_breaks_off_is_a_503_not_a_torn_200(gateway: R
 
 
 @pytest.mark.parametrize("length", ["Content-Length: 1000000", None])
-async def test_a_long_answer_that_breaks_off_cannot_be_taken_for_the_whole(
-    gateway: RunningGateway, services: Fakes, length: str | None
+async def test_an_aborted_long_response_is_recognizably_incomplete(
+    gateway: RunningGateway, services: FakeServices, length: str | None
 ) -> None:
     async def tear(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -382,11 +378,9 @@ async def test_a_long_answer_that_breaks_off_cannot_be_taken_for_the_whole(
     assert not answer.endswith(b"0\r\n\r\n")
 
 
-async def test_a_connect_that_nobody_answers_is_a_503_in_seconds(
-    make_gateway: MakeGateway, auth_keys: AuthKeys
-) -> None:
+async def test_a_connect_timeout_is_a_503(make_gateway: MakeGateway, auth_keys: AuthKeys) -> None:
     with ExitStack() as stack:
-        # A listener whose queue is full: the kernel drops further connects without a word.
+        # The backlog of the listener is full: the kernel silently drops further connects.
         listener = stack.enter_context(socket.create_server(("127.0.0.1", free_port()), backlog=0))
         address = listener.getsockname()
         for _ in range(4):
@@ -397,6 +391,6 @@ async def test_a_connect_that_nobody_answers_is_a_503_in_seconds(
         silent = FakeService("resumes", auth_keys, port=address[1])
         gateway = await make_gateway({"resumes": silent}, CONNECT_TIMEOUT="0.3")
         async with asyncio.timeout(10):
-            answer = await gateway.client.post("/api/resumes/")
+            response = await gateway.client.post("/api/resumes/")
 
-    assert (answer.status_code, answer.json()) == (503, UNAVAILABLE)
+    assert (response.status_code, response.json()) == (503, UNAVAILABLE)

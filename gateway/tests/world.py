@@ -1,4 +1,4 @@
-"""What surrounds the gateway under test: services that echo what they received, auth's keys, and the gateway itself."""
+"""Test environment: fake services that record requests, auth's keys, and a gateway process."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ Respond = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass
 class Received:
-    """One request as a service saw it."""
+    """A request as a service received it."""
 
     service: str
     method: str
@@ -38,13 +38,13 @@ class Received:
     body: bytes
 
     def caller(self, gateway_key: str) -> Caller:
-        """Whom the identity token speaks for, verified as a service does it."""
+        """The caller of the identity token, verified like in a service."""
         return Verifier(self.service, {"gateway": gateway_key}).verify(self.headers.get("X-Identity"))
 
 
 @dataclass
 class FakeService:
-    """A real server that records every request, and answers it with an echo or as `respond` says."""
+    """An HTTP server that records every request and responses with its name, or calls `respond`."""
 
     name: str
     keys: "AuthKeys"
@@ -90,14 +90,17 @@ class FakeService:
         return web.json_response({"service": self.name})
 
     async def record(self, request: web.Request) -> Received:
-        """Read a request to its end and keep it."""
+        """Read a request completely and record it."""
         received = Received(self.name, request.method, request.raw_path, request.headers, await request.read())
         self.received.append(received)
         return received
 
 
+FakeServices = dict[str, FakeService]
+
+
 class AuthKeys:
-    """Auth's side of access tokens: the keys it signs with, and what it publishes."""
+    """The signing keys of auth: issues access tokens and the JWKS."""
 
     def __init__(self) -> None:
         self.seeds = {"first": generate_keys()[0]}
@@ -119,35 +122,33 @@ class AuthKeys:
 
 @dataclass
 class RunningGateway:
-    """A gateway process, its ports, what it wrote, and a client of it."""
+    """A gateway process with its ports, its output and an HTTP client."""
 
     port: int
     ops_port: int
     public_key: str
     client: httpx.AsyncClient
     lines: list[str]
-    keeper: ProcessSupervisor
+    supervisor: ProcessSupervisor
 
     def log(self, request_id: str) -> list[dict[str, Any]]:
         """The log lines of one request."""
         parsed = [json.loads(line) for line in list(self.lines) if line.startswith("{")]
         return [line for line in parsed if line.get("request_id") == request_id]
 
-    async def raw(self, data: bytes, *, until_closed: bool = True, within: float = 10) -> bytes:
-        """What comes back for bytes as they are: until the connection is closed, or just the first answer's head."""
+    async def raw(self, data: bytes, *, until_closed: bool = True, seconds: float = 10) -> bytes:
+        """The response to raw bytes: everything until the connection closes, or only the first head."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             writer.write(data)
-            async with asyncio.timeout(within):
+            async with asyncio.timeout(seconds):
                 return await reader.read() if until_closed else await reader.readuntil(b"\r\n\r\n")
         finally:
             writer.close()
 
 
-async def start_gateway(
-    services: Mapping[str, FakeService], settings: Mapping[str, str], *, wait: bool = True
-) -> RunningGateway:
-    """A gateway in front of `services`, as it is deployed, with `settings` on top of the tests' own."""
+async def start_gateway(services: FakeServices, settings: Mapping[str, str], *, wait: bool = True) -> RunningGateway:
+    """Start a gateway like in a deployment; `settings` override the defaults of the tests."""
     port, ops_port = free_port(), free_port()
     seed, public = generate_keys()
     environment = {
@@ -163,16 +164,16 @@ async def start_gateway(
     command = [sys.executable, "-m", "cv_gateway", "--port", str(port)]
     lines: list[str] = []
     ready = f"http://127.0.0.1:{ops_port}/readyz"
-    keeper = ProcessSupervisor(
+    supervisor = ProcessSupervisor(
         Program("gateway", command, environment, lambda: responds(ready)), lambda _, line: lines.append(line)
     )
-    keeper.start()
+    supervisor.start()
     if wait:
-        await asyncio.to_thread(keeper.wait_ready)
+        await asyncio.to_thread(supervisor.wait_ready)
     client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=15)
-    return RunningGateway(port, ops_port, public, client, lines, keeper)
+    return RunningGateway(port, ops_port, public, client, lines, supervisor)
 
 
 async def stop_gateway(gateway: RunningGateway) -> None:
     await gateway.client.aclose()
-    await asyncio.to_thread(gateway.keeper.stop)
+    await asyncio.to_thread(gateway.supervisor.stop)

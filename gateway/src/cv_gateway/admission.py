@@ -7,7 +7,7 @@ nor delay them. A client network has a share of each limit, enforced while rate 
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 
 from cv_common.kernel.errors import ServiceUnavailable
 
@@ -59,16 +59,17 @@ class ConcurrencyLimiter:
         self._limits_clients = settings.rate_limits_enabled
         self._usage = _Usage()
 
-    @contextmanager
-    def acquire(self, request: Request, route: Route) -> Iterator[None]:
-        """Hold a slot. Raises ServiceUnavailable if the service has none, Throttled if the client network has none."""
+    def acquire(self, request: Request, route: Route) -> AbstractContextManager[None]:
+        """A context manager that holds a slot.
+
+        Raises ServiceUnavailable if the service has no free slot, Throttled if the client network has none.
+        """
         service, client = _keys(request, route)
         if self._usage[service] >= route.max_concurrent:
             raise ServiceUnavailable
         if self._limits_clients and self._usage[client] >= route.max_concurrent_per_client:
             raise Throttled(_SLOT_RETRY_AFTER)
-        with self._usage.hold(1, service, client):
-            yield
+        return self._usage.hold(1, service, client)
 
 
 class UploadBudget:

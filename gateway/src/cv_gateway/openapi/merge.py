@@ -13,13 +13,13 @@ _VERBS = frozenset({"get", "put", "post", "delete", "options", "head", "patch", 
 _INFO = {
     "title": "CV Builder",
     "version": "1.0.0",
-    "description": """CVs as data, exported as PDF. Anonymous at first, kept in an account later.
+    "description": """CVs as data, exported as PDF. A CV can be created anonymously and claimed by an account later.
 
-- Bodies are JSON, or the same fields as a form; fields that are unknown or read-only are ignored.
+- Bodies are JSON, or the same fields as a form; unknown and read-only fields are ignored.
 - Timestamps are `YYYY-MM-DDTHH:MM:SSZ` (UTC), dates `YYYY-MM-DD`.
-- What is wrong is told as `{"field": ["message"]}`, all fields at once, or as `{"detail": "message"}`.
-- Beside the errors of each operation any may answer 405 to another method, 408 to a body that comes too slowly,
-  and 431 to headers that are too large, each with a `detail`.""",
+- Errors are `{"field": ["message"]}` with all invalid fields, or `{"detail": "message"}`.
+- In addition to its own errors, every operation may answer 405 to another method, 408 to a body below the minimum
+  rate, and 431 to headers that are too large, each with a `detail`.""",
 }
 _SECURITY_SCHEMES = {
     "accessToken": {

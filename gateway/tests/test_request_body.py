@@ -1,4 +1,4 @@
-"""Bodies on their way in: whole or streamed, but never too big and never too slow."""
+"""Request bodies: buffering, streaming, and the limits of size and rate."""
 
 import asyncio
 import time
@@ -8,9 +8,7 @@ import pytest
 from aiohttp import web
 
 from gateway.tests.conftest import MakeGateway
-from gateway.tests.world import FakeService, RunningGateway
-
-Services = dict[str, FakeService]
+from gateway.tests.world import FakeServices, RunningGateway
 
 MIB = 1024 * 1024
 TOO_LARGE = b'{"detail":"The request is too large."}'
@@ -25,7 +23,7 @@ def head(path: str, *lines: str) -> bytes:
 @pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 65_537, 1_000_000])
 @pytest.mark.parametrize("chunked", [False, True])
 async def test_a_body_arrives_as_it_was_sent(
-    gateway: RunningGateway, services: Services, size: int, chunked: bool
+    gateway: RunningGateway, services: FakeServices, size: int, chunked: bool
 ) -> None:
     body = bytes(range(256)) * (size // 256 + 1)
     body = body[:size]
@@ -41,7 +39,7 @@ async def test_a_body_arrives_as_it_was_sent(
     assert received.headers.get("Content-Type") == "application/json"
 
 
-async def test_a_long_body_is_streamed_not_gathered(gateway: RunningGateway, services: Services) -> None:
+async def test_a_long_body_is_streamed(gateway: RunningGateway, services: FakeServices) -> None:
     first_seen = asyncio.Event()
 
     async def count(request: web.Request) -> web.StreamResponse:
@@ -53,14 +51,14 @@ async def test_a_long_body_is_streamed_not_gathered(gateway: RunningGateway, ser
 
     async def halves() -> AsyncIterator[bytes]:
         yield b"x" * 300_000
-        # The second half is written only when the service has seen some of the first.
+        # The second half is sent after the service received a part of the first.
         await first_seen.wait()
         yield b"x" * 300_000
 
     services["resumes"].respond = count
-    answer = await gateway.client.post("/api/resumes/", content=halves(), headers={"Content-Length": "600000"})
+    response = await gateway.client.post("/api/resumes/", content=halves(), headers={"Content-Length": "600000"})
 
-    assert answer.json() == {"total": 600_000, "length": "600000"}
+    assert response.json() == {"total": 600_000, "length": "600000"}
 
 
 @pytest.mark.parametrize(
@@ -75,8 +73,8 @@ async def test_a_long_body_is_streamed_not_gathered(gateway: RunningGateway, ser
         ("/api/payments/webhook/", TEXT, MIB),
     ],
 )
-async def test_each_path_has_its_limit(
-    gateway: RunningGateway, services: Services, path: str, headers: dict[str, str], limit: int
+async def test_each_path_has_its_body_limit(
+    gateway: RunningGateway, services: FakeServices, path: str, headers: dict[str, str], limit: int
 ) -> None:
     async def sizes(size: int) -> list[int]:
         declared = await gateway.client.post(path, content=b"x" * size, headers=headers)
@@ -93,21 +91,23 @@ async def test_each_path_has_its_limit(
     assert all(len(each.body) == limit for each in services[path.split("/")[2]].received)
 
 
-async def test_200_mb_are_refused_before_they_are_sent(gateway: RunningGateway, services: Services) -> None:
-    answer = await gateway.raw(head("/api/resumes/", "Content-Length: 200000000") + b"x" * 1000)
+async def test_an_oversized_content_length_is_refused_before_the_body_is_sent(
+    gateway: RunningGateway, services: FakeServices
+) -> None:
+    response = await gateway.raw(head("/api/resumes/", "Content-Length: 200000000") + b"x" * 1000)
 
-    assert answer.startswith(b"HTTP/1.1 413 ")
-    assert answer.endswith(TOO_LARGE)
+    assert response.startswith(b"HTTP/1.1 413 ")
+    assert response.endswith(TOO_LARGE)
     assert not services["resumes"].received
 
 
-async def test_who_asks_before_sending_is_told_at_once(gateway: RunningGateway) -> None:
-    answer = await gateway.raw(head("/api/resumes/", "Content-Length: 200000000", "Expect: 100-continue"))
+async def test_an_oversized_body_is_refused_instead_of_100_continue(gateway: RunningGateway) -> None:
+    response = await gateway.raw(head("/api/resumes/", "Content-Length: 200000000", "Expect: 100-continue"))
 
-    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert response.startswith(b"HTTP/1.1 413 ")
 
 
-async def test_a_chunked_body_without_end_is_cut_at_the_limit(gateway: RunningGateway, services: Services) -> None:
+async def test_an_endless_chunked_body_is_refused_at_the_limit(gateway: RunningGateway, services: FakeServices) -> None:
     chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     writer.write(head("/api/resumes/", "Transfer-Encoding: chunked"))
@@ -119,16 +119,16 @@ async def test_a_chunked_body_without_end_is_cut_at_the_limit(gateway: RunningGa
 
     sending = asyncio.create_task(send_without_end())
     async with asyncio.timeout(10):
-        answer = await reader.readuntil(TOO_LARGE)
+        response = await reader.readuntil(TOO_LARGE)
         with pytest.raises(ConnectionError):
             await sending
     writer.close()
 
-    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert response.startswith(b"HTTP/1.1 413 ")
     assert not services["resumes"].received
 
 
-async def test_a_dripping_body_is_given_up(make_gateway: MakeGateway, services: Services) -> None:
+async def test_a_body_below_the_minimum_rate_is_refused(make_gateway: MakeGateway, services: FakeServices) -> None:
     gateway = await make_gateway(BODY_GRACE="0.5", BODY_RATE="1000")
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     writer.write(head("/api/resumes/", "Content-Length: 100000"))
@@ -140,25 +140,27 @@ async def test_a_dripping_body_is_given_up(make_gateway: MakeGateway, services: 
 
     dripping = asyncio.create_task(drip())
     async with asyncio.timeout(10):
-        answer = await reader.readuntil(b"}")
+        response = await reader.readuntil(b"}")
     dripping.cancel()
     writer.close()
 
-    assert answer.startswith(b"HTTP/1.1 408 ")
-    assert b'{"detail":"The request body arrived too slowly."}' in answer
+    assert response.startswith(b"HTTP/1.1 408 ")
+    assert b'{"detail":"The request body arrived too slowly."}' in response
     assert not services["resumes"].received
 
 
-async def test_a_long_body_that_stalls_half_way_is_given_up(make_gateway: MakeGateway, services: Services) -> None:
+async def test_a_streamed_body_that_stalls_is_refused(make_gateway: MakeGateway, services: FakeServices) -> None:
     gateway = await make_gateway(BODY_GRACE="0.5", BODY_RATE="1000000")
     sent = head("/api/resumes/", "Content-Length: 1000000", "Connection: close") + b"x" * 200_000
-    answer = await gateway.raw(sent)
+    response = await gateway.raw(sent)
 
-    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert response.startswith(b"HTTP/1.1 408 ")
     assert not services["resumes"].received
 
 
-async def test_an_honest_slow_body_is_waited_for(make_gateway: MakeGateway, services: Services) -> None:
+async def test_a_slow_body_above_the_minimum_rate_is_accepted(
+    make_gateway: MakeGateway, services: FakeServices
+) -> None:
     gateway = await make_gateway(BODY_GRACE="0.5", BODY_RATE="1000")
 
     async def slowly() -> AsyncIterator[bytes]:
@@ -167,14 +169,16 @@ async def test_an_honest_slow_body_is_waited_for(make_gateway: MakeGateway, serv
             await asyncio.sleep(0.15)
 
     began = time.monotonic()
-    answer = await gateway.client.post("/api/resumes/", content=slowly())
+    response = await gateway.client.post("/api/resumes/", content=slowly())
 
-    assert answer.status_code == 200
+    assert response.status_code == 200
     assert time.monotonic() - began > 0.5
     assert len(services["resumes"].received[0].body) == 8000
 
 
-async def test_a_slow_client_is_not_a_silent_service(make_gateway: MakeGateway, services: Services) -> None:
+async def test_a_slow_client_does_not_exceed_the_read_timeout_of_the_service(
+    make_gateway: MakeGateway, services: FakeServices
+) -> None:
     gateway = await make_gateway(READ_TIMEOUT="1")
 
     async def slowly() -> AsyncIterator[bytes]:
@@ -182,14 +186,14 @@ async def test_a_slow_client_is_not_a_silent_service(make_gateway: MakeGateway, 
             yield b"x" * 100_000
             await asyncio.sleep(1.2)
 
-    answer = await gateway.client.post("/api/resumes/", content=slowly())
+    response = await gateway.client.post("/api/resumes/", content=slowly())
 
-    assert answer.status_code == 200
+    assert response.status_code == 200
     assert len(services["resumes"].received[0].body) == 300_000
 
 
-async def test_a_client_that_leaves_while_sending_leaves_nothing_behind(
-    gateway: RunningGateway, services: Services
+async def test_a_client_disconnect_during_the_body_aborts_the_request_to_the_service(
+    gateway: RunningGateway, services: FakeServices
 ) -> None:
     broken_off = asyncio.Event()
 
@@ -211,8 +215,10 @@ async def test_a_client_that_leaves_while_sending_leaves_nothing_behind(
         await broken_off.wait()
 
 
-async def test_a_length_that_is_no_number_reaches_nobody(gateway: RunningGateway, services: Services) -> None:
-    answer = await gateway.raw(head("/api/resumes/", "Content-Length: 1e3", "Connection: close"))
+async def test_a_content_length_that_is_not_a_number_is_refused(
+    gateway: RunningGateway, services: FakeServices
+) -> None:
+    response = await gateway.raw(head("/api/resumes/", "Content-Length: 1e3", "Connection: close"))
 
-    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert response.startswith(b"HTTP/1.1 400 ")
     assert not services["resumes"].received

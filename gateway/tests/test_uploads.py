@@ -1,4 +1,4 @@
-"""Long bodies: a service holds what has arrived of them, so only so many bytes are on their way at a time."""
+"""The budget of uploads in flight, and the minimum rate of streamed bodies."""
 
 import asyncio
 from asyncio import StreamWriter
@@ -11,10 +11,9 @@ import pytest
 from aiohttp import web
 
 from gateway.tests.conftest import MakeGateway
-from gateway.tests.test_bodies import FORM, head
-from gateway.tests.world import FakeService, RunningGateway
+from gateway.tests.test_request_body import FORM, head
+from gateway.tests.world import FakeServices, RunningGateway
 
-Services = dict[str, FakeService]
 Hold = Callable[..., Awaitable[StreamWriter]]
 
 KIB, MIB = 1024, 1024 * 1024
@@ -23,16 +22,16 @@ UNAVAILABLE = {"detail": "Service temporarily unavailable, try again later."}
 
 
 @pytest.fixture
-async def hold(services: Services) -> AsyncIterator[Hold]:
-    """Announces a body, sends the first half of it, and comes back when the service has some of it."""
+async def hold(services: FakeServices) -> AsyncIterator[Hold]:
+    """Starts an upload: sends the first half of a body and waits until the service received some of it."""
     async with AsyncExitStack() as stack:
 
-        async def begin(gateway: RunningGateway, path: str, size: int = MIB, *lines: str) -> StreamWriter:
-            begun, service = asyncio.Event(), services[path.split("/")[2]]
+        async def start(gateway: RunningGateway, path: str, size: int = MIB, *lines: str) -> StreamWriter:
+            started, service = asyncio.Event(), services[path.split("/")[2]]
 
             async def read(request: web.Request) -> web.StreamResponse:
                 await request.content.readany()
-                begun.set()
+                started.set()
                 return web.json_response({"length": len(await request.read())})
 
             service.respond = read
@@ -41,11 +40,11 @@ async def hold(services: Services) -> AsyncIterator[Hold]:
             writer.write(head(path, f"Content-Length: {size}", f"Content-Type: {FORM['Content-Type']}", *lines))
             writer.write(b"x" * (size // 2))
             async with asyncio.timeout(10):
-                await begun.wait()
+                await started.wait()
             service.respond = None
             return writer
 
-        yield begin
+        yield start
 
 
 async def post(
@@ -54,7 +53,7 @@ async def post(
     return await gateway.client.post(path, content=b"x" * size, headers={**FORM, **headers})
 
 
-async def test_an_address_has_only_so_much_on_its_way(make_gateway: MakeGateway, hold: Hold) -> None:
+async def test_uploads_in_flight_are_limited_per_address(make_gateway: MakeGateway, hold: Hold) -> None:
     gateway = await make_gateway(
         RATE_LIMITS_ENABLED="true",
         LONG_BODIES_PER_ADDRESS=TWO,
@@ -75,7 +74,7 @@ async def test_an_address_has_only_so_much_on_its_way(make_gateway: MakeGateway,
     assert [each.status_code for each in (short, read, elsewhere, other)] == [200] * 4
 
 
-async def test_a_service_has_only_so_much_on_its_way(make_gateway: MakeGateway, hold: Hold) -> None:
+async def test_uploads_in_flight_are_limited_per_service(make_gateway: MakeGateway, hold: Hold) -> None:
     gateway = await make_gateway(LONG_BODIES=TWO, LONG_BODY_PATIENCE="0.1")
     for _ in range(2):
         await hold(gateway, "/api/payments/create-checkout/")
@@ -90,7 +89,7 @@ async def test_a_service_has_only_so_much_on_its_way(make_gateway: MakeGateway, 
     assert [each.status_code for each in (short, read, webhook, elsewhere)] == [200] * 4
 
 
-async def test_a_body_of_unknown_length_counts_as_long_as_it_may_be(make_gateway: MakeGateway, hold: Hold) -> None:
+async def test_a_chunked_upload_reserves_the_body_limit(make_gateway: MakeGateway, hold: Hold) -> None:
     gateway = await make_gateway(LONG_BODIES=str(6 * MIB), LONG_BODY_PATIENCE="0.1")
     await hold(gateway, "/api/resumes/", 200 * KIB)
 
@@ -101,35 +100,35 @@ async def test_a_body_of_unknown_length_counts_as_long_as_it_may_be(make_gateway
     assert (await gateway.client.post("/api/resumes/", content=pieces(), headers=FORM)).status_code == 503
 
 
-async def test_a_body_waits_for_those_before_it(make_gateway: MakeGateway, hold: Hold) -> None:
+async def test_an_upload_waits_for_free_budget(make_gateway: MakeGateway, hold: Hold) -> None:
     gateway = await make_gateway(LONG_BODIES=TWO, LONG_BODY_PATIENCE="30")
     held = [await hold(gateway, "/api/resumes/") for _ in range(2)]
     waiting = asyncio.create_task(post(gateway, "/api/resumes/"))
     assert (await gateway.client.get("/api/resumes/")).status_code == 200
     assert not waiting.done()
-    held[0].close()  # who leaves makes room too
+    held[0].close()  # a disconnect releases budget too
 
     assert (await waiting).status_code == 200
     held[1].write(b"x" * (MIB // 2))
     assert (await post(gateway, "/api/resumes/")).status_code == 200
 
 
-async def test_the_longest_body_passes_where_there_is_nothing_else(make_gateway: MakeGateway) -> None:
+async def test_a_single_upload_may_exceed_the_budget(make_gateway: MakeGateway) -> None:
     gateway = await make_gateway(LONG_BODIES="100000", LONG_BODIES_PER_ADDRESS="100000", RATE_LIMITS_ENABLED="true")
 
     assert (await post(gateway, "/api/resumes/", 6 * MIB)).status_code == 200
 
 
-async def test_a_body_that_came_fast_may_not_rest_the_longer(make_gateway: MakeGateway, services: Services) -> None:
+async def test_a_fast_start_does_not_pay_for_a_stall(make_gateway: MakeGateway, services: FakeServices) -> None:
     gateway = await make_gateway(BODY_GRACE="0.5", BODY_RATE="1000")
-    answer = await gateway.raw(head("/api/resumes/", "Content-Length: 1000000", "Connection: close") + b"x" * 500_000)
+    response = await gateway.raw(head("/api/resumes/", "Content-Length: 1000000", "Connection: close") + b"x" * 500_000)
 
-    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert response.startswith(b"HTTP/1.1 408 ")
     assert not services["resumes"].received
 
 
-async def test_a_client_is_not_blamed_for_a_service_that_reads_slowly(
-    make_gateway: MakeGateway, services: Services
+async def test_the_time_of_a_slowly_reading_service_does_not_count_towards_the_minimum_rate(
+    make_gateway: MakeGateway, services: FakeServices
 ) -> None:
     gateway = await make_gateway(BODY_GRACE="2", BODY_RATE="1000000000")
 
@@ -138,6 +137,6 @@ async def test_a_client_is_not_blamed_for_a_service_that_reads_slowly(
         return web.json_response({"length": len(await request.read())})
 
     services["resumes"].respond = late
-    answer = await post(gateway, "/api/resumes/", 6 * MIB)
+    response = await post(gateway, "/api/resumes/", 6 * MIB)
 
-    assert (answer.status_code, answer.json()) == (200, {"length": 6 * MIB})
+    assert (response.status_code, response.json()) == (200, {"length": 6 * MIB})

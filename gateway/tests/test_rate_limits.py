@@ -1,4 +1,4 @@
-"""Rate limits: who is counted, what is counted together, what a refusal says, a shared store that comes and goes."""
+"""Rate limits: their keys, their response, and the shared store."""
 
 import asyncio
 import json
@@ -29,10 +29,10 @@ MakeLimited = Callable[..., Awaitable[RunningGateway]]
 
 @pytest.fixture
 def make_limited(make_gateway: MakeGateway) -> MakeLimited:
-    """Starts gateways with these figures."""
+    """Starts gateways with these rates."""
 
-    async def make(figures: Mapping[str, Mapping[str, str]], **others: str) -> RunningGateway:
-        return await make_gateway(RATE_LIMITS_ENABLED="true", RATE_LIMITS=json.dumps(figures), **others)
+    async def make(rates: Mapping[str, Mapping[str, str]], **others: str) -> RunningGateway:
+        return await make_gateway(RATE_LIMITS_ENABLED="true", RATE_LIMITS=json.dumps(rates), **others)
 
     return make
 
@@ -41,7 +41,7 @@ async def statuses(gateway: RunningGateway, times: int, method: str, path: str, 
     return [(await gateway.client.request(method, path, **request)).status_code for _ in range(times)]
 
 
-async def test_a_refusal_is_drfs_and_says_when_to_come_again(make_limited: MakeLimited) -> None:
+async def test_a_429_has_the_message_of_drf_and_retry_after(make_limited: MakeLimited) -> None:
     gateway = await make_limited({"any": {"address": "2/hour"}})
     assert await statuses(gateway, 2, "GET", "/api/templates/") == [200, 200]
     refused = await gateway.client.get("/api/templates/", headers={"Origin": FRONTEND})
@@ -54,7 +54,7 @@ async def test_a_refusal_is_drfs_and_says_when_to_come_again(make_limited: MakeL
     assert "Retry-After" in refused.headers["Access-Control-Expose-Headers"]
 
 
-async def test_a_window_ends(make_limited: MakeLimited) -> None:
+async def test_requests_are_accepted_again_after_the_window(make_limited: MakeLimited) -> None:
     gateway = await make_limited({"any": {"address": "1/second"}})
     refused = None
     while refused is None or refused.status_code != 429:
@@ -67,7 +67,7 @@ async def test_a_window_ends(make_limited: MakeLimited) -> None:
     await eventually(is_served)
 
 
-async def test_each_user_and_each_session_is_counted_for_itself(make_limited: MakeLimited, auth_keys: AuthKeys) -> None:
+async def test_each_user_and_each_session_has_its_own_count(make_limited: MakeLimited, auth_keys: AuthKeys) -> None:
     gateway = await make_limited({"any": {"caller": "2/hour"}})
     cookies = [SessionCookies(settings()).session(each * 32).decode().partition(";")[0] for each in "ab"]
     callers = [
@@ -82,7 +82,7 @@ async def test_each_user_and_each_session_is_counted_for_itself(make_limited: Ma
     assert await statuses(gateway, 3, "GET", "/api/resumes/") == [200, 200, 200]
 
 
-async def test_a_new_token_of_the_same_user_is_no_new_caller(make_limited: MakeLimited, auth_keys: AuthKeys) -> None:
+async def test_all_tokens_of_a_user_share_a_count(make_limited: MakeLimited, auth_keys: AuthKeys) -> None:
     gateway = await make_limited({"any": {"caller": "2/hour"}})
     tokens = [auth_keys.token(jti=str(number)) for number in range(3)]
     seen = []
@@ -92,7 +92,7 @@ async def test_a_new_token_of_the_same_user_is_no_new_caller(make_limited: MakeL
 
 
 @pytest.mark.parametrize(
-    ("figure", "method", "path"),
+    ("name", "method", "path"),
     [
         ("login", "POST", LOGIN),
         ("register", "POST", REGISTER),
@@ -102,15 +102,15 @@ async def test_a_new_token_of_the_same_user_is_no_new_caller(make_limited: MakeL
     ],
 )
 @pytest.mark.parametrize("slash", ["/", ""])
-async def test_what_costs_more_has_figures_of_its_own(
-    make_limited: MakeLimited, figure: str, method: str, path: str, slash: str
+async def test_expensive_endpoints_have_rates_of_their_own(
+    make_limited: MakeLimited, name: str, method: str, path: str, slash: str
 ) -> None:
-    gateway = await make_limited({figure: {"address": "1/hour"}})
+    gateway = await make_limited({name: {"address": "1/hour"}})
     assert await statuses(gateway, 2, method, path.rstrip("/") + slash, json={}) == [200, 429]
     assert await statuses(gateway, 2, "GET", "/api/resumes/") == [200, 200]
 
 
-async def test_all_exports_are_counted_together(make_limited: MakeLimited) -> None:
+async def test_all_exports_share_a_count(make_limited: MakeLimited) -> None:
     gateway = await make_limited({"export": {"address": "2/hour"}})
     paths = [f"/api/resumes/{number}/export_pdf/" for number in range(3)]
     assert [(await gateway.client.post(path)).status_code for path in paths] == [200, 200, 429]
@@ -131,7 +131,7 @@ BODIES: dict[str, dict[str, Any]] = {
 }
 
 
-async def test_one_account_is_tried_a_few_times_however_it_is_spelled_and_sent(make_limited: MakeLimited) -> None:
+async def test_logins_to_an_account_share_a_count_in_every_spelling_and_encoding(make_limited: MakeLimited) -> None:
     gateway = await make_limited({"login": {"account": f"{len(BODIES)}/hour"}})
     for body in BODIES.values():
         assert await statuses(gateway, 1, "POST", LOGIN, **body) == [200]
@@ -143,7 +143,7 @@ async def test_one_account_is_tried_a_few_times_however_it_is_spelled_and_sent(m
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"[]", b'{"email": 7}', b'{"email": "\\ud800"}', b"\xff"], ids=lambda body: repr(body)
 )
-async def test_a_login_that_names_no_account_is_passed_on(make_limited: MakeLimited, body: bytes) -> None:
+async def test_a_login_without_an_email_is_forwarded(make_limited: MakeLimited, body: bytes) -> None:
     gateway = await make_limited({})
     headers = {"Content-Type": "application/json"}
     assert await statuses(gateway, 1, "POST", LOGIN, content=body, headers=headers) == [200]
@@ -158,14 +158,14 @@ async def test_a_login_that_names_no_account_is_passed_on(make_limited: MakeLimi
         assert await statuses(gateway, 1, "POST", LOGIN, content=content, headers=broken) == [200]
 
 
-async def test_stripe_waits_for_nobody_else(make_limited: MakeLimited) -> None:
+async def test_webhooks_count_only_as_webhooks(make_limited: MakeLimited) -> None:
     gateway = await make_limited({"any": {"caller": "1/hour", "address": "1/hour"}})
     cookie = SessionCookies(settings()).session(SESSION).decode().partition(";")[0]
     headers = {"Cookie": cookie, "Origin": "https://evil.example"}
     assert await statuses(gateway, 3, "POST", "/api/payments/webhook/", headers=headers) == [200, 200, 200]
 
 
-async def test_a_password_is_not_guessed_by_other_doors(make_limited: MakeLimited, auth_keys: AuthKeys) -> None:
+async def test_endpoints_that_check_a_password_share_a_count(make_limited: MakeLimited, auth_keys: AuthKeys) -> None:
     gateway = await make_limited({"password": {"caller": "3/hour"}})
     profile, change, headers = "/api/auth/profile/", "/api/auth/change-password/", bearer(auth_keys.token())
     assert await statuses(gateway, 5, "GET", profile, headers=headers) == [200] * 5
@@ -176,7 +176,7 @@ async def test_a_password_is_not_guessed_by_other_doors(make_limited: MakeLimite
     assert await statuses(gateway, 1, "GET", profile, headers=headers) == [200]
 
 
-async def test_no_login_is_so_long_that_its_account_is_not_seen(make_limited: MakeLimited) -> None:
+async def test_a_long_login_is_counted_by_account(make_limited: MakeLimited) -> None:
     gateway = await make_limited({"login": {"account": "1/hour"}})
     long = json.dumps({"email": "marie@example.com", "x": "y" * 400_000}).encode()
 
@@ -189,19 +189,19 @@ async def test_no_login_is_so_long_that_its_account_is_not_seen(make_limited: Ma
     assert await statuses(gateway, 1, "POST", LOGIN, content=pieces(), headers=headers) == [429]
 
 
-async def test_they_can_be_switched_off(make_gateway: MakeGateway) -> None:
-    figures = json.dumps({"any": {"address": "1/hour"}})
-    gateway = await make_gateway(RATE_LIMITS_ENABLED="false", RATE_LIMITS=figures)
+async def test_rate_limits_can_be_disabled(make_gateway: MakeGateway) -> None:
+    rates = json.dumps({"any": {"address": "1/hour"}})
+    gateway = await make_gateway(RATE_LIMITS_ENABLED="false", RATE_LIMITS=rates)
     assert await statuses(gateway, 3, "GET", "/api/templates/") == [200, 200, 200]
 
 
-async def test_whom_a_trusted_proxy_speaks_for_is_counted(make_limited: MakeLimited) -> None:
+async def test_behind_a_trusted_proxy_the_forwarded_client_is_counted(make_limited: MakeLimited) -> None:
     gateway = await make_limited({"any": {"address": "1/hour"}}, TRUSTED_PROXIES='["127.0.0.0/8"]')
     for address in ("203.0.113.1", "203.0.113.2", "2001:db8:0:1::1", "2001:db8:0:2::1"):
         headers = {"X-Forwarded-For": address}
         assert await statuses(gateway, 2, "GET", "/api/templates/", headers=headers) == [200, 429], address
-    neighbour = {"X-Forwarded-For": "2001:db8:0:1::ffff"}
-    assert await statuses(gateway, 1, "GET", "/api/templates/", headers=neighbour) == [429]
+    same_network = {"X-Forwarded-For": "2001:db8:0:1::ffff"}
+    assert await statuses(gateway, 1, "GET", "/api/templates/", headers=same_network) == [429]
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ async def test_whom_a_trusted_proxy_speaks_for_is_counted(make_limited: MakeLimi
     [
         ("10.0.0.1", "198.51.100.7", "198.51.100.7"),
         ("::ffff:10.0.0.1", "198.51.100.7", "198.51.100.7"),
-        ("10.0.0.1", "1.2.3.4, 198.51.100.7", "198.51.100.7"),  # what the client said of itself is not believed
+        ("10.0.0.1", "1.2.3.4, 198.51.100.7", "198.51.100.7"),  # the client's own header is not trusted
         ("10.0.0.1", "1.2.3.4, 198.51.100.7, 10.0.0.2", "198.51.100.7"),
         ("10.0.0.1", "", "10.0.0.1"),
         ("203.0.113.9", "198.51.100.7", "203.0.113.9"),
@@ -223,7 +223,7 @@ def test_the_client_is_the_last_hop_that_is_no_trusted_proxy(peer: str, forwarde
 
 @pytest.fixture
 def valkey() -> Iterator[tuple[str, ProcessSupervisor]]:
-    """A real server, and where it is."""
+    """A real Valkey server: its URL and supervisor."""
     port = free_port()
     command = [str(get_binary_path()), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
 
@@ -232,11 +232,11 @@ def valkey() -> Iterator[tuple[str, ProcessSupervisor]]:
             return True
         return False
 
-    with running(Program("valkey", command, {}, is_ready)) as keeper:
-        yield f"redis://127.0.0.1:{port}", keeper
+    with running(Program("valkey", command, {}, is_ready)) as supervisor:
+        yield f"redis://127.0.0.1:{port}", supervisor
 
 
-async def test_replicas_count_together_and_for_themselves_while_the_store_is_away(
+async def test_replicas_share_counts_and_count_locally_while_the_store_is_down(
     make_limited: MakeLimited, valkey: tuple[str, ProcessSupervisor]
 ) -> None:
     url, store = valkey
