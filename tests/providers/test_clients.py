@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from cv_auth.clients import SessionKeepers
+from cv_auth.clients import SessionClaimClient
 from cv_common.kernel.errors import BadRequest
 from cv_common.kernel.http import ServiceClient
 from cv_common.kernel.identity import Signer
@@ -58,7 +58,7 @@ async def test_auth_has_resumes_and_payments_give_a_session_to_an_account(call: 
     await visitor.checkout(payment_type="monthly")
     clients = [await call("auth", "resumes"), await call("auth", "payments")]
     session_id = resume["session_id"]
-    await SessionKeepers(clients).claim(session_id, user_id=10**9)
+    await SessionClaimClient(clients).claim(session_id, user_id=10**9)
     assert await visitor.get("/api/resumes/") == []
     for client in clients:
         reply = await client.post(f"/internal/sessions/{session_id}/claim/", {"user_id": 10**9})

@@ -1,1 +1,1 @@
-"""Accounts: registration, login, tokens, profile."""
+"""Accounts: registration, login, tokens and profiles."""

@@ -1,4 +1,4 @@
-"""The NATS door of auth: each event calls one action."""
+"""NATS consumers of auth: each event calls one action."""
 
 from functools import partial
 
@@ -9,6 +9,6 @@ from cv_auth.actions import subscriptions
 from cv_auth.actions.context import Context
 
 
-def consumers(context: Context, bus: Broker) -> list[Consumer]:
-    """One consumer for each stream that auth listens to."""
-    return [Consumer(bus, {SubscriptionChanged: partial(subscriptions.on_subscription_changed, context)})]
+def consumers(context: Context, broker: Broker) -> list[Consumer]:
+    """One consumer for each stream that auth reads."""
+    return [Consumer(broker, {SubscriptionChanged: partial(subscriptions.on_subscription_changed, context)})]

@@ -1,24 +1,25 @@
-"""The HTTP door of auth: read the request, call one action, shape the answer."""
+"""HTTP routes of auth: parse the request, call one action, serialize the result."""
 
 from datetime import UTC, datetime
+from typing import Annotated
 
-from cv_common.app import get_caller, get_context
-from cv_common.drf.body import partial, read_data
+from cv_common.app import CallerDep, provide_context
+from cv_common.drf.body import BodyReader, ParsedBody, PartialBodyReader, partial
 from cv_common.drf.openapi import NOBODY, TOKEN_OR_NOTHING, openapi_extra, read_examples
-from cv_common.kernel.identity import SESSION_END_HEADER
+from cv_common.kernel.identity import SESSION_END_HEADER, Caller
 from cv_common.kernel.responses import JSONResponse, no_content
-from fastapi import APIRouter
-from starlette.requests import Request
+from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from cv_auth.actions import accounts, sessions, tokens
+from cv_auth.actions.context import Context
 from cv_auth.schemas import (
     AccessToken,
     ChangePasswordBody,
+    Empty,
     EraseBody,
     LoginBody,
     Message,
-    Nothing,
     Profile,
     ProfileBody,
     RefreshBody,
@@ -27,75 +28,84 @@ from cv_auth.schemas import (
     RemainingSession,
     SessionsBody,
     Tokens,
-    present_profile,
+    serialize_profile,
+    serialize_registered,
+    serialize_tokens,
 )
 
 router = APIRouter(prefix="/api/auth", tags=["auth"])
-published = APIRouter(include_in_schema=False)
-sessions_router = APIRouter(include_in_schema=False)
-"""What the gateway asks for itself: no public prefix leads here."""
+well_known = APIRouter(include_in_schema=False)
+internal = APIRouter(include_in_schema=False)
+"""Routes for the gateway itself, which no public prefix leads to."""
 
 _EXAMPLES = read_examples("cv_auth")
 
 USERS_ONLY = ("/api/auth/profile/", "/api/auth/change-password/")
 
 
-def _user_id(request: Request) -> int:
-    """Who is logged in; the frame lets nobody else through to a path of `USERS_ONLY`."""
-    user_id = get_caller(request).user_id
-    assert user_id is not None
-    return user_id
+async def _provide_user_id(caller: CallerDep) -> int:
+    """Dependency: the user's id. The middleware answers 401 to everybody else on the paths of `USERS_ONLY`."""
+    assert caller.user_id is not None
+    return caller.user_id
 
 
-def _session_ended(request: Request) -> dict[str, str]:
-    """Whoever has an account now needs no anonymous session any more."""
-    return {SESSION_END_HEADER: "1"} if get_caller(request).session_id else {}
+ContextDep = Annotated[Context, Depends(provide_context)]
+UserIdDep = Annotated[int, Depends(_provide_user_id)]
+
+
+def _session_end(caller: Caller) -> dict[str, str]:
+    """The header that makes the gateway end the visitor's anonymous session: the account has replaced it."""
+    return {SESSION_END_HEADER: "1"} if caller.session_id else {}
 
 
 @router.post(
     "/register/",
     status_code=201,
     response_model=Registered,
-    openapi_extra=openapi_extra(
-        RegisterBody, security=NOBODY, answered=("Set-Cookie",), examples=_EXAMPLES["register"]
-    ),
-    summary="Make an account; what the visitor has made so far becomes its own",
+    openapi_extra=openapi_extra(security=NOBODY, answered=("Set-Cookie",), examples=_EXAMPLES["register"]),
+    summary="Create an account; it takes over the visitor's resumes and purchases",
 )
-async def register(request: Request) -> Response:
-    row = await accounts.register(get_context(request), get_caller(request), await read_data(request))
-    body = {"user": present_profile(row, datetime.now(UTC)), "message": "User registered successfully"}
-    return JSONResponse(body, status_code=201, headers=_session_ended(request))
+async def register(
+    context: ContextDep,
+    caller: CallerDep,
+    body: Annotated[ParsedBody[RegisterBody], Depends(PartialBodyReader(RegisterBody))],
+) -> Response:
+    account = await accounts.register(context, caller, body)
+    content = serialize_registered(account, datetime.now(UTC))
+    return JSONResponse(content, status_code=201, headers=_session_end(caller))
 
 
 @router.post(
     "/login/",
     response_model=Tokens,
-    openapi_extra=openapi_extra(LoginBody, security=NOBODY, answered=("Set-Cookie",), examples=_EXAMPLES["login"]),
-    summary="Log in; what the visitor has made so far becomes the account's",
+    openapi_extra=openapi_extra(security=NOBODY, answered=("Set-Cookie",), examples=_EXAMPLES["login"]),
+    summary="Log in; the account takes over the visitor's resumes and purchases",
 )
-async def login(request: Request) -> Response:
-    pair = await tokens.login(get_context(request), get_caller(request), await read_data(request))
-    return JSONResponse(pair, headers=_session_ended(request))
+async def login(
+    context: ContextDep, caller: CallerDep, body: Annotated[LoginBody, Depends(BodyReader(LoginBody))]
+) -> Response:
+    pair = await tokens.login(context, caller, body)
+    return JSONResponse(serialize_tokens(pair), headers=_session_end(caller))
 
 
 @router.post(
     "/refresh/",
     response_model=AccessToken,
-    openapi_extra=openapi_extra(RefreshBody, security=NOBODY, examples=_EXAMPLES["refresh"]),
-    summary="A new access token for a refresh token",
+    openapi_extra=openapi_extra(security=NOBODY, examples=_EXAMPLES["refresh"]),
+    summary="Exchange a refresh token for a new access token",
 )
-async def refresh(request: Request) -> Response:
-    return JSONResponse({"access": await tokens.refresh(get_context(request), await read_data(request))})
+async def refresh(context: ContextDep, body: Annotated[RefreshBody, Depends(BodyReader(RefreshBody))]) -> Response:
+    return JSONResponse({"access": await tokens.refresh(context, body)})
 
 
 @router.post(
     "/logout/",
-    response_model=Nothing,
-    openapi_extra=openapi_extra(RefreshBody, security=TOKEN_OR_NOTHING, examples=_EXAMPLES["logout"]),
-    summary="End a refresh token",
+    response_model=Empty,
+    openapi_extra=openapi_extra(security=TOKEN_OR_NOTHING, examples=_EXAMPLES["logout"]),
+    summary="Revoke a refresh token",
 )
-async def logout(request: Request) -> Response:
-    await tokens.logout(get_context(request), await read_data(request))
+async def logout(context: ContextDep, body: Annotated[RefreshBody, Depends(BodyReader(RefreshBody))]) -> Response:
+    await tokens.logout(context, body)
     return JSONResponse({})
 
 
@@ -103,53 +113,60 @@ async def logout(request: Request) -> Response:
     "/profile/",
     response_model=Profile,
     openapi_extra=openapi_extra(examples=_EXAMPLES["get_profile"]),
-    summary="My account",
+    summary="Get the user's account",
 )
-async def get_profile(request: Request) -> Response:
-    row = await accounts.profile(get_context(request), _user_id(request))
-    return JSONResponse(present_profile(row, datetime.now(UTC)))
+async def get_profile(context: ContextDep, user_id: UserIdDep) -> Response:
+    return JSONResponse(serialize_profile(await accounts.get_account(context, user_id), datetime.now(UTC)))
 
 
 @router.patch(
     "/profile/",
     response_model=Profile,
-    openapi_extra=openapi_extra(partial(ProfileBody), examples=_EXAMPLES["change_profile"]),
-    summary="Change the fields that are sent",
+    openapi_extra=openapi_extra(examples=_EXAMPLES["change_profile"]),
+    summary="Change the sent fields of the user's account",
 )
-async def change_profile(request: Request) -> Response:
-    row = await accounts.change_profile(get_context(request), _user_id(request), await read_data(request))
-    return JSONResponse(present_profile(row, datetime.now(UTC)))
+async def change_profile(
+    context: ContextDep,
+    user_id: UserIdDep,
+    body: Annotated[ParsedBody[ProfileBody], Depends(PartialBodyReader(partial(ProfileBody)))],
+) -> Response:
+    return JSONResponse(serialize_profile(await accounts.change_profile(context, user_id, body), datetime.now(UTC)))
 
 
 @router.delete(
     "/profile/",
     status_code=204,
-    openapi_extra=openapi_extra(EraseBody, examples=_EXAMPLES["erase_account"]),
-    summary="Erase my account and everything in it, for ever",
+    openapi_extra=openapi_extra(examples=_EXAMPLES["erase_account"]),
+    summary="Delete the user's account and all of its data",
 )
-async def erase_account(request: Request) -> Response:
-    await accounts.erase(get_context(request), _user_id(request), await read_data(request))
+async def erase_account(
+    context: ContextDep, user_id: UserIdDep, body: Annotated[EraseBody, Depends(BodyReader(EraseBody))]
+) -> Response:
+    await accounts.erase(context, user_id, body)
     return no_content()
 
 
 @router.post(
     "/change-password/",
     response_model=Message,
-    openapi_extra=openapi_extra(ChangePasswordBody, examples=_EXAMPLES["change_password"]),
-    summary="Change my password; every refresh token ends",
+    openapi_extra=openapi_extra(examples=_EXAMPLES["change_password"]),
+    summary="Change the user's password and revoke all refresh tokens",
 )
-async def change_password(request: Request) -> Response:
-    await accounts.change_password(get_context(request), _user_id(request), await read_data(request))
+async def change_password(
+    context: ContextDep,
+    user_id: UserIdDep,
+    body: Annotated[ParsedBody[ChangePasswordBody], Depends(PartialBodyReader(ChangePasswordBody))],
+) -> Response:
+    await accounts.change_password(context, user_id, body)
     return JSONResponse({"message": "Password changed successfully"})
 
 
-@published.get("/.well-known/jwks.json")
-async def key_set(request: Request) -> Response:
+@well_known.get("/.well-known/jwks.json")
+async def get_key_set(context: ContextDep) -> Response:
     """The public keys that verify access tokens."""
-    return JSONResponse(get_context(request).token_keys.key_set(), headers={"Cache-Control": "public, max-age=300"})
+    return JSONResponse(context.token_keys.key_set(), headers={"Cache-Control": "public, max-age=300"})
 
 
-@sessions_router.post("/sessions/merge/", response_model=RemainingSession)
-async def merge_sessions(request: Request, body: SessionsBody) -> Response:
-    remaining = await sessions.merge(get_context(request), get_caller(request), body.session_ids)
-    return JSONResponse({"session_id": remaining})
+@internal.post("/sessions/merge/", response_model=RemainingSession)
+async def merge_sessions(context: ContextDep, caller: CallerDep, body: SessionsBody) -> Response:
+    return JSONResponse({"session_id": await sessions.merge(context, caller, body.session_ids)})

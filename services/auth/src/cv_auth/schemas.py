@@ -1,25 +1,27 @@
-"""The JSON of the contract for accounts: what comes in, what goes out."""
+"""The JSON of requests and responses about accounts."""
 
 import re
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from cv_common.drf.addresses import normalized_email
 from cv_common.drf.body import RequestBody
 from cv_common.drf.fields import Email, Text
-from cv_common.kernel.database import Row
 from pydantic import BaseModel, Field
 
+from cv_auth.domain.accounts import Account, Person
 from cv_auth.domain.passwords import MAX_LENGTH
 from cv_auth.domain.subscriptions import current_subscription
+from cv_auth.domain.tokens import TokenPair
 
 
 class Username(Text):
-    """Django's username: letters and digits of any script, and four signs."""
+    """Django's username: letters and digits of any script, and `@.+-_`."""
 
     form = "NFKC"
-    """As in Django: letters that only look alike, such as full-width ones, make no second name."""
+    """As in Django: full-width letters and other compatibility forms become the plain letters."""
     _ALLOWED = re.compile(r"[\w.@+-]+")
 
     def errors(self, text: str) -> Iterator[str]:
@@ -29,14 +31,14 @@ class Username(Text):
 
 
 class AccountEmail(Email):
-    """An account's address: its domain is kept in its own letters, however it was spelled."""
+    """The address of an account. An internationalized domain is stored in its Unicode form."""
 
     def parse(self, value: Any) -> str:
         return normalized_email(super().parse(value))
 
 
 class Name(Text):
-    """A name that may be left out: null is the empty one."""
+    """An optional name: null becomes an empty string."""
 
     def __init__(self, max_length: int) -> None:
         super().__init__(max_length, null=True)
@@ -47,12 +49,12 @@ class Name(Text):
 
 _Name = Annotated[str, Name(150)]
 _Password = Annotated[str, Text(MAX_LENGTH)]
-# Long enough for any token of ours; what is no token is said by 401, not by its length.
+# Longer than any token, so that an invalid token gets 401 and no field error.
 _Token = Annotated[str, Text(10_000)]
 
 
 class ProfileBody(RequestBody):
-    """What people say of themselves."""
+    """The editable fields of an account."""
 
     username: Annotated[str, Username(150)]
     email: Annotated[str, AccountEmail(254)]
@@ -62,14 +64,14 @@ class ProfileBody(RequestBody):
 
 
 class RegisterBody(ProfileBody):
-    """An account, with its password typed twice."""
+    """A new account, with its password twice."""
 
     password: _Password
     password2: _Password
 
 
 class LoginBody(RequestBody):
-    """Who somebody says they are. An address that is none is a login that fails, not a field error."""
+    """Credentials. The email is plain text: an invalid address fails to log in (401) and is no field error."""
 
     email: Annotated[str, Text(254)]
     password: _Password
@@ -82,7 +84,7 @@ class RefreshBody(RequestBody):
 
 
 class ChangePasswordBody(RequestBody):
-    """The password, and a new one typed twice."""
+    """The current password, and the new one twice."""
 
     old_password: _Password
     new_password: _Password
@@ -90,25 +92,25 @@ class ChangePasswordBody(RequestBody):
 
 
 class EraseBody(RequestBody):
-    """The password: nobody erases an account with a stolen access token alone."""
+    """The password, so that a stolen access token cannot delete the account."""
 
     password: _Password
 
 
 class SessionsBody(BaseModel):
-    """The sessions of one visitor, the one to keep first: the gateway sends them."""
+    """The sessions of one visitor, the preferred one first. Sent by the gateway."""
 
     session_ids: Annotated[list[Annotated[str, Field(max_length=64)]], Field(min_length=1, max_length=20)]
 
 
 class RemainingSession(BaseModel):
-    """The session that others were merged into."""
+    """The session that the others were merged into."""
 
     session_id: str
 
 
 class Profile(BaseModel):
-    """An account as it is answered."""
+    """An account."""
 
     id: int
     username: str
@@ -130,42 +132,62 @@ class Registered(BaseModel):
 
 
 class Tokens(BaseModel):
-    """What a login gives."""
+    """The tokens of a login."""
 
     access: str
     refresh: str
 
 
 class AccessToken(BaseModel):
-    """What a refresh gives."""
+    """A new access token."""
 
     access: str
 
 
 class Message(BaseModel):
-    """One sentence."""
+    """A confirmation."""
 
     message: str
 
 
-class Nothing(BaseModel):
+class Empty(BaseModel):
     """An empty object."""
 
 
-def present_profile(row: Row, now: datetime) -> dict[str, Any]:
-    """A stored account with its subscription as the contract's JSON, at the moment `now`."""
+def person_of(body: RegisterBody) -> Person:
+    """The editable fields of a registration. Fields that are absent or invalid are empty."""
+    return Person(body.username or "", body.email or "", body.first_name, body.last_name, body.phone)
+
+
+def changed_person(person: Person, body: ProfileBody) -> Person:
+    """`person` with the fields that the request carried."""
+    return replace(person, **body.sent())
+
+
+def serialize_profile(account: Account, now: datetime) -> dict[str, Any]:
+    """A `Profile`, with the subscription at `now`."""
     subscription = current_subscription(
-        row["subscription_type"], row["subscription_end_date"], row["entitled_until"], now
+        account.subscription_type, account.subscription_end_date, account.entitled_until, now
     )
     return {
-        "id": row["id"],
-        "username": row["username"],
-        "email": row["email"],
-        "first_name": row["first_name"],
-        "last_name": row["last_name"],
-        "phone": row["phone"],
+        "id": account.id,
+        "username": account.username,
+        "email": account.email,
+        "first_name": account.first_name,
+        "last_name": account.last_name,
+        "phone": account.phone,
         "is_premium": subscription.is_premium,
         "subscription_type": subscription.subscription_type,
         "subscription_end_date": subscription.subscription_end_date,
-        "created_at": row["created_at"],
+        "created_at": account.created_at,
     }
+
+
+def serialize_registered(account: Account, now: datetime) -> dict[str, Any]:
+    """A `Registered`."""
+    return {"user": serialize_profile(account, now), "message": "User registered successfully"}
+
+
+def serialize_tokens(pair: TokenPair) -> dict[str, Any]:
+    """A `Tokens`."""
+    return asdict(pair)

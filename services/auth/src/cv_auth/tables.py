@@ -34,8 +34,8 @@ users = Table(
     Column("username_skeletons", ARRAY(Text)),
     Column("skeletons_of", String(150)),
 )
-"""`username_skeletons` are what the username `skeletons_of` looks like. Where that is another one by now, or none, the
-release before wrote the row."""
+"""`username_skeletons` are the skeletons of the username in `skeletons_of`. A previous release, which does not know the
+columns, wrote the row if `skeletons_of` is null or differs from `username`."""
 Index("users_skeletons", users.c.username_skeletons, postgresql_using="gin")
 Index("users_skeletons_missing", users.c.id, postgresql_where=users.c.skeletons_of.is_distinct_from(users.c.username))
 Index("users_username", func.lower(users.c.username), unique=True)
@@ -59,7 +59,7 @@ claimed_sessions = Table(
     Column("into_session_id", String(64)),
     Column("claimed_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )
-"""Sessions that have ended: in favor of an account, of another session that has not ended, or of an erased account."""
+"""Sessions that have ended: claimed by an account (null once it is deleted), or merged into a session that is live."""
 Index("claimed_sessions_user", claimed_sessions.c.user_id)
 Index(
     "claimed_sessions_into",

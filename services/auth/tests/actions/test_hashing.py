@@ -22,7 +22,7 @@ async def test_hash_is_argon2id_as_owasp_asks(hasher: PasswordHasher) -> None:
     assert made != await hasher.hash("SecurePass123!")
     assert await hasher.verify(made, "SecurePass123!")
     assert not await hasher.verify(made, "securepass123!")
-    assert await hasher.improved(made, "SecurePass123!") is None
+    assert await hasher.rehash_if_needed(made, "SecurePass123!") is None
 
 
 async def test_unknown_people_cost_as_much_as_known_ones(hasher: PasswordHasher) -> None:

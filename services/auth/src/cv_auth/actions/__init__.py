@@ -1,1 +1,1 @@
-"""What can happen to an account: one function each, which opens and commits its own transaction."""
+"""The use cases of accounts: one function each, which opens and commits its own transaction."""

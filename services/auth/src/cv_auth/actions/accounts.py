@@ -1,10 +1,7 @@
-"""Accounts: registered, read, changed, erased."""
+"""Register, read, change and delete accounts."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from cv_common.drf.body import partial, validate, validate_partial
-from cv_common.kernel.database import Row, Transaction
+from cv_common.drf.body import ParsedBody
+from cv_common.kernel.database import Transaction
 from cv_common.kernel.errors import UserNotFound, ValidationFailed
 from cv_common.kernel.identity import Caller
 from cv_common.kernel.revision import next_revision
@@ -15,151 +12,167 @@ from psycopg.errors import UniqueViolation
 from cv_auth import repository
 from cv_auth.actions import sessions
 from cv_auth.actions.context import Context
+from cv_auth.domain.accounts import Account, Credentials, Person
 from cv_auth.domain.passwords import password_problems
-from cv_auth.schemas import ChangePasswordBody, EraseBody, ProfileBody, RegisterBody
+from cv_auth.schemas import ChangePasswordBody, EraseBody, ProfileBody, RegisterBody, changed_person, person_of
 
 Errors = dict[str, list[str]]
 
-_TAKEN = {
-    "username": "This username is already taken.",
-    "email": "This email is already registered.",
-}
-_UNIQUE = {"users_username": "username", "users_email": "email"}
-"""Unique indexes, and the field each one guards."""
+_USERNAME_TAKEN = {"username": ["This username is already taken."]}
+_EMAIL_TAKEN = {"email": ["This email is already registered."]}
+_CONSTRAINT_ERRORS = {"users_username": _USERNAME_TAKEN, "users_email": _EMAIL_TAKEN}
+"""The field errors for each unique index."""
 
 
-async def register(context: Context, caller: Caller, data: Any) -> Row:
-    """A new account, which the caller's anonymous session belongs to from now on.
+async def register(context: Context, caller: Caller, body: ParsedBody[RegisterBody]) -> Account:
+    """Create an account, which takes over the caller's anonymous session.
 
-    Raises ValidationFailed with everything that is wrong, and ServiceUnavailable when too many register at once.
+    Raises ValidationFailed with all errors, and ServiceUnavailable if the password hasher's queue is full.
     """
-    body, errors = validate_partial(data, RegisterBody)
-    sent = body.sent()
-    _check_new_password(errors, sent, sent, "password", "password2", "Passwords must match.")
-    await _fill_skeletons(context, sent)
+    fields, errors = body.fields, dict(body.errors)
+    person = person_of(fields)
+    errors |= _new_password_errors(person, "password", fields.password)
+    errors |= _repetition_errors("password2", fields.password, fields.password2, "Passwords must match.")
+    await _fill_skeletons(context, fields.username)
     async with context.database.connection() as tx:
-        await _check_taken(tx, errors, sent)
-        if "username" in sent:
-            await _check_skeletons(tx, errors, sent["username"])
+        errors |= await _taken_errors(tx, fields.username, fields.email)
+        errors |= await _skeleton_errors(tx, fields.username)
     if errors:
         raise ValidationFailed(errors)
-    person = body.model_dump(include=set(ProfileBody.model_fields))
-    password_hash = await context.hasher.hash(body.password)
+    password_hash = await context.hasher.hash(fields.password)
     try:
         async with context.database.transaction() as tx:
-            await repository.lock_skeletons(tx, body.username)
-            await _check_skeletons(tx, errors, body.username)
-            if errors:
+            await repository.lock_skeletons(tx, person.username)
+            if errors := await _skeleton_errors(tx, person.username):
                 raise ValidationFailed(errors)
-            user_id = await repository.add(tx, person, password_hash)
+            user_id = await repository.insert_account(tx, person, password_hash)
             claimed = await sessions.claim(tx, caller, user_id)
-            row = _found(await repository.profile(tx, user_id))
+            account = await _fetch_account(tx, user_id)
     except UniqueViolation as error:
-        raise _lost_race(error) from None
-    await sessions.tell(context, claimed, user_id)
-    return row
+        raise _taken_meanwhile(error) from None
+    await sessions.propagate_claim(context, claimed, user_id)
+    return account
 
 
-async def profile(context: Context, user_id: int) -> Row:
-    """An account with what is known of its subscription. Raises UserNotFound."""
+async def get_account(context: Context, user_id: int) -> Account:
+    """An account with its subscription. Raises UserNotFound."""
     async with context.database.connection() as tx:
-        return _found(await repository.profile(tx, user_id))
+        return await _fetch_account(tx, user_id)
 
 
-async def change_profile(context: Context, user_id: int, data: Any) -> Row:
-    """Change the fields that were sent, and only those. Raises ValidationFailed and UserNotFound."""
-    body, errors = validate_partial(data, partial(ProfileBody))
-    sent = body.sent()
-    await _fill_skeletons(context, sent)
+async def change_profile(context: Context, user_id: int, body: ParsedBody[ProfileBody]) -> Account:
+    """Change the fields that were sent. Raises ValidationFailed and UserNotFound."""
+    fields, errors = body.fields, dict(body.errors)
+    await _fill_skeletons(context, fields.username)
     try:
         async with context.database.transaction() as tx:
-            stored = _found(await repository.lock_person(tx, user_id))
-            await _check_taken(tx, errors, sent, user_id)
-            if "username" in sent and sent["username"].lower() != stored["username"].lower():
-                await repository.lock_skeletons(tx, sent["username"])
-                await _check_skeletons(tx, errors, sent["username"], user_id)
+            stored = await repository.lock_person(tx, user_id)
+            if stored is None:
+                raise UserNotFound
+            person = changed_person(stored, fields)
+            errors |= await _taken_errors(tx, fields.username, fields.email, user_id)
+            if person.username.lower() != stored.username.lower():
+                await repository.lock_skeletons(tx, person.username)
+                errors |= await _skeleton_errors(tx, person.username, user_id)
             if errors:
                 raise ValidationFailed(errors)
-            await repository.change_person(tx, user_id, {**stored, **sent})
-            return _found(await repository.profile(tx, user_id))
+            await repository.update_person(tx, user_id, person)
+            return await _fetch_account(tx, user_id)
     except UniqueViolation as error:
-        raise _lost_race(error) from None
+        raise _taken_meanwhile(error) from None
 
 
-async def change_password(context: Context, user_id: int, data: Any) -> None:
+async def change_password(context: Context, user_id: int, body: ParsedBody[ChangePasswordBody]) -> None:
     """Replace the password and end all refresh tokens. Raises ValidationFailed, UserNotFound and ServiceUnavailable."""
-    body, errors = validate_partial(data, ChangePasswordBody)
-    sent = body.sent()
-    async with context.database.connection() as tx:
-        user = _found(await repository.credentials(tx, user_id))
-    if "old_password" in sent and not await context.hasher.verify(user["password_hash"], sent["old_password"]):
-        errors |= _wrong("old_password")
-    _check_new_password(errors, sent, user, "new_password", "new_password2", "New passwords must match.")
+    fields, errors = body.fields, dict(body.errors)
+    user = await _fetch_credentials(context, user_id)
+    if "old_password" not in errors and not await context.hasher.verify(user.password_hash, fields.old_password):
+        errors |= _wrong_password("old_password")
+    errors |= _new_password_errors(user, "new_password", fields.new_password)
+    errors |= _repetition_errors(
+        "new_password2", fields.new_password, fields.new_password2, "New passwords must match."
+    )
     if errors:
         raise ValidationFailed(errors)
-    new_password_hash = await context.hasher.hash(body.new_password)
+    new_password_hash = await context.hasher.hash(fields.new_password)
     async with context.database.transaction() as tx:
-        if not await repository.change_password(tx, user_id, user["password_hash"], new_password_hash):
-            raise ValidationFailed(_wrong("old_password"))
-        await repository.end_tokens(tx, user_id)
+        if not await repository.update_password(tx, user_id, user.password_hash, new_password_hash):
+            raise ValidationFailed(_wrong_password("old_password"))
+        await repository.delete_tokens(tx, user_id)
 
 
-async def erase(context: Context, user_id: int, data: Any) -> None:
-    """Erase the account here, and by event everywhere. Raises ValidationFailed, UserNotFound and ServiceUnavailable."""
-    body = validate(data, EraseBody)
-    async with context.database.connection() as tx:
-        user = _found(await repository.credentials(tx, user_id))
-    if not await context.hasher.verify(user["password_hash"], body.password):
-        raise ValidationFailed(_wrong("password"))
+async def erase(context: Context, user_id: int, body: EraseBody) -> None:
+    """Delete the account, and by event its data in other services.
+
+    Raises ValidationFailed, UserNotFound and ServiceUnavailable.
+    """
+    user = await _fetch_credentials(context, user_id)
+    if not await context.hasher.verify(user.password_hash, body.password):
+        raise ValidationFailed(_wrong_password("password"))
     async with context.database.transaction() as tx:
-        if not await repository.remove(tx, user_id, user["password_hash"]):
-            raise ValidationFailed(_wrong("password"))
+        if not await repository.delete_account(tx, user_id, user.password_hash):
+            raise ValidationFailed(_wrong_password("password"))
         await outbox.record(tx, UserDeleted(user_id=user_id, revision=next_revision(0)))
 
 
-def _check_new_password(
-    errors: Errors, sent: Mapping[str, str], person: Mapping[str, str | None], field: str, again: str, mismatch: str
-) -> None:
-    """Add to `errors` what is wrong with a new password that was typed twice."""
-    if field not in sent:
-        return
-    if problems := password_problems(sent[field], person):
-        errors[field] = problems
-    if again in sent and sent[again] != sent[field]:
-        errors[again] = [mismatch]
+async def _fetch_account(tx: Transaction, user_id: int) -> Account:
+    account = await repository.fetch_account(tx, user_id)
+    if account is None:
+        raise UserNotFound
+    return account
 
 
-async def _check_taken(tx: Transaction, errors: Errors, sent: Mapping[str, Any], user_id: int | None = None) -> None:
-    """Add to `errors` which names are somebody else's."""
-    if "username" in sent or "email" in sent:
-        taken = await repository.taken(tx, sent.get("username"), sent.get("email"), user_id)
-        errors |= {field: [_TAKEN[field]] for field, is_taken in taken.items() if is_taken}
+async def _fetch_credentials(context: Context, user_id: int) -> Credentials:
+    async with context.database.connection() as tx:
+        credentials = await repository.fetch_credentials(tx, user_id)
+    if credentials is None:
+        raise UserNotFound
+    return credentials
 
 
-async def _fill_skeletons(context: Context, sent: Mapping[str, Any]) -> None:
-    """Complete other accounts before a username is compared with theirs: in a transaction that holds nothing else."""
-    if "username" in sent:
+# In these functions None stands for a field that is absent or invalid.
+
+
+def _new_password_errors(person: Person, field: str, password: str | None) -> Errors:
+    problems = password_problems(password, person) if password is not None else []
+    return {field: problems} if problems else {}
+
+
+def _repetition_errors(field: str, password: str | None, repeated: str | None, message: str) -> Errors:
+    if password is None or repeated is None or password == repeated:
+        return {}
+    return {field: [message]}
+
+
+async def _fill_skeletons(context: Context, username: str | None) -> None:
+    """Compute the skeletons that rows of an earlier release lack, before a username is compared with them.
+
+    The transaction is separate, so that no other lock is held meanwhile.
+    """
+    if username is not None:
         async with context.database.transaction() as tx:
             await repository.fill_skeletons(tx)
 
 
-async def _check_skeletons(tx: Transaction, errors: Errors, username: str, user_id: int | None = None) -> None:
-    """Add to `errors` whether a username looks like somebody else's."""
-    if "username" not in errors and await repository.is_skeleton_taken(tx, username, user_id):
-        errors["username"] = [_TAKEN["username"]]
+async def _taken_errors(tx: Transaction, username: str | None, email: str | None, user_id: int | None = None) -> Errors:
+    """Errors for names that belong to an account other than `user_id`."""
+    if username is None and email is None:
+        return {}
+    taken = await repository.find_taken_names(tx, username, email, user_id)
+    return (_USERNAME_TAKEN if taken.username else {}) | (_EMAIL_TAKEN if taken.email else {})
 
 
-def _lost_race(error: UniqueViolation) -> ValidationFailed:
-    """The same answer for a name that was free a moment ago."""
-    field = _UNIQUE[error.diag.constraint_name or ""]
-    return ValidationFailed.on(field, _TAKEN[field])
+async def _skeleton_errors(tx: Transaction, username: str | None, user_id: int | None = None) -> Errors:
+    """An error for a username that looks like the one of an account other than `user_id`."""
+    if username is None or not await repository.is_skeleton_taken(tx, username, user_id):
+        return {}
+    return _USERNAME_TAKEN
 
 
-def _wrong(field: str) -> Errors:
+def _taken_meanwhile(error: UniqueViolation) -> ValidationFailed:
+    """The error for a name that another request took after it was checked."""
+    return ValidationFailed(_CONSTRAINT_ERRORS[error.diag.constraint_name or ""])
+
+
+def _wrong_password(field: str) -> Errors:
     return {field: ["Wrong password."]}
-
-
-def _found(row: Row | None) -> Row:
-    if row is None:
-        raise UserNotFound
-    return row

@@ -1,4 +1,4 @@
-"""What payments tells of subscriptions."""
+"""Apply the subscription events of payments."""
 
 from cv_common.messaging import inbox
 from cv_common.messaging.events import SubscriptionChanged
@@ -8,12 +8,11 @@ from cv_auth.actions.context import Context
 
 
 async def on_subscription_changed(context: Context, event: SubscriptionChanged) -> None:
-    """Remember an account's subscription.
+    """Store the subscription of an account.
 
-    A session's is nothing to us: once the session is claimed, payments tells of it again as the account's.
+    The subscription of an anonymous session is ignored: when an account claims the session, payments publishes another
+    event for the account.
     """
     async with context.database.transaction() as tx:
-        if event.user_id is None or not await inbox.mark_processed(tx, event):
-            return
-        state = event.model_dump(include={"subscription_type", "subscription_end_date", "entitled_until", "revision"})
-        await repository.keep_subscription(tx, event.user_id, state)
+        if event.user_id is not None and await inbox.mark_processed(tx, event):
+            await repository.upsert_subscription(tx, event.user_id, event)

@@ -1,1 +1,1 @@
-"""The rules of accounts, free of any machinery: which passwords are taken, what tokens say, what a subscription is."""
+"""The pure rules of accounts: passwords, usernames, tokens and subscriptions."""

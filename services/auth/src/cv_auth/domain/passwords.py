@@ -1,33 +1,33 @@
-"""Which passwords are taken: Django's four rules, with Django's texts, thresholds and list of common passwords."""
+"""Password rules: Django's four validators, with Django's texts, thresholds and list of common passwords."""
 
 import gzip
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from difflib import SequenceMatcher
 from functools import cache
 from importlib.resources import files
+
+from cv_auth.domain.accounts import Person
 
 MIN_LENGTH = 8
 MAX_LENGTH = 128
 MAX_SIMILARITY = 0.7
 
-_ATTRIBUTES = {
-    "username": "username",
-    "first_name": "first name",
-    "last_name": "last name",
-    "email": "email address",
-}
-"""What a password must not look like, and what Django calls it."""
 
-
-def password_problems(password: str, person: Mapping[str, str | None]) -> list[str]:
-    """Why `password` is not good enough for `person` (their username, names and email); empty when it is."""
+def password_problems(password: str, person: Person) -> list[str]:
+    """The rules that `password` breaks for `person`, as sentences."""
     return list(_problems(password, person))
 
 
-def _problems(password: str, person: Mapping[str, str | None]) -> Iterator[str]:
-    for attribute, name in _ATTRIBUTES.items():
-        if _is_similar(password.lower(), (person.get(attribute) or "").lower()):
+def _problems(password: str, person: Person) -> Iterator[str]:
+    attributes = {
+        "username": person.username,
+        "first name": person.first_name,
+        "last name": person.last_name,
+        "email address": person.email,
+    }
+    for name, value in attributes.items():
+        if _is_similar(password.lower(), value.lower()):
             yield f"The password is too similar to the {name}."
             break
     if len(password) < MIN_LENGTH:
@@ -39,7 +39,7 @@ def _problems(password: str, person: Mapping[str, str | None]) -> Iterator[str]:
 
 
 def _is_similar(password: str, value: str) -> bool:
-    """Does the password resemble the value, or one of the words in it?"""
+    """Whether the password resembles the value or one of its words."""
     if not value:
         return False
     return any(
@@ -49,7 +49,7 @@ def _is_similar(password: str, value: str) -> bool:
 
 
 def _is_much_longer(password: str, part: str) -> bool:
-    """Is the password so much longer that the two cannot be similar? Spares the costly comparison."""
+    """Whether the password is too long to be similar, which saves the costly comparison."""
     return len(password) >= 10 * len(part) and len(part) < MAX_SIMILARITY / 2 * len(password)
 
 

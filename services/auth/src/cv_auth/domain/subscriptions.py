@@ -1,4 +1,4 @@
-"""What a subscription means to its owner at one moment. Time alone changes it, so it is never stored."""
+"""The subscription of an account at a given time. It ends by time alone, so it is computed when read."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,7 +6,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """An owner's subscription as the profile tells of it."""
+    """A subscription as the profile shows it."""
 
     is_premium: bool = False
     subscription_type: str | None = None
@@ -22,7 +22,7 @@ def current_subscription(
     entitled_until: datetime | None,
     now: datetime,
 ) -> Subscription:
-    """The subscription from what payments last told us: one that entitles to nothing any more is none."""
+    """The subscription at `now`, from the latest state of payments. An account is entitled before `entitled_until`."""
     if entitled_until is None or now >= entitled_until:
         return NONE
     return Subscription(True, subscription_type, subscription_end_date)

@@ -1,19 +1,19 @@
-"""Which usernames look alike: skeletons as in Unicode's UTS 39, "Confusable Detection"."""
+"""Detect usernames that look alike, by the skeletons of UTS 39, "Confusable Detection"."""
 
 import json
 from importlib.resources import files
 from unicodedata import normalize
 
 _LEFT_TO_RIGHT_MARK = "\u200e"
-"""Unicode's table writes it around letters that are written from right to left."""
+"""Unicode's table puts it around letters of right-to-left scripts."""
 
 
 def skeletons(username: str) -> list[str]:
-    """What a username looks like as it is, in small letters and in capitals: case does not tell usernames apart.
+    """The skeletons of a username as written, in lower case and in upper case, because usernames ignore case.
 
-    Two usernames with one in common can be taken for each other.
+    Two usernames are confusable if they have a skeleton in common.
     """
-    return sorted({_skeleton(_skeleton(written).lower()) for written in (username, username.lower(), username.upper())})
+    return sorted({_skeleton(_skeleton(form).lower()) for form in (username, username.lower(), username.upper())})
 
 
 def _skeleton(text: str) -> str:
@@ -21,12 +21,12 @@ def _skeleton(text: str) -> str:
 
 
 def _read_prototypes() -> dict[str, str]:
-    """Each letter that can be taken for another one, with what stands for all of its kind.
+    """The prototype of each confusable letter.
 
-    The package lists what looks alike in both directions; of several lookalikes, the common one is the prototype.
+    The package lists lookalikes in both directions. If two letters list only each other, the prototype is the smaller.
     """
-    listed = json.loads(files("confusable_homoglyphs").joinpath("confusables.json").read_bytes())
-    alike = {_bare(letter): [_bare(other["c"]) for other in others] for letter, others in listed.items()}
+    table = json.loads(files("confusable_homoglyphs").joinpath("confusables.json").read_bytes())
+    alike = {_strip_marks(letter): [_strip_marks(each["c"]) for each in others] for letter, others in table.items()}
     prototypes = {}
     for letter, others in alike.items():
         if len(letter) != 1 or len(others) != 1:
@@ -38,7 +38,7 @@ def _read_prototypes() -> dict[str, str]:
     return prototypes
 
 
-def _bare(letters: str) -> str:
+def _strip_marks(letters: str) -> str:
     return letters.replace(_LEFT_TO_RIGHT_MARK, "")
 
 
