@@ -18,7 +18,7 @@ USERS = {"postgres": 999, "nats": 0}
 """User ids that own the folders of these images. `SERVICE_USER` owns all other folders."""
 SERVICE_USER = 10001
 CALLERS: dict[str, list[str]] = json.loads(Path("/callers.json").read_text())
-ON_THE_BUS = ("auth", "payments", "resumes", "renderer")
+ON_THE_BUS = ("auth", "payments", "resumes", "renderer", "templates")
 WITH_MEDIA = ("templates", "resumes", "renderer")
 
 

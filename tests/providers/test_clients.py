@@ -14,8 +14,7 @@ from cv_resumes.clients import Renderer, Template, Templates
 from cv_stack.secrets import Secrets
 from cv_stack.system import System
 from cv_templates.clients import Renderer as Painter
-from cv_templates.domain import Manifest, UnsoundCatalog
-from cv_templates.domain import Template as Draft
+from cv_templates.domain import InvalidCatalog, Manifest, TemplateSource
 
 from tests.integration.visitor import Visitor
 
@@ -102,13 +101,13 @@ async def test_templates_has_the_renderer_make_a_picture(call: Call) -> None:
     assert found is not None
     draft = draft_of(html=found.html, css=found.css)
     assert (await painter.thumbnail(draft, DOCUMENT)).startswith(b"\x89PNG")
-    with pytest.raises(UnsoundCatalog):
+    with pytest.raises(InvalidCatalog):
         await painter.thumbnail(draft_of(html="{% if %}", css=""), DOCUMENT)
 
 
-def draft_of(html: str, css: str) -> Draft:
+def draft_of(html: str, css: str) -> TemplateSource:
     manifest = Manifest(name="x", description="x", is_premium=False, position=1)
-    return Draft("of_this_test", manifest, html, css)
+    return TemplateSource("of_this_test", manifest, html, css)
 
 
 async def test_nobody_is_believed_who_need_not_call(call: Call) -> None:

@@ -13,12 +13,13 @@ from cv_testing.supervisor import ProcessSupervisor, ProgramFailed, running
 from nats.aio.client import Client
 from nats.js.api import StreamConfig
 
-STREAMS = {"auth": "AUTH", "payments": "PAYMENTS", "resumes": "RESUMES"}
+STREAMS = {"auth": "AUTH", "payments": "PAYMENTS", "resumes": "RESUMES", "templates": "TEMPLATES"}
 READS = {
     "auth": {"PAYMENTS"},
     "payments": {"AUTH", "RESUMES"},
-    "resumes": {"AUTH", "PAYMENTS"},
+    "resumes": {"AUTH", "PAYMENTS", "TEMPLATES"},
     "renderer": {"RESUMES"},
+    "templates": set(),
 }
 
 

@@ -1,4 +1,4 @@
-"""The real templates service and its real command; the renderer's answers are given by a server of the tests' own."""
+"""The real templates service and its real command line, with a fake renderer."""
 
 import json
 import struct
@@ -17,6 +17,7 @@ from cv_templates import cli
 from cv_templates.main import app, compose
 from cv_templates.settings import Settings
 from cv_testing.identity import IdentityKeys
+from cv_testing.nats import Nats
 from cv_testing.plugin import ServiceDatabase
 from cv_testing.serving import serving
 from starlette.applications import Starlette
@@ -26,7 +27,7 @@ from starlette.routing import Route
 
 
 def png(shade: int) -> bytes:
-    """A picture of one grey pixel."""
+    """A PNG of one gray pixel."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -37,56 +38,61 @@ def png(shade: int) -> bytes:
 
 
 @dataclass
-class Renderer:
-    """Takes orders for thumbnails from templates only, remembers them, and delivers another picture each time."""
+class FakeRenderer:
+    """Records the requests for thumbnails and answers each with another picture."""
 
     verifier: Verifier
-    orders: list[dict[str, Any]] = field(default_factory=list)
-    delivered: int = 0
-    refusals: dict[str, Response] = field(default_factory=dict)
-    """Answers other than a picture, by a word in the template."""
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    answered: int = 0
+    failures: dict[str, Response] = field(default_factory=dict)
+    """Other responses, by a word in the template's HTML."""
 
     async def thumbnail(self, request: Request) -> Response:
         assert self.verifier.verify(request.headers[IDENTITY_HEADER]).issuer == "templates"
-        order = await request.json()
-        for word, refusal in self.refusals.items():
-            if word in order["template"]["html"]:
-                return refusal
-        self.orders.append(order)
-        self.delivered += 1
-        return Response(png(self.delivered), media_type="image/png")
+        body = await request.json()
+        for word, failure in self.failures.items():
+            if word in body["template"]["html"]:
+                return failure
+        self.requests.append(body)
+        self.answered += 1
+        return Response(png(self.answered), media_type="image/png")
 
-    def rendered(self) -> list[str]:
-        """The sources of the templates that were rendered since this was last asked."""
-        sources = [order["template"]["html"] for order in self.orders]
-        self.orders.clear()
+    def pop_rendered(self) -> list[str]:
+        """The HTML of the templates that were rendered since the last call."""
+        sources = [body["template"]["html"] for body in self.requests]
+        self.requests.clear()
         return sources
 
 
 @pytest.fixture
-async def renderer(identity_keys: IdentityKeys) -> AsyncIterator[tuple[Renderer, str]]:
+async def renderer_server(identity_keys: IdentityKeys) -> AsyncIterator[tuple[FakeRenderer, str]]:
     public_keys = json.loads(identity_keys.environment("renderer")["IDENTITY_PUBLIC_KEYS"])
-    them = Renderer(Verifier("renderer", public_keys))
-    routes = [Route("/internal/thumbnails/", them.thumbnail, methods=["POST"])]
+    fake = FakeRenderer(Verifier("renderer", public_keys))
+    routes = [Route("/internal/thumbnails/", fake.thumbnail, methods=["POST"])]
     async with serving(lambda: Starlette(routes=routes), {}) as client:
-        yield them, str(client.base_url)
+        yield fake, str(client.base_url)
 
 
 @pytest.fixture
-def orders(renderer: tuple[Renderer, str]) -> Renderer:
-    return renderer[0]
+def renderer(renderer_server: tuple[FakeRenderer, str]) -> FakeRenderer:
+    return renderer_server[0]
 
 
 @pytest.fixture
 def environment(
-    service_database: ServiceDatabase, identity_keys: IdentityKeys, renderer: tuple[Renderer, str], tmp_path: Path
+    service_database: ServiceDatabase,
+    nats_server: Nats,
+    identity_keys: IdentityKeys,
+    renderer_server: tuple[FakeRenderer, str],
+    tmp_path: Path,
 ) -> dict[str, str]:
     """The settings of a templates service with an empty database and an empty media store."""
     return {
         **identity_keys.environment("templates"),
+        **nats_server.environment("templates"),
         "DATABASE_URL": service_database("templates"),
         "MEDIA_URL": (tmp_path / "media").as_uri(),
-        "RENDERER_URL": renderer[1],
+        "RENDERER_URL": renderer_server[1],
         "PUBLIC_BASE_URL": "http://localhost:8000",
     }
 
@@ -99,18 +105,18 @@ async def templates(environment: dict[str, str]) -> AsyncIterator[httpx.AsyncCli
 
 @pytest.fixture
 def visitor(identity_keys: IdentityKeys) -> dict[str, str]:
-    """What the gateway says of somebody who has no account."""
+    """The headers of the gateway for a visitor without an account."""
     return identity_keys.stranger("templates")
 
 
 @pytest.fixture
 def resumes(identity_keys: IdentityKeys) -> dict[str, str]:
-    """What the resumes service says of itself."""
+    """The headers of the resumes service."""
     return identity_keys.service("templates", "resumes")
 
 
 class CatalogFolder:
-    """A catalog on disk, to be written and changed by a test."""
+    """A catalog on disk that a test writes and changes."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -122,13 +128,13 @@ class CatalogFolder:
 
     def write(self, slug: str, *, html: str = "", **manifest: Any) -> None:
         """Write a template; `position` is the next one unless given."""
-        place = self.path / slug
-        place.mkdir(exist_ok=True)
-        position = len([entry for entry in self.path.iterdir() if entry.is_dir()])
-        facts = {"name": slug.title(), "description": "One", "is_premium": False, "position": position, **manifest}
-        (place / "template.toml").write_text("".join(f"{key} = {json.dumps(facts[key])}\n" for key in facts))
-        (place / "template.html").write_text(html or f"<h1>{slug}</h1>")
-        (place / "template.css").write_text(f".{slug} {{ color: black }}")
+        folder = self.path / slug
+        folder.mkdir(exist_ok=True)
+        position = len([entry for entry in self.path.iterdir() if (entry / "template.toml").exists()]) + 1
+        values = {"name": slug.title(), "description": "One", "is_premium": False, "position": position, **manifest}
+        (folder / "template.toml").write_text("".join(f"{key} = {json.dumps(values[key])}\n" for key in values))
+        (folder / "template.html").write_text(html or f"<h1>{slug}</h1>")
+        (folder / "template.css").write_text(f".{slug} {{ color: black }}")
 
 
 @pytest.fixture
@@ -139,7 +145,7 @@ def catalog(tmp_path: Path) -> CatalogFolder:
 
 @dataclass(frozen=True)
 class Loaded:
-    """How a run of the command ended."""
+    """The exit code and output of the command."""
 
     code: int
     out: str
@@ -151,17 +157,17 @@ Load = Callable[[Path], Awaitable[Loaded]]
 
 @pytest.fixture
 def load(environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Load:
-    """`cv-templates load FOLDER`, within this process."""
+    """`cv-templates load FOLDER`, in this process."""
 
     async def run(folder: Path) -> Loaded:
         with monkeypatch.context() as patch:
             for name, value in environment.items():
                 patch.setenv(name, value)
-            context, parts = compose(Settings())
+            context, components = compose(Settings())
         async with AsyncExitStack() as stack:
-            for part in parts:
-                await part.start()
-                stack.push_async_callback(part.stop)
+            for component in components:
+                await component.start()
+                stack.push_async_callback(component.stop)
             out, err = StringIO(), StringIO()
             code = await cli.run(context, folder, out, err)
         return Loaded(code, out.getvalue(), err.getvalue())

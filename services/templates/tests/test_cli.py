@@ -12,7 +12,7 @@ import pytest
 from psycopg.rows import dict_row
 from starlette.responses import JSONResponse
 
-from services.templates.tests.conftest import CatalogFolder, Load, Renderer
+from services.templates.tests.conftest import CatalogFolder, FakeRenderer, Load
 
 Rows = dict[str, dict[str, Any]]
 
@@ -53,23 +53,23 @@ async def test_ids_follow_the_positions_and_then_stay(catalog: CatalogFolder, lo
 
 
 async def test_loading_again_changes_nothing(
-    catalog: CatalogFolder, load: Load, stored: Stored, orders: Renderer
+    catalog: CatalogFolder, load: Load, stored: Stored, renderer: FakeRenderer
 ) -> None:
     catalog.write("one")
     await load(catalog.path)
     before = stored()
-    orders.rendered()
+    renderer.pop_rendered()
     assert (await load(catalog.path)).out == "one: unchanged\n"
     assert stored() == before
-    assert orders.rendered() == []
+    assert renderer.pop_rendered() == []
 
 
 async def test_a_thumbnail_shows_the_sample_in_the_template(
-    catalog: CatalogFolder, load: Load, orders: Renderer
+    catalog: CatalogFolder, load: Load, renderer: FakeRenderer
 ) -> None:
     catalog.write("one", html="<p>{{ resume.full_name }}</p>")
     await load(catalog.path)
-    assert orders.orders == [
+    assert renderer.requests == [
         {
             "template": {"html": "<p>{{ resume.full_name }}</p>", "css": ".one { color: black }"},
             "document": {"full_name": "Camille Laurent"},
@@ -79,35 +79,35 @@ async def test_a_thumbnail_shows_the_sample_in_the_template(
 
 
 async def test_a_thumbnail_is_made_again_only_when_it_would_be_another(
-    catalog: CatalogFolder, load: Load, stored: Stored, orders: Renderer, tmp_path: Path
+    catalog: CatalogFolder, load: Load, stored: Stored, renderer: FakeRenderer, tmp_path: Path
 ) -> None:
     catalog.write("one")
     catalog.write("two")
     await load(catalog.path)
-    orders.rendered()
+    renderer.pop_rendered()
     versions = {slug: row["version"] for slug, row in stored().items()}
     thumbnail = tmp_path / "media" / "templates" / "two.png"
     first_picture = thumbnail.read_bytes()
 
     catalog.write("two", html="<h2>two</h2>", position=2)
     await load(catalog.path)
-    assert orders.rendered() == ["<h2>two</h2>"]
+    assert renderer.pop_rendered() == ["<h2>two</h2>"]
     assert stored()["one"]["version"] == versions["one"]
     assert stored()["two"]["version"] != versions["two"]
 
     catalog.write("one", name="Renamed", is_premium=True, position=1)
     await load(catalog.path)
-    assert orders.rendered() == []
+    assert renderer.pop_rendered() == []
     assert stored()["one"]["name"] == "Renamed"
 
     thumbnail.unlink()
     await load(catalog.path)
-    assert orders.rendered() == ["<h2>two</h2>"]
+    assert renderer.pop_rendered() == ["<h2>two</h2>"]
     assert thumbnail.exists()
 
     catalog.write_sample({"full_name": "Somebody else"})
     await load(catalog.path)
-    assert orders.rendered() == ["<h1>one</h1>", "<h2>two</h2>"]
+    assert renderer.pop_rendered() == ["<h1>one</h1>", "<h2>two</h2>"]
     assert thumbnail.read_bytes() != first_picture
 
 
@@ -188,9 +188,9 @@ async def test_a_folder_without_templates_hides_none(
 
 
 async def test_what_the_renderer_refuses_is_told_and_nothing_is_stored(
-    catalog: CatalogFolder, load: Load, stored: Stored, orders: Renderer
+    catalog: CatalogFolder, load: Load, stored: Stored, renderer: FakeRenderer
 ) -> None:
-    orders.refusals["mystery"] = JSONResponse({"detail": "No filter named 'mystery'."}, status_code=400)
+    renderer.failures["mystery"] = JSONResponse({"detail": "No filter named 'mystery'."}, status_code=400)
     catalog.write("fine")
     catalog.write("faulty", html="{{ resume.title | mystery }}")
     loaded = await load(catalog.path)
@@ -200,10 +200,10 @@ async def test_what_the_renderer_refuses_is_told_and_nothing_is_stored(
 
 
 async def test_a_renderer_that_is_busy_or_down_is_named(
-    catalog: CatalogFolder, load: Load, stored: Stored, orders: Renderer, environment: dict[str, str]
+    catalog: CatalogFolder, load: Load, stored: Stored, renderer: FakeRenderer, environment: dict[str, str]
 ) -> None:
     catalog.write("one")
-    orders.refusals["one"] = JSONResponse({"detail": "Too much to do."}, status_code=503)
+    renderer.failures["one"] = JSONResponse({"detail": "Too much to do."}, status_code=503)
     busy = await load(catalog.path)
     assert (busy.code, "renderer" in busy.err) == (1, True)
 

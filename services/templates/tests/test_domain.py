@@ -7,10 +7,10 @@ from pathlib import PurePosixPath
 import pytest
 from cv_templates.domain import (
     Catalog,
+    InvalidCatalog,
     Manifest,
-    Template,
-    UnsoundCatalog,
-    catalog_of,
+    TemplateSource,
+    build_catalog,
     is_slug,
     read_sample,
     read_template,
@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 MANIFEST = 'name = "Plain"\ndescription = "One"\nis_premium = false\nposition = 1'
 
 
-def template(slug: str = "plain", html: str = "<p>", css: str = "p {}") -> Template:
-    return Template(slug, Manifest(name="Plain", description="One", is_premium=False, position=1), html, css)
+def template(slug: str = "plain", html: str = "<p>", css: str = "p {}") -> TemplateSource:
+    return TemplateSource(slug, Manifest(name="Plain", description="One", is_premium=False, position=1), html, css)
 
 
 def test_a_version_is_one_of_its_html_and_css() -> None:
@@ -34,9 +34,9 @@ def test_a_version_is_one_of_its_html_and_css() -> None:
 def test_a_picture_is_one_of_its_version_and_the_sample() -> None:
     one, other = Catalog((), {"a": 1, "b": 2}), Catalog((), {"a": 1, "b": 3})
     reordered = Catalog((), {"b": 2, "a": 1})
-    assert one.picture_of(template()) == reordered.picture_of(template())
-    assert one.picture_of(template()) != other.picture_of(template())
-    assert one.picture_of(template()) != one.picture_of(template(html="<b>"))
+    assert one.thumbnail_hash(template()) == reordered.thumbnail_hash(template())
+    assert one.thumbnail_hash(template()) != other.thumbnail_hash(template())
+    assert one.thumbnail_hash(template()) != one.thumbnail_hash(template(html="<b>"))
 
 
 @pytest.mark.parametrize(
@@ -65,14 +65,14 @@ def test_what_a_template_may_be_called(text: str, may: bool) -> None:
 @given(slug=st.text(max_size=5) | st.just("plain"), manifest=st.text() | st.just(MANIFEST), html=st.text())
 def test_a_folder_is_a_template_or_unsound(slug: str, manifest: str, html: str) -> None:
     files = {"template.toml": manifest, "template.html": html, "template.css": "p {}"}
-    with suppress(UnsoundCatalog):
-        read = read_template(slug, files)
+    with suppress(InvalidCatalog):
+        read = read_template(slug, files, shared={})
         assert (read.slug, read.html) == (slug, html)
 
 
 @given(st.text())
 def test_a_sample_is_an_object_or_unsound(text: str) -> None:
-    with suppress(UnsoundCatalog):
+    with suppress(InvalidCatalog):
         assert isinstance(read_sample(text), dict)
 
 
@@ -90,17 +90,19 @@ def test_a_catalog_has_one_order_or_is_unsound(positions: list[int], chance: ran
     templates = [positioned(f"t{number}", position) for number, position in enumerate(positions)]
     chance.shuffle(templates)
     if not positions or len(set(positions)) < len(positions):
-        with pytest.raises(UnsoundCatalog) as unsound:
-            catalog_of(templates, {})
+        with pytest.raises(InvalidCatalog) as invalid:
+            build_catalog(templates, {})
         taken = [position for position in positions if positions.count(position) > 1]
-        assert len(unsound.value.faults) == (len(taken) or 1)
+        assert len(invalid.value.errors) == (len(taken) or 1)
     else:
-        found = [each.manifest.position for each in catalog_of(templates, {}).templates]
+        found = [each.manifest.position for each in build_catalog(templates, {}).templates]
         assert found == sorted(positions)
 
 
-def positioned(slug: str, position: int) -> Template:
-    return Template(slug, Manifest(name="Plain", description="", is_premium=False, position=position), "<p>", "p {}")
+def positioned(slug: str, position: int) -> TemplateSource:
+    return TemplateSource(
+        slug, Manifest(name="Plain", description="", is_premium=False, position=position), "<p>", "p {}"
+    )
 
 
 @given(st.text(), st.text(), st.text(), st.text())

@@ -2,7 +2,7 @@
 {{- define "cv-builder.traits" -}}
 gateway: { database: false, bus: false, media: false, outside: false, ports: { http: 8000, ops: 9000 } }
 auth: { database: true, bus: true, media: false, outside: false, ports: { http: 8000 } }
-templates: { database: true, bus: false, media: true, outside: false, ports: { http: 8000 } }
+templates: { database: true, bus: true, media: true, outside: false, ports: { http: 8000 } }
 resumes: { database: true, bus: true, media: true, outside: true, ports: { http: 8000 } }
 payments: { database: true, bus: true, media: false, outside: true, ports: { http: 8000 } }
 renderer: { database: true, bus: true, media: true, outside: false, ports: { http: 8000 } }

@@ -22,7 +22,7 @@ SERVICES = ("renderer", "templates", "resumes", "payments", "auth")
 CALLERS: dict[str, list[str]] = json.loads((ROOT / "deploy" / "callers.json").read_text())
 """Whose identity tokens each service believes."""
 
-_ON_THE_BUS = ("auth", "payments", "resumes", "renderer")
+_ON_THE_BUS = ("auth", "payments", "resumes", "renderer", "templates")
 _WITH_MEDIA = ("templates", "resumes", "renderer")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cv_testing.supervisor import Program, ProgramFailed, responds
 
-USERS = ("auth", "payments", "resumes", "renderer")
+USERS = ("auth", "payments", "resumes", "renderer", "templates")
 """The services on the bus, as `deploy/nats/nats-server.conf` knows them."""
 OPERATOR = "operator"
 """Who looks after dead letters."""

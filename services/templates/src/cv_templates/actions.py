@@ -1,78 +1,74 @@
-"""What can happen to the catalog: it is read, and it is loaded."""
+"""The use cases of the catalog: read it, load it, reload what this replica serves."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
 
-from cv_common.kernel.database import Database, Row
+from cv_common.kernel.database import Database, Transaction
 from cv_common.kernel.errors import NotFound
 from cv_common.kernel.media import Media
+from cv_common.kernel.revision import next_revision
+from cv_common.messaging import outbox
+from cv_common.messaging.events import TemplateChanged
 
 from cv_templates import repository
 from cv_templates.clients import Renderer
-from cv_templates.domain import Catalog, Template, is_slug
-from cv_templates.schemas import Answer, Answers, answers_of
+from cv_templates.domain import Catalog, StoredTemplate, TemplateContent, TemplateSource, is_slug
+from cv_templates.schemas import CatalogResponses, PreparedResponse, prepare_responses
 from cv_templates.settings import Settings
 
 
 @dataclass(slots=True)
 class Context:
-    """What the actions act with. `answers` are those of the stored state `state`, replaced when that changed."""
+    """The settings, connections and prepared responses that actions use."""
 
     settings: Settings
     database: Database
     media: Media
     renderer: Renderer
-    answers: Answers | None = None
-    state: str | None = None
+    responses: CatalogResponses | None = None
+    """The responses for the catalog as last read; None before the first read."""
+    reloading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
-REFRESH_EVERY = 0.4
-"""Seconds between two looks at what is stored: a loaded catalog is answered everywhere within a second."""
+async def reload_catalog(context: Context) -> None:
+    """Prepare the responses for the stored catalog. While the database is away, the last ones stay."""
+    async with context.reloading:  # else an older read could replace a newer one
+        async with context.database.connection() as tx:
+            templates = await repository.fetch_templates(tx)
+        context.responses = prepare_responses(templates, context.settings.public_base_url)
 
 
-async def refresh(context: Context) -> None:
-    """Have the answers of what is stored now. While the database is away, the last ones stay."""
-    async with context.database.connection() as tx:
-        # Read before the rows: a change between the two is seen next time.
-        state = await repository.state(tx)
-        if state == context.state:
-            return
-        rows = await repository.all_templates(tx)
-    context.answers = answers_of(rows, context.settings.public_base_url)
-    context.state = state
+async def get_responses(context: Context) -> CatalogResponses:
+    """All responses about templates."""
+    if context.responses is None:
+        await reload_catalog(context)
+        assert context.responses is not None
+    return context.responses
 
 
-async def answers(context: Context) -> Answers:
-    """All answers about templates."""
-    if context.answers is None:
-        await refresh(context)
-        assert context.answers is not None, "a state was read for the first time"
-    return context.answers
+async def find_template(context: Context, template_id: int) -> PreparedResponse:
+    """An active template. Raises NotFound."""
+    return _or_404((await get_responses(context)).by_id.get(template_id))
 
 
-async def find(context: Context, template_id: int) -> Answer:
-    """One active template. Raises NotFound."""
-    return _found((await answers(context)).one.get(template_id))
+async def find_template_for_service(context: Context, template_id: int) -> PreparedResponse:
+    """A template, active or not, as services see it. Raises NotFound."""
+    return _or_404((await get_responses(context)).internal_by_id.get(template_id))
 
 
-async def find_for_service(context: Context, template_id: int) -> Answer:
-    """One template, active or not, as services see it. Raises NotFound."""
-    return _found((await answers(context)).internal.get(template_id))
-
-
-async def find_default(context: Context) -> Answer:
+async def find_default_template(context: Context) -> PreparedResponse:
     """The first free, active template, as services see it. Raises NotFound."""
-    return _found((await answers(context)).default)
+    return _or_404((await get_responses(context)).default)
 
 
-def _found(answer: Answer | None) -> Answer:
-    if answer is None:
+def _or_404(response: PreparedResponse | None) -> PreparedResponse:
+    if response is None:
         raise NotFound
-    return answer
+    return response
 
 
-async def open_thumbnail(context: Context, slug: str) -> bytes:
+async def read_thumbnail(context: Context, slug: str) -> bytes:
     """The PNG of a template. Raises NotFound."""
     content = await context.media.get(_thumbnail_path(slug)) if is_slug(slug) else None
     if content is None:
@@ -81,7 +77,7 @@ async def open_thumbnail(context: Context, slug: str) -> bytes:
 
 
 class Outcome(StrEnum):
-    """What loading a catalog did to a template."""
+    """The effect of loading a catalog on one template."""
 
     ADDED = "added"
     CHANGED = "changed"
@@ -90,61 +86,69 @@ class Outcome(StrEnum):
 
 
 async def load_catalog(context: Context, catalog: Catalog) -> dict[str, Outcome]:
-    """Make the stored templates those of `catalog`; what that did, by slug. Ids stay with their slugs.
+    """Make the stored templates those of `catalog` and publish each change. Returns the outcomes by slug.
 
-    Nothing is stored before every thumbnail is made. Raises UnsoundCatalog (a template cannot be rendered),
-    Unavailable and whatever the media store raises.
+    A template keeps its id as long as it keeps its slug. Nothing is stored before every thumbnail is made.
+    Raises InvalidCatalog (a template cannot be rendered) and ServiceUnavailable (the renderer, the media store).
     """
     async with context.database.connection() as tx:
-        stored = _by_slug(await repository.all_templates(tx))
+        stored = _by_slug(await repository.fetch_templates(tx))
     thumbnails = {
         template.slug: await context.renderer.thumbnail(template, catalog.sample)
         for template in catalog.templates
-        if await _lacks_thumbnail(context, catalog, template, stored.get(template.slug))
+        if await _needs_thumbnail(context, catalog, template, stored.get(template.slug))
     }
     for slug, content in thumbnails.items():
         await context.media.put(_thumbnail_path(slug), content)
-    return await _store_catalog(context, catalog)
+    async with context.database.transaction() as tx:
+        await repository.lock_catalog(tx)
+        return await _store_catalog(tx, catalog)
 
 
-async def _lacks_thumbnail(context: Context, catalog: Catalog, template: Template, stored: Row | None) -> bool:
-    if stored is None or stored["pictured"] != catalog.picture_of(template):
+async def _needs_thumbnail(
+    context: Context, catalog: Catalog, template: TemplateSource, stored: StoredTemplate | None
+) -> bool:
+    if stored is None or stored.thumbnail_hash != catalog.thumbnail_hash(template):
         return True
     return await context.media.get(_thumbnail_path(template.slug)) is None
 
 
-async def _store_catalog(context: Context, catalog: Catalog) -> dict[str, Outcome]:
-    outcomes: dict[str, Outcome] = {}
-    async with context.database.transaction() as tx:
-        await repository.lock_catalog(tx)
-        stored = _by_slug(await repository.all_templates(tx))
-        for template in catalog.templates:
-            known = stored.get(template.slug)
-            changed = await repository.keep(tx, known, template.slug, _columns(catalog, template))
-            new = Outcome.ADDED if known is None else Outcome.CHANGED
-            outcomes[template.slug] = new if changed else Outcome.UNCHANGED
-        for slug in await repository.hide_others(tx, list(outcomes)):
+async def _store_catalog(tx: Transaction, catalog: Catalog) -> dict[str, Outcome]:
+    stored = _by_slug(await repository.fetch_templates(tx))
+    outcomes = {
+        template.slug: await _store_template(tx, stored.pop(template.slug, None), catalog.content_of(template))
+        for template in catalog.templates
+    }
+    for slug, template in stored.items():
+        if await _store_template(tx, template, replace(template.content, is_active=False)) is Outcome.CHANGED:
             outcomes[slug] = Outcome.HIDDEN
     return outcomes
 
 
-def _columns(catalog: Catalog, template: Template) -> dict[str, Any]:
-    return {
-        "name": template.manifest.name,
-        "description": template.manifest.description,
-        "is_premium": template.manifest.is_premium,
-        "is_active": True,
-        "template_html": template.html,
-        "template_css": template.css,
-        "version": template.version,
-        "pictured": catalog.picture_of(template),
-    }
+async def _store_template(tx: Transaction, stored: StoredTemplate | None, content: TemplateContent) -> Outcome:
+    """Store and publish a template that is new, or changed, or of an earlier release, which published nothing."""
+    is_changed = stored is None or stored.content != content
+    if stored is not None and stored.revision > 0 and not is_changed:
+        return Outcome.UNCHANGED
+    revision = next_revision(stored.revision if stored else 0)
+    if stored is None:
+        template_id = await repository.insert_template(tx, content, revision)
+    else:
+        template_id = stored.id
+        await repository.update_template(tx, template_id, content, revision)
+    event = TemplateChanged(
+        template_id=template_id, is_premium=content.is_premium, is_active=content.is_active, revision=revision
+    )
+    await outbox.record(tx, event)
+    if stored is None:
+        return Outcome.ADDED
+    return Outcome.CHANGED if is_changed else Outcome.UNCHANGED
 
 
-def _by_slug(rows: list[Row]) -> dict[str, Row]:
-    return {row["slug"]: row for row in rows}
+def _by_slug(templates: list[StoredTemplate]) -> dict[str, StoredTemplate]:
+    return {template.slug: template for template in templates}
 
 
 def _thumbnail_path(slug: str) -> str:
-    """Where the media store keeps a thumbnail."""
+    """The path of a thumbnail in the media store."""
     return f"templates/{slug}.png"

@@ -1,4 +1,4 @@
-"""The command door of templates: `cv-templates load FOLDER`."""
+"""The command line of templates: `cv-templates load FOLDER`."""
 
 import asyncio
 from argparse import ArgumentParser, Namespace
@@ -14,17 +14,21 @@ from cv_templates.actions import Context, Outcome
 from cv_templates.domain import (
     FILES,
     SAMPLE,
+    SHARED,
     Catalog,
-    Template,
-    UnsoundCatalog,
-    catalog_of,
+    InvalidCatalog,
+    TemplateSource,
+    build_catalog,
     read_sample,
     read_template,
 )
 
+_RELOAD_SECONDS = 0.5
+"""Seconds within which the running replicas serve a catalog that has been loaded."""
+
 
 def parse(arguments: Sequence[str]) -> Namespace:
-    """The command line; ends the process with its usage when that is wrong."""
+    """Parse the command line. Exits with the usage if it is wrong."""
     parser = ArgumentParser(prog="cv-templates", description="The catalog of CV templates.")
     commands = parser.add_subparsers(required=True)
     load = commands.add_parser("load", help="make the stored templates those of a folder")
@@ -33,55 +37,56 @@ def parse(arguments: Sequence[str]) -> Namespace:
 
 
 async def run(context: Context, folder: Path, out: TextIO, err: TextIO) -> int:
-    """Load the catalog in `folder` and say what became of each template. Returns the exit code."""
+    """Load the catalog in `folder` and print the outcome for each template. Returns the exit code."""
     try:
         outcomes = await actions.load_catalog(context, read_catalog(folder))
-    except UnsoundCatalog as unsound:
-        faults = unsound.faults
+    except InvalidCatalog as invalid:
+        errors = invalid.errors
     except ServiceUnavailable as unavailable:
-        faults = [unavailable.body["detail"]]
-    except DATABASE_UNAVAILABLE as down:
-        faults = [f"The database does not answer: {down}"]
+        errors = [unavailable.body["detail"]]
+    except DATABASE_UNAVAILABLE as error:
+        errors = [f"The database does not answer: {error}"]
     else:
         out.writelines(f"{slug}: {outcome}\n" for slug, outcome in outcomes.items())
         if any(outcome != Outcome.UNCHANGED for outcome in outcomes.values()):
-            await asyncio.sleep(2 * actions.REFRESH_EVERY)  # whoever waits for this command finds them answered
+            await asyncio.sleep(_RELOAD_SECONDS)
         return 0
-    err.write("\n  ".join([f"{folder} was not loaded:", *faults]) + "\n")
+    err.write("\n  ".join([f"{folder} was not loaded:", *errors]) + "\n")
     return 1
 
 
 def read_catalog(folder: Path) -> Catalog:
-    """The catalog that a folder holds. Raises UnsoundCatalog with every fault of every file."""
-    faults: list[str] = []
+    """The catalog in a folder. Raises InvalidCatalog with the errors of all files."""
+    errors: list[str] = []
     sample = None
     try:
         sample = read_sample(_read(folder / SAMPLE))
-    except UnsoundCatalog as unsound:
-        faults += unsound.faults
-    templates: list[Template] = []
-    for place in _template_folders(folder):
+    except InvalidCatalog as invalid:
+        errors += invalid.errors
+    templates: list[TemplateSource] = []
+    shared = {path.name: _read(path) for path in sorted((folder / SHARED).glob("*"))}
+    for path in _template_folders(folder):
         try:
-            templates.append(read_template(place.name, {name: _read(place / name) for name in FILES}))
-        except UnsoundCatalog as unsound:
-            faults += unsound.faults
-    if sample is None or faults:
-        raise UnsoundCatalog(faults)
-    return catalog_of(templates, sample)
+            templates.append(read_template(path.name, {name: _read(path / name) for name in FILES}, shared))
+        except InvalidCatalog as invalid:
+            errors += invalid.errors
+    if sample is None or errors:
+        raise InvalidCatalog(errors)
+    return build_catalog(templates, sample)
 
 
 def _template_folders(folder: Path) -> list[Path]:
     try:
-        return sorted(place for place in folder.iterdir() if place.is_dir() and not place.name.startswith((".", "_")))
+        return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "_")))
     except OSError as error:
-        raise UnsoundCatalog([f"{folder}: {error.strerror}"]) from None
+        raise InvalidCatalog([f"{folder}: {error.strerror}"]) from None
 
 
 def _read(path: Path) -> str:
-    """A file's text; none when there is no such file."""
+    """The text of a file; empty if it does not exist."""
     try:
         return path.read_text("utf-8")
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
-        raise UnsoundCatalog([f"{path.parent.name}/{path.name}: {error}"]) from None
+        raise InvalidCatalog([f"{path.parent.name}/{path.name}: {error}"]) from None

@@ -1,40 +1,45 @@
-"""What a template is, and what makes a catalog of them sound."""
+"""Templates: as their authors write them in a catalog, and as the database stores them."""
 
 import json
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
 from functools import cached_property
 from hashlib import sha256
 from typing import Annotated, Any
 
-from jinja2 import TemplateSyntaxError
+from jinja2 import DictLoader, StrictUndefined, TemplateError, TemplateNotFound, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 MANIFEST, HTML, CSS = FILES = ("template.toml", "template.html", "template.css")
 """The files of one template."""
+SHARED = "_shared"
+"""The folder of the files that templates extend and include."""
 SAMPLE = "sample_resume.json"
-"""The document that all thumbnails show, beside the templates' folders."""
+"""The document that all thumbnails show."""
 SAMPLE_LANGUAGE = "fr"
 
 _SLUG = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
 _MAX_SLUG = 100
 _JINJA = ImmutableSandboxedEnvironment(autoescape=True)
+_LOAD_TAG = "<%"
+"""Opens the tags that are resolved when the catalog is loaded. Jinja's own tags are left for the renderer."""
 
 
-class UnsoundCatalog(Exception):
-    """A catalog that cannot be loaded. `faults` are sentences for whoever wrote it."""
+class InvalidCatalog(Exception):
+    """A catalog that cannot be loaded. `errors` are sentences for its author."""
 
-    def __init__(self, faults: Iterable[str]) -> None:
-        self.faults = list(faults)
-        super().__init__("\n".join(self.faults))
+    def __init__(self, errors: Iterable[str]) -> None:
+        self.errors = list(errors)
+        super().__init__("\n".join(self.errors))
 
 
 class Manifest(BaseModel):
-    """What `template.toml` says. A lower `position` stands earlier and, among new templates, gets the lower id."""
+    """The content of `template.toml`. Templates are sorted by `position`, and new ones get their ids in that order."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -45,8 +50,8 @@ class Manifest(BaseModel):
 
 
 @dataclass(frozen=True)
-class Template:
-    """One template as its author wrote it. `slug` names it for ever, whatever becomes of its title and text."""
+class TemplateSource:
+    """A template of a catalog, with its includes resolved. The slug identifies it for ever; all else may change."""
 
     slug: str
     manifest: Manifest
@@ -55,86 +60,156 @@ class Template:
 
     @cached_property
     def version(self) -> str:
-        """Changes with everything that shows on a page."""
+        """A hash of everything that affects a rendered page."""
         return _digest(self.html, self.css)
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateContent:
+    """The columns of a template that loading a catalog writes."""
+
+    slug: str
+    name: str
+    description: str
+    is_premium: bool
+    is_active: bool
+    template_html: str
+    template_css: str
+    version: str
+    thumbnail_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTemplate(TemplateContent):
+    """A row of the table `templates`."""
+
+    id: int
+    revision: int
+    created_at: datetime
+
+    @property
+    def content(self) -> TemplateContent:
+        return TemplateContent(**{field.name: getattr(self, field.name) for field in fields(TemplateContent)})
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """All templates in the order of their positions, and the document their thumbnails show."""
+    """All templates, sorted by position, and the document that their thumbnails show."""
 
-    templates: tuple[Template, ...]
+    templates: tuple[TemplateSource, ...]
     sample: dict[str, Any]
 
-    def picture_of(self, template: Template) -> str:
-        """What the template's thumbnail is made of, as a digest."""
+    def thumbnail_hash(self, template: TemplateSource) -> str:
+        """A hash of everything that affects the template's thumbnail."""
         return _digest(template.version, SAMPLE_LANGUAGE, json.dumps(self.sample, sort_keys=True))
+
+    def content_of(self, template: TemplateSource) -> TemplateContent:
+        """The row of an active template."""
+        return TemplateContent(
+            slug=template.slug,
+            name=template.manifest.name,
+            description=template.manifest.description,
+            is_premium=template.manifest.is_premium,
+            is_active=True,
+            template_html=template.html,
+            template_css=template.css,
+            version=template.version,
+            thumbnail_hash=self.thumbnail_hash(template),
+        )
 
 
 def is_slug(text: str) -> bool:
-    """Can a template be called so?"""
+    """Whether a template may have this slug."""
     return len(text) <= _MAX_SLUG and _SLUG.fullmatch(text) is not None
 
 
-def read_template(slug: str, files: dict[str, str]) -> Template:
-    """The template of a folder called `slug` from the texts of its `FILES`. Raises UnsoundCatalog."""
+def read_template(slug: str, files: Mapping[str, str], shared: Mapping[str, str]) -> TemplateSource:
+    """The template in the folder `slug`, from the texts of its `FILES` and of the shared files, by name.
+
+    Raises InvalidCatalog.
+    """
     if not is_slug(slug):
-        raise UnsoundCatalog([f"{slug}: a folder is named in lower-case letters, digits and single underscores"])
-    faults = [f"{slug}/{name}: is missing or empty" for name in FILES if not files.get(name, "").strip()]
-    if faults:
-        raise UnsoundCatalog(faults)
-    template = Template(slug, _read_manifest(slug, files[MANIFEST]), files[HTML], files[CSS])
-    _check_jinja(template)
-    return template
+        raise InvalidCatalog([f"{slug}: a folder is named in lower-case letters, digits and single underscores"])
+    errors = [f"{slug}/{name}: is missing or empty" for name in FILES if not files.get(name, "").strip()]
+    if errors:
+        raise InvalidCatalog(errors)
+    manifest = _read_manifest(slug, files[MANIFEST])
+    html, css = (_resolve_includes(f"{slug}/{name}", files[name], shared) for name in (HTML, CSS))
+    _check_jinja(f"{slug}/{HTML}", html)
+    return TemplateSource(slug, manifest, html, css)
 
 
 def _read_manifest(slug: str, text: str) -> Manifest:
     try:
         return Manifest.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise UnsoundCatalog([f"{slug}/{MANIFEST}: {error}"]) from None
+        raise InvalidCatalog([f"{slug}/{MANIFEST}: {error}"]) from None
     except ValidationError as error:
-        faults = (f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise UnsoundCatalog(f"{slug}/{MANIFEST}: {fault}" for fault in faults) from None
+        errors = (f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise InvalidCatalog(f"{slug}/{MANIFEST}: {each}" for each in errors) from None
 
 
-def _check_jinja(template: Template) -> None:
-    """Syntax only; what a template does with a document shows when the renderer makes its thumbnail."""
+def _resolve_includes(name: str, text: str, shared: Mapping[str, str]) -> str:
+    """`text` with its `<% extends %>`, `<% block %>` and `<% include %>` replaced by the shared files' texts.
+
+    The result is self-contained and still a Jinja template: `{{ … }}` and `{% … %}` are the renderer's.
+    """
+    if _LOAD_TAG not in text:
+        return text
+    environment = ImmutableSandboxedEnvironment(
+        loader=DictLoader({**{f"{SHARED}/{path}": content for path, content in shared.items()}, name: text}),
+        block_start_string=_LOAD_TAG, block_end_string="%>",
+        variable_start_string="<%=", variable_end_string="=%>",
+        comment_start_string="<%#", comment_end_string="#%>",
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined,
+    )  # fmt: skip
     try:
-        _JINJA.parse(template.html)
+        return environment.get_template(name).render()
     except TemplateSyntaxError as error:
-        raise UnsoundCatalog([f"{template.slug}/{HTML}, line {error.lineno}: {error.message}"]) from None
+        raise InvalidCatalog([f"{error.name}, line {error.lineno}: {error.message}"]) from None
+    except TemplateNotFound as error:
+        raise InvalidCatalog([f"{name}: there is no file {error.name}"]) from None
+    except (TemplateError, RecursionError) as error:
+        raise InvalidCatalog([f"{name}: {error}"]) from None
+
+
+def _check_jinja(name: str, html: str) -> None:
+    """Check the syntax. Errors that depend on the document appear when the renderer makes the thumbnail."""
+    try:
+        _JINJA.parse(html)
+    except TemplateSyntaxError as error:
+        raise InvalidCatalog([f"{name}, line {error.lineno}: {error.message}"]) from None
 
 
 def read_sample(text: str) -> dict[str, Any]:
-    """The sample document. Raises UnsoundCatalog."""
+    """The sample document. Raises InvalidCatalog."""
     if not text.strip():
-        raise UnsoundCatalog([f"{SAMPLE}: is missing or empty"])
+        raise InvalidCatalog([f"{SAMPLE}: is missing or empty"])
     try:
         sample = json.loads(text)
     except ValueError as error:
-        raise UnsoundCatalog([f"{SAMPLE}: {error}"]) from None
+        raise InvalidCatalog([f"{SAMPLE}: {error}"]) from None
     if not isinstance(sample, dict):
-        raise UnsoundCatalog([f"{SAMPLE}: must be a JSON object"])
+        raise InvalidCatalog([f"{SAMPLE}: must be a JSON object"])
     return sample
 
 
-def catalog_of(templates: Iterable[Template], sample: dict[str, Any]) -> Catalog:
-    """A catalog in its order. Raises UnsoundCatalog when there is nothing in it, or no one order."""
+def build_catalog(templates: Iterable[TemplateSource], sample: dict[str, Any]) -> Catalog:
+    """A catalog, sorted by position. Raises InvalidCatalog if it is empty or two templates share a position."""
     ordered = tuple(sorted(templates, key=lambda template: template.manifest.position))
     if not ordered:
-        raise UnsoundCatalog(["the folder holds no templates"])
-    taken = Counter(template.manifest.position for template in ordered)
-    faults = [
+        raise InvalidCatalog(["the folder holds no templates"])
+    positions = Counter(template.manifest.position for template in ordered)
+    errors = [
         f"{template.slug}/{MANIFEST}: position {template.manifest.position} is taken more than once"
         for template in ordered
-        if taken[template.manifest.position] > 1
+        if positions[template.manifest.position] > 1
     ]
-    if faults:
-        raise UnsoundCatalog(faults)
+    if errors:
+        raise InvalidCatalog(errors)
     return Catalog(ordered, sample)
 
 
 def _digest(*parts: str) -> str:
-    """A hash of texts, which tells ("ab", "c") from ("a", "bc")."""
+    """A hash of several texts that depends on their boundaries: ("ab", "c") and ("a", "bc") differ."""
     return sha256(json.dumps(parts).encode()).hexdigest()

@@ -1,69 +1,75 @@
 """All SQL of the templates service."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator
+from dataclasses import asdict
 from typing import Any
 
-from cv_common.kernel.database import Row, Statement, Transaction
-from sqlalchemy import Text, bindparam, func, insert, literal, literal_column, select, update
-from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
+from cv_common.kernel.database import Query, Scalar, Statement, Transaction, connect_directly
+from sqlalchemy import BindParameter, bindparam, insert, select, update
 
+from cv_templates.domain import StoredTemplate, TemplateContent
 from cv_templates.tables import templates
 
-_LOADED = (
-    "name", "description", "is_premium", "is_active", "template_html", "template_css", "version", "pictured",
-)  # fmt: skip
-"""The columns that loading a catalog writes."""
+_LISTEN_SECONDS = 5.0
+"""Seconds between two pings of the listening connection, on which a lost server would otherwise go unnoticed."""
 
-# A row's xmin is the transaction that wrote it: cheap to read, and no change escapes it, not even one made by hand.
-_STATE = Statement(
-    select(
-        func.string_agg(
-            func.concat(templates.c.id, ":", literal_column("xmin")), aggregate_order_by(literal(","), templates.c.id)
-        ).label("state")
-    )
+_COLUMNS = (
+    templates.c.slug,
+    templates.c.name,
+    templates.c.description,
+    templates.c.is_premium,
+    templates.c.is_active,
+    templates.c.template_html,
+    templates.c.template_css,
+    templates.c.version,
+    templates.c.pictured.label("thumbnail_hash"),
+    templates.c.revision,
 )
-_ALL = Statement(select(templates).order_by(templates.c.id))
-_ADD = Statement(insert(templates).values({name: bindparam(name) for name in ("slug", *_LOADED)}))
-_CHANGE = Statement(
-    update(templates)
-    .where(templates.c.slug == bindparam("of_slug"))
-    .values({name: bindparam(name) for name in _LOADED})
-)
-_HIDE_OTHERS = Statement(
-    update(templates)
-    .where(templates.c.is_active, templates.c.slug != func.all(bindparam("slugs", type_=ARRAY(Text))))
-    .values(is_active=False)
-    .returning(templates.c.slug)
-)
+_ALL = Query(select(templates.c.id, *_COLUMNS, templates.c.created_at).order_by(templates.c.id), StoredTemplate)
+_VALUES: dict[str, BindParameter[Any]] = {
+    column.name: bindparam(column.name) for column in templates.c if column.name not in ("id", "created_at")
+}
+_INSERT = Scalar(insert(templates).values(_VALUES).returning(templates.c.id), int)
+_UPDATE = Statement(update(templates).where(templates.c.id == bindparam("template_id")).values(_VALUES))
 
 
-async def state(tx: Transaction) -> str:
-    """A text that changes whenever anything in the catalog does."""
-    row = await tx.fetch_one(_STATE)
-    return (row and row["state"]) or ""
-
-
-async def all_templates(tx: Transaction) -> list[Row]:
-    """Every template, active or not, in the order of ids."""
+async def fetch_templates(tx: Transaction) -> list[StoredTemplate]:
+    """All templates, active or not, sorted by id."""
     return await tx.fetch_all(_ALL)
 
 
 async def lock_catalog(tx: Transaction) -> None:
-    """One catalog is loaded at a time."""
+    """Wait until no other transaction loads a catalog; hold the lock until `tx` ends."""
     await tx.lock("catalog")
 
 
-async def keep(tx: Transaction, stored: Row | None, slug: str, columns: Mapping[str, Any]) -> bool:
-    """Store a template as `columns` has it; whether that changed anything."""
-    if stored is None:
-        await tx.execute(_ADD, slug=slug, **columns)
-    elif any(stored[name] != columns[name] for name in _LOADED):
-        await tx.execute(_CHANGE, of_slug=slug, **columns)
-    else:
-        return False
-    return True
+async def insert_template(tx: Transaction, content: TemplateContent, revision: int) -> int:
+    """Insert a template and return its id."""
+    template_id = await tx.fetch_one(_INSERT, **_values(content), revision=revision)
+    assert template_id is not None
+    return template_id
 
 
-async def hide_others(tx: Transaction, slugs: Sequence[str]) -> list[str]:
-    """Make every template but these inactive; the slugs of those that were not."""
-    return [row["slug"] for row in await tx.fetch_all(_HIDE_OTHERS, slugs=list(slugs))]
+async def update_template(tx: Transaction, template_id: int, content: TemplateContent, revision: int) -> None:
+    """Replace the content of a template."""
+    await tx.execute(_UPDATE, template_id=template_id, **_values(content), revision=revision)
+
+
+def _values(content: TemplateContent) -> dict[str, str | bool]:
+    values = asdict(content)
+    values["pictured"] = values.pop("thumbnail_hash")
+    return values
+
+
+async def listen(database_url: str) -> AsyncGenerator[None]:
+    """Yield once connected, and then after each change of the table, of which the trigger of migration 0002 notifies.
+
+    Raises DATABASE_UNAVAILABLE if the connection breaks.
+    """
+    async with await connect_directly(database_url) as connection:
+        await connection.execute("listen templates")
+        yield
+        while True:
+            async for _ in connection.notifies(timeout=_LISTEN_SECONDS, stop_after=1):
+                yield
+            await connection.ping()

@@ -1,17 +1,18 @@
-"""The JSON of templates, made once for each state of the catalog and then sent as it is."""
+"""The JSON of responses about templates, serialized once for each change of the catalog and served from memory."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cv_common.kernel.database import Row
 from cv_common.kernel.etag import etag_of
 from cv_common.kernel.responses import dump_json
 from pydantic import AnyUrl, BaseModel
 
+from cv_templates.domain import StoredTemplate
 
-class ListedTemplate(BaseModel):
+
+class TemplateSummary(BaseModel):
     """A template in a list."""
 
     id: int
@@ -23,73 +24,82 @@ class ListedTemplate(BaseModel):
     created_at: datetime
 
 
-class Template(ListedTemplate):
-    """A template with its sources: a Jinja2 document and its style sheet."""
+class Template(TemplateSummary):
+    """A template with its sources: a Jinja document and its style sheet."""
 
     template_html: str
     template_css: str
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """JSON, ready to be sent."""
+class PreparedResponse:
+    """The body of a response as JSON, and its entity tag."""
 
     content: bytes
     etag: str
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """All that can be answered about one state of the catalog. Inactive templates are in `internal` only."""
+class CatalogResponses:
+    """All responses about one state of the catalog. Only `internal_by_id` has inactive templates."""
 
-    everything: Answer
-    free: Answer
-    premium: Answer
-    one: dict[int, Answer]
-    internal: dict[int, Answer]
-    default: Answer | None
+    all: PreparedResponse
+    free: PreparedResponse
+    premium: PreparedResponse
+    by_id: dict[int, PreparedResponse]
+    internal_by_id: dict[int, PreparedResponse]
+    default: PreparedResponse | None
 
 
-def answers_of(rows: Iterable[Row], base_url: str) -> Answers:
-    """The answers about templates, which come in the order of ids; `base_url` begins the thumbnails' addresses."""
-    every = list(rows)
-    active = [row for row in every if row["is_active"]]
-    free = [row for row in active if not row["is_premium"]]
-    premium = [row for row in active if row["is_premium"]]
-    internal = {row["id"]: _answer(_internal(row)) for row in every}
-    return Answers(
-        everything=_answer([_listed(row, base_url) for row in active]),
-        free=_answer([_listed(row, base_url) for row in free]),
-        premium=_answer([_listed(row, base_url) for row in premium]),
-        one={row["id"]: _answer(_full(row, base_url)) for row in active},
-        internal=internal,
-        default=internal[free[0]["id"]] if free else None,
+def prepare_responses(templates: Iterable[StoredTemplate], base_url: str) -> CatalogResponses:
+    """The responses about `templates`, which are sorted by id. Thumbnail URLs begin with `base_url`."""
+    stored = list(templates)
+    active = [template for template in stored if template.is_active]
+    free = [template for template in active if not template.is_premium]
+    premium = [template for template in active if template.is_premium]
+    internal_by_id = {template.id: _prepare(serialize_for_service(template)) for template in stored}
+    return CatalogResponses(
+        all=_prepare([serialize_summary(template, base_url) for template in active]),
+        free=_prepare([serialize_summary(template, base_url) for template in free]),
+        premium=_prepare([serialize_summary(template, base_url) for template in premium]),
+        by_id={template.id: _prepare(serialize_template(template, base_url)) for template in active},
+        internal_by_id=internal_by_id,
+        default=internal_by_id[free[0].id] if free else None,
     )
 
 
-def _answer(body: Any) -> Answer:
+def _prepare(body: Any) -> PreparedResponse:
     content = dump_json(body)
-    return Answer(content, etag_of(content))
+    return PreparedResponse(content, etag_of(content))
 
 
-def _listed(row: Row, base_url: str) -> dict[str, Any]:
+def serialize_summary(template: StoredTemplate, base_url: str) -> dict[str, Any]:
+    """A `TemplateSummary`."""
     return {
-        "id": row["id"],
-        "name": row["name"],
-        "description": row["description"],
-        "thumbnail": f"{base_url}/media/templates/{row['slug']}.png",
-        "is_premium": row["is_premium"],
-        "is_active": row["is_active"],
-        "created_at": row["created_at"],
+        "id": template.id,
+        "name": template.name,
+        "description": template.description,
+        "thumbnail": f"{base_url}/media/templates/{template.slug}.png",
+        "is_premium": template.is_premium,
+        "is_active": template.is_active,
+        "created_at": template.created_at,
     }
 
 
-def _full(row: Row, base_url: str) -> dict[str, Any]:
-    sources = {name: row[name] for name in ("template_html", "template_css")}
-    return {**_listed(row, base_url), **sources}
+def serialize_template(template: StoredTemplate, base_url: str) -> dict[str, Any]:
+    """A `Template`."""
+    sources = {"template_html": template.template_html, "template_css": template.template_css}
+    return serialize_summary(template, base_url) | sources
 
 
-def _internal(row: Row) -> dict[str, Any]:
-    """What other services need to render with it."""
-    names = ("id", "name", "is_premium", "is_active", "version", "template_html", "template_css")
-    return {name: row[name] for name in names}
+def serialize_for_service(template: StoredTemplate) -> dict[str, Any]:
+    """The fields that other services need to render with a template."""
+    return {
+        "id": template.id,
+        "name": template.name,
+        "is_premium": template.is_premium,
+        "is_active": template.is_active,
+        "version": template.version,
+        "template_html": template.template_html,
+        "template_css": template.template_css,
+    }

@@ -1,6 +1,7 @@
-"""The table of the templates database."""
+"""The tables of the templates database."""
 
-from sqlalchemy import Boolean, Column, DateTime, Identity, Integer, MetaData, String, Table, Text, func
+from cv_common.messaging.outbox import outbox_table
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Identity, Integer, MetaData, String, Table, Text, func
 
 metadata = MetaData()
 
@@ -17,5 +18,10 @@ templates = Table(
     Column("template_css", Text, nullable=False),
     Column("version", String(64), nullable=False),
     Column("pictured", String(64), nullable=False),
+    Column("revision", BigInteger, nullable=False, server_default="0"),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )
+"""`pictured` is the `thumbnail_hash` of the stored thumbnail; `revision` that of the latest event, 0 before the first.
+A trigger (migration 0002) notifies the channel `templates` of every change."""
+
+outbox = outbox_table(metadata)
