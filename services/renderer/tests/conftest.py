@@ -1,4 +1,4 @@
-"""The real renderer: its engine, its app with PostgreSQL, NATS and a folder for media, and the catalog's templates."""
+"""Fixtures: the worker pool, the service with PostgreSQL, NATS and a media folder, and the catalog's templates."""
 
 import io
 import itertools
@@ -10,10 +10,10 @@ from typing import Any
 
 import httpx
 import pytest
-from cv_renderer.engine.pool import Pool
-from cv_renderer.engine.worker import Limits
+from cv_renderer.domain.documents import clean_document
+from cv_renderer.engine.worker import JobLimits
+from cv_renderer.engine.worker_pool import WorkerPool
 from cv_renderer.main import app
-from cv_renderer.schemas import Document
 from cv_testing.identity import IdentityKeys
 from cv_testing.nats import Nats
 from cv_testing.plugin import StartNats
@@ -26,45 +26,47 @@ _resume_ids = itertools.count(1)
 
 
 @dataclass(frozen=True)
-class Template:
-    """A template of the catalog, as its files have it."""
+class CatalogTemplate:
+    """The sources of a template of the catalog."""
 
     html: str
     css: str
 
 
 @pytest.fixture(scope="session")
-def catalog(pytestconfig: pytest.Config) -> dict[str, Template]:
+def catalog(pytestconfig: pytest.Config) -> dict[str, CatalogTemplate]:
     """The catalog's templates by name."""
     folder = pytestconfig.rootpath / "services" / "templates" / "catalog"
     return {
-        name: Template((folder / name / "template.html").read_text(), (folder / name / "template.css").read_text())
+        name: CatalogTemplate(
+            (folder / name / "template.html").read_text(), (folder / name / "template.css").read_text()
+        )
         for name in TEMPLATES
     }
 
 
 @pytest.fixture(params=TEMPLATES)
-def template(request: pytest.FixtureRequest, catalog: dict[str, Template]) -> Template:
+def template(request: pytest.FixtureRequest, catalog: dict[str, CatalogTemplate]) -> CatalogTemplate:
     """Each template of the catalog in turn."""
     return catalog[request.param]
 
 
 @pytest.fixture(scope="session")
 def sample(pytestconfig: pytest.Config) -> dict[str, Any]:
-    """The catalog's sample resume, as the renderer's document."""
+    """The catalog's sample resume."""
     path = pytestconfig.rootpath / "services" / "templates" / "catalog" / "sample_resume.json"
-    return Document.model_validate_json(path.read_bytes()).model_dump()
+    return clean_document(json.loads(path.read_bytes()))
 
 
 @pytest.fixture(scope="session")
 def minimal() -> dict[str, Any]:
-    """The least a resume has: a name and an e-mail address."""
-    return Document(full_name="Marie Dubois", email="marie.dubois@example.com").model_dump()
+    """The least a resume has: a name and an email address."""
+    return {"full_name": "Marie Dubois", "email": "marie.dubois@example.com"}
 
 
 @pytest.fixture(scope="session")
 def three_pages(sample: dict[str, Any]) -> dict[str, Any]:
-    """The sample with a working life of three pages."""
+    """The sample with jobs for three pages."""
     jobs = [
         {**sample["experiences"][0], "position": f"Poste {number}", "start_date": f"{1990 + number}-01-01"}
         for number in range(14)
@@ -81,9 +83,9 @@ def photo() -> bytes:
 
 
 @pytest.fixture(scope="session")
-async def pool() -> AsyncIterator[Pool]:
-    """The engine, warm."""
-    pool = Pool(patience=120, limits=Limits(cpu_seconds=60, wall_seconds=120))  # on a machine that is busy
+async def pool() -> AsyncIterator[WorkerPool]:
+    """A started worker pool with limits that suit a busy machine."""
+    pool = WorkerPool(queue_timeout=120, limits=JobLimits(cpu_seconds=60, wall_seconds=120))
     await pool.start()
     yield pool
     await pool.stop()
@@ -91,13 +93,13 @@ async def pool() -> AsyncIterator[Pool]:
 
 @pytest.fixture(scope="session")
 def media_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the service under test keeps its files."""
+    """The media folder of the service under test."""
     return tmp_path_factory.mktemp("media")
 
 
 @pytest.fixture(scope="session")
 def nats_server(start_nats: StartNats) -> Nats:
-    """A bus of these tests' own."""
+    """A NATS server for these tests only."""
     return start_nats()
 
 
@@ -123,19 +125,19 @@ async def renderer(environment: dict[str, str]) -> AsyncIterator[httpx.AsyncClie
 
 @pytest.fixture
 def as_resumes(identity_keys: IdentityKeys) -> dict[str, str]:
-    """What the resumes service says of itself."""
+    """The identity headers of the resumes service."""
     return identity_keys.service("renderer", "resumes")
 
 
 @pytest.fixture
-def order(catalog: dict[str, Template], minimal: dict[str, Any]) -> dict[str, Any]:
-    """A PDF of a resume that no other test knows."""
+def pdf_request(catalog: dict[str, CatalogTemplate], minimal: dict[str, Any]) -> dict[str, Any]:
+    """A request for a PDF of a resume that no other test uses."""
     template = catalog["modern_professional"]
     return {
         "resume_id": next(_resume_ids),
         "file_name": "marie_dubois_cv_20251029.pdf",
         "template": {"id": 1, "version": "1", "html": template.html, "css": template.css},
-        "document": json.loads(json.dumps(minimal)),
+        "document": dict(minimal),
         "language": "fr",
         "watermark": False,
         "photo": None,

@@ -1,4 +1,4 @@
-"""What the renderer does by itself: files of deleted resumes go, and so do those that nobody can fetch any more."""
+"""The NATS consumer and the scheduled purge: the PDFs of deleted resumes and expired PDFs are deleted."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,23 +18,23 @@ PDFS = "/internal/pdfs/"
 
 
 @pytest.fixture(scope="session")
-async def resumes_bus(nats_server: Nats) -> AsyncIterator[Broker]:
-    """The bus as the resumes service publishes on it."""
+async def resumes_broker(nats_server: Nats) -> AsyncIterator[Broker]:
+    """A broker connection with the permissions of the resumes service."""
     login = nats_server.environment("resumes")
-    bus = Broker(login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service="resumes", publishes=True)
-    await bus.start()
-    yield bus
-    await bus.stop()
+    broker = Broker(login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service="resumes", publishes=True)
+    await broker.start()
+    yield broker
+    await broker.stop()
 
 
 def pdfs_in(folder: Path) -> set[Path]:
     return set(folder.rglob("*.pdf"))
 
 
-async def publish(bus: Broker, event: ResumeDeleted) -> None:
+async def publish(broker: Broker, event: ResumeDeleted) -> None:
     async def published() -> bool:
         try:
-            await bus.publish(event.name, event.model_dump_json().encode(), str(event.id))
+            await broker.publish(event.name, event.model_dump_json().encode(), str(event.id))
         except BrokerUnavailable:
             return False
         return True
@@ -42,63 +42,65 @@ async def publish(bus: Broker, event: ResumeDeleted) -> None:
     await eventually(published)
 
 
-async def test_a_deleted_resume_s_files_go_and_none_come_any_more(
+async def test_a_deleted_resume_loses_its_pdfs_and_gets_no_new_ones(
     renderer: httpx.AsyncClient,
-    resumes_bus: Broker,
-    order: dict[str, Any],
+    resumes_broker: Broker,
+    pdf_request: dict[str, Any],
     as_resumes: dict[str, str],
     media_folder: Path,
 ) -> None:
     others = pdfs_in(media_folder)
     paths = [
-        (await renderer.post(PDFS, json={**order, "watermark": watermark}, headers=as_resumes)).json()["path"]
+        (await renderer.post(PDFS, json={**pdf_request, "watermark": watermark}, headers=as_resumes)).json()["path"]
         for watermark in (False, True)
     ]
     assert len(pdfs_in(media_folder) - others) == 2
 
-    await publish(resumes_bus, ResumeDeleted(resume_id=order["resume_id"], revision=2))
+    await publish(resumes_broker, ResumeDeleted(resume_id=pdf_request["resume_id"], revision=2))
     await eventually(lambda: pdfs_in(media_folder) <= others)
     for path in paths:
         assert (await renderer.get(path)).status_code == 404
-    response = await renderer.post(PDFS, json=order, headers=as_resumes)
+    response = await renderer.post(PDFS, json=pdf_request, headers=as_resumes)
     assert (response.status_code, response.json()) == (404, {"detail": "Not found."})
     assert pdfs_in(media_folder) <= others
 
 
-async def test_with_everything_there_all_is_well(renderer: httpx.AsyncClient, resumes_bus: Broker) -> None:
+async def test_healthz_is_200_when_every_component_is_healthy(
+    renderer: httpx.AsyncClient, resumes_broker: Broker
+) -> None:
     async def healthy() -> bool:
         return (await renderer.get("/healthz")).status_code == 200
 
     await eventually(healthy)
 
 
-async def test_an_event_told_twice_is_no_matter(
-    renderer: httpx.AsyncClient, resumes_bus: Broker, order: dict[str, Any], as_resumes: dict[str, str]
+async def test_a_duplicate_event_has_no_effect(
+    renderer: httpx.AsyncClient, resumes_broker: Broker, pdf_request: dict[str, Any], as_resumes: dict[str, str]
 ) -> None:
-    path = (await renderer.post(PDFS, json=order, headers=as_resumes)).json()["path"]
-    event = ResumeDeleted(resume_id=order["resume_id"], revision=2)
-    await publish(resumes_bus, event)
-    await resumes_bus.publish(event.name, event.model_dump_json().encode(), f"{event.id}-again")
+    path = (await renderer.post(PDFS, json=pdf_request, headers=as_resumes)).json()["path"]
+    event = ResumeDeleted(resume_id=pdf_request["resume_id"], revision=2)
+    await publish(resumes_broker, event)
+    await resumes_broker.publish(event.name, event.model_dump_json().encode(), f"{event.id}-again")
 
     async def gone() -> bool:
         return (await renderer.get(path)).status_code == 404
 
     await eventually(gone)
     response = await renderer.post(
-        PDFS, json={**order, "resume_id": order["resume_id"] + 2_000_000}, headers=as_resumes
+        PDFS, json={**pdf_request, "resume_id": pdf_request["resume_id"] + 2_000_000}, headers=as_resumes
     )
     assert response.status_code == 200
 
 
-async def test_housekeeping_removes_what_nobody_can_fetch_any_more(
+async def test_housekeeping_deletes_pdfs_without_a_valid_link(
     renderer: httpx.AsyncClient,
     environment: dict[str, str],
-    order: dict[str, Any],
+    pdf_request: dict[str, Any],
     as_resumes: dict[str, str],
     media_folder: Path,
 ) -> None:
     others = pdfs_in(media_folder)
-    old, fresh = ({**order, "watermark": watermark} for watermark in (False, True))
+    old, fresh = ({**pdf_request, "watermark": watermark} for watermark in (False, True))
     old_path = (await renderer.post(PDFS, json=old, headers=as_resumes)).json()["path"]
     fresh_path = (await renderer.post(PDFS, json=fresh, headers=as_resumes)).json()["path"]
     token = old_path.split("/")[-2]
@@ -109,7 +111,7 @@ async def test_housekeeping_removes_what_nobody_can_fetch_any_more(
             " where links.pdf_id = pdfs.id and links.token = %s",
             (token,),
         )
-        async with serving(app, environment):  # a start is followed by housekeeping at once
+        async with serving(app, environment):  # housekeeping runs at the start
             await eventually(lambda: len(pdfs_in(media_folder) - others) == 1)
         cursor = await database.execute("select count(*) as left from links where token = %s", (token,))
         assert await cursor.fetchone() == {"left": 0}
@@ -117,19 +119,19 @@ async def test_housekeeping_removes_what_nobody_can_fetch_any_more(
     assert (await renderer.get(fresh_path)).status_code == 200
 
 
-async def test_housekeeping_that_fails_is_told_until_it_succeeds(
+async def test_healthz_reports_failed_housekeeping(
     environment: dict[str, str], service_database: ServiceDatabase, tmp_path: Path
 ) -> None:
     environment = {**environment, "DATABASE_URL": service_database("renderer"), "MEDIA_URL": tmp_path.as_uri()}
-    (tmp_path / "pdfs" / "in the way").mkdir(parents=True)  # no file: the store cannot remove it
+    (tmp_path / "pdfs" / "in the way").mkdir(parents=True)  # a folder, which the media store cannot delete as a file
     async with await connect_directly(environment["DATABASE_URL"]) as database:
         await database.execute(
             "insert into pdfs (key, resume_id, path, discarded_at) values ('key', 1, 'pdfs', now() - interval '1 day')"
         )
     async with serving(app, environment) as renderer:
 
-        async def told() -> bool:
+        async def is_reported() -> bool:
             problems = (await renderer.get("/healthz")).json()["problems"]
             return "housekeeping failed: ServiceUnavailable" in problems.values()
 
-        await eventually(told)
+        await eventually(is_reported)

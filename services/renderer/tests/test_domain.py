@@ -1,18 +1,19 @@
-"""The pure rules: words, dates, links, prose, keys."""
+"""The pure rules: documents, labels, dates, links, prose and cache keys."""
 
 import dataclasses
+import json
 from collections.abc import Callable
 from datetime import date
 from typing import Any
 
-import orjson
 import pytest
-from cv_renderer.domain.dates import month_and_year, period
-from cv_renderer.domain.hyperlinks import is_safe_link, mail_link, phone_link, readable_address, web_link
+from cv_renderer.domain.dates import format_month, format_period
+from cv_renderer.domain.documents import clean_document
+from cv_renderer.domain.hyperlinks import display_address, is_safe_link, mail_link, phone_link, web_link
 from cv_renderer.domain.jobs import Job, pdf_key
 from cv_renderer.domain.labels import Labels, labels_for
-from cv_renderer.domain.prose import blocks_of
-from cv_renderer.domain.skills import by_category
+from cv_renderer.domain.prose import parse_blocks
+from cv_renderer.domain.skills import group_by_category
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,7 +21,7 @@ FRENCH, ENGLISH = labels_for("fr"), labels_for("en")
 JOB = Job("<p>", "p {}", {"full_name": "Jane", "skills": [{"name": "SQL", "level": None}]}, "en")
 
 
-def test_a_language_we_do_not_speak_is_english() -> None:
+def test_an_unsupported_language_falls_back_to_english() -> None:
     assert labels_for("de") is labels_for("en")
     assert labels_for("fr-CA") is labels_for("fr")
 
@@ -36,8 +37,8 @@ def test_a_language_we_do_not_speak_is_english() -> None:
         (None, "", ""),
     ],
 )
-def test_dates_are_months_and_years(value: str | None, french: str, english: str) -> None:
-    assert (month_and_year(value, FRENCH), month_and_year(value, ENGLISH)) == (french, english)
+def test_dates_are_shown_as_month_and_year(value: str | None, french: str, english: str) -> None:
+    assert (format_month(value, FRENCH), format_month(value, ENGLISH)) == (french, english)
 
 
 @pytest.mark.parametrize(
@@ -50,8 +51,8 @@ def test_dates_are_months_and_years(value: str | None, french: str, english: str
         ({"start_date": "2018-06-01", "end_date": None}, "juin 2018"),
     ],
 )
-def test_periods(entry: dict[str, Any], shown: str) -> None:
-    assert period(entry, FRENCH) == shown
+def test_a_period_shows_its_start_and_end(entry: dict[str, Any], shown: str) -> None:
+    assert format_period(entry, FRENCH) == shown
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,7 @@ def test_periods(entry: dict[str, Any], shown: str) -> None:
         "tel:+33612345678",
     ],
 )
-def test_links_that_may_be_clicked(url: str) -> None:
+def test_safe_links_are_allowed(url: str) -> None:
     assert is_safe_link(url)
 
 
@@ -75,7 +76,7 @@ def test_links_that_may_be_clicked(url: str) -> None:
         "http://", "https:///x", "https://a%20b/", "http://a b", "https://javascript:alert(1)", "https://x%5C.com/",
     ],
 )  # fmt: skip
-def test_links_that_may_not(url: str) -> None:
+def test_unsafe_links_are_rejected(url: str) -> None:
     assert not is_safe_link(url)
     assert web_link(url) == ""
 
@@ -83,7 +84,7 @@ def test_links_that_may_not(url: str) -> None:
 @pytest.mark.parametrize(
     "text", ["github.com/me/x", "www.example.com", "Example.com?a=b", "example.com#top", "exämple.fr/é"]
 )
-def test_an_address_without_a_scheme_is_linked(text: str) -> None:
+def test_a_url_without_a_scheme_is_linked(text: str) -> None:
     assert web_link(f" {text}\n") == f"https://{text}"
 
 
@@ -91,44 +92,58 @@ def test_an_address_without_a_scheme_is_linked(text: str) -> None:
     "text", ["in progress", "soon", "me@example.com", "localhost", "example.com:80", "1.2.3.4", "mailto:x@y.fr",
              "x.fr/a b", "\\\\x.fr", "/etc/x.fr", ".fr", "x.fr\\y.com", "tel:+33", "x.1"],
 )  # fmt: skip
-def test_a_text_that_is_no_address_is_not_linked(text: str) -> None:
+def test_a_text_that_is_no_url_is_not_linked(text: str) -> None:
     assert web_link(text) == ""
-    assert readable_address(text) == text
+    assert display_address(text) == text
 
 
-def test_addresses_are_linked_and_readable() -> None:
-    assert readable_address("http://") == "http://"
+def test_links_and_their_display_texts() -> None:
+    assert display_address("http://") == "http://"
     assert web_link(" https://www.example.com/me/ ") == "https://www.example.com/me/"
-    assert readable_address("https://www.example.com/me/") == "example.com/me"
+    assert display_address("https://www.example.com/me/") == "example.com/me"
     assert mail_link('a"b@example.com') == "mailto:a%22b@example.com"
     assert phone_link("+33 (0)6 12-34") == "tel:+3361234"
     assert phone_link("(01) 23 45") == "tel:012345"
     assert phone_link("call me") == ""
 
 
-@pytest.mark.parametrize("link", [web_link, mail_link, phone_link, readable_address])
-def test_nothing_links_nowhere(link: Callable[[str | None], str]) -> None:
+@pytest.mark.parametrize("link", [web_link, mail_link, phone_link, display_address])
+def test_an_empty_address_has_no_link(link: Callable[[str | None], str]) -> None:
     assert link(None) == link("") == ""
+
+
+def test_a_document_loses_what_does_not_show() -> None:
+    document = clean_document(
+        {
+            "full_name": " Jane ",
+            "title": "\u200b",
+            "summary": None,
+            "hobbies": [{"id": 7, "order": 0, "name": "Chess", "since": 2**70}, {"id": 8, "name": " "}, "\t", None],
+            "skills": None,
+        }
+    )
+    assert document == {"full_name": "Jane", "hobbies": [{"name": "Chess", "since": 2**70}]}
+    assert pdf_key(1, "1", dataclasses.replace(JOB, document=document), "engine")
 
 
 def test_prose_keeps_paragraphs_lines_and_lists() -> None:
     text = "First line\nsecond line\n\nNew paragraph\n- one\n• two\n\n* three\nafter"
-    assert [(block.is_list, block.lines) for block in blocks_of(text)] == [
+    assert [(block.is_list, block.lines) for block in parse_blocks(text)] == [
         (False, ["First line", "second line"]),
         (False, ["New paragraph"]),
         (True, ["one", "two", "three"]),
         (False, ["after"]),
     ]
-    assert blocks_of(None) == blocks_of(" \n ") == []
+    assert parse_blocks(None) == parse_blocks(" \n ") == []
 
 
-def test_a_dash_inside_a_line_is_no_list() -> None:
-    assert [block.is_list for block in blocks_of("-5 degrees\na - b")] == [False]
+def test_a_dash_inside_a_line_makes_no_list() -> None:
+    assert [block.is_list for block in parse_blocks("-5 degrees\na - b")] == [False]
 
 
-def test_skills_are_grouped_in_order_and_loose_ones_come_last() -> None:
+def test_skills_are_grouped_in_order_with_uncategorized_ones_last() -> None:
     names = [("Python", "Backend"), ("Juggling", None), ("React", "Frontend"), ("SQL", "Backend"), ("Tea", "")]
-    groups = by_category([{"name": name, "category": category} for name, category in names])
+    groups = group_by_category([{"name": name, "category": category} for name, category in names])
     assert [(category, [skill["name"] for skill in skills]) for category, skills in groups] == [
         ("Backend", ["Python", "SQL"]),
         ("Frontend", ["React"]),
@@ -137,11 +152,11 @@ def test_skills_are_grouped_in_order_and_loose_ones_come_last() -> None:
 
 
 def test_equal_input_has_one_key_whatever_the_order_of_its_fields() -> None:
-    turned = dataclasses.replace(JOB, document=dict(reversed(JOB.document.items())))
+    turned = dataclasses.replace(JOB, document=dict(reversed([*JOB.document.items()])))
     assert pdf_key(1, "1", JOB, "engine") == pdf_key(1, "1", turned, "engine")
 
 
-def test_whatever_can_be_seen_changes_the_key() -> None:
+def test_every_visible_change_changes_the_key() -> None:
     changed = [
         dataclasses.replace(JOB, template_html="<div>"),
         dataclasses.replace(JOB, template_css="p{}"),
@@ -164,34 +179,34 @@ json_values = st.recursive(
 
 
 @given(texts)
-def test_no_text_becomes_a_link_that_may_not_be_clicked(text: str | None) -> None:
+def test_no_text_becomes_an_unsafe_link(text: str | None) -> None:
     links = [web_link(text), phone_link(text), *([mail_link(text)] if (text or "").isprintable() else [])]
     assert all(is_safe_link(link) for link in links if link)
     typed = (text or "").strip()
     assert web_link(text) in ("", typed, f"https://{typed}")
     assert set(phone_link(text).removeprefix("tel:")) <= set("+" + "".join(filter(str.isdigit, text or "")))
-    assert len(readable_address(text)) <= len(text or "")
+    assert len(display_address(text)) <= len(text or "")
 
 
 @given(st.none() | st.text(), st.sampled_from([FRENCH, ENGLISH]))
-def test_a_date_of_another_form_is_shown_as_it_is(value: str | None, labels: Labels) -> None:
-    shown = month_and_year(value, labels)
+def test_a_date_in_another_format_is_shown_unchanged(value: str | None, labels: Labels) -> None:
+    shown = format_month(value, labels)
     month = shown.rpartition(" ")[0]
     assert shown == (value or "").strip() or month in labels.months
 
 
 @given(st.dates(min_value=date(1000, 1, 1)), st.none() | st.dates(min_value=date(1000, 1, 1)), st.booleans())
-def test_a_period_says_each_end_once(start: date, end: date | None, is_current: bool) -> None:
-    entry = {"start_date": str(start), "end_date": end and str(end), "is_current": is_current}
-    ends = period(entry, ENGLISH).split(" – ")
+def test_a_period_shows_each_end_once(start: date, end: date | None, is_current: bool) -> None:
+    entry: dict[str, Any] = {"start_date": str(start), "end_date": end and str(end), "is_current": is_current}
+    ends = format_period(entry, ENGLISH).split(" – ")
     assert ends[0] == f"{ENGLISH.months[start.month - 1]} {start.year:04}"
     assert len(ends) == len(set(ends)) <= 2
     assert (ends[-1] == ENGLISH.present) == is_current
 
 
 @given(st.text())
-def test_prose_loses_no_word_and_gains_none(text: str) -> None:
-    blocks = blocks_of(text)
+def test_prose_keeps_exactly_the_words_of_the_text(text: str) -> None:
+    blocks = parse_blocks(text)
     assert all(block.lines and all(line == line.strip() != "" for line in block.lines) for block in blocks)
     kept = [word for block in blocks for line in block.lines for word in line.split()]
     bullets = set("-–—*•‣▪◦·")
@@ -202,7 +217,7 @@ def test_prose_loses_no_word_and_gains_none(text: str) -> None:
     st.lists(st.fixed_dictionaries({"name": st.text(), "category": st.none() | st.sampled_from(["", "A", " A ", "B"])}))
 )
 def test_every_skill_is_in_one_group(skills: list[dict[str, Any]]) -> None:
-    groups = by_category(skills)
+    groups = group_by_category(skills)
     grouped = [skill for _, group in groups for skill in group]
     assert sorted(map(id, grouped)) == sorted(map(id, skills))
     names = [name for name, _ in groups]
@@ -212,22 +227,21 @@ def test_every_skill_is_in_one_group(skills: list[dict[str, Any]]) -> None:
 
 
 @given(st.dictionaries(st.text(), json_values), st.dictionaries(st.text(), json_values), st.integers(1), st.binary())
-def test_a_key_is_one_of_all_that_can_be_seen(
+def test_keys_are_equal_only_for_equal_input(
     one: dict[str, Any], other: dict[str, Any], resume_id: int, photo: bytes
 ) -> None:
     def key(document: dict[str, Any], **changes: Any) -> str:
         return pdf_key(resume_id, "v1", dataclasses.replace(JOB, document=document, **changes), "e1")
 
     assert key(one) == key(dict(reversed(one.items())))
-    assert (key(one) == key(other)) == (orjson.dumps(one, option=orjson.OPT_SORT_KEYS)
-                                        == orjson.dumps(other, option=orjson.OPT_SORT_KEYS))  # fmt: skip
+    assert (key(one) == key(other)) == (json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True))
     assert key(one, watermark=True) != key(one)
     assert (key(one, photo=photo) == key(one)) == (photo == b"")
     assert pdf_key(resume_id + 1, "v1", dataclasses.replace(JOB, document=one), "e1") != key(one)
 
 
 @given(st.text())
-def test_every_language_has_words(tag: str) -> None:
+def test_every_language_tag_has_labels(tag: str) -> None:
     labels = labels_for(tag)
     assert len(labels.months) == 12
     assert labels in (FRENCH, ENGLISH)

@@ -1,10 +1,10 @@
-"""Locks on keys: held against other replicas, and by nobody whose connection became silent."""
+"""Locks on keys exclude other replicas, and end when a connection goes silent."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from cv_renderer.repository.locks import KeyLocks, LockHeld
+from cv_renderer.repository.locks import KeyLocks, LockTimeout
 from cv_testing.plugin import ServiceDatabase
 from cv_testing.postgres import Postgres
 from cv_testing.tcp_proxy import TcpProxy, proxied
@@ -33,31 +33,29 @@ async def locks(url: str) -> AsyncIterator[KeyLocks]:
 async def remote_locks(
     url: str, postgres: Postgres, proxy: TcpProxy, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[KeyLocks]:
-    """Another replica, whose connection passes through the proxy."""
+    """The locks of another replica, whose connection passes through the proxy."""
     monkeypatch.setattr("cv_renderer.repository.locks._SESSION_OPTIONS", "-c idle_session_timeout=1500")
-    monkeypatch.setattr("cv_renderer.repository.locks._PING_EVERY_SECONDS", 0.3)
+    monkeypatch.setattr("cv_renderer.repository.locks._PING_INTERVAL_SECONDS", 0.3)
     replica = KeyLocks(url.replace(f":{postgres.port}/", f":{proxy.port}/"))
     await replica.start()
     yield replica
     await replica.stop()
 
 
-async def test_a_lock_is_held_against_another_replica_until_it_is_released(
-    locks: KeyLocks, remote_locks: KeyLocks
-) -> None:
-    async with remote_locks.held("key", 0):
-        await asyncio.sleep(2)  # longer than the server keeps a session without pings
-        with pytest.raises(LockHeld):
-            async with locks.held("key", 0):
+async def test_a_lock_excludes_another_replica_until_it_is_released(locks: KeyLocks, remote_locks: KeyLocks) -> None:
+    async with remote_locks.hold("key", 0):
+        await asyncio.sleep(2)  # longer than the server keeps an idle session
+        with pytest.raises(LockTimeout):
+            async with locks.hold("key", 0):
                 pass
-    async with locks.held("key", 0):
+    async with locks.hold("key", 0):
         pass
 
 
-async def test_a_replica_whose_connection_became_silent_blocks_neither_others_nor_itself(
+async def test_a_replica_with_a_silent_connection_blocks_neither_others_nor_itself(
     locks: KeyLocks, remote_locks: KeyLocks, proxy: TcpProxy
 ) -> None:
-    async with remote_locks.held("key", 0):
+    async with remote_locks.hold("key", 0):
         assert await asyncio.to_thread(proxy.freeze) == 1
-        async with locks.held("key", 60), remote_locks.held("another key", 0):
+        async with locks.hold("key", 60), remote_locks.hold("another key", 0):
             pass

@@ -1,4 +1,4 @@
-"""The HTTP door: PDFs ordered by services, fetched by whoever has a link, thumbnails."""
+"""The HTTP routes: services create PDFs and thumbnails, and anyone with a link fetches a PDF."""
 
 import asyncio
 import base64
@@ -25,14 +25,14 @@ PDFS, THUMBNAILS = "/internal/pdfs/", "/internal/thumbnails/"
 
 
 def replica(environment: dict[str, str], port: int) -> Program:
-    """The service as a process of its own."""
+    """The service as a separate process."""
     command = [sys.executable, "-m", "cv_common.kernel.server", "cv_renderer.main:app", "--port", str(port)]
     return Program("renderer", command, environment, lambda: responds(f"http://127.0.0.1:{port}/readyz"))
 
 
 @pytest.fixture
 async def another_replica(environment: dict[str, str]) -> AsyncIterator[httpx.AsyncClient]:
-    """A process of its own over the same database and media."""
+    """A client of a second replica, which shares the database and the media folder."""
     port = free_port()
     with running(replica(environment, port)):
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
@@ -41,20 +41,20 @@ async def another_replica(environment: dict[str, str]) -> AsyncIterator[httpx.As
 
 @pytest.fixture
 async def short_links(environment: dict[str, str]) -> AsyncIterator[httpx.AsyncClient]:
-    """A renderer whose links live for one second."""
+    """A renderer whose links expire after one second."""
     async with serving(app, {**environment, "PDF_LINK_LIFETIME": "1"}) as client:
         yield client
 
 
-async def ordered(client: httpx.AsyncClient, order: dict[str, Any], headers: dict[str, str]) -> str:
-    """The path of an ordered PDF."""
-    response = await client.post(PDFS, json=order, headers=headers)
+async def create_pdf(client: httpx.AsyncClient, pdf_request: dict[str, Any], headers: dict[str, str]) -> str:
+    """Request a PDF and return its path."""
+    response = await client.post(PDFS, json=pdf_request, headers=headers)
     assert response.status_code == 200, response.text
     return str(response.json()["path"])
 
 
-async def times_rendered(client: httpx.AsyncClient) -> int:
-    """How many documents this replica has rendered."""
+async def render_count(client: httpx.AsyncClient) -> int:
+    """The number of documents that this replica has rendered."""
     lines = (await client.get("/metrics")).text.splitlines()
     return sum(int(float(line.split()[-1])) for line in lines if line.startswith('renders_total{outcome="done"}'))
 
@@ -63,19 +63,19 @@ def files(media_folder: Path) -> set[Path]:
     return {path for path in media_folder.rglob("*") if path.is_file()}
 
 
-async def test_a_document_that_exceeds_its_processor_time_is_refused(
-    environment: dict[str, str], order: dict[str, Any], as_resumes: dict[str, str]
+async def test_a_document_that_exceeds_its_cpu_time_is_rejected(
+    environment: dict[str, str], pdf_request: dict[str, Any], as_resumes: dict[str, str]
 ) -> None:
-    order["document"]["custom_sections"] = [{"title": "t", "content": "l " * 4950}] * 25
+    pdf_request["document"]["custom_sections"] = [{"title": "t", "content": "l " * 4950}] * 25
     async with serving(app, {**environment, "RENDER_CPU_SECONDS": "1"}) as client:
-        response = await client.post(PDFS, json=order, headers=as_resumes)
+        response = await client.post(PDFS, json=pdf_request, headers=as_resumes)
     assert (response.status_code, response.json()) == (400, {"detail": "The document is too complex to be rendered."})
 
 
-async def test_a_pdf_is_ordered_and_fetched(
-    renderer: httpx.AsyncClient, order: dict[str, Any], as_resumes: dict[str, str]
+async def test_a_pdf_is_created_and_fetched(
+    renderer: httpx.AsyncClient, pdf_request: dict[str, Any], as_resumes: dict[str, str]
 ) -> None:
-    response = await renderer.post(PDFS, json=order, headers=as_resumes)
+    response = await renderer.post(PDFS, json=pdf_request, headers=as_resumes)
     assert response.status_code == 200
     assert set(response.json()) == {"path", "expires_at"}
     path = response.json()["path"]
@@ -92,10 +92,10 @@ async def test_a_pdf_is_ordered_and_fetched(
     assert pdf.headers["X-Content-Type-Options"] == "nosniff"
 
 
-async def test_a_viewer_may_fetch_a_pdf_in_parts(
-    renderer: httpx.AsyncClient, order: dict[str, Any], as_resumes: dict[str, str]
+async def test_a_pdf_can_be_fetched_in_ranges(
+    renderer: httpx.AsyncClient, pdf_request: dict[str, Any], as_resumes: dict[str, str]
 ) -> None:
-    path = await ordered(renderer, order, as_resumes)
+    path = await create_pdf(renderer, pdf_request, as_resumes)
     whole = await renderer.get(path)
     size = len(whole.content)
     assert whole.headers["Accept-Ranges"] == "bytes"
@@ -118,121 +118,123 @@ async def test_a_viewer_may_fetch_a_pdf_in_parts(
     assert (other.status_code, other.content) == (200, whole.content)
 
 
-async def test_the_same_again_is_the_same_file(
-    renderer: httpx.AsyncClient, order: dict[str, Any], as_resumes: dict[str, str]
+async def test_an_equal_request_returns_the_same_file(
+    renderer: httpx.AsyncClient, pdf_request: dict[str, Any], as_resumes: dict[str, str]
 ) -> None:
-    path = await ordered(renderer, order, as_resumes)
-    before = await times_rendered(renderer)
-    assert await ordered(renderer, order, as_resumes) == path
-    renamed = await ordered(renderer, {**order, "file_name": "marie_dubois_cv_20251030.pdf"}, as_resumes)
+    path = await create_pdf(renderer, pdf_request, as_resumes)
+    before = await render_count(renderer)
+    assert await create_pdf(renderer, pdf_request, as_resumes) == path
+    renamed = await create_pdf(renderer, {**pdf_request, "file_name": "marie_dubois_cv_20251030.pdf"}, as_resumes)
     assert renamed.endswith("_20251030.pdf")
     assert (await renderer.get(renamed)).content == (await renderer.get(path)).content
-    assert await times_rendered(renderer) == before
+    assert await render_count(renderer) == before
 
 
-async def test_what_shows_makes_another_file(
-    renderer: httpx.AsyncClient, order: dict[str, Any], as_resumes: dict[str, str], photo: bytes
+async def test_a_visible_difference_makes_another_file(
+    renderer: httpx.AsyncClient, pdf_request: dict[str, Any], as_resumes: dict[str, str], photo: bytes
 ) -> None:
     variants = [
-        order,
-        {**order, "watermark": True},
-        {**order, "language": "en"},
-        {**order, "photo": base64.b64encode(photo).decode()},
-        {**order, "resume_id": order["resume_id"] + 1_000_000},
-        {**order, "template": {**order["template"], "version": "2"}},
-        {**order, "document": {**order["document"], "title": "Designer"}},
+        pdf_request,
+        {**pdf_request, "watermark": True},
+        {**pdf_request, "language": "en"},
+        {**pdf_request, "photo": base64.b64encode(photo).decode()},
+        {**pdf_request, "resume_id": pdf_request["resume_id"] + 1_000_000},
+        {**pdf_request, "template": {**pdf_request["template"], "version": "2"}},
+        {**pdf_request, "document": {**pdf_request["document"], "title": "Designer"}},
     ]
-    assert len({await ordered(renderer, variant, as_resumes) for variant in variants}) == len(variants)
+    assert len({await create_pdf(renderer, variant, as_resumes) for variant in variants}) == len(variants)
 
 
-async def test_equal_orders_of_one_moment_are_rendered_once(
+async def test_concurrent_equal_requests_render_once(
     renderer: httpx.AsyncClient,
     another_replica: httpx.AsyncClient,
-    order: dict[str, Any],
+    pdf_request: dict[str, Any],
     as_resumes: dict[str, str],
     media_folder: Path,
 ) -> None:
     async def rendered() -> int:
-        return await times_rendered(renderer) + await times_rendered(another_replica)
+        return await render_count(renderer) + await render_count(another_replica)
 
     before, files_before = await rendered(), files(media_folder)
     clients = [renderer, another_replica] * 4
-    paths = await asyncio.gather(*(ordered(client, order, as_resumes) for client in clients))
+    paths = await asyncio.gather(*(create_pdf(client, pdf_request, as_resumes) for client in clients))
     assert await rendered() == before + 1
     assert len(files(media_folder) - files_before) == 1
     assert len(set(paths)) == 1
 
 
-async def test_equal_orders_of_one_moment_share_the_link_that_follows_an_ending_one(
-    renderer: httpx.AsyncClient, environment: dict[str, str], order: dict[str, Any], as_resumes: dict[str, str]
+async def test_concurrent_equal_requests_share_the_successor_of_an_expiring_link(
+    renderer: httpx.AsyncClient, environment: dict[str, str], pdf_request: dict[str, Any], as_resumes: dict[str, str]
 ) -> None:
-    ending = await ordered(renderer, order, as_resumes)
+    expiring = await create_pdf(renderer, pdf_request, as_resumes)
     async with (
         await connect_directly(environment["DATABASE_URL"]) as database,
-        await connect_directly(environment["DATABASE_URL"]) as onlooker,
+        await connect_directly(environment["DATABASE_URL"]) as observer,
     ):
         await database.execute("update links set expires_at = now() + interval '1 minute'")
 
-        async def all_wait() -> bool:
-            waiting = await onlooker.execute(
+        async def all_are_waiting() -> bool:
+            waiting = await observer.execute(
                 "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
             )
             return len(await waiting.fetchall()) == 8
 
-        async with database.transaction():  # nobody adds a link before all have seen that there is none
-            await database.execute("select 1 from pdfs where resume_id = %s for update", (order["resume_id"],))
-            orders = [asyncio.create_task(ordered(renderer, order, as_resumes)) for _ in range(8)]
-            await eventually(all_wait)
-        (following,) = set(await asyncio.gather(*orders))
-    assert following != ending
+        async with database.transaction():  # no request adds a link before all have found none
+            await database.execute("select 1 from pdfs where resume_id = %s for update", (pdf_request["resume_id"],))
+            requests = [asyncio.create_task(create_pdf(renderer, pdf_request, as_resumes)) for _ in range(8)]
+            await eventually(all_are_waiting)
+        (successor,) = set(await asyncio.gather(*requests))
+    assert successor != expiring
 
 
-async def test_a_link_ends(short_links: httpx.AsyncClient, order: dict[str, Any], as_resumes: dict[str, str]) -> None:
-    path = await ordered(short_links, order, as_resumes)
+async def test_a_link_expires(
+    short_links: httpx.AsyncClient, pdf_request: dict[str, Any], as_resumes: dict[str, str]
+) -> None:
+    path = await create_pdf(short_links, pdf_request, as_resumes)
     assert (await short_links.get(path)).status_code == 200
 
-    async def has_ended() -> bool:
+    async def has_expired() -> bool:
         return (await short_links.get(path)).status_code == 404
 
-    await eventually(has_ended)
+    await eventually(has_expired)
     assert (await short_links.get(path)).json() == {"detail": "Not found."}
-    assert await ordered(short_links, order, as_resumes) != path
+    assert await create_pdf(short_links, pdf_request, as_resumes) != path
 
 
 async def test_only_the_exact_link_opens_a_file(
-    renderer: httpx.AsyncClient, order: dict[str, Any], as_resumes: dict[str, str]
+    renderer: httpx.AsyncClient, pdf_request: dict[str, Any], as_resumes: dict[str, str]
 ) -> None:
-    path = await ordered(renderer, {**order, "watermark": True}, as_resumes)
+    path = await create_pdf(renderer, {**pdf_request, "watermark": True}, as_resumes)
     folder, _, name = path.rpartition("/")
     for wrong in (f"{folder}/other.pdf", f"{folder}x/{name}", f"/media/resumes/pdfs/{'a' * 32}/{name}", f"{folder}/"):
         assert (await renderer.get(wrong)).status_code == 404
 
 
 async def test_a_lost_file_is_rendered_again(
-    renderer: httpx.AsyncClient, order: dict[str, Any], as_resumes: dict[str, str], media_folder: Path
+    renderer: httpx.AsyncClient, pdf_request: dict[str, Any], as_resumes: dict[str, str], media_folder: Path
 ) -> None:
     before = files(media_folder)
-    path = await ordered(renderer, order, as_resumes)
+    path = await create_pdf(renderer, pdf_request, as_resumes)
     (lost,) = files(media_folder) - before
     lost.unlink()
     assert (await renderer.get(path)).status_code == 404
-    again = await ordered(renderer, order, as_resumes)
+    again = await create_pdf(renderer, pdf_request, as_resumes)
     assert again != path
     assert (await renderer.get(again)).status_code == 200
 
 
-async def test_what_cannot_be_rendered_is_a_400_and_leaves_nothing(
-    renderer: httpx.AsyncClient, order: dict[str, Any], as_resumes: dict[str, str], media_folder: Path
+async def test_a_document_that_is_too_long_is_a_400_and_leaves_no_file(
+    renderer: httpx.AsyncClient, pdf_request: dict[str, Any], as_resumes: dict[str, str], media_folder: Path
 ) -> None:
     before = files(media_folder)
-    order["document"]["summary"] = "word\n\n" * 3000
-    response = await renderer.post(PDFS, json=order, headers=as_resumes)
+    pdf_request["document"]["summary"] = "word\n\n" * 3000
+    response = await renderer.post(PDFS, json=pdf_request, headers=as_resumes)
     assert (response.status_code, response.json()) == (400, {"detail": "The document is longer than 20 pages."})
     assert files(media_folder) == before
 
 
 @pytest.mark.parametrize(
-    ("html", "fault"),
+    ("html", "error"),
     [
         ("{{ resume.", "TemplateSyntaxError: "),
         ("{{ resume.full_name | period }}", "AttributeError: 'str' object has no attribute 'get'"),
@@ -240,31 +242,31 @@ async def test_what_cannot_be_rendered_is_a_400_and_leaves_nothing(
         ("{% include 'x' %}", "TypeError: no loader for this environment specified"),
     ],
 )
-async def test_a_template_s_own_fault_is_a_400_that_names_it(
-    renderer: httpx.AsyncClient, order: dict[str, Any], as_resumes: dict[str, str], html: str, fault: str
+async def test_a_mistake_in_a_template_is_a_400_that_names_it(
+    renderer: httpx.AsyncClient, pdf_request: dict[str, Any], as_resumes: dict[str, str], html: str, error: str
 ) -> None:
-    order["template"]["html"] = html
-    response = await renderer.post(PDFS, json=order, headers=as_resumes)
+    pdf_request["template"]["html"] = html
+    response = await renderer.post(PDFS, json=pdf_request, headers=as_resumes)
     assert response.status_code == 400
-    assert response.json()["detail"].startswith(f"The template cannot be filled: {fault}")
+    assert response.json()["detail"].startswith(f"The template cannot be filled: {error}")
 
 
-async def test_what_cannot_be_stored_is_a_503_with_a_time_to_come_back(
-    environment: dict[str, str], order: dict[str, Any], as_resumes: dict[str, str], tmp_path: Path
+async def test_a_pdf_that_cannot_be_stored_is_a_503_with_retry_after(
+    environment: dict[str, str], pdf_request: dict[str, Any], as_resumes: dict[str, str], tmp_path: Path
 ) -> None:
     folder = tmp_path / "media"
     async with serving(app, {**environment, "MEDIA_URL": folder.as_uri()}) as renderer:
         shutil.rmtree(folder)
         folder.touch()
-        response = await renderer.post(PDFS, json=order, headers=as_resumes)
+        response = await renderer.post(PDFS, json=pdf_request, headers=as_resumes)
         assert response.status_code == 503
         assert int(response.headers["Retry-After"]) > 0
         folder.unlink()
-        assert (await renderer.get(await ordered(renderer, order, as_resumes))).status_code == 200
+        assert (await renderer.get(await create_pdf(renderer, pdf_request, as_resumes))).status_code == 200
 
 
 @pytest.mark.parametrize(
-    ("change", "named"),
+    ("change", "field"),
     [
         ({"file_name": "../../etc/passwd"}, "file_name"),
         ({"file_name": 'a".pdf'}, "file_name"),
@@ -274,45 +276,49 @@ async def test_what_cannot_be_stored_is_a_503_with_a_time_to_come_back(
         ({"photo": "not base64"}, "photo"),
     ],
 )
-async def test_a_wrong_order_is_a_400_that_says_what_is_wrong(
-    renderer: httpx.AsyncClient, order: dict[str, Any], as_resumes: dict[str, str], change: dict[str, Any], named: str
+async def test_an_invalid_request_is_a_400_that_names_the_field(
+    renderer: httpx.AsyncClient,
+    pdf_request: dict[str, Any],
+    as_resumes: dict[str, str],
+    change: dict[str, Any],
+    field: str,
 ) -> None:
-    response = await renderer.post(PDFS, json={**order, **change}, headers=as_resumes)
+    response = await renderer.post(PDFS, json={**pdf_request, **change}, headers=as_resumes)
     assert response.status_code == 400
-    assert response.json()["detail"].startswith(f"{named}: ")
+    assert response.json()["detail"].startswith(f"{field}: ")
 
 
-async def test_only_services_order(
-    renderer: httpx.AsyncClient, order: dict[str, Any], identity_keys: IdentityKeys
+async def test_only_services_can_create_pdfs(
+    renderer: httpx.AsyncClient, pdf_request: dict[str, Any], identity_keys: IdentityKeys
 ) -> None:
-    assert (await renderer.post(PDFS, json=order)).status_code == 401
-    for visitor in (identity_keys.user("renderer", 1), identity_keys.stranger("renderer")):
-        assert (await renderer.post(PDFS, json=order, headers=visitor)).status_code == 404
+    assert (await renderer.post(PDFS, json=pdf_request)).status_code == 401
+    for user in (identity_keys.user("renderer", 1), identity_keys.stranger("renderer")):
+        assert (await renderer.post(PDFS, json=pdf_request, headers=user)).status_code == 404
 
 
-async def test_a_thumbnail(
-    renderer: httpx.AsyncClient, order: dict[str, Any], sample: dict[str, Any], identity_keys: IdentityKeys
+async def test_a_thumbnail_is_a_png_of_the_first_page(
+    renderer: httpx.AsyncClient, pdf_request: dict[str, Any], sample: dict[str, Any], identity_keys: IdentityKeys
 ) -> None:
-    asked = {"template": order["template"], "document": sample, "language": "fr"}
+    body = {"template": pdf_request["template"], "document": sample, "language": "fr"}
     templates = identity_keys.service("renderer", "templates")
-    response = await renderer.post(THUMBNAILS, json=asked, headers=templates)
+    response = await renderer.post(THUMBNAILS, json=body, headers=templates)
     assert response.status_code == 200
     assert response.headers["Content-Type"] == "image/png"
     with Image.open(io.BytesIO(response.content)) as picture:
         assert picture.size == (840, 1188)
 
-    asked["template"] = {"html": "{{ resume.", "css": ""}
-    response = await renderer.post(THUMBNAILS, json=asked, headers=templates)
+    body["template"] = {"html": "{{ resume.", "css": ""}
+    response = await renderer.post(THUMBNAILS, json=body, headers=templates)
     assert response.status_code == 400
     assert response.json()["detail"].startswith("The template cannot be filled")
 
 
-async def test_a_full_engine_is_a_503(
-    environment: dict[str, str], order: dict[str, Any], as_resumes: dict[str, str]
+async def test_a_full_queue_is_a_503(
+    environment: dict[str, str], pdf_request: dict[str, Any], as_resumes: dict[str, str]
 ) -> None:
     async with serving(app, {**environment, "RENDER_WORKERS": "1", "RENDER_QUEUE": "0"}) as renderer:
-        orders = [{**order, "resume_id": 5_000_000 + number} for number in range(5)]
-        answers = await asyncio.gather(*(renderer.post(PDFS, json=one, headers=as_resumes) for one in orders))
+        requests = [{**pdf_request, "resume_id": 5_000_000 + number} for number in range(5)]
+        answers = await asyncio.gather(*(renderer.post(PDFS, json=request, headers=as_resumes) for request in requests))
         statuses = [answer.status_code for answer in answers]
         assert statuses.count(200) >= 1
         assert statuses.count(503) == 5 - statuses.count(200) > 0
@@ -321,30 +327,30 @@ async def test_a_full_engine_is_a_503(
         assert refused.json() == {"detail": "Too many documents are being rendered, try again later."}
 
 
-async def test_a_render_that_was_cut_off_is_taken_over(
+async def test_an_interrupted_render_is_repeated(
     renderer: httpx.AsyncClient,
     environment: dict[str, str],
-    order: dict[str, Any],
+    pdf_request: dict[str, Any],
     as_resumes: dict[str, str],
     media_folder: Path,
 ) -> None:
-    """A process killed between the row and the file leaves a row that says so, and no second one beside it."""
-    path = await ordered(renderer, order, as_resumes)
+    """A process that is killed after it adds the row leaves an unfinished row, which the next render reuses."""
+    path = await create_pdf(renderer, pdf_request, as_resumes)
     async with await connect_directly(environment["DATABASE_URL"]) as database:
-        await database.execute("update pdfs set rendered_at = null where resume_id = %s", (order["resume_id"],))
+        await database.execute("update pdfs set rendered_at = null where resume_id = %s", (pdf_request["resume_id"],))
         before = files(media_folder)
         assert (await renderer.get(path)).status_code == 404
-        again = await ordered(renderer, order, as_resumes)
+        again = await create_pdf(renderer, pdf_request, as_resumes)
         assert (await renderer.get(again)).status_code == 200
         assert files(media_folder) == before
 
 
-def test_a_stop_leaves_no_folders(environment: dict[str, str]) -> None:
-    with TemporaryDirectory() as folder:  # a short name: one of its files is a socket
+def test_a_stopped_service_leaves_no_temporary_folders(environment: dict[str, str]) -> None:
+    with TemporaryDirectory() as folder:  # a short path, because a file in it is a Unix socket
         with running(replica({**environment, "TMPDIR": folder}, free_port())):
             assert any(Path(folder).iterdir())
         assert not any(Path(folder).iterdir())
 
 
-async def test_it_is_ready(renderer: httpx.AsyncClient) -> None:
+async def test_readyz_is_200(renderer: httpx.AsyncClient) -> None:
     assert (await renderer.get("/readyz")).status_code == 200

@@ -1,4 +1,4 @@
-"""The migrations make the tables that the code speaks of."""
+"""The migrations create the tables that `tables.py` declares."""
 
 import subprocess
 import sys
@@ -10,12 +10,12 @@ from cv_testing.plugin import ServiceDatabase
 from cv_testing.tables import differences
 
 
-def test_migrated_database_is_what_the_tables_say(service_database: ServiceDatabase) -> None:
+def test_migrations_create_the_declared_tables(service_database: ServiceDatabase) -> None:
     assert differences(service_database("renderer"), metadata) == []
 
 
-def test_replicas_may_migrate_at_the_same_time(service_database: ServiceDatabase, pytestconfig: pytest.Config) -> None:
-    """A server that waits for its turn holds up no index that is built beside the running service."""
+def test_replicas_can_migrate_at_the_same_time(service_database: ServiceDatabase, pytestconfig: pytest.Config) -> None:
+    """A replica that waits for its turn does not block the concurrent creation of an index."""
     environment = {**machine_environment(), "DATABASE_URL": service_database("renderer")}
     alembic = (sys.executable, "-m", "alembic", "-c", "services/renderer/alembic.ini")
 

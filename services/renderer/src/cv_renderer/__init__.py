@@ -1,1 +1,1 @@
-"""Turns a template and a document into a PDF or a picture."""
+"""Renders a template and a document into a PDF or an image."""

@@ -1,4 +1,4 @@
-"""What the renderer listens to: the bus."""
+"""NATS consumers."""
 
 from functools import partial
 
@@ -9,6 +9,6 @@ from cv_renderer.actions import pdfs
 from cv_renderer.actions.context import Context
 
 
-def consumers(context: Context, bus: Broker) -> list[Consumer]:
-    """One consumer for the one stream that the renderer listens to."""
-    return [Consumer(bus, {ResumeDeleted: partial(pdfs.on_resume_deleted, context)})]
+def create_consumers(context: Context, broker: Broker) -> list[Consumer]:
+    """Create the consumer of resume events."""
+    return [Consumer(broker, {ResumeDeleted: partial(pdfs.on_resume_deleted, context)})]

@@ -12,20 +12,20 @@ from starlette.types import ASGIApp
 from cv_renderer import routes
 from cv_renderer.actions import pdfs
 from cv_renderer.actions.context import Context
-from cv_renderer.consumers import consumers
-from cv_renderer.engine.pool import Pool
-from cv_renderer.engine.worker import Limits
+from cv_renderer.consumers import create_consumers
+from cv_renderer.engine.worker import JobLimits
+from cv_renderer.engine.worker_pool import WorkerPool
 from cv_renderer.repository.locks import KeyLocks
 from cv_renderer.settings import Settings
 
 
 def app() -> ASGIApp:
-    """The service, from its environment."""
+    """Build the service from its environment."""
     settings = Settings()
     database = Database(settings.database_url, settings.database_pool_size)
-    bus = Broker.from_settings(settings, "renderer")
-    limits = Limits(cpu_seconds=settings.render_cpu_seconds)
-    pool = Pool(workers=settings.render_workers, queue=settings.render_queue, limits=limits)
+    broker = Broker.from_settings(settings, "renderer")
+    limits = JobLimits(cpu_seconds=settings.render_cpu_seconds)
+    pool = WorkerPool(workers=settings.render_workers, queue_size=settings.render_queue, limits=limits)
     locks = KeyLocks(settings.direct_url)
     media = Media(settings.media_url, settings.media_options)
     context = Context(settings, database, media, pool, locks)
@@ -38,9 +38,9 @@ def app() -> ASGIApp:
             media,
             pool,
             locks,
-            bus,
-            *consumers(context, bus),
-            Periodic("housekeeping", 600, partial(pdfs.tidy, context)),
+            broker,
+            *create_consumers(context, broker),
+            Periodic("housekeeping", 600, partial(pdfs.purge_expired, context)),
         ],
         context=context,
     )

@@ -1,7 +1,7 @@
 """The renderer's tables.
 
-A PDF is a file with a row; the row is there before the file and goes after it, so no file is ever without one.
-`discarded_at` says that nobody may have the file any more and that it is to be removed.
+A PDF is a file in the media store and a row here. The row is added before the file is written and deleted after the
+file is, so every file has a row. `discarded_at` marks a PDF that can no longer be fetched and must be deleted.
 """
 
 from cv_common.messaging.inbox import inbox_table

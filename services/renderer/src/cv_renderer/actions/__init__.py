@@ -1,1 +1,1 @@
-"""What can happen in the renderer."""
+"""The use cases of the renderer."""

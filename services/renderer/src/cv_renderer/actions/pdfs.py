@@ -1,11 +1,10 @@
-"""A PDF is ordered, fetched, and goes when its resume is deleted or its links have expired."""
+"""Create, fetch and delete PDFs."""
 
 import logging
 import secrets
 from datetime import timedelta
 from functools import partial
 
-from cv_common.kernel.database import Row
 from cv_common.kernel.errors import NotFound, ServiceUnavailable
 from cv_common.messaging import inbox
 from cv_common.messaging.events import ResumeDeleted
@@ -13,116 +12,117 @@ from cv_common.messaging.events import ResumeDeleted
 from cv_renderer.actions.context import Context
 from cv_renderer.actions.rendering import render
 from cv_renderer.domain.jobs import Job, pdf_key
+from cv_renderer.domain.pdfs import PdfLink
 from cv_renderer.engine.worker import Output
 from cv_renderer.repository import pdfs
-from cv_renderer.repository.locks import LockHeld
-from cv_renderer.schemas import PdfOrder
+from cv_renderer.repository.locks import LockTimeout
+from cv_renderer.schemas import PdfRequest
 
 log = logging.getLogger(__name__)
 
-_OTHERS_MAY_TAKE = 30.0
-"""Seconds that another replica is given to finish the same PDF."""
-_UNUSED = timedelta(hours=1)
-"""How long a PDF is kept after its last link expired."""
+_LOCK_TIMEOUT_SECONDS = 30.0
+"""How long to wait while another replica renders the same PDF."""
+_UNUSED_FOR = timedelta(hours=1)
+"""How long a PDF is kept after its last link has expired."""
 
 
-async def order_pdf(context: Context, order: PdfOrder) -> Row:
-    """token, file_name and expires_at of a link to the PDF, which is rendered only if it never was.
+async def create_pdf(context: Context, request: PdfRequest) -> PdfLink:
+    """Return a link to the PDF, which is rendered only if no equal one is stored.
 
-    Raises BadRequest (it cannot be rendered), NotFound (its resume was deleted) and ServiceUnavailable.
+    Raises BadRequest (it cannot be rendered), NotFound (the resume is deleted) and ServiceUnavailable.
     """
-    job = order.job()
-    key = pdf_key(order.resume_id, order.template.version, job, context.pool.version)
-    link = await _link(context, key, order.file_name)
+    job = request.job()
+    key = pdf_key(request.resume_id, request.template.version, job, context.pool.version)
+    link = await _find_or_add_link(context, key, request.file_name)
     if link is None:
-        await context.flights.join(key, partial(_render_once, context, key, order.resume_id, job))
-        link = await _link(context, key, order.file_name)
+        await context.renders.run(key, partial(_render_and_store, context, key, request.resume_id, job))
+        link = await _find_or_add_link(context, key, request.file_name)
     if link is None:
         raise NotFound
     return link
 
 
-async def _link(context: Context, key: str, file_name: str) -> Row | None:
-    """A link to the PDF of this key with at least half its life before it; None when there is no such PDF."""
+async def _find_or_add_link(context: Context, key: str, file_name: str) -> PdfLink | None:
+    """A link to the stored PDF, valid for at least half the lifetime of a new link; None if no PDF is stored."""
     lifetime = timedelta(seconds=context.settings.pdf_link_lifetime)
     async with context.database.connection() as tx:
-        known = await pdfs.find_link(tx, key, file_name, lifetime / 2)
-    if known is not None:
-        return known
+        link = await pdfs.find_link(tx, key, file_name, lifetime / 2)
+    if link is not None:
+        return link
     async with context.database.transaction() as tx:
-        await tx.lock("link", key)  # equal orders of one moment find the link that the first of them adds
-        known = await pdfs.find_link(tx, key, file_name, lifetime / 2)
-        return known or await pdfs.add_link(tx, key, file_name, secrets.token_urlsafe(24), lifetime)
+        await tx.lock("link", key)  # concurrent equal requests find the link that the first of them adds
+        link = await pdfs.find_link(tx, key, file_name, lifetime / 2)
+        return link or await pdfs.add_link(tx, key, file_name, secrets.token_urlsafe(24), lifetime)
 
 
-async def _render_once(context: Context, key: str, resume_id: int, job: Job) -> None:
-    """Render and keep the PDF of this key, unless another replica does so at this moment."""
+async def _render_and_store(context: Context, key: str, resume_id: int, job: Job) -> None:
+    """Render and store the PDF, unless another replica has done so since it was looked up."""
     try:
-        async with context.locks.held(key, _OTHERS_MAY_TAKE):
+        async with context.locks.hold(key, _LOCK_TIMEOUT_SECONDS):
             async with context.database.connection() as tx:
-                if await pdfs.is_ready(tx, key):
+                if await pdfs.is_rendered(tx, key):
                     return
-            await _keep(context, key, resume_id, await render(context, job, Output.PDF))
-    except LockHeld:
+            await _store(context, key, resume_id, await render(context, job, Output.PDF))
+    except LockTimeout:
         raise ServiceUnavailable("This document is being rendered, try again later.") from None
 
 
-async def _keep(context: Context, key: str, resume_id: int, content: bytes) -> None:
-    """Store a PDF: its row first, so that no file is ever without one."""
+async def _store(context: Context, key: str, resume_id: int, content: bytes) -> None:
+    """Store a PDF. The row comes first, so that every file has a row. Raises NotFound if the resume is deleted."""
     async with context.database.transaction() as tx:
-        pdf = await pdfs.begin(tx, key, resume_id, f"resumes/pdfs/{secrets.token_hex(16)}.pdf")
+        pdf = await pdfs.begin_pdf(tx, key, resume_id, f"resumes/pdfs/{secrets.token_hex(16)}.pdf")
     if pdf is None:
         raise NotFound
-    await context.media.put(pdf["path"], content)
+    await context.media.put(pdf.path, content)
     async with context.database.connection() as tx:
-        kept = await pdfs.finish(tx, pdf["id"])
-    if not kept:  # its resume was deleted just now, and whoever removed its files may have come too early
-        await context.media.delete(pdf["path"])
+        is_stored = await pdfs.finish_pdf(tx, pdf.id)
+    if not is_stored:  # the resume was deleted in between, perhaps before this file was written
+        await context.media.delete(pdf.path)
         raise NotFound
 
 
 async def fetch_pdf(context: Context, token: str, file_name: str) -> bytes:
-    """The PDF behind a link. Raises NotFound once it has expired."""
+    """Return the PDF behind a link. Raises NotFound if the link is unknown or has expired."""
     async with context.database.connection() as tx:
-        pdf = await pdfs.open_link(tx, token, file_name)
+        pdf = await pdfs.find_linked_pdf(tx, token, file_name)
     if pdf is None:
         raise NotFound
-    content = await context.media.get(pdf["path"])
+    content = await context.media.get(pdf.path)
     if content is None:
-        log.error("a PDF's file is missing; its next export renders it again", extra={"path": pdf["path"]})
+        log.error("the file of a PDF is missing; the next export renders it again", extra={"path": pdf.path})
         async with context.database.connection() as tx:
-            await pdfs.discard(tx, pdf["id"])
+            await pdfs.discard_pdf(tx, pdf.id)
         raise NotFound
     return content
 
 
 async def on_resume_deleted(context: Context, event: ResumeDeleted) -> None:
-    """Remove a resume's PDFs, and make none any more."""
+    """Delete the PDFs of a resume and reject new ones."""
     async with context.database.transaction() as tx:
         if await inbox.mark_processed(tx, event):
-            await pdfs.delete_resume(tx, event.resume_id)
-    await remove_discarded(context)
+            await pdfs.mark_resume_deleted(tx, event.resume_id)
+    await _delete_discarded(context)
 
 
-async def tidy(context: Context) -> None:
-    """Remove PDFs that nobody can fetch any more."""
-    kept_for = timedelta(seconds=context.settings.pdf_link_lifetime) + _UNUSED
+async def purge_expired(context: Context) -> None:
+    """Delete expired links and the PDFs that have had no valid link for an hour."""
+    kept_for = timedelta(seconds=context.settings.pdf_link_lifetime) + _UNUSED_FOR
     async with context.database.connection() as tx:
-        while await pdfs.forget_links(tx):
+        while await pdfs.delete_expired_links(tx):
             pass
         while await pdfs.discard_unused(tx, kept_for):
             pass
-    await remove_discarded(context)
+    await _delete_discarded(context)
 
 
-async def remove_discarded(context: Context) -> None:
-    """Remove the files of discarded PDFs, then their rows."""
+async def _delete_discarded(context: Context) -> None:
+    """Delete the files of discarded PDFs, then their rows."""
     while True:
         async with context.database.connection() as tx:
-            discarded = await pdfs.discarded(tx)
+            discarded = await pdfs.list_discarded(tx)
         if not discarded:
             return
         for pdf in discarded:
-            await context.media.delete(pdf["path"])
+            await context.media.delete(pdf.path)
         async with context.database.connection() as tx:
-            await pdfs.forget(tx, [pdf["id"] for pdf in discarded])
+            await pdfs.delete_discarded(tx, [pdf.id for pdf in discarded])

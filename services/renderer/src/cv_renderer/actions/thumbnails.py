@@ -1,11 +1,11 @@
-"""A picture of a template is ordered."""
+"""Create the thumbnail of a template."""
 
 from cv_renderer.actions.context import Context
 from cv_renderer.actions.rendering import render
 from cv_renderer.engine.worker import Output
-from cv_renderer.schemas import ThumbnailOrder
+from cv_renderer.schemas import ThumbnailRequest
 
 
-async def make_thumbnail(context: Context, order: ThumbnailOrder) -> bytes:
-    """A PNG of the document's first page. Raises BadRequest and ServiceUnavailable."""
-    return await render(context, order.job(), Output.THUMBNAIL)
+async def create_thumbnail(context: Context, request: ThumbnailRequest) -> bytes:
+    """Return a PNG of the document's first page. Raises BadRequest and ServiceUnavailable."""
+    return await render(context, request.job(), Output.THUMBNAIL)

@@ -1,1 +1,1 @@
-"""Pure rules of a document: its labels, dates, links, prose, and the key under which its PDF is kept."""
+"""Pure rules of a document: content, labels, dates, links, prose, and the cache key of its PDF."""

@@ -1,46 +1,46 @@
-"""Hyperlinks of a document: which may be clicked, and how an address reads on paper."""
+"""Hyperlinks of a document: which URLs are allowed, and how addresses are displayed."""
 
 import re
 from urllib.parse import quote, unquote, urlsplit
 
 from cv_common.drf.addresses import is_web_address
 
-_WEB, _OTHERS = frozenset({"http", "https"}), frozenset({"mailto", "tel"})
-_NO_SCHEME = re.compile(r"[^\s:@/\\?#\[\]]+\.[^\s:@/\\?#\[\]0-9]+(?:[/?#][^\s\\]*)?")
-_NATIONAL_ZERO = re.compile(r"(\+\d+\s*)\(0\)")
-_SHOWN_WITHOUT = re.compile(r"^https?://(www\.)?", re.IGNORECASE)
+_WEB_SCHEMES, _OTHER_SCHEMES = frozenset({"http", "https"}), frozenset({"mailto", "tel"})
+_URL_WITHOUT_SCHEME = re.compile(r"[^\s:@/\\?#\[\]]+\.[^\s:@/\\?#\[\]0-9]+(?:[/?#][^\s\\]*)?")
+_NATIONAL_PREFIX = re.compile(r"(\+\d+\s*)\(0\)")
+_HIDDEN_PREFIX = re.compile(r"^https?://(www\.)?", re.IGNORECASE)
 
 
 def is_safe_link(url: str) -> bool:
-    """Whether a link may be put into a PDF: mailto, tel, and valid http and https addresses only."""
+    """Whether a link is allowed in a PDF: mailto, tel, and valid http and https URLs."""
     try:
         parts = urlsplit(url.strip())
     except ValueError:
         return False
-    if parts.scheme in _WEB:  # WeasyPrint percent-encodes the letters of a host, as browsers accept
+    if parts.scheme in _WEB_SCHEMES:  # WeasyPrint percent-encodes the letters of a host, as browsers accept
         return is_web_address(parts._replace(netloc=unquote(parts.netloc)).geturl())
-    return parts.scheme in _OTHERS
+    return parts.scheme in _OTHER_SCHEMES
 
 
 def web_link(url: str | None) -> str:
-    """The valid http or https address that `url` is, with `https://` where no scheme was typed; else an empty text."""
+    """`url` if it is a valid http or https URL, with `https://` added if it has no scheme; else an empty string."""
     text = (url or "").strip()
-    address = f"https://{text}" if _NO_SCHEME.fullmatch(text) else text
+    address = f"https://{text}" if _URL_WITHOUT_SCHEME.fullmatch(text) else text
     return address if is_web_address(address) else ""
 
 
 def mail_link(address: str | None) -> str:
-    """`mailto:` for an e-mail address."""
+    """The `mailto:` URL of an email address."""
     return f"mailto:{quote(address, safe='@+')}" if address else ""
 
 
 def phone_link(number: str | None) -> str:
-    """`tel:` for a phone number in any notation (`+33 (0)6 …`); empty when it has no digits."""
-    digits = re.sub(r"[^\d+]", "", _NATIONAL_ZERO.sub(r"\1", number or ""))
+    """The `tel:` URL of a phone number in any notation (`+33 (0)6 …`); an empty string if it has no digits."""
+    digits = re.sub(r"[^\d+]", "", _NATIONAL_PREFIX.sub(r"\1", number or ""))
     return f"tel:{digits}" if digits.strip("+") else ""
 
 
-def readable_address(url: str | None) -> str:
-    """A web address as people write it: without scheme, `www.` and a closing slash."""
+def display_address(url: str | None) -> str:
+    """A URL for display: without scheme, `www.` and trailing slash."""
     text = (url or "").strip()
-    return _SHOWN_WITHOUT.sub("", text).rstrip("/") or text
+    return _HIDDEN_PREFIX.sub("", text).rstrip("/") or text

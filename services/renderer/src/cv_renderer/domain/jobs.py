@@ -1,28 +1,27 @@
-"""What is to be rendered, and the key that equal jobs share."""
+"""Render jobs, and the key that equal jobs share."""
 
 import hashlib
+import json
 from dataclasses import dataclass
-from typing import Any
 
-import orjson
-
+from cv_renderer.domain.documents import Document
 from cv_renderer.domain.labels import Language
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A template, the document to fill it with, and how."""
+    """A template, the document to fill it with, and options."""
 
     template_html: str
     template_css: str
-    document: dict[str, Any]
+    document: Document
     language: Language
     photo: bytes | None = None
     watermark: bool = False
 
 
 def pdf_key(resume_id: int, template_version: str, job: Job, engine_version: str) -> str:
-    """The key of a PDF: equal for equal input, other for a change of anything that can be seen in the result.
+    """The cache key of a PDF: a hash of everything that shows in it.
 
     The resume's id is part of it, so that two people with the same content never share a file.
     """
@@ -32,7 +31,7 @@ def pdf_key(resume_id: int, template_version: str, job: Job, engine_version: str
         template_version,
         job.template_html,
         job.template_css,
-        orjson.dumps(job.document, option=orjson.OPT_SORT_KEYS),
+        json.dumps(job.document, sort_keys=True),  # orjson takes no integers beyond 64 bits
         job.language,
         str(job.watermark),
         job.photo or b"",

@@ -1,4 +1,4 @@
-"""Every word that the renderer itself writes into a document, in each language it speaks."""
+"""The words that templates and the renderer add to a document, in each language."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,7 +8,7 @@ Language = Literal["en", "fr"]
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """The words of one language: section titles, skill levels (contract, annex A), months, and a few phrases."""
+    """The words of one language: section titles, skill levels (contract, annex A), months and phrases."""
 
     summary: str
     experience: str
@@ -61,5 +61,5 @@ _BY_LANGUAGE: dict[str, Labels] = {"en": _ENGLISH, "fr": _FRENCH}
 
 
 def labels_for(language: str) -> Labels:
-    """The words for a language tag (`fr`, `fr-CA`, …); English for a language we do not speak."""
+    """The labels for a language tag (`fr`, `fr-CA`, …); English for an unsupported language."""
     return _BY_LANGUAGE.get(language.partition("-")[0].lower(), _ENGLISH)

@@ -1,13 +1,14 @@
 """Skills as a CV groups them."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+
+from cv_renderer.domain.documents import Document
 
 
-def by_category(skills: Iterable[Mapping[str, Any]]) -> list[tuple[str, list[Mapping[str, Any]]]]:
-    """(category, its skills) in the order of first mention; skills without a category come under ``, last."""
-    groups: dict[str, list[Mapping[str, Any]]] = {}
+def group_by_category(skills: Iterable[Document]) -> list[tuple[str, list[Document]]]:
+    """(category, skills) in order of first mention; the skills without a category come last, under an empty string."""
+    groups: dict[str, list[Document]] = {}
     for skill in skills:
-        groups.setdefault((skill.get("category") or "").strip(), []).append(skill)
-    without = groups.pop("", None)
-    return [*groups.items(), *([("", without)] if without else [])]
+        groups.setdefault(str(skill.get("category") or "").strip(), []).append(skill)
+    uncategorized = groups.pop("", None)
+    return [*groups.items(), *([("", uncategorized)] if uncategorized else [])]

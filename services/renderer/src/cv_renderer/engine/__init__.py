@@ -1,1 +1,1 @@
-"""The way out to WeasyPrint: jobs rendered in children of a warm process, each within limits of its own."""
+"""Rendering with WeasyPrint: each job runs in a forked child process with its own limits."""

@@ -1,6 +1,5 @@
-"""The Jinja environment in which templates run: sandboxed, escaping, and with a CV's own filters."""
+"""The Jinja environment of the templates: sandboxed, with autoescape and the filters for CVs."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from jinja2 import ChainableUndefined, pass_context
@@ -9,36 +8,36 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup, escape
 
 from cv_renderer.domain import dates, hyperlinks, skills
+from cv_renderer.domain.documents import Document
 from cv_renderer.domain.jobs import Job
 from cv_renderer.domain.labels import labels_for
-from cv_renderer.domain.prose import Block, blocks_of
+from cv_renderer.domain.prose import Block, parse_blocks
 from cv_renderer.engine.fetcher import PHOTO_URL
 
 
-def fill(job: Job) -> str:
-    """The template filled with the document: HTML. Raises whatever the template does wrong."""
+def fill_template(job: Job) -> str:
+    """Return the template filled with the document, as HTML. Raises any exception that the template causes."""
     resume = {**job.document, "photo": PHOTO_URL if job.photo else None}
     template = _ENVIRONMENT.from_string(job.template_html)
     return template.render(resume=resume, labels=labels_for(job.language), language=job.language)
 
 
-def _shown(value: Any) -> Any:
-    """A field without a value prints nothing."""
+def _none_as_empty(value: Any) -> Any:
     return "" if value is None else value
 
 
 @pass_context
-def _period(context: Context, entry: Mapping[str, Any]) -> str:
-    return dates.period(entry, context["labels"])
+def _period(context: Context, entry: Document) -> str:
+    return dates.format_period(entry, context["labels"])
 
 
 @pass_context
 def _month(context: Context, value: str | None) -> str:
-    return dates.month_and_year(value, context["labels"])
+    return dates.format_month(value, context["labels"])
 
 
 def _prose(text: str | None) -> Markup:
-    return Markup().join(_block(block) for block in blocks_of(text))
+    return Markup().join(_block(block) for block in parse_blocks(text))
 
 
 def _block(block: Block) -> Markup:
@@ -47,11 +46,11 @@ def _block(block: Block) -> Markup:
     return Markup("<p>{}</p>").format(Markup("<br>").join(escape(line) for line in block.lines))
 
 
-def _environment() -> ImmutableSandboxedEnvironment:
+def _create_environment() -> ImmutableSandboxedEnvironment:
     environment = ImmutableSandboxedEnvironment(
         autoescape=True,
-        undefined=ChainableUndefined,  # a slip in a template costs a blank, not somebody's export
-        finalize=_shown,
+        undefined=ChainableUndefined,  # a document has only the fields that are filled in
+        finalize=_none_as_empty,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -59,13 +58,13 @@ def _environment() -> ImmutableSandboxedEnvironment:
         period=_period,
         month=_month,
         prose=_prose,
-        by_category=skills.by_category,
+        by_category=skills.group_by_category,
         web_link=hyperlinks.web_link,
         mail_link=hyperlinks.mail_link,
         phone_link=hyperlinks.phone_link,
-        readable_address=hyperlinks.readable_address,
+        readable_address=hyperlinks.display_address,
     )
     return environment
 
 
-_ENVIRONMENT = _environment()
+_ENVIRONMENT = _create_environment()

@@ -1,13 +1,13 @@
-"""Why a job yields no file."""
+"""Why a job returns no file."""
 
 
-class Refused(Exception):
-    """The job cannot be rendered as it is, now or later; the message says why, for people."""
+class JobRejected(Exception):
+    """The template or the document cannot be rendered, now or later. The message is for users."""
 
 
 class EngineBusy(Exception):
-    """Too many jobs are waiting already."""
+    """The queue is full, or the job has waited too long in it."""
 
 
 class EngineFailed(Exception):
-    """The job took longer than a job may, or the engine failed at it; the message says which."""
+    """The job took too long, or the engine failed. The message says which."""

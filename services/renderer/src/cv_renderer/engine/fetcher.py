@@ -1,4 +1,4 @@
-"""What a document may load: the photo it was given and `data:` URLs. No network, no files."""
+"""The URLs that a document may load: its photo and `data:` URLs. No network, no files."""
 
 from email.message import EmailMessage
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 from weasyprint.urls import URLFetcher, URLFetcherResponse
 
 PHOTO_URL = "resume:photo"
-"""The address under which a template finds the photo."""
+"""The URL of the photo in templates."""
 
 
-class ClosedFetcher(URLFetcher):
-    """Answers for `PHOTO_URL` and `data:`; everything else is refused, on HTML, CSS and SVG alike."""
+class RestrictedFetcher(URLFetcher):
+    """Fetches `PHOTO_URL` and `data:` URLs, and rejects all others, whether HTML, CSS or SVG refers to them."""
 
     def __init__(self, photo: bytes | None) -> None:
         super().__init__(allowed_protocols=("data",), allow_redirects=False)

@@ -1,8 +1,8 @@
-"""Words that are longer than a line get break opportunities, as WeasyPrint breaks them in quadratic time without.
+"""Insert break opportunities into words that are longer than a line, because WeasyPrint breaks them in quadratic time.
 
-For every line that has no break opportunity soon after its end, WeasyPrint lays out all the rest of the text, so that
-one word of 9,900 letters took seconds. The zero-width spaces do not show: they have no glyph, so no reader of the PDF
-extracts them. Where letters are narrow or join, even that is too slow for many such words, so their sum is limited.
+For every line without a break opportunity soon after its end, WeasyPrint lays out all the rest of the text: one word
+of 9,900 letters takes seconds. Zero-width spaces are invisible and, having no glyph, are not extracted from the PDF.
+Narrow or joining letters remain slow even so, which is why the total length of such words is limited.
 """
 
 import re
@@ -13,28 +13,28 @@ from xml.etree.ElementTree import Element
 
 from weasyprint.text.line_break import get_log_attrs
 
-from cv_renderer.engine.errors import Refused
+from cv_renderer.engine.errors import JobRejected
 
 _LONG_TEXT = 400
-"""Characters. Shorter texts are left as they are: their length bounds the time."""
+"""Characters. Shorter texts are left unchanged, because they are laid out quickly in any case."""
 _LONGEST_WORD = 60
-"""Characters without a break opportunity: less than a line has in any template."""
+"""Characters without a break opportunity. A line has more than that in every template."""
 _WORD_PART = 10
-"""Characters between two new break opportunities: what a line lacks at most to be full."""
-_UNREADABLE_WORD = 400
-"""Characters from which a word is no word of any language, but pasted data."""
-_MOST_UNREADABLE = 20_000
-"""Characters of a document in such words: they take about a second to lay out, and twice as many four."""
+"""Characters between two inserted break opportunities, and so the most that a line falls short."""
+_DATA_WORD = 400
+"""Characters above which a word is pasted data rather than a word of a language."""
+_MAX_DATA_CHARACTERS = 20_000
+"""Characters of a document in such words. This many take about a second to lay out, twice as many take four."""
 _WITHOUT_SPACE = re.compile(rf"[^ \t\n]{{{_LONGEST_WORD + 1}}}")
 _ZERO_WIDTH_SPACE = "\u200b"
 
 
-def make_long_words_breakable(root: Element, language: str) -> None:
+def break_long_words(root: Element, language: str) -> None:
     """Insert zero-width spaces into the long words of the long texts below `root`.
 
-    Raises Refused when too much of the document is in words that nobody can read.
+    Raises JobRejected when the words that are pasted data are too long in total.
     """
-    unreadable = 0
+    data_characters = 0
     for element in root.iter():
         for name in ("text", "tail"):
             text: str | None = getattr(element, name)
@@ -42,27 +42,27 @@ def make_long_words_breakable(root: Element, language: str) -> None:
                 continue
             attributes = get_log_attrs(text, language)
             words = _words(text, attributes)
-            unreadable += sum(end - begin for begin, end in words if end - begin > _UNREADABLE_WORD)
-            if unreadable > _MOST_UNREADABLE:
-                raise Refused("The document has words that are too long to be printed.")
-            setattr(element, name, _ZERO_WIDTH_SPACE.join(_parts(text, words, attributes)))
+            data_characters += sum(end - start for start, end in words if end - start > _DATA_WORD)
+            if data_characters > _MAX_DATA_CHARACTERS:
+                raise JobRejected("The document has words that are too long to be printed.")
+            setattr(element, name, _ZERO_WIDTH_SPACE.join(_split(text, words, attributes)))
 
 
 def _words(text: str, attributes: Any) -> list[tuple[int, int]]:
-    """Begin and end of what lies between two break opportunities of a text."""
-    breaks = [at for at in range(1, len(text)) if attributes[at].is_line_break]
+    """Start and end of each piece of text between two break opportunities."""
+    breaks = [index for index in range(1, len(text)) if attributes[index].is_line_break]
     return list(pairwise([0, *breaks, len(text)]))
 
 
-def _parts(text: str, words: list[tuple[int, int]], attributes: Any) -> Iterator[str]:
-    """The parts of a text that end at new break opportunities: never within a character of several code points."""
-    start = 0
-    for begin, end in words:
-        if end - begin <= _LONGEST_WORD:
+def _split(text: str, words: list[tuple[int, int]], attributes: Any) -> Iterator[str]:
+    """Split a text at the new break opportunities, never within a character of several code points."""
+    part_start = 0
+    for start, end in words:
+        if end - start <= _LONGEST_WORD:
             continue
-        last = begin
-        for at in range(begin + 1, end):
-            if at - last >= _WORD_PART and attributes[at].is_cursor_position:
-                yield text[start:at]
-                start = last = at
-    yield text[start:]
+        last_break = start
+        for index in range(start + 1, end):
+            if index - last_break >= _WORD_PART and attributes[index].is_cursor_position:
+                yield text[part_start:index]
+                part_start = last_break = index
+    yield text[part_start:]

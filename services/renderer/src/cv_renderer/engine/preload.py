@@ -1,14 +1,14 @@
-"""Imported once, by the forkserver, before the first job: everything a child needs is loaded and has run once."""
+"""Imported by the forkserver before the first job: loads everything that a child process needs, and runs it once."""
 
 import gc
 import io
 import os
 from pathlib import Path
 
-from cv_renderer.engine import typefaces
-from cv_renderer.engine.worker import FOLDER
+from cv_renderer.engine import fonts
+from cv_renderer.engine.worker import FOLDER_VARIABLE
 
-_KEPT = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "PATH", "TMPDIR")
+_KEPT_VARIABLES = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "PATH", "TMPDIR")
 
 _HTML = """
 <html><head></head><body>
@@ -35,29 +35,29 @@ a { padding: 1mm; border-radius: 1mm; background: #eee; white-space: nowrap }
 """
 
 
-def _close_environment() -> None:
-    """Templates run in children of this process: they inherit no secret, and only our fonts' configuration."""
-    folder = os.environ[FOLDER]
-    for name in set(os.environ).difference(_KEPT):
+def _clear_environment() -> None:
+    """Remove all secrets, which the child processes would inherit, and set the configuration of the fonts."""
+    folder = os.environ[FOLDER_VARIABLE]
+    for name in set(os.environ).difference(_KEPT_VARIABLES):
         del os.environ[name]
     os.environ["XDG_CACHE_HOME"] = folder
-    os.environ["FONTCONFIG_FILE"] = str(typefaces.write_configuration(Path(folder)))
+    os.environ["FONTCONFIG_FILE"] = str(fonts.write_configuration(Path(folder)))
 
 
-def _warm() -> None:
-    """One throw-away render loads what is loaded late, and lets the interpreter see the code that matters run."""
+def _warm_up() -> None:
+    """Render one document: this imports what is imported late, and lets the interpreter specialize the hot code."""
     from cv_renderer.domain.jobs import Job
     from cv_renderer.engine import worker
-    from cv_renderer.engine.document import render_pdf
+    from cv_renderer.engine.pdf import render_pdf
 
-    render_pdf(Job(_HTML, _CSS, {"full_name": "Jane Doe"}, "en", photo=_dot(), watermark=True))
-    worker.warmed_in = os.getpid()
+    render_pdf(Job(_HTML, _CSS, {"full_name": "Jane Doe"}, "en", photo=_one_pixel(), watermark=True))
+    worker.warmed_up_pid = os.getpid()
     gc.collect()
     gc.freeze()
 
 
-def _dot() -> bytes:
-    """A picture of one pixel."""
+def _one_pixel() -> bytes:
+    """A JPEG of one pixel."""
     from PIL import Image
 
     file = io.BytesIO()
@@ -65,5 +65,5 @@ def _dot() -> bytes:
     return file.getvalue()
 
 
-_close_environment()
-_warm()
+_clear_environment()
+_warm_up()

@@ -1,4 +1,4 @@
-"""The engine's version: a hash of everything, besides the job itself, that decides how a result looks."""
+"""The engine's version: a hash of everything, except the job, that affects how a PDF looks."""
 
 import hashlib
 from functools import cache
@@ -6,19 +6,19 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 _PACKAGE = "cv_renderer"
-_ROOMS = ("domain", "engine")
+_FOLDERS = ("domain", "engine")
 
 
 def engine_version(*libraries: str) -> str:
-    """Our rules, code and fonts, and the given versions of libraries, as one hash."""
-    return hashlib.sha256("\n".join([_own_version(), *libraries]).encode()).hexdigest()
+    """A hash of the code and fonts of this package and of the given versions of libraries."""
+    return hashlib.sha256("\n".join([_package_hash(), *libraries]).encode()).hexdigest()
 
 
 @cache
-def _own_version() -> str:
+def _package_hash() -> str:
     digest = hashlib.sha256()
-    for room in _ROOMS:
-        _add(digest, files(_PACKAGE) / room)
+    for folder in _FOLDERS:
+        _add(digest, files(_PACKAGE) / folder)
     return digest.hexdigest()
 
 

@@ -1,16 +1,15 @@
-"""The watermark: a stylesheet that paints words across every page and that no template can outrank.
+"""The watermark: a stylesheet that paints words across every page and that no template can override.
 
-It is a page-margin box, which no selector of a template reaches, in the user origin and `!important`, which outranks
-a template's own `!important`. Every property there is is pinned, so that none is left for a template to set. The
-colour carries its transparency: `opacity` would move the words from the page's content into an object of its own,
-which takes one click to remove.
+It styles a page-margin box, which no selector of a template matches. It has the user origin and `!important`, which
+wins over a template's own `!important`, and sets every property, so that a template can set none. The color itself is
+transparent: `opacity` would move the words from the page's content into a separate object, which is easily removed.
 """
 
 from weasyprint.css.properties import INITIAL_VALUES
 
 from cv_renderer.domain.labels import Labels
 
-_LOOK = {
+_STYLE = {
     "content": '"{words}"',
     "color": "rgba(25, 35, 60, 0.12)",
     "font-family": "Inter",
@@ -27,10 +26,10 @@ _LOOK = {
 
 
 def watermark_css(labels: Labels) -> str:
-    """The stylesheet, to be given to WeasyPrint as the user's."""
-    pinned = {name.replace("_", "-"): "initial" for name in INITIAL_VALUES}
-    look = {name: value.format(words=labels.watermark) for name, value in _LOOK.items()}
-    declarations = _important({**pinned, **look})
+    """The stylesheet, to be passed to WeasyPrint as a user stylesheet."""
+    defaults = {name.replace("_", "-"): "initial" for name in INITIAL_VALUES}
+    style = {name: value.format(words=labels.watermark) for name, value in _STYLE.items()}
+    declarations = _important({**defaults, **style})
     page = _important({"opacity": "1", "transform": "none", "overflow": "visible", "visibility": "visible"})
     return f"@page {{ {page} @top-left-corner {{ {declarations} }} }}"
 

@@ -1,8 +1,8 @@
-"""What runs in a child: one job, within limits, its outcome sent through a pipe.
+"""The child process: runs one job within limits and sends the outcome through a pipe.
 
-The forkserver imports `engine.preload`; every job is then a fork of that warm process and ends with it. The web
-process imports this module too, to name what the child is to run, so WeasyPrint is imported inside the functions.
-Outcomes are plain bytes, never pickles: a child that was taken over cannot talk its parent into running code.
+The forkserver imports `engine.preload`; every job runs in a new fork of that warm process. The web process imports
+this module too, to name the function that the child runs, so WeasyPrint is imported inside the functions.
+Outcomes are plain bytes and never pickles, so that a compromised child cannot make its parent run code.
 """
 
 import json
@@ -11,38 +11,38 @@ import resource
 import signal
 import sys
 import traceback
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import Enum
 from multiprocessing.connection import Connection
 
 from cv_renderer.domain.jobs import Job
-from cv_renderer.engine.errors import Refused
+from cv_renderer.engine.errors import JobRejected
 
 DONE = b"+"
-REFUSED = b"-"
-BROKEN = b"!"
-"""The first byte of an outcome; the rest is the file, the reason, or the traceback of a bug."""
+REJECTED = b"-"
+FAILED = b"!"
+"""The first byte of an outcome. The file, the reason, or the traceback of a bug follows."""
 
 TOO_COMPLEX = "The document is too complex to be rendered."
-"""Why a job is refused that exceeds its limits of processor time or memory."""
+"""The reason given for a job that exceeds its limit of CPU time or memory."""
 
-FOLDER = "CV_RENDERER_FOLDER"
-"""The variable that tells the forkserver where it may keep files."""
+FOLDER_VARIABLE = "CV_RENDERER_FOLDER"
+"""The environment variable with the folder for the files of the forkserver."""
 
-warmed_in: int | None = None
-"""The process that did the warming: the forkserver, never a child itself."""
+warmed_up_pid: int | None = None
+"""The id of the process that was warmed up: the forkserver."""
 
 
 class Output(Enum):
-    """What a job is rendered to."""
+    """The file that a job is rendered to."""
 
     PDF = "pdf"
     THUMBNAIL = "thumbnail"
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What one child may use."""
+class JobLimits:
+    """The resource limits of one job."""
 
     cpu_seconds: int = 5
     wall_seconds: float = 15
@@ -50,47 +50,61 @@ class Limits:
     file_bytes: int = 20 * 1024**2
 
 
-def run(outlet: Connection, limits: Limits, job: Job, output: Output) -> None:
-    """A child's whole life: render and report."""
-    _confine(limits)
-    outlet.send_bytes(_outcome(job, output))
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What a child process reports about the engine."""
+
+    weasyprint: str
+    pango: int
+    is_warm: bool
+    """Whether the process is a fork of one that was warmed up."""
+    subsets_fonts: bool
+    forkserver_pid: int
+    environment: list[str]
+    """The names of the environment variables."""
 
 
-def _outcome(job: Job, output: Output) -> bytes:
-    from cv_renderer.engine.document import render_pdf, render_thumbnail
+def run_job(writer: Connection, limits: JobLimits, job: Job, output: Output) -> None:
+    """The main function of a child process: render the job and send the outcome."""
+    _set_limits(limits)
+    writer.send_bytes(_render(job, output))
+
+
+def _render(job: Job, output: Output) -> bytes:
+    from cv_renderer.engine.pdf import render_pdf, render_thumbnail
 
     render = {Output.PDF: render_pdf, Output.THUMBNAIL: render_thumbnail}[output]
     try:
         return DONE + render(job)
-    except Refused as refusal:
-        return REFUSED + str(refusal).encode(errors="replace")
+    except JobRejected as error:
+        return REJECTED + str(error).encode(errors="replace")
     except (MemoryError, RecursionError):
-        return REFUSED + TOO_COMPLEX.encode()
-    except Exception:  # noqa: BLE001 - the parent tells of it
-        return BROKEN + traceback.format_exc().encode(errors="replace")
+        return REJECTED + TOO_COMPLEX.encode()
+    except Exception:  # noqa: BLE001 - the parent logs it
+        return FAILED + traceback.format_exc().encode(errors="replace")
 
 
-def probe(outlet: Connection) -> None:
-    """A child that tells where it comes from, what it was given, and whether good and quick results can be had."""
+def send_engine_info(writer: Connection) -> None:
+    """The main function of a child process that sends an `EngineInfo` as JSON."""
     import weasyprint
     from weasyprint.text import ffi
 
-    found = {
-        "weasyprint": weasyprint.VERSION,
-        "pango": ffi.pango.pango_version(),
-        "is_warm": warmed_in is not None and warmed_in != os.getpid(),
-        "subsets_fonts": ffi.harfbuzz_subset is not None,
-        "forkserver": os.getppid(),
-        "environment": sorted(os.environ),
-    }
-    outlet.send_bytes(json.dumps(found).encode())
+    info = EngineInfo(
+        weasyprint=weasyprint.VERSION,
+        pango=ffi.pango.pango_version(),
+        is_warm=warmed_up_pid is not None and warmed_up_pid != os.getpid(),
+        subsets_fonts=ffi.harfbuzz_subset is not None,
+        forkserver_pid=os.getppid(),
+        environment=sorted(os.environ),
+    )
+    writer.send_bytes(json.dumps(asdict(info)).encode())
 
 
-def _confine(limits: Limits) -> None:
-    """Set the limits. CPU ends by SIGXCPU at the soft one, even inside C code, so that the parent can tell why."""
+def _set_limits(limits: JobLimits) -> None:
+    """Limit this process. At the CPU limit SIGXCPU ends it, even inside C code, and tells the parent the reason."""
     signal.signal(signal.SIGXCPU, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_seconds, limits.cpu_seconds + 1))
     resource.setrlimit(resource.RLIMIT_FSIZE, (limits.file_bytes, limits.file_bytes))
-    if sys.platform == "linux":  # elsewhere a process's memory cannot be limited
+    if sys.platform == "linux":  # macOS does not limit the memory of a process
         resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))

@@ -1,7 +1,7 @@
-"""Locks on keys that all replicas respect, longer than a transaction and never longer than the process.
+"""Locks on keys, shared by all replicas: PostgreSQL's session-level advisory locks.
 
-The server ends the session, and with it the locks, when it receives nothing for ten seconds: a process or a network
-that vanished silently blocks nobody for longer.
+The server ends a session that is idle for ten seconds, and releases its locks. A process that vanishes without closing
+its connection therefore blocks others for at most ten seconds.
 """
 
 import asyncio
@@ -15,21 +15,21 @@ from cv_common.kernel.database import DATABASE_UNAVAILABLE, Connection, connect_
 
 log = logging.getLogger(__name__)
 
-_TRY = b"select pg_try_advisory_lock(hashtextextended(%s, 0)) as done"
-_RELEASE = b"select pg_advisory_unlock(hashtextextended(%s, 0)) as done"
-_BETWEEN_TRIES = 0.05
-_PING_EVERY_SECONDS = 2.0
+_TRY_LOCK = b"select pg_try_advisory_lock(hashtextextended(%s, 0)) as done"
+_UNLOCK = b"select pg_advisory_unlock(hashtextextended(%s, 0)) as done"
+_RETRY_SECONDS = 0.05
+_PING_INTERVAL_SECONDS = 2.0
 _SESSION_OPTIONS = "-c idle_session_timeout=10000"
 _ANSWER_SECONDS = 3.0
-"""No statement here waits for anything, so silence is noticed sooner than elsewhere."""
+"""Shorter than elsewhere, because no statement here waits for a lock."""
 
 
-class LockHeld(Exception):
-    """Another process holds the lock and does not let go of it in time."""
+class LockTimeout(Exception):
+    """Another process held the lock for the whole timeout."""
 
 
 class KeyLocks:
-    """Session locks of one connection. Within this process a key must be asked for by one task at a time."""
+    """Locks of one database session. They do not exclude each other: use a key in one task at a time."""
 
     name = "locks"
 
@@ -40,8 +40,8 @@ class KeyLocks:
         self._pinging: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """The connection is made when it is first needed, and again when it was lost."""
-        self._pinging = asyncio.create_task(self._keep_pinging(), name="pings of the locks")
+        """Start the pings. The connection is opened when a lock is first needed, and again after it is lost."""
+        self._pinging = asyncio.create_task(self._keep_pinging(), name="lock pings")
 
     async def stop(self) -> None:
         await tasks.cancel_and_wait(self._pinging)
@@ -49,46 +49,46 @@ class KeyLocks:
             await self._connection.close()
 
     async def check(self) -> str | None:
-        """A database that is away is the database's problem."""
+        """Always None: the component `database` reports a database that is down."""
         return None
 
     @asynccontextmanager
-    async def held(self, key: str, patience: float) -> AsyncIterator[None]:
-        """Hold the lock of `key` in the block. Raises LockHeld when others hold it for `patience` seconds."""
-        await self._acquire(key, patience)
+    async def hold(self, key: str, seconds: float) -> AsyncIterator[None]:
+        """Hold the lock of `key` in the block. Raises LockTimeout if it is not free within so many seconds."""
+        await self._acquire(key, seconds)
         try:
             yield
         finally:
-            with suppress(*DATABASE_UNAVAILABLE):  # a lost connection has released it
-                await self._run(_RELEASE, key)
+            with suppress(*DATABASE_UNAVAILABLE):  # the lock ends with the lost session
+                await self._run(_UNLOCK, key)
 
-    async def _acquire(self, key: str, patience: float) -> None:
-        """Try until it is ours. A try is never cancelled half-way: we would not know whether we hold the lock."""
-        deadline = time.monotonic() + patience
+    async def _acquire(self, key: str, seconds: float) -> None:
+        """Poll for the lock. The deadline is checked between tries: a try that is canceled may have taken the lock."""
+        deadline = time.monotonic() + seconds
         while True:
-            if await self._try(key):
+            if await self._try_lock(key):
                 return
             if time.monotonic() > deadline:
-                raise LockHeld(key)
-            await asyncio.sleep(_BETWEEN_TRIES)
+                raise LockTimeout(key)
+            await asyncio.sleep(_RETRY_SECONDS)
 
-    async def _try(self, key: str) -> bool:
-        """Try to take the lock, and again on a new connection if the first is lost; its session ends with its locks."""
+    async def _try_lock(self, key: str) -> bool:
+        """Try to take the lock, a second time on a new connection if the first connection is lost."""
         try:
-            return await self._run(_TRY, key)
+            return await self._run(_TRY_LOCK, key)
         except DATABASE_UNAVAILABLE:
-            return await self._run(_TRY, key)
+            return await self._run(_TRY_LOCK, key)
 
     async def _keep_pinging(self) -> None:
         while True:
-            await asyncio.sleep(_PING_EVERY_SECONDS)
+            await asyncio.sleep(_PING_INTERVAL_SECONDS)
             if self._connection is not None and not self._connection.closed:
                 try:
                     await self._connection.ping()
                 except DATABASE_UNAVAILABLE as error:
-                    log.warning("the connection of the locks was lost", extra={"error": type(error).__name__})
+                    log.warning("lost the database connection that holds locks", extra={"error": type(error).__name__})
                 except Exception:
-                    log.exception("a ping of the locks failed, the next one follows")
+                    log.exception("ping of the lock connection failed")
 
     async def _run(self, sql: bytes, key: str) -> bool:
         async with self._connecting:

@@ -1,4 +1,4 @@
-"""What a document looks like from outside: its text, its pages, its metadata, its watermark."""
+"""The PDF of a document: its text, pages, metadata, links and watermark."""
 
 import asyncio
 import io
@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from cv_renderer.domain.documents import clean_document
 from cv_renderer.domain.jobs import Job
 from cv_renderer.domain.labels import Language
-from cv_renderer.engine.pool import Pool
 from cv_renderer.engine.worker import Output
-from cv_renderer.schemas import Document
+from cv_renderer.engine.worker_pool import WorkerPool
 from pdfminer.high_level import extract_pages, extract_text
 from pdfminer.layout import LTTextContainer
 from PIL import Image
@@ -32,37 +32,37 @@ class Template(Protocol):
 
 
 @dataclass(frozen=True)
-class Plain:
-    """A template of one line, and a stylesheet."""
+class OneLineTemplate:
+    """A template of one line with a stylesheet."""
 
     css: str
     html: str = "<p>{{ resume.full_name }}"
 
 
-async def render(pool: Pool, template: Template, document: dict[str, Any], **how: Any) -> Any:
-    """The document as pypdf reads it: untyped, as what is inside a PDF is."""
-    language: Language = how.pop("language", "fr")
-    return PdfReader(io.BytesIO(await pool.render(Job(template.html, template.css, document, language, **how))))
+async def render(pool: WorkerPool, template: Template, document: dict[str, Any], **options: Any) -> Any:
+    """Render the document and read the PDF with pypdf, whose objects are untyped."""
+    language: Language = options.pop("language", "fr")
+    return PdfReader(io.BytesIO(await pool.render(Job(template.html, template.css, document, language, **options))))
 
 
-def words(text: str) -> str:
+def normalize_spaces(text: str) -> str:
     return " ".join(text.split())
 
 
 def text_of(pdf: Any) -> str:
-    return words(" ".join(page.extract_text() for page in pdf.pages))
+    return normalize_spaces(" ".join(page.extract_text() for page in pdf.pages))
 
 
-def kinds(element: Any) -> set[str]:
-    """The kinds of elements in a tree of tags: `/H1`, `/P`, ..."""
+def tag_types(element: Any) -> set[str]:
+    """The types of the elements in a structure tree: `/H1`, `/P`, ..."""
     below = element.get("/K", [])
     children = [child.get_object() for child in (below if isinstance(below, list) else [below])]
     own = {str(element["/S"])} if "/S" in element else set()
-    return own.union(*(kinds(child) for child in children if isinstance(child, dict)))
+    return own.union(*(tag_types(child) for child in children if isinstance(child, dict)))
 
 
 def elements(element: Any) -> list[Any]:
-    """All elements of a tree of tags."""
+    """All elements of a structure tree."""
     below = element.get("/K", [])
     children = [child.get_object() for child in (below if isinstance(below, list) else [below])]
     nested = [elements(child) for child in children if isinstance(child, dict)]
@@ -70,18 +70,18 @@ def elements(element: Any) -> list[Any]:
 
 
 def is_empty_heading(element: Any) -> bool:
-    """Is this a heading that nothing is in?"""
+    """Whether this is a heading without content."""
     return str(element.get("/S")) in ("/H1", "/H2", "/H3") and not element.get("/K")
 
 
 def own_text(page: Any) -> str:
-    """The text in the page's own content stream: not that of objects it merely places."""
+    """The text in the page's own content stream, without that of embedded objects."""
     page[NameObject("/Resources")].get_object().pop("/XObject", None)
     return str(page.extract_text())
 
 
-async def test_a_short_resume_is_one_page_and_all_of_it_can_be_read(
-    pool: Pool, template: Template, sample: dict[str, Any]
+async def test_a_short_resume_is_one_page_with_all_its_text(
+    pool: WorkerPool, template: Template, sample: dict[str, Any]
 ) -> None:
     pdf = await render(pool, template, sample)
     assert len(pdf.pages) == 1
@@ -91,16 +91,18 @@ async def test_a_short_resume_is_one_page_and_all_of_it_can_be_read(
         "Profil", "Expérience professionnelle", "mars 2021 – aujourd’hui", "Rhône Mobilités, Lyon",
         "conversion de 41 à 63 %", "Formation", "Mention bien", "Compétences", "Langues", "Certifications", "Bénévolat",
     ):  # fmt: skip
-        assert words(part) in text
+        assert normalize_spaces(part) in text
 
 
-async def test_name_and_email_are_enough(pool: Pool, template: Template, minimal: dict[str, Any]) -> None:
+async def test_a_name_and_an_email_address_are_enough(
+    pool: WorkerPool, template: Template, minimal: dict[str, Any]
+) -> None:
     pdf = await render(pool, template, minimal)
     assert len(pdf.pages) == 1
     assert text_of(pdf) == "Marie Dubois marie.dubois@example.com"
 
 
-BLANK_ROWS: dict[str, list[dict[str, Any]]] = {
+BLANK_ROWS: dict[str, Any] = {
     "languages_data": [{}, {"language": None, "level": " "}, {"language": "\u200b", "since": 2019}],
     "certifications_data": [{}, {"name": "", "issuer": "\t\n", "date": None}],
     "projects_data": [{"name": "\u00a0"}, {"url": "", "description": "\r\n "}],
@@ -108,37 +110,35 @@ BLANK_ROWS: dict[str, list[dict[str, Any]]] = {
 }
 
 
-async def test_blank_rows_and_headings_over_nothing_are_not_printed(
-    pool: Pool, template: Template, minimal: dict[str, Any]
+async def test_blank_rows_and_empty_sections_are_not_printed(
+    pool: WorkerPool, template: Template, minimal: dict[str, Any]
 ) -> None:
-    pdf = await render(pool, template, Document.model_validate({**minimal, **BLANK_ROWS}).model_dump())
+    pdf = await render(pool, template, clean_document({**minimal, **BLANK_ROWS}))
     assert text_of(pdf) == "Marie Dubois marie.dubois@example.com"
-    assert "/H2" not in kinds(pdf.root_object["/StructTreeRoot"])
+    assert "/H2" not in tag_types(pdf.root_object["/StructTreeRoot"])
 
 
-async def test_rows_are_printed_as_far_as_they_are_filled(
-    pool: Pool, template: Template, minimal: dict[str, Any]
-) -> None:
-    rows: dict[str, list[dict[str, Any]]] = {
+async def test_partly_filled_rows_are_printed(pool: WorkerPool, template: Template, minimal: dict[str, Any]) -> None:
+    rows: dict[str, Any] = {
         "languages_data": [{"level": "Natif"}, {}, {"language": "Anglais"}],
         "certifications_data": [{"issuer": "PMI"}, {"date": "Nov 2019"}, {"name": "AWS", "date": "2019"}],
         "projects_data": [{"url": "github.com/me/x"}, {"description": "Un site."}, {"url": "http://"}],
         "custom_sections": [{"content": "Sans titre."}, {"title": "Permis B"}],
     }
-    document = {name: [*rows[name], *BLANK_ROWS[name]] for name in rows}
-    pdf = await render(pool, template, Document.model_validate({**minimal, **document}).model_dump())
+    document: dict[str, Any] = {name: [*rows[name], *BLANK_ROWS[name]] for name in rows}
+    pdf = await render(pool, template, clean_document({**minimal, **document}))
     text = text_of(pdf)
     for part in ("Natif", "Anglais", "PMI", "(Nov 2019)", "AWS (2019)", "github.com/me/x", "Un site.", "http://",
                  "Sans titre.", "Permis B"):  # fmt: skip
         assert part.casefold() in text.casefold(), part
-    for torn in (", PMI", "(Natif)", "()", ", ,"):
-        assert torn not in text
+    for leftover in (", PMI", "(Natif)", "()", ", ,"):
+        assert leftover not in text
     empty = [element for element in elements(pdf.root_object["/StructTreeRoot"]) if is_empty_heading(element)]
     assert empty == []
 
 
-async def test_titles_and_dates_speak_the_document_s_language(
-    pool: Pool, template: Template, sample: dict[str, Any]
+async def test_titles_and_dates_are_in_the_document_language(
+    pool: WorkerPool, template: Template, sample: dict[str, Any]
 ) -> None:
     text = text_of(await render(pool, template, sample, language="en"))
     assert "Experience" in text
@@ -146,8 +146,8 @@ async def test_titles_and_dates_speak_the_document_s_language(
     assert "Skills" in text
 
 
-async def test_metadata_names_the_document_its_author_and_its_language(
-    pool: Pool, template: Template, sample: dict[str, Any]
+async def test_metadata_has_title_author_and_language(
+    pool: WorkerPool, template: Template, sample: dict[str, Any]
 ) -> None:
     pdf = await render(pool, template, sample)
     assert pdf.metadata is not None
@@ -159,69 +159,69 @@ async def test_metadata_names_the_document_its_author_and_its_language(
 
 
 @pytest.mark.parametrize("watermark", [False, True])
-async def test_structure_is_tagged_as_pdf_ua_asks(
-    pool: Pool, template: Template, sample: dict[str, Any], watermark: bool
+async def test_structure_is_tagged_as_pdf_ua_requires(
+    pool: WorkerPool, template: Template, sample: dict[str, Any], watermark: bool
 ) -> None:
     catalog = (await render(pool, template, sample, watermark=watermark)).root_object
     assert catalog["/MarkInfo"]["/Marked"]
     assert catalog["/ViewerPreferences"]["/DisplayDocTitle"]
     assert b"pdfuaid:part" in catalog["/Metadata"].get_object().get_data()
-    found = kinds(catalog["/StructTreeRoot"])
+    found = tag_types(catalog["/StructTreeRoot"])
     assert {"/Document", "/H1", "/H2", "/P", "/L", "/LI", "/Link"} <= found, found
 
 
-async def test_readers_of_three_makes_agree_on_the_order_of_the_text(
-    pool: Pool, template: Template, three_pages: dict[str, Any], tmp_path: Path
+async def test_three_pdf_readers_agree_on_the_order_of_the_text(
+    pool: WorkerPool, template: Template, three_pages: dict[str, Any], tmp_path: Path
 ) -> None:
     job = Job(template.html, template.css, three_pages, "fr")
     path = tmp_path / "resume.pdf"
     path.write_bytes(await pool.render(job))
     text = text_of(PdfReader(path))
-    assert words(extract_text(path)) == text
+    assert normalize_spaces(extract_text(path)) == text
     if shutil.which("pdftotext"):
         poppler = await asyncio.create_subprocess_exec("pdftotext", path, "-", stdout=asyncio.subprocess.PIPE)
-        assert words((await poppler.communicate())[0].decode()) == text
+        assert normalize_spaces((await poppler.communicate())[0].decode()) == text
 
 
-async def test_ligatures_and_other_alphabets_survive_in_readers_of_three_makes(
-    pool: Pool, template: Template, minimal: dict[str, Any], tmp_path: Path
+async def test_three_pdf_readers_extract_ligatures_and_other_alphabets(
+    pool: WorkerPool, template: Template, minimal: dict[str, Any], tmp_path: Path
 ) -> None:
     summary = "Efficace, affiné, flûte, fjord, Thé, œuvre, Łódź, Ξένια, Юлия, 25 °C, 1 000 €"
     path = tmp_path / "resume.pdf"
     path.write_bytes(await pool.render(Job(template.html, template.css, {**minimal, "summary": summary}, "fr")))
-    assert words(summary) in text_of(PdfReader(path))
-    assert words(summary) in words(extract_text(path))
+    assert normalize_spaces(summary) in text_of(PdfReader(path))
+    assert normalize_spaces(summary) in normalize_spaces(extract_text(path))
     if shutil.which("pdftotext"):
         poppler = await asyncio.create_subprocess_exec("pdftotext", path, "-", stdout=asyncio.subprocess.PIPE)
-        assert words(summary) in words((await poppler.communicate())[0].decode())
+        assert normalize_spaces(summary) in normalize_spaces((await poppler.communicate())[0].decode())
 
 
 async def test_a_section_of_200_short_entries_is_rendered(
-    pool: Pool, template: Template, minimal: dict[str, Any], sample: dict[str, Any]
+    pool: WorkerPool, template: Template, minimal: dict[str, Any], sample: dict[str, Any]
 ) -> None:
-    """Within the limits of a job, or it is refused."""
+    """The limit of lines does not reject it."""
     jobs = [{**sample["experiences"][0], "position": f"Poste {number}.", "description": None} for number in range(200)]
     skills = [{"name": f"Outil {number}.", "level": None, "category": None} for number in range(200)]
     text = text_of(await render(pool, template, {**minimal, "experiences": jobs, "skills": skills}, watermark=True))
     assert all(f"Poste {number}." in text and f"Outil {number}." in text for number in range(200))
 
 
-async def test_fonts_are_ours_and_embedded_in_part(pool: Pool, template: Template, sample: dict[str, Any]) -> None:
+async def test_only_bundled_fonts_are_embedded_as_subsets(
+    pool: WorkerPool, template: Template, sample: dict[str, Any]
+) -> None:
     pdf = await render(pool, template, sample, watermark=True)
     fonts = pdf.pages[0]["/Resources"]["/Font"].values()
     names = {str(font.get_object()["/BaseFont"]) for font in fonts}
     assert all(re.fullmatch(r"/[A-Z]{6}\+(Inter|Manrope|EB-Garamond).*", name) for name in names), names
 
 
-async def test_hostile_text_stays_text(pool: Pool, template: Template, minimal: dict[str, Any]) -> None:
+async def test_hostile_text_is_printed_as_text(pool: WorkerPool, template: Template, minimal: dict[str, Any]) -> None:
     hostile = "{{ 7 * 7 }} <script>alert(1)</script> </style><b>x</b> ]]> \" ' &amp;"
     text = text_of(await render(pool, template, {**minimal, "summary": hostile, "title": hostile}))
-    assert text.count(words(hostile)) == 2
+    assert text.count(normalize_spaces(hostile)) == 2
 
 
-async def test_links_are_clickable_only_where_that_is_safe(
-    pool: Pool, template: Template, minimal: dict[str, Any]
-) -> None:
+async def test_only_safe_links_are_clickable(pool: WorkerPool, template: Template, minimal: dict[str, Any]) -> None:
     document = {**minimal, "website": "https://example.com/me", "github_url": "javascript:alert(1)", "phone": "+33 6"}
     pdf = await render(pool, template, document)
     targets = {str(note.get_object()["/A"]["/URI"]) for note in pdf.pages[0]["/Annots"]}
@@ -240,8 +240,8 @@ async def test_links_are_clickable_only_where_that_is_safe(
         ("me@example.com", None),
     ],
 )
-async def test_the_address_of_a_project_is_a_link_when_it_is_one_of_the_web(
-    pool: Pool, template: Template, minimal: dict[str, Any], url: str, target: str | None
+async def test_a_project_url_is_a_link_if_it_is_a_web_address(
+    pool: WorkerPool, template: Template, minimal: dict[str, Any], url: str, target: str | None
 ) -> None:
     pdf = await render(pool, template, {**minimal, "projects_data": [{"name": "x", "url": url}]})
     found = {str(note.get_object()["/A"]["/URI"]) for note in pdf.pages[0]["/Annots"]}
@@ -251,19 +251,21 @@ async def test_the_address_of_a_project_is_a_link_when_it_is_one_of_the_web(
 @pytest.mark.parametrize(
     "url", ["javascript:alert(1)", "file:///etc/passwd", "data:text/html,x", "http://", "https://a b", "x.fr/y"]
 )
-async def test_a_careless_template_makes_no_unsafe_link(pool: Pool, minimal: dict[str, Any], url: str) -> None:
+async def test_a_template_without_link_filters_makes_no_unsafe_link(
+    pool: WorkerPool, minimal: dict[str, Any], url: str
+) -> None:
     html = '<a href="{{ resume.website }}">x</a> <a href="https://example.com/">y</a>'
-    pdf = await render(pool, Plain("", html), {**minimal, "website": url})
+    pdf = await render(pool, OneLineTemplate("", html), {**minimal, "website": url})
     assert [str(note.get_object()["/A"]["/URI"]) for note in pdf.pages[0]["/Annots"]] == ["https://example.com/"]
 
 
-async def test_a_photo_is_shown(pool: Pool, template: Template, minimal: dict[str, Any], photo: bytes) -> None:
+async def test_a_photo_is_embedded(pool: WorkerPool, template: Template, minimal: dict[str, Any], photo: bytes) -> None:
     with_photo = await render(pool, template, minimal, photo=photo)
     without = await render(pool, template, minimal)
     assert [len(pdf.pages[0].images) for pdf in (with_photo, without)] == [1, 0]
 
 
-async def test_long_words_stay_on_the_page(pool: Pool, template: Template, minimal: dict[str, Any]) -> None:
+async def test_long_words_stay_on_the_page(pool: WorkerPool, template: Template, minimal: dict[str, Any]) -> None:
     document = {
         **minimal,
         "full_name": "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft",
@@ -277,7 +279,9 @@ async def test_long_words_stay_on_the_page(pool: Pool, template: Template, minim
     assert max(line.x1 for line in lines) < page.width - 30
 
 
-async def test_a_word_of_many_lines_is_extracted_whole(pool: Pool, template: Template, minimal: dict[str, Any]) -> None:
+async def test_a_word_of_several_lines_is_extracted_as_one(
+    pool: WorkerPool, template: Template, minimal: dict[str, Any]
+) -> None:
     word = "".join(f"Wort{number}" for number in range(350))
     content = await pool.render(Job(template.html, template.css, {**minimal, "summary": word}, "fr"))
     (page,) = PdfReader(io.BytesIO(content)).pages
@@ -285,7 +289,7 @@ async def test_a_word_of_many_lines_is_extracted_whole(pool: Pool, template: Tem
         assert word in "".join(text.split())
 
 
-async def test_no_page_ends_with_a_heading(pool: Pool, template: Template, sample: dict[str, Any]) -> None:
+async def test_no_page_ends_with_a_heading(pool: WorkerPool, template: Template, sample: dict[str, Any]) -> None:
     jobs = sample["experiences"] * 2
     headings = {"Expérience professionnelle", "Projets", "Formation", "Compétences", "Langues", "Certifications"}
     headings |= {job["position"] for job in jobs} | {"Bénévolat"}
@@ -297,8 +301,8 @@ async def test_no_page_ends_with_a_heading(pool: Pool, template: Template, sampl
         assert not any(last.strip().casefold().startswith(heading.casefold()) for heading in headings), last
 
 
-async def test_short_entries_stay_whole_and_long_ones_are_split(
-    pool: Pool, template: Template, three_pages: dict[str, Any]
+async def test_short_entries_stay_on_one_page_and_long_ones_are_split(
+    pool: WorkerPool, template: Template, three_pages: dict[str, Any]
 ) -> None:
     pages = [page.extract_text() for page in (await render(pool, template, three_pages)).pages]
     for job in three_pages["experiences"]:
@@ -313,8 +317,8 @@ async def test_short_entries_stay_whole_and_long_ones_are_split(
     assert "Mission 79" in pages[1]
 
 
-async def test_later_pages_carry_the_name_and_their_number(
-    pool: Pool, template: Template, three_pages: dict[str, Any]
+async def test_later_pages_show_the_name_and_the_page_number(
+    pool: WorkerPool, template: Template, three_pages: dict[str, Any]
 ) -> None:
     pages = (await render(pool, template, three_pages)).pages
     footers = [re.findall(r"Camille Laurent\s+\d / \d", page.extract_text()) for page in pages]
@@ -322,8 +326,8 @@ async def test_later_pages_carry_the_name_and_their_number(
 
 
 @pytest.mark.parametrize("length", ["one page", "several pages"])
-async def test_every_page_s_own_content_carries_the_watermark(
-    pool: Pool, template: Template, sample: dict[str, Any], three_pages: dict[str, Any], length: str
+async def test_the_content_of_every_page_has_the_watermark(
+    pool: WorkerPool, template: Template, sample: dict[str, Any], three_pages: dict[str, Any], length: str
 ) -> None:
     document = sample if length == "one page" else three_pages
     marked = await render(pool, template, document, watermark=True)
@@ -345,17 +349,17 @@ async def test_every_page_s_own_content_carries_the_watermark(
         "* { display: none !important }",
     ],
 )
-async def test_a_template_cannot_hide_the_watermark(pool: Pool, minimal: dict[str, Any], css: str) -> None:
-    pdf = await render(pool, Plain(css), minimal, watermark=True)
+async def test_a_template_cannot_hide_the_watermark(pool: WorkerPool, minimal: dict[str, Any], css: str) -> None:
+    pdf = await render(pool, OneLineTemplate(css), minimal, watermark=True)
     assert own_text(pdf.pages[0]).count(WATERMARK) == 1
     assert b"/a0.12 gs" in pdf.pages[0].get_contents().get_data()
 
 
-async def test_a_thumbnail_is_a_picture_of_the_first_page(
-    pool: Pool, template: Template, sample: dict[str, Any]
+async def test_a_thumbnail_is_an_image_of_the_first_page(
+    pool: WorkerPool, template: Template, sample: dict[str, Any]
 ) -> None:
     content = await pool.render(Job(template.html, template.css, sample, "fr"), Output.THUMBNAIL)
-    with Image.open(io.BytesIO(content)) as picture:
-        assert picture.format == "PNG"
-        assert picture.size == (840, 1188)
-        assert len(picture.convert("RGB").getcolors(1_000_000) or []) > 20
+    with Image.open(io.BytesIO(content)) as image:
+        assert image.format == "PNG"
+        assert image.size == (840, 1188)
+        assert len(image.convert("RGB").getcolors(1_000_000) or []) > 20
