@@ -1,39 +1,32 @@
-"""Tests run side by side package by package, so that each package's servers are started once."""
+"""Distributes the tests to workers by package, so that each package starts its servers once."""
 
 import pytest
 from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from tests.integration.deployments import CONTAINERS, EMBEDDED, VARIABLE, chosen
+from tests.integration.deployments import CONTAINERS, EMBEDDED, VARIABLE, deployment_kind
 
-# How fast this machine is, or how busy, is no property of what is tested.
+# Deadlines would fail tests on a slow or busy machine.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
 PACKAGES = ("services", "dev", "libs", "tests")
-"""Folders of which each folder is a package; of the others the folder itself is one."""
+"""Folders whose subfolders are packages; each other top-level folder is one package."""
 
 
 def pytest_report_header() -> str:
-    """Say which deployment the journeys happen on."""
-    return f"journeys on: {chosen()} ({VARIABLE}={EMBEDDED} or {CONTAINERS})"
-
-
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Write down how the run ended, for `.ci/run`: to `make` all failures are one."""
-    cache = getattr(session.config, "cache", None)
-    if cache is not None and not hasattr(session.config, "workerinput"):
-        cache.set("run/exit_status", int(exitstatus))
+    """Show which deployment the integration tests use."""
+    return f"integration tests on: {deployment_kind()} ({VARIABLE}={EMBEDDED} or {CONTAINERS})"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
-    """Tell pytest-xdist which tests belong together."""
+    """Return the scheduler that keeps the tests of a package together."""
     return PackageScheduling(config, log)
 
 
 class PackageScheduling(LoadScopeScheduling):
-    """Gives a worker a whole package at a time, in the order of collection."""
+    """Assigns whole packages to workers, in the order of collection."""
 
     def _split_scope(self, nodeid: str) -> str:
         parts = nodeid.partition("::")[0].split("/")

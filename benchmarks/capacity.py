@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from cv_stack.services import SERVICES
+from cv_stack.settings import SERVICES
 from cv_stack.system import System
 
 PARTS = ("gateway", *SERVICES, "postgres", "nats")

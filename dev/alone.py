@@ -1,7 +1,7 @@
-"""Tests each part in an environment with nothing of the other parts, so that what it needs is what it declares.
+"""Tests each service in an environment of its own: a dependency that it does not declare fails its tests.
 
-`python -m dev.alone` tests the services and the gateway; `python -m dev.alone auth resumes` tests those.
-Runs with the machine's own Python after `prepare.py`, whose uv it uses; the environments are thrown away.
+`python -m dev.alone` tests the services and the gateway; `python -m dev.alone auth resumes` tests only those two.
+It uses the machine's Python and the uv that `prepare.py` installed. The environments are temporary.
 """
 
 import subprocess
@@ -14,23 +14,23 @@ from dev.prepare import BIN, ROOT, environment_for_uv
 
 PARTS = {project.parent.name: project.parent for project in sorted(ROOT.glob("services/*/pyproject.toml"))}
 PARTS["gateway"] = ROOT / "gateway"
-AT_ONCE = 2
+MAX_CONCURRENT = 2
 
 
 def test(part: Path) -> bool:
-    """Install the part and what it declares, run its tests, say how they ended; whether all is well."""
+    """Install the part with its dependencies, run its tests, print their result. Returns whether they passed."""
     with tempfile.TemporaryDirectory(prefix=f"{part.name}-alone-") as folder:
         python = Path(folder) / "bin" / "python"
-        wanted = ("--constraints", ROOT / "requirements" / "dev.txt", "--editable", f"{part}[testing]")
+        packages = ("--constraints", ROOT / "requirements" / "dev.txt", "--editable", f"{part}[testing]")
         try:
             _run(BIN / "uv", "venv", "--python", sys.executable, folder)
-            _run(BIN / "uv", "pip", "install", "--python", python, *wanted)
-            # The part's own conftest.py is the first that is read: the workspace's speaks of all parts.
-            said = _run(python, "-m", "pytest", "-c", "pyproject.toml", "--confcutdir", part, part)
+            _run(BIN / "uv", "pip", "install", "--python", python, *packages)
+            # --confcutdir skips the workspace's conftest.py: it imports packages that are not installed here.
+            output = _run(python, "-m", "pytest", "-c", "pyproject.toml", "--confcutdir", part, part)
         except subprocess.CalledProcessError as failed:
-            _say(f"{failed.output}\n! {part.name} does not stand alone")
+            _report(f"{failed.output}\n! {part.name} fails alone")
             return False
-    _say(f"· {part.name}, alone: {said.splitlines()[-1].strip(' =')}")
+    _report(f"· {part.name}, alone: {output.splitlines()[-1].strip(' =')}")
     return True
 
 
@@ -41,7 +41,7 @@ def _run(*command: str | Path) -> str:
     ).stdout  # fmt: skip
 
 
-def _say(text: str) -> None:
+def _report(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
@@ -51,5 +51,5 @@ if __name__ == "__main__":
     if unknown:
         sys.exit(f"! there is no {unknown[0]}; there are {', '.join(PARTS)}")
     chosen = [PARTS[name] for name in sys.argv[1:]] or list(PARTS.values())
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(MAX_CONCURRENT) as pool:
         sys.exit(0 if all(list(pool.map(test, chosen))) else 1)

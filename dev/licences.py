@@ -1,7 +1,7 @@
-"""Keeps `docs/licences.md`: what the locked packages are licensed under, each of them allowed by `pyproject.toml`.
+"""Checks or writes `docs/licences.md`: the licence of each locked package. `pyproject.toml` lists the allowed licences.
 
-`python dev/licences.py` says whether it has the installed packages, and none that went; `--write` writes it. Some are
-locked for other platforms or versions of Python only: their lines stay until the lock is without them.
+`python -m dev.licences` fails if the page misses an installed package or lists a removed one; `--write` writes it.
+Packages that are locked only for other platforms or versions of Python keep their lines.
 """
 
 import json
@@ -10,8 +10,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from dev.prepare import PACKAGES, ROOT
+
 LOCK = ROOT / "requirements" / "dev.txt"
+OWN = [f"cv-{package.name.replace('_', '-')}" for package in PACKAGES]
 REPORT = ROOT / "docs" / "licences.md"
 HEAD = """# Licences of the packages used
 
@@ -23,8 +25,8 @@ Written by `make licences`; `make lint` refuses a licence that is neither permis
 
 
 def installed() -> dict[str, str]:
-    """The licence of each installed package; ends the program when one is not allowed."""
-    command = [str(Path(sys.executable).with_name("pip-licenses")), "--format", "json"]
+    """The licence of each installed package. Exits if one is not allowed."""
+    command = [str(Path(sys.executable).with_name("pip-licenses")), "--format", "json", "--ignore-packages", *OWN]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         sys.exit(f"! {done.stderr.strip()}")
@@ -32,13 +34,13 @@ def installed() -> dict[str, str]:
 
 
 def documented() -> dict[str, str]:
-    """What the report says."""
+    """The licence of each package of the page."""
     lines = REPORT.read_text().removeprefix(HEAD).splitlines()
     return {name: licence for _, name, licence, _ in (re.split(r" ?\| ?", line) for line in lines)}
 
 
 def write(licences: dict[str, str]) -> None:
-    """Write the report."""
+    """Write the page."""
     lines = [f"| {name} | {licence} |\n" for name, licence in sorted(licences.items())]
     REPORT.write_text(HEAD + "".join(lines))
 
@@ -57,4 +59,4 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["--write"]:
         write(elsewhere | here)
     elif odd := sorted(known.keys() ^ (elsewhere | here).keys()):
-        sys.exit(f"! {REPORT.relative_to(ROOT)} is not of these packages ({', '.join(odd)}); type: make licences")
+        sys.exit(f"! {REPORT.relative_to(ROOT)} does not match the packages ({', '.join(odd)}); type: make licences")

@@ -1,8 +1,9 @@
-"""Makes `.venv` and says what the machine lacks, so that `make run` and `make test` need only Python and make.
+"""Creates `.venv` and installs the packages, so that `make run` and `make test` need only Python and make.
 
-With `--browser` it sees to what only tests need as well.
-Runs with the machine's own Python and the standard library alone. Nothing is done when nothing has changed.
-Packages come from wherever pip is configured to get them; which ones they may be, `requirements/` says with hashes.
+Without options it installs what running the system needs (`requirements/run.txt`). `--dev` adds what testing needs
+(`requirements/dev.txt`), `--browser` a browser for the tests. The script runs with the machine's Python, imports only
+the standard library, and does nothing if nothing changed. Packages come from the index that pip is configured to use;
+`requirements/` pins their hashes.
 """
 
 import ast
@@ -24,7 +25,7 @@ VENV = ROOT / ".venv"
 BIN = VENV / "bin"
 PIP = (BIN / "python", "-m", "pip")
 STAMP = VENV / ".prepared"
-LOCKED = [ROOT / "requirements" / name for name in ("uv.txt", "dev.txt")]
+UV, RUN, DEV = (ROOT / "requirements" / name for name in ("uv.txt", "run.txt", "dev.txt"))
 PACKAGES = sorted(
     project.parent
     for folder in ("libs/*", "services/*", "gateway", "dev/*")
@@ -62,20 +63,20 @@ PIP_TO_UV = {
     "timeout": "UV_HTTP_TIMEOUT",
     "cert": "SSL_CERT_FILE",
 }
-"""pip's name of a setting -> the environment variable that tells uv the same."""
+"""pip's name of a setting -> uv's environment variable for it."""
 
 
 class Missing(Exception):
-    """The machine lacks something; the message says what to type."""
+    """The machine lacks something; the message names the command that installs it."""
 
 
 def ensure_libraries() -> None:
-    """The native libraries that draw the PDFs: installed by root on Debian and Ubuntu, else asked for."""
+    """Install the native libraries that WeasyPrint needs; raises Missing unless root runs this on Debian or Ubuntu."""
     missing = [name for name in LIBRARIES.get(sys.platform, ()) if not _is_loadable(name)]
     if not missing:
         return
     if _may_use_apt():
-        _say("installing Pango and HarfBuzz, which draw the PDFs")
+        _report("installing Pango and HarfBuzz for WeasyPrint")
         _apt(LIBRARY_COMMANDS["apt-get"])
         return
     for tool, command in LIBRARY_COMMANDS.items():
@@ -85,68 +86,71 @@ def ensure_libraries() -> None:
 
 
 def ensure_browser() -> None:
-    """The browser of the payment pages' tests, installed by root on Debian; without one they are skipped."""
+    """Install Chromium for the tests of the payment pages if root runs this on Debian; otherwise they are skipped."""
     if any(map(shutil.which, BROWSERS)) or not _may_use_apt():
         return
-    _say("installing Chromium, which the payment pages are tested in")
+    _report("installing Chromium for the tests of the payment pages")
     try:
         _apt(BROWSER_COMMAND)
     except Missing as problem:
-        _say(f"the payment pages are not tested: {problem}")
+        _report(f"the tests of the payment pages are skipped: {problem}")
 
 
 def ensure_venv() -> None:
-    """A virtual environment with pip in it, made where it stands: its scripts name their interpreter by its path."""
-    if _is_of_this_place(BIN / "pip") and _succeeds(*PIP, "--version"):
+    """Create the virtual environment, also in place of a moved one: its scripts contain its path."""
+    if _runs_from_here(BIN / "pip") and _succeeds(*PIP, "--version"):
         return
     if importlib.util.find_spec("ensurepip") is None:
         command = f"{APT_INSTALL} python3.{sys.version_info.minor}-venv"
         if not _may_use_apt():
-            raise Missing(f"This Python cannot make virtual environments. Type: sudo {command}")
-        _say("installing Python's venv module")
+            raise Missing(f"This Python cannot create virtual environments. Type: sudo {command}")
+        _report("installing Python's venv module")
         _apt(command)
     venv.create(VENV, with_pip=True, clear=True)
 
 
-def install() -> None:
-    """The locked packages, and the workspace's own in editable form."""
-    _say("installing the packages (only when they change)")
-    _run(*PIP, "install", "-qq", "--disable-pip-version-check", "--require-hashes", "-r", LOCKED[0])
+def install(lock: Path) -> None:
+    """Install the locked packages, and the workspace's own packages in editable form."""
+    _report(f"installing the packages of {lock.relative_to(ROOT)} (only when they change)")
+    _run(*PIP, "install", "-qq", "--disable-pip-version-check", "--require-hashes", "-r", UV)
     uv, quietly = BIN / "uv", ("--quiet", "--python", BIN / "python")
     environment = environment_for_uv()
-    _run(uv, "pip", "sync", *quietly, "--compile-bytecode", "--require-hashes", LOCKED[1], env=environment)
+    _run(uv, "pip", "sync", *quietly, "--compile-bytecode", "--require-hashes", lock, env=environment)
     editable = [word for package in PACKAGES for word in ("--editable", package)]
     _run(uv, "pip", "install", *quietly, "--no-deps", "--no-build-isolation", *editable, env=environment)
 
 
-def fingerprint() -> str:
-    """What the environment is made from: when it changes, the environment is made again."""
-    files = [*LOCKED, *(package / "pyproject.toml" for package in PACKAGES)]
+def fingerprint(lock: Path) -> str:
+    """A text that changes with each input of the environment; it begins with the name of the lock file."""
+    files = [UV, lock, *(package / "pyproject.toml" for package in PACKAGES)]
     parts = [str(ROOT), sys.version, *(file.read_text() for file in files)]
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    return f"{lock.name} {digest}"
 
 
-def prepare() -> None:
-    """All of it, once at a time, and only what is needed."""
+def prepare(*, dev: bool) -> None:
+    """Bring the environment up to date. One process at a time does it. An environment for tests remains one."""
     with _locked(Path(__file__)):
         ensure_libraries()
-        current = fingerprint()
-        if STAMP.exists() and STAMP.read_text() == current:
+        installed = STAMP.read_text() if STAMP.exists() else ""
+        lock = DEV if dev or installed.startswith(DEV.name) else RUN
+        current = fingerprint(lock)
+        if installed == current:
             return
         ensure_venv()
-        install()
+        install(lock)
         STAMP.write_text(current)
 
 
 def environment_for_uv() -> dict[str, str]:
-    """The environment, with what pip's configuration says of indexes and certificates in uv's words."""
+    """The environment, extended by pip's configuration of indexes and certificates as uv's variables."""
     listed = subprocess.run([*PIP, "config", "list"], capture_output=True, text=True, check=True).stdout
     settings = {}
     for line in reversed(listed.splitlines()):  # environment variables are listed first, and win
         key, _, value = line.partition("=")
         settings[key.rpartition(".")[2]] = " ".join(str(ast.literal_eval(value)).split())
     as_pip = {variable: settings[name] for name, variable in PIP_TO_UV.items() if name in settings}
-    # As with pip any index may serve any package: the hashes decide what is accepted.
+    # As with pip, any index may serve any package: the hashes decide which files are accepted.
     return {"UV_INDEX_STRATEGY": "unsafe-best-match", **as_pip, **os.environ}
 
 
@@ -167,7 +171,7 @@ def _may_use_apt() -> bool:
 
 def _apt(command: str) -> None:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    with _locked(Path("/var/lib/apt")):  # another clone may be at it
+    with _locked(Path("/var/lib/apt")):  # another clone may run apt-get
         for words in (["apt-get", "update"], command.split()):
             done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
             if done.returncode != 0:
@@ -177,7 +181,7 @@ def _apt(command: str) -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """One process at a time."""
+    """Hold an exclusive lock on the file or folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -192,13 +196,13 @@ def _run(*words: str | Path, env: dict[str, str] | None = None) -> None:
         raise Missing(f"`{command} …` failed, see above; is the package index reachable?")
 
 
-def _is_of_this_place(script: Path) -> bool:
-    """Whether the script runs by an interpreter of this very environment; a copied or moved one names another."""
+def _runs_from_here(script: Path) -> bool:
+    """Whether the script's interpreter is this environment's; a copied or moved script names another."""
     try:
         head = script.read_text()[:1000]
     except OSError:
         return False
-    return any(f"{before}{BIN}/" in head for before in ("#!", " ", '"'))  # a long path stands behind /bin/sh and exec
+    return any(f"{before}{BIN}/" in head for before in ("#!", " ", '"'))  # a long path follows `exec`
 
 
 def _succeeds(*words: str | Path) -> bool:
@@ -208,14 +212,14 @@ def _succeeds(*words: str | Path) -> bool:
         return False
 
 
-def _say(text: str) -> None:
+def _report(text: str) -> None:
     sys.stderr.write(f"· {text}\n")
     sys.stderr.flush()
 
 
 if __name__ == "__main__":
     try:
-        prepare()
+        prepare(dev="--dev" in sys.argv[1:])
         if "--browser" in sys.argv[1:]:
             ensure_browser()
     except Missing as problem:

@@ -43,10 +43,10 @@ def running_system(data: Path, *, with_proxies: bool = False) -> Iterator[System
 async def system(started_system: System) -> System:
     """The running system, recovered from what the test before has done to it."""
 
-    async def is_well() -> bool:
-        return await asyncio.to_thread(started_system.is_well)
+    async def is_ready() -> bool:
+        return await asyncio.to_thread(started_system.is_ready)
 
-    await eventually(is_well)
+    await eventually(is_ready)
     return started_system
 
 

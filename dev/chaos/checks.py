@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import psycopg
-from cv_stack.services import SERVICES
+from cv_stack.settings import SERVICES
 from cv_stack.system import System
 
 from dev.chaos.browser import Browser

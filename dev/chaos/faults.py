@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import httpx
-from cv_stack.services import SERVICES
+from cv_stack.settings import SERVICES
 from cv_stack.system import System
 from cv_testing.supervisor import ProgramFailed
 

@@ -19,11 +19,11 @@ async def system(started_system: System) -> System:
     """The running system, looked at once for each file: no test here does it any harm."""
     async with Visitor(started_system.ports.public_url) as visitor:
 
-        async def is_well() -> bool:
+        async def is_ready() -> bool:
             is_catalog_seen = len(await visitor.get("/api/templates/")) == 3
-            return is_catalog_seen and await asyncio.to_thread(started_system.is_well)
+            return is_catalog_seen and await asyncio.to_thread(started_system.is_ready)
 
-        await eventually(is_well)
+        await eventually(is_ready)
     return started_system
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from cv_stack.services import ROOT, SERVICES
+from cv_stack.settings import ROOT, SERVICES
 from cv_stack.system import System
 
 from tests.integration.visitor import eventually

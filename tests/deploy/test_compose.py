@@ -6,7 +6,7 @@ import subprocess
 from typing import Any
 
 import pytest
-from cv_stack.services import ROOT, SERVICES
+from cv_stack.settings import ROOT, SERVICES
 from cv_testing.environment import machine_environment
 
 

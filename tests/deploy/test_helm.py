@@ -7,7 +7,8 @@ from typing import Any, cast
 
 import pytest
 import yaml
-from cv_stack.services import CALLERS, ROOT, SERVICES
+from cv_stack.services import CALLERS
+from cv_stack.settings import ROOT, SERVICES
 
 helm = pytest.importorskip("helm_python", reason="helm-python-sdk, which carries Helm, has no wheel for this machine")
 kubernetes_validate = pytest.importorskip("kubernetes_validate", reason="Kubernetes' schemas are not installed")

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Generator, Iterator
 import httpx
 import pytest
 
-from tests.integration.deployments import CONTAINERS, Containers, Deployment, Embedded, chosen
+from tests.integration.deployments import CONTAINERS, Containers, Deployment, Embedded, deployment_kind
 from tests.integration.visitor import Visitor, eventually
 
 
@@ -15,7 +15,7 @@ def started_deployment(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Deployment]:
     """The deployment, once for the whole run."""
-    if chosen() != CONTAINERS:
+    if deployment_kind() != CONTAINERS:
         yield Embedded(request.getfixturevalue("started_system"))
         return
     containers = Containers(tmp_path_factory.mktemp("containers"))
@@ -31,7 +31,7 @@ async def deployment(started_deployment: Deployment) -> Deployment:
     """The deployment, recovered from what the test before has done to it: every service answers for itself."""
     reads = ("/api/templates/", "/api/resumes/", "/api/payments/")
 
-    async def is_well() -> bool:
+    async def is_ready() -> bool:
         async with httpx.AsyncClient(base_url=started_deployment.public_url, timeout=30) as client:
             answers = await asyncio.gather(
                 *(client.get(path) for path in reads),
@@ -40,7 +40,7 @@ async def deployment(started_deployment: Deployment) -> Deployment:
             )
         return [answer.status_code for answer in answers] == [200, 200, 200, 401, 404]
 
-    await eventually(is_well)
+    await eventually(is_ready)
     return started_deployment
 
 

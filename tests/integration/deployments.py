@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cv_stack.secrets import Secrets
-from cv_stack.services import ROOT
+from cv_stack.settings import ROOT
 from cv_stack.system import System
 from cv_testing.ports import free_port
 from testcontainers.compose import DockerCompose
@@ -16,7 +16,7 @@ VARIABLE = "CV_DEPLOYMENT"
 EMBEDDED, CONTAINERS = "embedded", "containers"
 
 
-def chosen() -> str:
+def deployment_kind() -> str:
     """What the environment asks for: `containers`, or `embedded`, which needs no Docker."""
     return os.environ.get(VARIABLE, EMBEDDED)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from cv_stack.services import ROOT, SERVICES
+from cv_stack.settings import ROOT, SERVICES
 
 from tests.integration.deployments import Containers, Deployment, docker
 from tests.integration.visitor import Visitor, eventually

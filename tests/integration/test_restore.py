@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 from cv_stack.secrets import Secrets
-from cv_stack.services import SERVICES
+from cv_stack.settings import SERVICES
 from cv_stack.system import System
 from cv_testing.environment import machine_environment
 from cv_testing.postgres import Postgres, binaries

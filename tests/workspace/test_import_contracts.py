@@ -8,7 +8,7 @@ from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
-from cv_stack.services import ROOT
+from cv_stack.settings import ROOT
 from cv_testing.environment import machine_environment
 
 BREACHES = {

@@ -1,4 +1,4 @@
-"""`dev/prepare.py` makes the environment again when the clone it was made in has moved."""
+"""`dev/prepare.py` replaces the environment of a clone that has moved."""
 
 import shutil
 import subprocess
@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+pytestmark = pytest.mark.operations  # creates two environments
 
 ENSURE = "import prepare; prepare.ensure_venv()"
 
@@ -19,7 +21,7 @@ def ensure(clone: Path) -> None:
 
 @pytest.fixture
 def clone(tmp_path: Path, pytestconfig: pytest.Config) -> Path:
-    """As much of a clone as that needs, with an environment."""
+    """A clone with `dev/prepare.py` and an environment."""
     clone = tmp_path / "clone"
     (clone / "dev").mkdir(parents=True)
     shutil.copy(pytestconfig.rootpath / "dev" / "prepare.py", clone / "dev")
@@ -27,12 +29,12 @@ def clone(tmp_path: Path, pytestconfig: pytest.Config) -> Path:
     return clone
 
 
-def pip_speaks_of(clone: Path) -> bool:
+def pip_runs_from(clone: Path) -> bool:
     pip = subprocess.run([clone / ".venv/bin/pip", "--version"], capture_output=True, text=True, check=True)
     return f"from {clone}/" in pip.stdout
 
 
-def test_an_environment_that_fits_is_kept_and_one_of_another_place_is_made_again(clone: Path, tmp_path: Path) -> None:
+def test_moved_environment_is_replaced(clone: Path, tmp_path: Path) -> None:
     mark = clone / ".venv" / "mark"
     mark.touch()
     ensure(clone)
@@ -41,4 +43,4 @@ def test_an_environment_that_fits_is_kept_and_one_of_another_place_is_made_again
     copied = tmp_path / "copied"
     shutil.copytree(clone, copied, symlinks=True)
     ensure(copied)
-    assert pip_speaks_of(copied)
+    assert pip_runs_from(copied)

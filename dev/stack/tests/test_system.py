@@ -19,9 +19,9 @@ def free_ports(count: int) -> int:
 
 def test_data_in_use_is_left_alone(tmp_path: Path) -> None:
     lock = DataLock(tmp_path)
-    lock.take()
+    lock.acquire()
 
-    with pytest.raises(CannotStart, match="running already"):
+    with pytest.raises(CannotStart, match="already running"):
         System(tmp_path, discard_output).start()
 
     lock.release()
@@ -37,7 +37,7 @@ def test_a_taken_port_is_named_with_a_way_out(tmp_path: Path) -> None:
         System(tmp_path, discard_output, gateway_port=port, sandbox_port=port + 2).start()
 
     again = DataLock(tmp_path)
-    again.take()  # what failed to start holds nothing
+    again.acquire()  # what failed to start holds nothing
     again.release()
 
 
@@ -49,8 +49,8 @@ def test_one_port_for_two_is_refused(tmp_path: Path) -> None:
 
 def test_the_data_is_free_again_after_a_system_is_gone(tmp_path: Path) -> None:
     first, second = DataLock(tmp_path), DataLock(tmp_path)
-    first.take()
+    first.acquire()
     first.release()
 
-    second.take()
+    second.acquire()
     second.release()

@@ -1,31 +1,30 @@
 """`make run` and `make reset`."""
 
-import os
 import shutil
 import signal
 import sys
 import threading
-from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
 from cv_testing.supervisor import ProgramFailed
 
+from cv_stack import settings
 from cv_stack.console import Console
-from cv_stack.services import ROOT
 from cv_stack.system import STACK, CannotStart, DataLock, System
 
-DATA = ROOT / ".data"
-_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Ctrl-C, a polite kill, the end of the terminal: each stops everything in order."""
+DATA = settings.ROOT / ".data"
+ENV_FILE = settings.ROOT / ".env"
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, `kill`, and a closed terminal."""
 
 
 def main() -> None:
-    """Do what the first argument says; whatever goes wrong is told in a few plain lines."""
+    """Run the command of the first argument. Expected failures exit with a message of a few lines."""
     commands = {"run": run, "reset": reset}
     try:
         commands[sys.argv[1]]()
-    except (CannotStart, ProgramFailed) as problem:
+    except (CannotStart, ProgramFailed, settings.InvalidSetting) as problem:
         sys.exit(f"! {problem}")
     except PermissionError as problem:
         sys.exit(f"! {problem.filename} belongs to another user; run this as its owner")
@@ -35,16 +34,20 @@ def main() -> None:
 
 def run() -> None:
     """Run the system until Ctrl-C, a TERM signal, or the end of the terminal."""
-    for number in _ENDS:
+    for number in _STOP_SIGNALS:
         signal.signal(number, signal.default_int_handler)
     with closing(Console(DATA / "logs")) as console:
-        system = System(DATA, console, _port("PORT", 8000), _port("SANDBOX_PORT", 8010))
+        chosen = settings.read(ENV_FILE)
+        gateway_port, sandbox_port = settings.port("PORT", chosen), settings.port("SANDBOX_PORT", chosen)
+        system = System(DATA, console, gateway_port, sandbox_port, chosen)
+        for line in settings.ignored(ENV_FILE):
+            console(STACK, line)
         system.start()
         try:
-            _welcome(system)
+            _print_welcome(system)
             threading.Event().wait()
         except KeyboardInterrupt:
-            for number in _ENDS:
+            for number in _STOP_SIGNALS:
                 signal.signal(number, signal.SIG_IGN)
             console(STACK, "stopping")
         finally:
@@ -52,26 +55,20 @@ def run() -> None:
 
 
 def reset() -> None:
-    """Forget all data. Raises CannotStart while the system runs."""
+    """Delete all data. Raises CannotStart while the system runs."""
     lock = DataLock(DATA)
-    lock.take()
+    lock.acquire()
     shutil.rmtree(DATA)
     lock.release()
 
 
-def _port(variable: str, default: int, environment: Mapping[str, str] = os.environ) -> int:
-    text = environment.get(variable, "") or str(default)
-    if not text.isdecimal() or not 0 < int(text) < 65536:
-        raise CannotStart(f"{variable}={text} is no port")
-    return int(text)
-
-
-def _welcome(system: System) -> None:
+def _print_welcome(system: System) -> None:
     url = system.ports.public_url
+    payments = f"{system.ports.stripe_url} (Stripe sandbox)" if system.uses_stripe_sandbox else "your Stripe account"
     sys.stdout.write(
         f"\n  CV Builder is ready   {url}\n"
         f"  API documentation     {url}/api/docs/\n"
-        f"  Stripe stand-in       {system.ports.stripe_url}\n"
+        f"  Payments              {payments}\n"
         f"  Logs                  make logs ({Path('.data/logs')})\n"
         f"  Stop                  Ctrl-C\n\n"
     )

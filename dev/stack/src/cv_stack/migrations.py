@@ -1,4 +1,4 @@
-"""Whether a database has the newest shape already: asking is much faster than migrating for nothing."""
+"""Finds the databases that need a migration: a query is much faster than starting Alembic."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from alembic.script import ScriptDirectory
 
 
 def is_current(alembic_ini: Path, database_url: str) -> bool:
-    """Whether the database is at the newest of the migrations that `alembic_ini` leads to."""
+    """Whether the database is at the newest migration of `alembic_ini`."""
     newest = ScriptDirectory.from_config(Config(alembic_ini)).get_current_head()
     with psycopg.connect(database_url) as connection:
         if connection.execute("select to_regclass('alembic_version')").fetchone() == (None,):

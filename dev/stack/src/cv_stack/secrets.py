@@ -1,4 +1,4 @@
-"""The system's secrets on a developer's machine: made once, kept in its data folder, readable by its owner alone."""
+"""The system's secrets on a developer's machine: generated once, stored in the data folder, readable by their owner."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from cv_testing.nats import new_password
 
 
 class Secrets:
-    """Named secrets in one file; a name asked for the first time gets its secret then."""
+    """Named secrets in one file; each is generated on first use."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -41,7 +41,7 @@ class Secrets:
         return self._known[name]
 
     def _write(self) -> None:
-        """Replace the file in one step: half a file of secrets would lock the databases."""
+        """Replace the file atomically: without its passwords the databases are not accessible."""
         draft = self._file.with_suffix(".new")
         draft.unlink(missing_ok=True)
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:

@@ -1,4 +1,4 @@
-"""What the system consists of: each service's settings and command line, as they would stand in any deployment."""
+"""The programs of the system: the settings and the command line of each service, as in any other deployment."""
 
 import json
 import sys
@@ -8,28 +8,22 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
+from cv_common.kernel.settings import MediaSettings, NatsSettings
 from cv_testing.nats import Nats
 from cv_testing.postgres import Postgres
 from cv_testing.supervisor import Program, responds
 
 from cv_stack.migrations import is_current
 from cv_stack.secrets import Secrets
-
-ROOT = Path(__file__).resolve().parents[4]
-SERVICES = ("renderer", "templates", "resumes", "payments", "auth")
-"""In the order of who needs whom."""
+from cv_stack.settings import ROOT, SERVICES, select, select_for_sandboxes, settings_class
 
 CALLERS: dict[str, list[str]] = json.loads((ROOT / "deploy" / "callers.json").read_text())
-"""Whose identity tokens each service believes."""
-
-_ON_THE_BUS = ("auth", "payments", "resumes", "renderer", "templates")
-_WITH_MEDIA = ("templates", "resumes", "renderer")
+"""By service: the issuers whose identity tokens it accepts."""
 
 
 @dataclass(frozen=True)
 class Ports:
-    """Where everything listens, on 127.0.0.1. The services reach PostgreSQL and NATS on these ports, which may be
-    those of proxies."""
+    """The ports of all programs on 127.0.0.1. `postgres` and `nats` may be the ports of proxies in front of them."""
 
     gateway: int
     gateway_ops: int
@@ -41,31 +35,34 @@ class Ports:
 
     @property
     def stripe_url(self) -> str:
-        """Where the stand-in for Stripe is."""
+        """The URL of the Stripe sandbox."""
         return f"http://localhost:{self.stripe_sandbox}"
 
     @property
     def public_url(self) -> str:
-        """What a browser opens."""
+        """The URL of the gateway, for browsers."""
         return f"http://localhost:{self.gateway}"
 
     def url(self, service: str) -> str:
-        """Where the others reach a service."""
+        """The URL of a service, for other services."""
         return f"http://127.0.0.1:{self.services[service]}"
 
 
 @dataclass(frozen=True)
 class Job:
-    """Something to run that ends by itself."""
+    """A command that runs to its end."""
 
     name: str
     command: list[str]
     environment: Mapping[str, str]
-    """What it is told, beside what the machine tells every program."""
+    """Variables added to `machine_environment()`."""
 
 
 class StackPrograms:
-    """Turns ports, secrets and servers into the programs to run and their settings."""
+    """Builds the programs and their settings from ports, secrets and servers.
+
+    `settings` override what the stack sets; each program gets those that it reads.
+    """
 
     def __init__(
         self,
@@ -74,7 +71,7 @@ class StackPrograms:
         secrets: Secrets,
         postgres: Postgres,
         nats: Nats,
-        settings: dict[str, str],
+        settings: Mapping[str, str],
     ) -> None:
         self._data = data
         self._ports = ports
@@ -85,7 +82,7 @@ class StackPrograms:
         self._settings = settings
 
     def environment(self, service: str) -> dict[str, str]:
-        """The environment of one service: its own database, its own user on the bus, the addresses it calls."""
+        """The environment of one service: its database, its NATS user, the URLs of the services it calls."""
         database = self._postgres.url(
             service, service, self._secrets.password(f"database {service}"), port=self._ports.postgres
         )
@@ -93,11 +90,14 @@ class StackPrograms:
             {"DATABASE_URL": database, "PUBLIC_BASE_URL": self._ports.public_url}
             | self._keys.environment(service, CALLERS[service])
             | {f"{name.upper()}_URL": self._ports.url(name) for name in SERVICES if service in CALLERS[name]}
-            | (self._nats.environment(service, self._ports.nats) if service in _ON_THE_BUS else {})
-            | ({"MEDIA_URL": f"file://{quote(str(self._data / 'media' / service))}"} if service in _WITH_MEDIA else {})
+            | (self._nats.environment(service, self._ports.nats) if _has(service, NatsSettings) else {})
+            | ({"MEDIA_URL": self._media_url(service)} if _has(service, MediaSettings) else {})
             | self._own_settings(service)
-            | self._settings
+            | select(service, self._settings)
         )  # fmt: skip
+
+    def _media_url(self, service: str) -> str:
+        return f"file://{quote(str(self._data / 'media' / service))}"
 
     def _own_settings(self, service: str) -> dict[str, str]:
         if service == "auth":
@@ -105,42 +105,48 @@ class StackPrograms:
             return {"ACCESS_TOKEN_KEYS": json.dumps([key])}
         if service == "payments":
             origins = ["http://localhost:3000", self._ports.public_url]
-            return {
-                "STRIPE_API_KEY": self._stripe_api_key,
-                "STRIPE_API_BASE": f"http://127.0.0.1:{self._ports.stripe_sandbox}",
-                "STRIPE_WEBHOOK_SECRETS": json.dumps([self._stripe_webhook_secret]),
-                "CHECKOUT_ALLOWED_ORIGINS": json.dumps(origins),
-                "CHECKOUT_PROMOTION_CODES": "true",
-            }
-        if service == "resumes":
+            checkout = {"CHECKOUT_ALLOWED_ORIGINS": json.dumps(origins), "CHECKOUT_PROMOTION_CODES": "true"}
+            return checkout | ({} if self._settings.get("STRIPE_API_KEY") else self._sandbox_account())
+        if service == "resumes" and not self._settings.get("LINKEDIN_SOURCE_URL"):
             return {
                 "LINKEDIN_SOURCE_URL": f"http://127.0.0.1:{self._ports.linkedin_sandbox}/profiles",
                 "LINKEDIN_SOURCE_TOKEN": self._linkedin_token,
             }
         return {}
 
+    def _sandbox_account(self) -> dict[str, str]:
+        return {
+            "STRIPE_API_KEY": self._stripe_api_key,
+            "STRIPE_API_BASE": f"http://127.0.0.1:{self._ports.stripe_sandbox}",
+            "STRIPE_WEBHOOK_SECRETS": json.dumps([self._stripe_webhook_secret]),
+        }
+
     def service(self, name: str) -> Program:
-        """A service, never reached from outside."""
+        """A service; it is not reachable from outside."""
         port = self._ports.services[name]
         return Program(name, _serve(f"cv_{name}.main:app", port), self.environment(name), _ready(port))
 
     def gateway(self) -> Program:
-        """The only door, and the only one with a published port."""
-        environment = (
+        """The gateway: the only program with a published port."""
+        command = [sys.executable, "-m", "cv_gateway", "--host", "127.0.0.1", "--port", str(self._ports.gateway)]
+        return Program("gateway", command, self.gateway_environment(), _ready(self._ports.gateway_ops))
+
+    def gateway_environment(self) -> dict[str, str]:
+        """The environment of the gateway. Pages on any port of localhost may call it."""
+        return (
             {"PUBLIC_BASE_URL": self._ports.public_url, "OPS_PORT": str(self._ports.gateway_ops)}
             | self._keys.environment("gateway", ())
             | {f"{name.upper()}_URL": self._ports.url(name) for name in SERVICES}
             | {
                 "SESSION_KEYS": json.dumps([self._secrets.token("session key")]),
                 "CORS_ALLOWED_ORIGINS": json.dumps(["http://localhost:3000"]),
+                "CORS_ALLOW_LOCALHOST": "true",
             }
-            | self._settings
+            | select("gateway", self._settings)
         )
-        command = [sys.executable, "-m", "cv_gateway", "--host", "127.0.0.1", "--port", str(self._ports.gateway)]
-        return Program("gateway", command, environment, _ready(self._ports.gateway_ops))
 
     def stripe_sandbox(self) -> Program:
-        """The stand-in for Stripe; its pages are opened by the browser."""
+        """The Stripe sandbox; browsers open its pages."""
         port = self._ports.stripe_sandbox
         environment = {
             "SANDBOX_PORT": str(port),
@@ -150,27 +156,27 @@ class StackPrograms:
             "SANDBOX_WEBHOOK_EVENTS": "checkout.*,customer.subscription.*,invoice.*,charge.*,refund.*",
             "SANDBOX_WEBHOOK_SECRET": self._stripe_webhook_secret,
             "SANDBOX_DATA": str(self._data / "stripe_sandbox"),
-            **self._settings,
+            **select_for_sandboxes(self._settings),
         }
         return Program("stripe", [sys.executable, "-m", "cv_stripe_sandbox"], environment, _ready(port, "/healthz"))
 
     def linkedin_sandbox(self) -> Program:
-        """The stand-in for a source of LinkedIn profiles."""
+        """The LinkedIn sandbox, a source of profiles."""
         port = self._ports.linkedin_sandbox
         environment = {
             "LINKEDIN_SANDBOX_PORT": str(port),
             "LINKEDIN_SANDBOX_TOKEN": self._linkedin_token,
-            **self._settings,
+            **select_for_sandboxes(self._settings),
         }
         return Program("linkedin", [sys.executable, "-m", "cv_linkedin_sandbox"], environment, _ready(port, "/healthz"))
 
     def preparations(self) -> list[Job]:
-        """What has to be done before the services start; nothing of it changes anything the second time."""
+        """The jobs to run before the services start. They are idempotent."""
         setup = Job("payments setup", [_script("cv-payments"), "setup-stripe"], self.environment("payments"))
         return [setup, *(self._migration(service) for service in SERVICES if not self._is_current(service))]
 
     def template_load(self) -> Job:
-        """Puts the catalog into the templates service."""
+        """Loads the catalog into the templates service."""
         load = [_script("cv-templates"), "load", str(ROOT / "services" / "templates" / "catalog")]
         return Job("templates load", load, self.environment("templates"))
 
@@ -192,6 +198,11 @@ class StackPrograms:
     @property
     def _linkedin_token(self) -> str:
         return self._secrets.token("linkedin source token")
+
+
+def _has(service: str, group: type[NatsSettings | MediaSettings]) -> bool:
+    """Whether the settings of a service include a group."""
+    return issubclass(settings_class(service), group)
 
 
 def _serve(factory: str, port: int) -> list[str]:

@@ -1,7 +1,6 @@
-"""The running system: PostgreSQL, NATS, five services, the stand-ins and the gateway, each kept alive.
+"""The running system: PostgreSQL, NATS, the services, the sandboxes and the gateway, all supervised.
 
-`make run` starts one on its own data; tests start private ones in temporary folders, on free ports, and may crash
-any part of it by name.
+`make run` starts one on `.data`. Tests start private ones in temporary folders on free ports and crash their programs.
 """
 
 import fcntl
@@ -22,148 +21,158 @@ from cv_testing.supervisor import OutputSink, ProcessSupervisor, Program, Progra
 from cv_testing.tcp_proxy import TcpProxy
 
 from cv_stack.secrets import Secrets
-from cv_stack.services import ROOT, SERVICES, Job, Ports, StackPrograms
+from cv_stack.services import Job, Ports, StackPrograms
+from cv_stack.settings import ROOT, SERVICES, check
 
 T = TypeVar("T")
 
 STACK = "stack"
-"""The name under which the system speaks of itself."""
+"""The program name of the system's own log lines."""
 
 
 class CannotStart(Exception):
-    """Why the system does not start, in one line."""
+    """The system cannot start; the message is one line."""
 
 
 class System:
-    """One system on its own data folder. `settings` are environment variables for all of its services.
+    """One system with its own data folder. `settings` are environment variables; each program gets those it reads.
 
-    `with_proxies` puts a proxy before PostgreSQL and NATS, so that `freeze` can make them vanish without a word.
+    `with_proxies` puts TCP proxies in front of PostgreSQL and NATS, which `freeze` needs.
     """
 
     def __init__(
         self,
         data: Path,
-        say: OutputSink,
+        output: OutputSink,
         gateway_port: int | None = None,
         sandbox_port: int | None = None,
-        settings: dict[str, str] | None = None,
+        settings: Mapping[str, str] | None = None,
         *,
         with_proxies: bool = False,
     ) -> None:
         self.data = data.resolve()
-        self._say = say
+        self._output = output
         self._server_ports = {name: free_port() for name in ("postgres", "nats")}
         self._proxies = {name: TcpProxy(port) for name, port in self._server_ports.items()} if with_proxies else {}
-        reached = {**self._server_ports, **{name: proxy.port for name, proxy in self._proxies.items()}}
+        public_ports = {**self._server_ports, **{name: proxy.port for name, proxy in self._proxies.items()}}
         self.ports = Ports(
             gateway=gateway_port or free_port(),
             gateway_ops=free_port(),
             stripe_sandbox=sandbox_port or free_port(),
             linkedin_sandbox=free_port(),
             services={name: free_port() for name in SERVICES},
-            **reached,
+            **public_ports,
         )
         self._settings = settings or {}
         self._lock = DataLock(self.data)
-        self._keepers: dict[str, ProcessSupervisor] = {}
+        self._supervisors: dict[str, ProcessSupervisor] = {}
 
     def start(self) -> None:
-        """Start everything; returns when everything answers. Raises CannotStart and ProgramFailed, having stopped."""
-        self._lock.take()
+        """Start all programs and wait until they are ready. Raises CannotStart, InvalidSetting or ProgramFailed after
+        stopping what has started."""
+        self._lock.acquire()
         try:
             self._check_ports()
-            blueprint = self._start_servers()
+            programs = self._start_servers()
             for proxy in self._proxies.values():
                 proxy.start()
-            self._keep([blueprint.stripe_sandbox(), blueprint.linkedin_sandbox()])
-            self.wait_ready("stripe", "linkedin")
-            self._tell("preparing the databases and the payment provider")
-            _all_at_once(self._run, blueprint.preparations())
-            self._tell("starting the services")
-            self._keep(blueprint.service(name) for name in SERVICES)
+            sandboxes = [programs.linkedin_sandbox()]
+            if self.uses_stripe_sandbox:
+                sandboxes.append(programs.stripe_sandbox())
+            self._supervise(sandboxes)
+            self.wait_ready(*(sandbox.name for sandbox in sandboxes))
+            self._report("preparing the databases and the payment provider")
+            _run_concurrently(self._run, programs.preparations())
+            self._report("starting the services")
+            self._supervise(programs.service(name) for name in SERVICES)
             self.wait_ready(*SERVICES)
-            self._tell("loading the templates")
-            self._keep([blueprint.gateway()])
-            self._run(blueprint.template_load())
-            self.wait_ready(*self._keepers)
+            self._report("loading the templates")
+            self._supervise([programs.gateway()])
+            self._run(programs.template_load())
+            self.wait_ready(*self._supervisors)
         except BaseException:
             self.stop()
             raise
 
     def stop(self) -> None:
-        """Stop everything, the doors first and the databases last."""
+        """Stop all programs: the gateway first, the databases last."""
         for names in (("gateway",), (*SERVICES, "stripe", "linkedin"), ("nats",), ("postgres",)):
-            running = [self._keepers.pop(name) for name in names if name in self._keepers]
-            _all_at_once(ProcessSupervisor.stop, running)
+            running = [self._supervisors.pop(name) for name in names if name in self._supervisors]
+            _run_concurrently(ProcessSupervisor.stop, running)
         for proxy in self._proxies.values():
             proxy.stop()
         self._lock.release()
 
+    @property
+    def uses_stripe_sandbox(self) -> bool:
+        """Whether payments go to the sandbox rather than to a Stripe account."""
+        return not self._settings.get("STRIPE_API_KEY")
+
     def kill(self, name: str) -> None:
-        """Crash one program, as kill -9 does. It is started again by itself."""
-        self._keepers[name].kill()
+        """Crash one program with SIGKILL. Its supervisor restarts it."""
+        self._supervisors[name].kill()
 
     def take_down(self, name: str) -> None:
-        """Crash one program, and keep it down until `bring_up`."""
-        self._keepers[name].stop(signal.SIGKILL)
+        """Crash one program with SIGKILL, without a restart until `bring_up`."""
+        self._supervisors[name].stop(signal.SIGKILL)
 
     def bring_up(self, name: str) -> None:
-        """Start one program that was taken down; returns when it answers."""
-        self._keepers[name].start()
+        """Start a program that was taken down and wait until it is ready."""
+        self._supervisors[name].start()
         self.wait_ready(name)
 
     def pause(self, name: str) -> None:
-        """Stop one program and its children as SIGSTOP does: connections stay, nothing answers. Linux only."""
+        """Suspend one program and its children with SIGSTOP: connections stay open, nothing answers. Linux only."""
         self._signal_all(name, signal.SIGSTOP)
 
     def unpause(self, name: str) -> None:
-        """Let a paused program go on."""
+        """Resume a paused program."""
         self._signal_all(name, signal.SIGCONT)
 
     def _signal_all(self, name: str, number: signal.Signals) -> None:
-        if (pid := self._keepers[name].pid) is not None:
-            for each in _family(pid):
+        if (pid := self._supervisors[name].pid) is not None:
+            for each in _process_tree(pid):
                 with suppress(ProcessLookupError):
                     os.kill(each, number)
 
     def freeze(self, server: str) -> int:
-        """Stop forwarding on every connection to `postgres` or `nats`, silently and for good; new ones work.
+        """Stop forwarding on all open connections to `postgres` or `nats` without closing them; new connections work.
 
-        Returns how many connections there were.
+        Returns the number of connections.
         """
         return self._proxies[server].freeze()
 
     def environment(self, name: str) -> Mapping[str, str]:
-        """The settings that one program was started with."""
-        return self._keepers[name].program.environment
+        """The environment variables that one program was started with."""
+        return self._supervisors[name].program.environment
 
     def pid(self, name: str) -> int:
-        """The process that one program is now, its children beside. Raises ProgramFailed when it is down."""
-        found = self._keepers[name].pid
+        """The current process id of one program. Raises ProgramFailed if it is down."""
+        found = self._supervisors[name].pid
         if found is None:
-            raise ProgramFailed(f"{name} does not run")
+            raise ProgramFailed(f"{name} is not running")
         return found
 
     def wait_ready(self, *names: str) -> None:
-        """Wait until these programs answer. Raises ProgramFailed."""
+        """Wait until these programs are ready. Raises ProgramFailed."""
         for name in names:
-            self._keepers[name].wait_ready()
+            self._supervisors[name].wait_ready()
 
-    def is_well(self) -> bool:
-        """Whether every program answers at this moment."""
-        return all(keeper.program.is_ready() for keeper in self._keepers.values())
+    def is_ready(self) -> bool:
+        """Whether all programs answer now."""
+        return all(supervisor.program.is_ready() for supervisor in self._supervisors.values())
 
     def _check_ports(self) -> None:
         chosen = {"PORT": self.ports.gateway, "SANDBOX_PORT": self.ports.stripe_sandbox}
         if len(set(chosen.values())) < len(chosen):
             names = " and ".join(chosen)
-            raise CannotStart(f"{names} are both {self.ports.gateway}; {self._way_out('PORT', chosen)}")
+            raise CannotStart(f"{names} are both {self.ports.gateway}; {self._suggest_port('PORT', chosen)}")
         for variable, port in chosen.items():
             if not is_free(port):
-                raise CannotStart(f"port {port} is taken by another program; {self._way_out(variable, chosen)}")
+                raise CannotStart(f"port {port} is taken by another program; {self._suggest_port(variable, chosen)}")
 
-    def _way_out(self, variable: str, chosen: Mapping[str, int]) -> str:
-        """What to type: the next port that is neither taken nor chosen for something else."""
+    def _suggest_port(self, variable: str, chosen: Mapping[str, int]) -> str:
+        """The command with the next port that is neither taken nor chosen for another program."""
         later = range(chosen[variable] + 1, 65536)
         free = next((port for port in later if port not in chosen.values() and is_free(port)), free_port())
         return f"choose another: make run {variable}={free}"
@@ -175,23 +184,27 @@ class System:
             ROOT / "deploy" / "nats" / "nats-server.conf", self.data / "nats", self._server_ports["nats"], free_port(),
             {user: secrets.password(f"nats {user}") for user in (*USERS, OPERATOR)},
         )  # fmt: skip
-        self._tell("starting PostgreSQL and NATS")
+        programs = StackPrograms(self.data, self.ports, secrets, postgres, nats, self._settings)
+        for name in SERVICES:
+            check(name, programs.environment(name))
+        check("gateway", programs.gateway_environment())
+        self._report("starting PostgreSQL and NATS")
         postgres.initialise()
         postgres.remove_stale_pid_file()
-        self._keep([postgres.program(pass_fds=[self._lock.fd]), nats.program(pass_fds=[self._lock.fd])])
+        self._supervise([postgres.program(pass_fds=[self._lock.fd]), nats.program(pass_fds=[self._lock.fd])])
         self.wait_ready("postgres", "nats")
         nats.require_durability()
         for name in SERVICES:
             postgres.ensure_database(name, secrets.password(f"database {name}"))
-        return StackPrograms(self.data, self.ports, secrets, postgres, nats, self._settings)
+        return programs
 
-    def _keep(self, programs: Iterable[Program]) -> None:
+    def _supervise(self, programs: Iterable[Program]) -> None:
         for program in programs:
-            keeper = self._keepers[program.name] = ProcessSupervisor(program, self._say)
-            keeper.start()
+            supervisor = self._supervisors[program.name] = ProcessSupervisor(program, self._output)
+            supervisor.start()
 
     def _run(self, job: Job) -> None:
-        """Run a job to its end. Raises ProgramFailed when it fails."""
+        """Run a job to its end. Raises ProgramFailed if it fails."""
         done = subprocess.run(
             job.command, env={**machine_environment(), **job.environment}, cwd=ROOT, text=True, check=False,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
@@ -199,43 +212,43 @@ class System:
         if done.returncode != 0:
             raise ProgramFailed(f"{job.name} failed", done.stdout.splitlines()[-30:])
 
-    def _tell(self, line: str) -> None:
-        self._say(STACK, line)
+    def _report(self, line: str) -> None:
+        self._output(STACK, line)
 
 
-def _family(pid: int) -> Iterator[int]:
-    """A process, then its children, and theirs: PostgreSQL's are in process groups of their own."""
+def _process_tree(pid: int) -> Iterator[int]:
+    """The ids of a process and of all its descendants. PostgreSQL's are in process groups of their own."""
     yield pid
     with suppress(FileNotFoundError):
         for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split():
-            yield from _family(int(child))
+            yield from _process_tree(int(child))
 
 
-def _all_at_once(do: Callable[[T], None], things: Sequence[T]) -> None:
-    with ThreadPoolExecutor(len(things) or 1) as pool:
-        list(pool.map(do, things))
+def _run_concurrently(function: Callable[[T], None], items: Sequence[T]) -> None:
+    with ThreadPoolExecutor(len(items) or 1) as pool:
+        list(pool.map(function, items))
 
 
 class DataLock:
-    """Belongs to one system at a time. Its servers inherit it, so that it outlives a system that was killed."""
+    """A file lock on a data folder. PostgreSQL and NATS inherit it, so it stays locked if only the stack is killed."""
 
     def __init__(self, data: Path) -> None:
         self._data = data
         self.fd = -1
 
-    def take(self) -> None:
-        """Raises CannotStart when a system, or a server that one left behind, uses the data."""
+    def acquire(self) -> None:
+        """Raises CannotStart if a running system, or a server that it left behind, uses the data."""
         self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
         fd = os.open(self._data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(fd)
-            raise CannotStart(f"a system is running already on {self._data}") from None
+            raise CannotStart(f"a system is already running on {self._data}") from None
         self.fd = fd
 
     def release(self) -> None:
-        """Let another system have the data."""
+        """Release the lock; does nothing without it."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
