@@ -1,4 +1,4 @@
-"""What is an e-mail address and what a web address: by form alone, and by Django's rules."""
+"""Validation of e-mail addresses and URLs by Django's rules, and normalization of e-mail addresses."""
 
 import re
 from contextlib import suppress
@@ -31,7 +31,7 @@ _MAX_EMAIL, _MAX_URL, _MAX_HOST = 320, 2048, 253
 
 
 def is_email(text: str) -> bool:
-    """Has `text` the form of an e-mail address? No name server is asked."""
+    """Return whether `text` has the form of an e-mail address. Does not query DNS."""
     mailbox, _, host = text.rpartition("@")
     if len(text) > _MAX_EMAIL or not _MAILBOX.fullmatch(mailbox):
         return False
@@ -41,9 +41,9 @@ def is_email(text: str) -> bool:
 
 
 def normalized_email(text: str) -> str:
-    """An address whose domain has letters beyond ASCII, with these letters: `xn--mller-kva.de` is `müller.de`.
+    """Return an address with the Unicode form of an internationalized domain: `xn--mller-kva.de` becomes `müller.de`.
 
-    Any other address, and any other text, comes back as it is.
+    Returns any other text unchanged.
     """
     mailbox, _, host = text.rpartition("@")
     if len(text) > _MAX_EMAIL or (host.isascii() and "xn--" not in host.lower()):
@@ -57,7 +57,7 @@ def normalized_email(text: str) -> str:
 
 
 def email_spellings(text: str) -> tuple[str, str, str]:
-    """An address as it is, with the letters of its domain, and with the domain in ASCII."""
+    """Return an address unchanged, with the Unicode form of its domain, and with the ASCII form."""
     normalized = normalized_email(text)
     mailbox, _, host = normalized.rpartition("@")
     if host.isascii():
@@ -66,7 +66,7 @@ def email_spellings(text: str) -> tuple[str, str, str]:
 
 
 def _unicode_label(label: str) -> str:
-    """A label of a domain with its own letters, unless they would not lead back to the same label."""
+    """Return the Unicode form of a label, unless its ASCII form would be another label."""
     if label.startswith("xn--"):
         letters = label[4:].encode().decode("punycode")
         if idna.uts46_remap(letters, std3_rules=False, transitional=False) == letters != label[4:]:
@@ -79,9 +79,9 @@ def _ascii_label(label: str) -> str:
 
 
 def is_web_address(text: str) -> bool:
-    """Has `text` the form of an absolute http or https URL?
+    """Return whether `text` has the form of an absolute http or https URL.
 
-    A backslash before the path is refused, which Django lets pass: browsers and libraries disagree about the host.
+    Rejects a backslash before the path, unlike Django: browsers and libraries disagree about the host of such a URL.
     """
     if len(text) > _MAX_URL or not _WEB_ADDRESS.fullmatch(text):
         return False

@@ -1,7 +1,10 @@
-"""Request bodies read as Django REST Framework reads them, and its error bodies when they are wrong.
+"""Request bodies, parsed and validated as Django REST Framework (DRF) does, with its error messages.
 
-`await read_body(request, Model)` gives a valid `Model` or raises 400/415 in DRF's shapes;
-`validate_partial(await read_data(request), Model)` gives what is valid, and the errors, for an action to add its own.
+A route declares its body with a dependency:
+
+    async def login(body: Annotated[LoginBody, Depends(BodyReader(LoginBody))]) -> Response: ...
+
+`PartialBodyReader` also passes invalid bodies on, as a `ParsedBody` with errors to which an action may add its own.
 """
 
 import json
@@ -19,32 +22,33 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, cr
 from starlette.requests import Request
 
 MAX_DEPTH = 100
-"""How deep lists and objects may lie within each other: what comes in goes out again, through writers with limits."""
+"""The maximum nesting of lists and objects: JSON writers have limits, and responses contain the data of requests."""
 
 Body = TypeVar("Body", bound="RequestBody")
 
 
 class RequestBody(BaseModel):
-    """Base of every request body: unknown and read-only fields are ignored."""
+    """Base of all request bodies. Ignores unknown and read-only fields."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     @model_validator(mode="before")
     @classmethod
     def _drop_absent_form_fields(cls, data: Any) -> Any:
-        """Drop the fields of a form that DRF reads as absent, and untouched file inputs."""
+        """Drop the form fields that DRF treats as absent, and file inputs without a file."""
         if not isinstance(data, dict):
             return data
         return {name: value for name, value in data.items() if not _is_absent(cls, name, value)}
 
     def sent(self) -> dict[str, Any]:
-        """Only the fields that the request carried, by name."""
+        """Return the fields that the request contained, by name."""
         return {name: getattr(self, name) for name in self.model_fields_set}
 
 
 def _is_absent(model: type[RequestBody], name: str, value: Any) -> bool:
-    """Whether a form means with `value` that it leaves this field out: an empty text has no other meaning where the
-    field has a default and takes neither null nor an empty text.
+    """Return whether a form with this value omits the field.
+
+    An empty text does if the field has a default and accepts neither null nor an empty text.
     """
     info = model.model_fields.get(name)
     if info is None or not is_form_blank(value):
@@ -52,14 +56,14 @@ def _is_absent(model: type[RequestBody], name: str, value: Any) -> bool:
     rules = [rule for rule in info.metadata if isinstance(rule, Field)]
     if isinstance(value, UntouchedFileInput) and any(rule.takes_files for rule in rules):
         return True
-    if info.is_required() or info.default is None:  # a patched field is required, where it is sent
+    if info.is_required() or info.default is None:  # partial() sets the default None
         return False
     return any(not rule.null and not rule.blank for rule in rules)
 
 
 @cache
 def partial(model: type[Body]) -> type[Body]:
-    """`model` with every field optional, for a partial update: absent fields are not in `sent()`."""
+    """Return a subclass of `model` with optional fields, for partial updates. `sent()` omits absent fields."""
     fields: Any = {
         name: (Annotated[info.annotation, *info.metadata], None)
         for name, info in model.model_fields.items()
@@ -70,25 +74,23 @@ def partial(model: type[Body]) -> type[Body]:
 
 @dataclass(frozen=True, slots=True)
 class ParsedBody(Generic[Body]):
-    """A request body: `fields` has what is valid, `errors` the messages for the other fields, by name.
+    """A request body: the valid fields in `fields`, and the error messages of the others by name in `errors`.
 
-    An action adds errors of its own, such as a name that is taken, so that one answer has them all.
+    An action adds its own errors, such as a name that is taken: one response reports all.
     """
 
     fields: Body
     errors: dict[str, Any]
 
     def validated(self) -> Body:
-        """The body, all of which is valid. Raises ValidationFailed."""
+        """Return the body. Raises ValidationFailed if it has errors."""
         if self.errors:
             raise ValidationFailed(self.errors)
         return self.fields
 
 
 class BodyReader(Generic[Body]):
-    """Dependency: the request's body as a valid `model`. The OpenAPI document describes it.
-
-        async def login(body: Annotated[LoginBody, Depends(BodyReader(LoginBody))]) -> Response: ...
+    """Dependency: the valid request body. The OpenAPI document describes it.
 
     `multipart` is the model that describes a body with files. Raises ValidationFailed (400), BadRequest (400) and
     UnsupportedMediaType (415).
@@ -102,9 +104,9 @@ class BodyReader(Generic[Body]):
 
 
 class PartialBodyReader(BodyReader[Body]):
-    """Dependency: the request's body as a `ParsedBody`, for actions that find errors of their own.
+    """Dependency: the request body as a `ParsedBody`, for actions that find errors of their own.
 
-    Raises ValidationFailed for data without fields, BadRequest and UnsupportedMediaType.
+    Raises ValidationFailed if the body is not an object, BadRequest and UnsupportedMediaType.
     """
 
     async def __call__(self, request: Request) -> ParsedBody[Body]:  # type: ignore[override]
@@ -112,12 +114,12 @@ class PartialBodyReader(BodyReader[Body]):
 
 
 async def read_body(request: Request, model: type[Body]) -> Body:
-    """The request's body as `model`. Raises ValidationFailed (400), BadRequest (400), UnsupportedMediaType (415)."""
+    """Return the request body. Raises ValidationFailed (400), BadRequest (400) and UnsupportedMediaType (415)."""
     return validate(await read_data(request), model)
 
 
 def validate(data: Any, model: type[Body]) -> Body:
-    """`data`, parsed JSON, as `model`. Raises ValidationFailed."""
+    """Validate parsed JSON. Raises ValidationFailed."""
     if not isinstance(data, dict):
         message = "No data provided" if data is None else _not_a_dictionary(data)
         raise ValidationFailed({"non_field_errors": [message]})
@@ -128,10 +130,9 @@ def validate(data: Any, model: type[Body]) -> Body:
 
 
 def validate_partial(data: Any, model: type[Body]) -> tuple[Body, dict[str, Any]]:
-    """The valid fields of `data`, with the others left out of `sent()`, and the errors of the others.
+    """Return a model with the valid fields of `data`, and the errors of the others. `sent()` omits invalid fields.
 
-    For actions that find errors of their own, such as a name that is taken, and answer with all of them at once.
-    Raises ValidationFailed when `data` has no fields at all.
+    Raises ValidationFailed if `data` is not an object.
     """
     try:
         return validate(data, model), {}
@@ -143,7 +144,7 @@ def validate_partial(data: Any, model: type[Body]) -> tuple[Body, dict[str, Any]
 
 
 async def read_data(request: Request) -> Any:
-    """The body as plain data: JSON, a form, or multipart (files are `UploadedFile`s). An empty body is `{}`."""
+    """Parse a body: JSON, or a form, whose files are `UploadedFile`s. An empty body is `{}`."""
     content_type = request.headers.get("content-type", "")
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type == "multipart/form-data":
@@ -158,23 +159,23 @@ async def read_data(request: Request) -> Any:
     return parse_json(raw, charset_of(content_type))
 
 
-def max_items(most: int, refusal: str) -> BeforeValidator:
-    """For list fields: a form's JSON text is read, and more than `most` entries are refused before any is judged.
+def max_items(most: int, detail: str) -> BeforeValidator:
+    """Return a validator for list fields that raises BadRequest with `detail` for more than `most` entries.
 
-    The refusal is a BadRequest, whatever else is wrong.
+    It runs before the entries are validated. Also parses the JSON text of a form.
     """
 
     def check(value: Any) -> Any:
         entries = list_from_form(value)
         if isinstance(entries, list) and len(entries) > most:
-            raise BadRequest(refusal)
+            raise BadRequest(detail)
         return entries
 
     return BeforeValidator(check)
 
 
 def list_from_form(value: Any) -> Any:
-    """For list fields, as a BeforeValidator: a form carries a list as JSON text, and an empty one as no text."""
+    """BeforeValidator for list fields: parse the JSON text of a form; an empty text is an empty list."""
     if not isinstance(value, FormText):
         return value
     try:
@@ -184,7 +185,7 @@ def list_from_form(value: Any) -> Any:
 
 
 def parse_json(raw: bytes, charset: str = "utf-8") -> Any:
-    """Strict JSON. Raises BadRequest with DRF's `JSON parse error - …`."""
+    """Parse strict JSON. Raises BadRequest with DRF's `JSON parse error - …`."""
     try:
         text = raw.decode(charset)
         data = json.loads(text, parse_constant=_refuse_constant)
@@ -192,18 +193,18 @@ def parse_json(raw: bytes, charset: str = "utf-8") -> Any:
         raise _too_deep() from None
     except ValueError as error:
         raise BadRequest(f"JSON parse error - {error}") from None
-    # Only what opens so many brackets can be so deep: nearly no document is walked.
+    # Most documents have too few brackets to be too deep, and are not walked.
     if text.count("[") + text.count("{") > MAX_DEPTH and _is_deeper(data, MAX_DEPTH):
         raise _too_deep()
     return data
 
 
 def _is_deeper(data: Any, depth: int) -> bool:
-    """Do more than `depth` lists and objects lie within each other?"""
-    below = data.values() if isinstance(data, dict) else data
+    """Return whether lists and objects are nested more than `depth` levels."""
+    children = data.values() if isinstance(data, dict) else data
     if not isinstance(data, dict | list):
         return False
-    return depth == 0 or any(_is_deeper(part, depth - 1) for part in below)
+    return depth == 0 or any(_is_deeper(child, depth - 1) for child in children)
 
 
 def _too_deep() -> BadRequest:
@@ -215,19 +216,19 @@ def _refuse_constant(name: str) -> None:
 
 
 def error_tree(error: ValidationError, data: Any) -> dict[str, Any]:
-    """Pydantic's flat list of errors as DRF's nested body; lists are padded to the length of the input's."""
+    """Convert Pydantic's list of errors to DRF's nested body. Lists have the length of the input's lists."""
     tree: dict[str, Any] = {}
     items = error.errors(include_url=False, include_context=True)
-    listed = {str(item["loc"][0]) for item in items if len(item["loc"]) > 1}
-    judged = {name: list_from_form(value) if name in listed else value for name, value in data.items()}
+    with_entries = {str(item["loc"][0]) for item in items if len(item["loc"]) > 1}
+    parsed = {name: list_from_form(value) if name in with_entries else value for name, value in data.items()}
     for item in items:
-        blamed = item.get("ctx", {}).get("field")
-        _place(tree, judged, [*item["loc"], blamed] if blamed else list(item["loc"]), _messages(item))
+        field = item.get("ctx", {}).get("field")
+        _add_error(tree, parsed, [*item["loc"], field] if field else list(item["loc"]), _messages(item))
     return tree
 
 
-def _place(node: dict[str, Any], data: Any, path: list[int | str], messages: list[str]) -> None:
-    """Put `messages` at `path` below `node`, which mirrors the mapping `data`."""
+def _add_error(node: dict[str, Any], data: Any, path: list[int | str], messages: list[str]) -> None:
+    """Add `messages` at `path` below `node`, which mirrors the mapping `data`."""
     field = str(path[0]) if path else "non_field_errors"
     below = data.get(field) if isinstance(data, Mapping) else None
     if len(path) > 1 and isinstance(path[1], int) and isinstance(below, list):
@@ -237,9 +238,9 @@ def _place(node: dict[str, Any], data: Any, path: list[int | str], messages: lis
         if below[path[1]] is None:
             entries[path[1]] = messages
         else:
-            _place(entries[path[1]], below[path[1]], path[2:], messages)
+            _add_error(entries[path[1]], below[path[1]], path[2:], messages)
     elif len(path) > 1:
-        _place(node.setdefault(field, {}), below, path[1:], messages)
+        _add_error(node.setdefault(field, {}), below, path[1:], messages)
     elif messages[0].startswith("Expected a list"):
         node[field] = {"non_field_errors": messages}
     else:
@@ -259,7 +260,7 @@ def _messages(item: Any) -> list[str]:
             return [_not_a_dictionary(value)]
         case "list_type":
             return [f'Expected a list of items but got type "{type_name(value)}".']
-        case "string_unicode":  # a key, which no field of ours has judged
+        case "string_unicode":  # the key of an object, which no Field validates
             return list(text_errors(value))
         case _:
             return [str(item["msg"])]

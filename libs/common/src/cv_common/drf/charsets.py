@@ -1,30 +1,30 @@
-"""The charset that a body says it is written in, as Django and its REST framework understand it."""
+"""The charset of a request body, interpreted as Django and Django REST Framework do."""
 
 import codecs
 
 from cv_common.kernel.errors import BadRequest
 from python_multipart.multipart import parse_options_header
 
-# Codecs of domain names, no charsets of bodies: decoding takes a time that grows with the square of the length.
-_FOR_DOMAIN_NAMES = frozenset({"idna", "punycode"})
+# Codecs of domain names. They decode in a time that grows with the square of the length.
+_DOMAIN_NAME_CODECS = frozenset({"idna", "punycode"})
 
 
 def charset_of(content_type: str) -> str:
-    """The name of the codec to decode a body with: UTF-8 when none is named, or one that nobody knows.
+    """Return the name of the codec for a body: UTF-8 if `content_type` names no charset, or an unknown one.
 
-    Raises BadRequest for a codec that is no charset, such as zlib's.
+    Raises BadRequest for a codec that is not a charset, such as zlib.
     """
-    named = parse_options_header(content_type)[1].get(b"charset", b"utf-8").decode("latin-1")
+    charset = parse_options_header(content_type)[1].get(b"charset", b"utf-8").decode("latin-1")
     try:
-        codec = codecs.lookup(named).name
+        codec = codecs.lookup(charset).name
     except (LookupError, ValueError):
         return "utf-8"
     try:
-        "".encode(codec)  # what turns bytes into bytes, not into text, refuses here
+        "".encode(codec)  # raises for codecs from bytes to bytes
     except (LookupError, UnicodeError):
-        raise _unsupported(named) from None
-    if codec in _FOR_DOMAIN_NAMES:
-        raise _unsupported(named)
+        raise _unsupported(charset) from None
+    if codec in _DOMAIN_NAME_CODECS:
+        raise _unsupported(charset)
     return codec
 
 

@@ -1,4 +1,4 @@
-"""What is answered when something is raised: errors in the contract's shapes."""
+"""Exception handlers that return errors with the contract's bodies."""
 
 import logging
 from collections.abc import Callable, Collection, Coroutine
@@ -17,7 +17,7 @@ from starlette.routing import Match
 log = logging.getLogger(__name__)
 
 CLIENT_CLOSED_REQUEST = 499
-"""The status of a request whose client broke off before all of it was read."""
+"""The status, in metrics, of a request whose client disconnected before all of it was read."""
 
 
 async def _on_api_error(request: Request, error: Exception) -> Response:
@@ -26,20 +26,20 @@ async def _on_api_error(request: Request, error: Exception) -> Response:
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
-    """Starlette's own 404 and 405, in DRF's words; OPTIONS is answered, as DRF does, with what there is."""
+    """Return Starlette's 404 and 405 with DRF's messages, and answer OPTIONS as DRF does."""
     assert isinstance(error, HTTPException)
     if error.status_code != 405:
         details = {404: "Not found."}
-        refused = DetailError(details.get(error.status_code, error.detail), error.headers)
-        refused.status = error.status_code
-        return error_response(refused)
+        not_found = DetailError(details.get(error.status_code, error.detail), error.headers)
+        not_found.status = error.status_code
+        return error_response(not_found)
     routes = [route for route in request.app.routes if route.matches(request.scope)[0] is Match.PARTIAL]
     allow = {"Allow": _allow({method for route in routes for method in route.methods})}
     if request.method == "OPTIONS":
         return JSONResponse({"name": routes[0].summary or "", "description": "", **_METADATA}, headers=allow)
-    refused = DetailError(f'Method "{request.method}" not allowed.', allow)
-    refused.status = 405
-    return error_response(refused)
+    not_allowed = DetailError(f'Method "{request.method}" not allowed.', allow)
+    not_allowed.status = 405
+    return error_response(not_allowed)
 
 
 _METADATA = {
@@ -50,37 +50,37 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
 
 def _allow(methods: Collection[str]) -> str:
-    """The `Allow` header as DRF has it: the gateway makes HEAD of GET, and OPTIONS is always answered."""
-    possible = {*methods, "OPTIONS", *(["HEAD"] if "GET" in methods else [])}
-    return ", ".join(method for method in _METHODS if method in possible)
+    """Return the `Allow` header as DRF has it. The gateway answers HEAD by a GET; OPTIONS is always allowed."""
+    allowed = {*methods, "OPTIONS", *(["HEAD"] if "GET" in methods else [])}
+    return ", ".join(method for method in _METHODS if method in allowed)
 
 
-async def _on_bad_parameter(request: Request, error: Exception) -> Response:
-    """A path that does not parse names nothing that exists."""
+async def _on_invalid_parameter(request: Request, error: Exception) -> Response:
+    """Return 404: nothing has the invalid id or name in the path."""
     return error_response(NotFound())
 
 
-async def _on_database_down(request: Request, error: Exception) -> Response:
+async def _on_database_unavailable(request: Request, error: Exception) -> Response:
     log.error("database unavailable", extra={"error": type(error).__name__})
     return error_response(ServiceUnavailable())
 
 
-async def _on_client_gone(request: Request, error: Exception) -> Response:
-    """Nobody reads this; the status is for the log and the figures."""
+async def _on_client_disconnect(request: Request, error: Exception) -> Response:
+    """Return the status for the metrics. The client has gone."""
     return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:
-    """The frame tells of it: Starlette raises it again after this answer."""
+    """Return 500. Starlette raises the exception again afterwards, and the middleware logs it."""
     return error_response(DetailError())
 
 
 EXCEPTION_HANDLERS: dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]] = {
     ApiError: _on_api_error,
     HTTPException: _on_http_exception,
-    RequestValidationError: _on_bad_parameter,
-    ClientDisconnect: _on_client_gone,
+    RequestValidationError: _on_invalid_parameter,
+    ClientDisconnect: _on_client_disconnect,
     Exception: _on_bug,
-    **dict.fromkeys(DATABASE_UNAVAILABLE, _on_database_down),
+    **dict.fromkeys(DATABASE_UNAVAILABLE, _on_database_unavailable),
 }
-"""By what was raised. What belongs to a class of errors has the handler of the nearest one above it."""
+"""Handlers by exception class. A subclass uses the handler of its nearest base class."""

@@ -1,7 +1,11 @@
-"""Field types for request bodies that accept, coerce and refuse exactly as Django REST Framework's serializer fields.
+"""Field types for request bodies that accept, coerce and reject values as the serializer fields of DRF do.
 
-Each is used as an annotation, `company: Annotated[str, Text(200)]`, so that pydantic runs it and OpenAPI shows it.
-Messages are DRF's, to the letter. Strings come out in Unicode NFC, and trimmed unless a field says otherwise.
+Fields are annotations: pydantic validates with them and OpenAPI describes them. The messages are DRF's. Texts are
+normalized to Unicode NFC, and trimmed unless the field says otherwise.
+
+    class ExperienceBody(RequestBody):
+        company: Annotated[str, Text(200)]
+        end_date: Annotated[str | None, Date(null=True)] = None
 """
 
 import re
@@ -22,62 +26,62 @@ MAX_INTEGER = 2_147_483_647
 
 
 class FormText(str):
-    """A text from a form, where an empty one can also mean null, and a list comes as JSON."""
+    """A text from a form. An empty one may mean null, and a list is sent as JSON text."""
 
     __slots__ = ()
 
 
 class UntouchedFileInput(FormText):
-    """The empty part that a browser sends for a file input without a chosen file; a text field reads an empty text."""
+    """The empty part that a browser sends for a file input without a file. To a text field it is an empty text."""
 
     __slots__ = ()
 
 
 def is_form_blank(value: object) -> bool:
-    """Is this a form's empty text?"""
+    """Return whether `value` is an empty text from a form."""
     return value == "" and isinstance(value, FormText)
 
 
 def type_name(value: object) -> str:
-    """What messages call the type of a value."""
+    """Return the name of the type for messages."""
     return "str" if isinstance(value, str) else type(value).__name__
 
 
 def invalid(*messages: str, field: str | None = None) -> PydanticCustomError:
-    """A refusal with ready messages, for validators of our own; one of a whole model may blame a `field`."""
-    # A lone surrogate that a message quotes could not be sent.
-    sendable = [message.encode("utf-8", "replace").decode() for message in messages]
-    context = {"message": " ".join(sendable), "messages": sendable, "field": field}
+    """Return the error to raise in a validator. A validator of a whole model may name the `field` with the error."""
+    # A response cannot contain a lone surrogate that a message quotes.
+    encodable = [message.encode("utf-8", "replace").decode() for message in messages]
+    context = {"message": " ".join(encodable), "messages": encodable, "field": field}
     return PydanticCustomError("drf", "{message}", context)
 
 
 def check_text(value: str) -> None:
-    """Raise when `value` holds what cannot be kept: NUL, lone surrogates, heaps of combining marks."""
-    if faults := list(text_errors(value)):
-        raise invalid(*faults)
+    """Raise PydanticCustomError for NUL, lone surrogates or too many combining marks."""
+    if errors := list(text_errors(value)):
+        raise invalid(*errors)
 
 
 class Field(ABC):
-    """A field's shared behaviour: null, and how pydantic and OpenAPI see it."""
+    """Base of all fields: handles null, and connects the field to pydantic and OpenAPI."""
 
     blank = False
-    """Is an empty text one of its values?"""
+    """Whether an empty text is valid."""
     takes_files = False
-    """Is an uploaded file one of its values?"""
+    """Whether an uploaded file is valid."""
 
     def __init__(self, *, null: bool = False) -> None:
         self.null = null
 
     @abstractmethod
     def parse(self, value: Any) -> Any:
-        """The clean value of a non-null input. Raises PydanticCustomError."""
+        """Return the clean value of a non-null input. Raises PydanticCustomError."""
 
     @abstractmethod
     def schema(self) -> dict[str, Any]:
-        """JSON Schema of the non-null values."""
+        """Return the JSON Schema of the non-null values."""
 
     def means_null(self, value: Any) -> bool:
-        """Does a request say null with `value`? A form has no other word for it than an empty text."""
+        """Return whether `value` means null: in a form, an empty text may."""
         return value is None or (self.null and not self.blank and is_form_blank(value))
 
     def validate(self, value: Any) -> Any:
@@ -100,7 +104,7 @@ class Field(ABC):
 
 
 class Text(Field):
-    """DRF's CharField. A number becomes its text; `true` does not. A nullable text may be blank too."""
+    """DRF's CharField. Converts numbers to text, but not booleans. A nullable text may also be blank."""
 
     wrong_type = "Not a valid string."
     form: Literal["NFC", "NFKC"] = "NFC"
@@ -123,12 +127,12 @@ class Text(Field):
             if self.blank:
                 return ""
             raise invalid(BLANK)
-        if faults := list(self.errors(text)):
-            raise invalid(*faults)
+        if errors := list(self.errors(text)):
+            raise invalid(*errors)
         return text
 
     def errors(self, text: str) -> Iterator[str]:
-        """All that is wrong with a text that is not blank."""
+        """Yield the errors of a text that is not blank."""
         if len(text) > self.max_length:
             yield f"Ensure this field has no more than {self.max_length} characters."
         yield from text_errors(text)
@@ -167,7 +171,7 @@ class Url(Text):
 
 
 class Integer(Field):
-    """DRF's IntegerField, within 0..`MAX_INTEGER` unless told otherwise."""
+    """DRF's IntegerField, by default from 0 to `MAX_INTEGER`."""
 
     def __init__(self, minimum: int = 0, maximum: int = MAX_INTEGER, *, null: bool = False) -> None:
         super().__init__(null=null)
@@ -192,13 +196,13 @@ class Integer(Field):
 
 
 class PrimaryKey(Field):
-    """DRF's PrimaryKeyRelatedField as far as the type goes; whether the object exists is the action's to say."""
+    """The type check of DRF's PrimaryKeyRelatedField. The action checks whether the object exists."""
 
     def means_null(self, value: Any) -> bool:
         return value is None or value == ""
 
     def parse(self, value: Any) -> int:
-        with suppress(ValueError, OverflowError):  # infinity overflows
+        with suppress(ValueError, OverflowError):  # int(infinity)
             if isinstance(value, int | float | str) and not isinstance(value, bool):
                 return int(value)
         raise invalid(f"Incorrect type. Expected pk value, received {type_name(value)}.")
@@ -208,7 +212,7 @@ class PrimaryKey(Field):
 
 
 class Boolean(Field):
-    """DRF's BooleanField, with the same words for true, false and null."""
+    """DRF's BooleanField, with the same texts for true, false and null."""
 
     _TRUE = frozenset({"t", "y", "yes", "true", "on", "1", 1})
     _FALSE = frozenset({"f", "n", "no", "false", "off", "0", 0})
@@ -216,7 +220,7 @@ class Boolean(Field):
 
     def parse(self, value: Any) -> bool | None:
         word = value.lower() if isinstance(value, str) else value
-        with suppress(TypeError):  # a list is in no set
+        with suppress(TypeError):  # a list is not hashable
             if word in self._TRUE:
                 return True
             if word in self._FALSE:
@@ -230,7 +234,7 @@ class Boolean(Field):
 
 
 class Date(Field):
-    """DRF's DateField: a date in ISO 8601, of which `2024-1-5` is a tolerated form, comes out as `2024-01-05`."""
+    """DRF's DateField: a date in ISO 8601. Also accepts `2024-1-5`, as `2024-01-05`."""
 
     _LENIENT = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})$")
 

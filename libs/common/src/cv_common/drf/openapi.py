@@ -1,4 +1,8 @@
-"""OpenAPI as the contract has it: bodies documented though read by our own reader, examples, and no 422 anywhere."""
+"""The parts of the OpenAPI document that FastAPI cannot derive.
+
+These are the bodies that a `BodyReader` reads, the error responses without FastAPI's 422, response headers, security
+and examples.
+"""
 
 import json
 from collections.abc import Collection, Iterator
@@ -7,7 +11,7 @@ from importlib.resources import files
 from typing import Any
 
 from cv_common.drf.body import BodyReader
-from cv_common.drf.openapi_errors import add_errors, schemas_of_errors
+from cv_common.drf.openapi_errors import add_errors, error_schemas
 from cv_common.drf.openapi_headers import answer_headers, parameters
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
@@ -18,7 +22,7 @@ from pydantic.json_schema import models_json_schema
 
 Json = dict[str, Any]
 
-# How callers say who they are; the gateway describes both schemes. An empty requirement: nobody has to.
+# Security requirements. The gateway describes both schemes. An empty requirement makes authentication optional.
 _TOKEN: dict[str, list[str]] = {"accessToken": []}
 _SESSION: dict[str, list[str]] = {"session": []}
 ANYBODY: list[Json] = [_TOKEN, _SESSION, {}]
@@ -28,16 +32,16 @@ NOBODY: list[Json] = []
 
 
 class OperationExtra(dict[str, Any]):
-    """The `openapi_extra` of a route, with what only the finished document can be given."""
+    """The `openapi_extra` of a route, and values that are added when the document is complete."""
 
-    def __init__(self, bodies: tuple[type[BaseModel], ...], answered: tuple[str, ...], examples: Json) -> None:
+    def __init__(self, bodies: tuple[type[BaseModel], ...], response_headers: tuple[str, ...], examples: Json) -> None:
         super().__init__()
         self.bodies = bodies
-        self.answered = answered
+        self.response_headers = response_headers
         self.examples = examples
 
     def add_body(self, body: type[BaseModel], multipart: type[BaseModel] | None = None) -> None:
-        """Describe the request body: JSON or a form of `body`, or `multipart`, the model with files."""
+        """Describe the request body: JSON or a form with the fields of `body`; with files, those of `multipart`."""
         models = {"application/json": body} | ({"multipart/form-data": multipart} if multipart else {})
         self.bodies = tuple(dict.fromkeys(models.values()))
         content = {media_type: {"schema": _reference(model)} for media_type, model in models.items()}
@@ -55,12 +59,14 @@ def openapi_extra(
     security: list[Json] | None = None,
     examples: Json | None = None,
 ) -> OperationExtra:
-    """`openapi_extra` for a route that reads its request itself.
+    """Return the `openapi_extra` of a route.
 
-    `body`: the model of its body; `multipart`: the one with files, if any are taken; `raw`: any JSON object. (All other
-    bodies are taken as forms too. But generators of clients fail on one model in several media types.)
-    `sent`: the headers and the numbers of the query that it heeds; `answered`: the headers of its success.
-    `security`: who may call it, where not as in all of its service; `examples`: an operation's of `read_examples`.
+    `answered` are the headers of its successful response. `security` replaces the requirements of its service.
+    `examples` are those of the operation in `read_examples`. `raw` describes a body that is any JSON object.
+
+    Routes without a `BodyReader` name their body in `body` and, with files, `multipart`. Routes without typed parameters
+    name their headers and query parameters in `sent`. The document omits that other bodies may be forms too, because
+    client generators fail on a model with several media types.
     """
     extra = OperationExtra((), answered, examples or {})
     if body is not None:
@@ -79,16 +85,13 @@ def _reference(model: type[BaseModel]) -> Json:
 
 
 def read_examples(package: str) -> Json:
-    """The examples of a service, from `examples.json` in its package.
-
-    Operation -> `request` or a status -> title -> what is sent or answered.
-    """
+    """Return the examples in `examples.json` of a package: operation -> `request` or status -> title -> body."""
     examples: Json = json.loads((files(package) / "examples.json").read_text("utf-8"))
     return examples
 
 
 def install(app: FastAPI, users_only: Collection[str] = ()) -> None:
-    """Make `app.openapi()` give the finished document; the paths of `users_only` need an access token."""
+    """Make `app.openapi()` return the complete document. The paths in `users_only` need an access token."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -110,14 +113,14 @@ def _document(app: FastAPI, users_only: Collection[str]) -> Json:
         operation["responses"].pop("422", None)
         operation.setdefault("security", USERS if path in users_only else ANYBODY)
         add_errors(path, method, operation, extra.examples, reads_body=bool(extra.bodies))
-        _describe_answers(operation, extra.answered)
+        _describe_successes(operation, extra.response_headers)
         _add_examples(operation, extra.examples)
-    schemas.update(schemas_of_errors(document))
+    schemas.update(error_schemas(document))
     return document
 
 
 def _describe_bodies(app: FastAPI) -> None:
-    """Describe the bodies that routes declare by a `BodyReader`."""
+    """Describe the bodies of routes with a `BodyReader`."""
     for route in app.routes:
         if isinstance(route, APIRoute) and isinstance(route.openapi_extra, OperationExtra):
             for reader in _body_readers(route.dependant):
@@ -132,7 +135,7 @@ def _body_readers(dependant: Dependant) -> Iterator[BodyReader[Any]]:
 
 
 def _operations(app: FastAPI, document: Json) -> Iterator[tuple[str, str, Json, OperationExtra]]:
-    """Path, method, operation and what its route says of itself."""
+    """Yield path, method, operation and extra of each operation. Names the operations after their handlers."""
     for route in app.routes:
         if isinstance(route, APIRoute) and route.include_in_schema:
             extra = route.openapi_extra
@@ -144,7 +147,7 @@ def _operations(app: FastAPI, document: Json) -> Iterator[tuple[str, str, Json, 
 
 
 def _definitions(app: FastAPI) -> Json:
-    """The schemas of all bodies."""
+    """Return the schemas of all request bodies."""
     extras = [route.openapi_extra for route in app.routes if isinstance(route, APIRoute) and route.include_in_schema]
     bodies = dict.fromkeys(body for extra in extras if isinstance(extra, OperationExtra) for body in extra.bodies)
     _, definitions = models_json_schema(
@@ -155,24 +158,23 @@ def _definitions(app: FastAPI) -> Json:
 
 
 def _drop_defaults(schemas: Json) -> None:
-    """A field with a default is taken, by generators of clients, for one that is always there; and a partial update
-    has none."""
+    """Remove defaults: client generators treat fields with one as always present, and partial updates have none."""
     for schema in schemas.values():
         for field in schema.get("properties", {}).values():
             field.pop("default", None)
 
 
-def _describe_answers(operation: Json, names: tuple[str, ...]) -> None:
-    """What success is called, and the headers that come with it."""
+def _describe_successes(operation: Json, headers: tuple[str, ...]) -> None:
+    """Add the description and the headers of successful responses."""
     for status, response in operation["responses"].items():
         if status.startswith("2"):
             response["description"] = HTTPStatus(int(status)).phrase
-        if names and (status.startswith("2") or status == "304"):
-            response["headers"] = answer_headers(names)
+        if headers and (status.startswith("2") or status == "304"):
+            response["headers"] = answer_headers(headers)
 
 
 def _add_examples(operation: Json, examples: Json) -> None:
-    """Show examples where they belong; an error that has its own does without the shared ones."""
+    """Add the examples of requests and responses. They replace the shared examples of an error."""
     for place, titled in examples.items():
         part = operation["requestBody"] if place == "request" else operation["responses"][place]
         part["content"]["application/json"]["examples"] = {title: {"value": value} for title, value in titled.items()}

@@ -1,6 +1,7 @@
-"""The errors of OpenAPI's operations: every answer besides success, derived from the operation."""
+"""Error responses in the OpenAPI document, derived from each operation."""
 
 from collections.abc import Collection
+from copy import deepcopy
 from typing import Any
 
 from cv_common.drf.openapi_headers import answer_headers
@@ -13,15 +14,15 @@ _SCHEMAS: Json = {
     "Detail": {
         "type": "object",
         "title": "Detail",
-        "description": "What is wrong, in one sentence.",
+        "description": "The error, in one sentence.",
         "properties": {"detail": {"type": "string"}},
         "required": ["detail"],
     },
     "FieldErrors": {
         "type": "object",
         "title": "FieldErrors",
-        "description": "Messages by field; for a list of objects, one such object an entry; for what concerns no"
-        " single field, under `non_field_errors`.",
+        "description": "Messages by field. The errors of a list are a list with one object for each entry. Errors that"
+        " concern several fields are under `non_field_errors`.",
         "additionalProperties": {
             "anyOf": [
                 _MESSAGES,
@@ -33,7 +34,7 @@ _SCHEMAS: Json = {
     "AuthenticationError": {
         "type": "object",
         "title": "AuthenticationError",
-        "description": "Why nobody is logged in. A token that is not valid says so by its `code`.",
+        "description": "Why authentication failed. The error of an invalid token has a `code`.",
         "properties": {
             "detail": {"type": "string"},
             "code": {
@@ -54,28 +55,25 @@ _SCHEMAS: Json = {
 }
 
 
-def _answer(description: str, schema: Json, headers: tuple[str, ...] = (), **examples: Json) -> Json:
-    shown = {title.replace("_", " "): {"value": value} for title, value in examples.items()}
-    answer = {"description": description, "content": {"application/json": {"schema": schema, "examples": shown}}}
-    return answer | ({"headers": answer_headers(headers)} if headers else {})
+def _response(description: str, schema: Json, headers: tuple[str, ...] = (), **examples: Json) -> Json:
+    titled = {title.replace("_", " "): {"value": value} for title, value in examples.items()}
+    response = {"description": description, "content": {"application/json": {"schema": schema, "examples": titled}}}
+    return response | ({"headers": answer_headers(headers)} if headers else {})
 
 
 def _ref(name: str) -> Json:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _bad_request() -> Json:
-    return _answer(
-        "Something that was sent cannot be taken.",
+_RESPONSES: dict[str, Json] = {
+    "400": _response(
+        "The request is invalid.",
         {"anyOf": [_ref("Detail"), _ref("FieldErrors")]},
         Fields={"email": ["Enter a valid email address."]},
         No_JSON={"detail": "JSON parse error - Expecting value: line 1 column 1 (char 0)"},
-    )
-
-
-def _unauthorized() -> Json:
-    return _answer(
-        "The access token is missing where one is needed, or is not valid.",
+    ),
+    "401": _response(
+        "The access token is missing or invalid.",
         _ref("AuthenticationError"),
         ("WWW-Authenticate",),
         No_token={"detail": "Authentication credentials were not provided."},
@@ -85,26 +83,21 @@ def _unauthorized() -> Json:
             "messages": [{"token_class": "AccessToken", "token_type": "access", "message": "Token is invalid"}],
         },
         Erased_account={"detail": "User not found", "code": "user_not_found"},
-    )
-
-
-def _forbidden() -> Json:
-    return _answer(
-        "A write that counts by its cookie, from a page of an origin that is none of ours.",
+    ),
+    "403": _response(
+        "A write with the session cookie comes from a page of an origin that is not allowed.",
         _ref("Detail"),
         Foreign_origin={
             "detail": "CSRF Failed: Origin checking failed - https://evil.example does not match any trusted origins."
         },
-    )
-
-
-def _not_found() -> Json:
-    return _answer("It does not exist, or not for this caller.", _ref("Detail"), Not_found={"detail": "Not found."})
-
-
-def _precondition_failed() -> Json:
-    return _answer(
-        "It has changed since the version named by `If-Match`; `current` is what it is now.",
+    ),
+    "404": _response(
+        "The object does not exist, or belongs to another owner.",
+        _ref("Detail"),
+        Not_found={"detail": "Not found."},
+    ),
+    "412": _response(
+        "The object is not in the version that `If-Match` names. `current` is its present state.",
         {
             "type": "object",
             "properties": {"detail": {"type": "string"}, "current": {"type": "object"}},
@@ -112,93 +105,65 @@ def _precondition_failed() -> Json:
         },
         ("ETag",),
         Changed={"detail": "This CV has changed since the version you are working on.", "current": {"id": 1}},
-    )
-
-
-def _too_large() -> Json:
-    return _answer(
-        "The body is larger than is taken.", _ref("Detail"), Too_large={"detail": "The request is too large."}
-    )
-
-
-def _unsupported_media_type() -> Json:
-    return _answer(
-        "A body of a kind that is not read here.",
+    ),
+    "413": _response(
+        "The request body is too large.", _ref("Detail"), Too_large={"detail": "The request is too large."}
+    ),
+    "415": _response(
+        "The endpoint does not accept the media type of the body.",
         _ref("Detail"),
         Plain_text={"detail": 'Unsupported media type "text/plain" in request.'},
-    )
-
-
-def _throttled() -> Json:
-    return _answer(
+    ),
+    "429": _response(
         "Too many requests.",
         _ref("Detail"),
         ("Retry-After",),
         Throttled={"detail": "Request was throttled. Expected available in 42 seconds."},
-    )
-
-
-def _unavailable() -> Json:
-    return _answer(
-        "A part that this needs is down or full.",
+    ),
+    "503": _response(
+        "A dependency is down or overloaded.",
         _ref("Detail"),
         ("Retry-After",),
         Unavailable={"detail": "Service temporarily unavailable, try again later."},
-    )
-
-
-def _timed_out() -> Json:
-    return _answer(
-        "A part that this needs did not answer in time.",
+    ),
+    "504": _response(
+        "A dependency did not answer in time.",
         _ref("Detail"),
         ("Retry-After",),
         Timed_out={"detail": "The service did not answer in time, try again later."},
-    )
-
-
-_RESPONSES = {
-    "400": _bad_request,
-    "401": _unauthorized,
-    "403": _forbidden,
-    "404": _not_found,
-    "412": _precondition_failed,
-    "413": _too_large,
-    "415": _unsupported_media_type,
-    "429": _throttled,
-    "503": _unavailable,
-    "504": _timed_out,
+    ),
 }
 
 
-def schemas_of_errors(document: Json) -> Json:
-    """The schemas that the answers of `add_errors` refer to; none for a document without operations."""
+def error_schemas(document: Json) -> Json:
+    """Return the schemas to which the responses of `add_errors` refer. Empty for a document without operations."""
     return dict(_SCHEMAS) if document.get("paths") else {}
 
 
 def add_errors(path: str, method: str, operation: Json, also: Collection[str], *, reads_body: bool) -> None:
-    """Give an operation its error answers, with the schema that its route may have for one.
+    """Add error responses to an operation. Keeps the schema that its route has for a status.
 
-    `reads_body`: JSON or a form, with fields to be wrong; `also`: statuses that nothing else tells of.
+    `reads_body`: whether it reads JSON or a form with fields; `also`: statuses that do not follow from the operation.
     """
     responses = operation["responses"]
     for status in _statuses(path, method, operation, reads_body=reads_body) | (_RESPONSES.keys() & set(also)):
-        answer = _RESPONSES[status]()
+        response = deepcopy(_RESPONSES[status])
         if status in responses:
-            answer["content"]["application/json"].update(responses[status]["content"]["application/json"])
-        responses[status] = answer
+            response["content"]["application/json"].update(responses[status]["content"]["application/json"])
+        responses[status] = response
     operation["responses"] = dict(sorted(responses.items()))
 
 
 def _statuses(path: str, method: str, operation: Json, *, reads_body: bool) -> set[str]:
-    """The statuses of errors that an operation can answer with."""
-    sent = {parameter["name"] for parameter in operation.get("parameters", [])}
+    """Return the error statuses that follow from the operation."""
+    names = {parameter["name"] for parameter in operation.get("parameters", [])}
     schemes = {scheme for requirement in operation["security"] for scheme in requirement}
     possible = {
-        "400": reads_body or "Stripe-Signature" in sent or "Idempotency-Key" in sent,
+        "400": reads_body or "Stripe-Signature" in names or "Idempotency-Key" in names,
         "401": "accessToken" in schemes,
         "403": method not in ("get", "head") and (reads_body or bool(schemes)),
         "404": "{" in path,
-        "412": "If-Match" in sent,
+        "412": "If-Match" in names,
         "413": "requestBody" in operation,
         "415": reads_body,
     }

@@ -1,4 +1,4 @@
-"""The headers and the query of OpenAPI's operations, by name."""
+"""Headers and query parameters in the OpenAPI document, by name."""
 
 from typing import Any
 
@@ -15,55 +15,62 @@ _TEXT: Json = {"type": "string"}
 _TAG: Json = {"type": "string", "examples": ['"3"']}
 
 _PARAMETERS: Json = {
-    "Accept-Language": _header("The language that is preferred, `fr` or `en`.", {"type": "string", "examples": ["fr"]}),
+    "Accept-Language": _header("The preferred language, `fr` or `en`.", {"type": "string", "examples": ["fr"]}),
     "Idempotency-Key": _header(
-        "A key of one's own, so that a request sent twice takes effect once.",
+        "A key of the client's own. A request that is sent twice with it takes effect once.",
         {"type": "string", "maxLength": 255, "examples": [EXAMPLE_IDEMPOTENCY_KEY]},
     ),
-    "If-Match": _header("The `ETag` of the version that the request is made against; 412 if it is another now.", _TAG),
-    "If-None-Match": _header("The `ETag` of the version that is known already; 304 if it still holds.", _TAG),
+    "If-Match": _header(
+        "The `ETag` of the version that the request changes. The answer is 412 if that is not current.", _TAG
+    ),
+    "If-None-Match": _header(
+        "The `ETag` of the version that the client has. The answer is 304 if that is current.", _TAG
+    ),
     "Stripe-Signature": {
-        **_header("Stripe's proof that the body is its own: a time and an HMAC.", _TEXT),
+        **_header("Stripe's signature of the body: a time and an HMAC.", _TEXT),
         "required": True,
     },
     "limit": {
         "in": "query",
-        "description": "How many to list, 100 at most. Without it, or with 0: all.",
+        "description": "The number of items on a page, at most 100. Without it, or with 0, the list has all items.",
         "schema": {"type": "integer", "minimum": 0},
     },
     "offset": {
         "in": "query",
-        "description": "With `limit`: how many to leave out first.",
+        "description": "With `limit`: the number of items to skip.",
         "schema": {"type": "integer", "minimum": 0, "default": 0},
     },
 }
 
-_ANSWERED: Json = {
-    "Cache-Control": {"description": "Who may keep the answer, and for how long.", "schema": _TEXT},
-    "ETag": {"description": "The version of what is answered.", "schema": _TAG},
-    "Link": {"description": "With `limit`: the next and the previous page (RFC 8288).", "schema": _TEXT},
-    "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 0}},
+_RESPONSE_HEADERS: Json = {
+    "Cache-Control": {"description": "Which caches may store the response, and for how long.", "schema": _TEXT},
+    "ETag": {"description": "The version of the object in the response.", "schema": _TAG},
+    "Link": {"description": "With `limit`: links to the next and the previous page (RFC 8288).", "schema": _TEXT},
+    "Retry-After": {
+        "description": "Seconds before the next attempt.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
     "Set-Cookie": {
-        "description": "The anonymous session, where one begins, goes on or ends: `sessionid=…; HttpOnly`; beside it "
-        "`sessionid_…`, by which the sessions of two first requests at once are found and made one.",
+        "description": "Starts, renews or ends the anonymous session: `sessionid=…; HttpOnly`. A second cookie, "
+        "`sessionid_…`, serves to merge the sessions of two concurrent first requests.",
         "schema": _TEXT,
     },
     "WWW-Authenticate": {
-        "description": "How to say who one is.",
+        "description": "The authentication scheme.",
         "schema": {"type": "string", "examples": ['Bearer realm="api"']},
     },
     "X-Total-Count": {
-        "description": "How many there are, whatever is listed of them.",
+        "description": "The number of items on all pages.",
         "schema": {"type": "integer", "minimum": 0},
     },
 }
 
 
 def parameters(names: tuple[str, ...]) -> list[Json]:
-    """OpenAPI's parameters of these names."""
+    """Return the OpenAPI parameters with these names."""
     return [{"name": name, **_PARAMETERS[name]} for name in names]
 
 
 def answer_headers(names: tuple[str, ...]) -> Json:
-    """OpenAPI's headers of an answer, of these names."""
-    return {name: _ANSWERED[name] for name in names}
+    """Return the OpenAPI response headers with these names."""
+    return {name: _RESPONSE_HEADERS[name] for name in names}

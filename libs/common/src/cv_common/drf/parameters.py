@@ -1,4 +1,4 @@
-"""Request headers as typed parameters of routes. FastAPI describes them in the OpenAPI document.
+"""Request headers as typed route parameters, which FastAPI describes in the OpenAPI document.
 
 async def change_resume(resume_id: Id, if_match: IfMatch = None) -> Response: ...
 """

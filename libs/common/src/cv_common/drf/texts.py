@@ -1,4 +1,4 @@
-"""Texts as they are kept: in Unicode normal form, and without what a database or a page cannot take."""
+"""Unicode normalization of texts, and checks for characters that the database or a PDF cannot hold."""
 
 import re
 import unicodedata
@@ -7,25 +7,25 @@ from itertools import groupby, islice
 from typing import Literal
 
 MAX_MARKS = 30
-"""Most combining marks in a row, as in Unicode's Stream-Safe Text Format: no script comes near it.
+"""The maximum of consecutive combining marks, as in Unicode's Stream-Safe Text Format. No script needs as many.
 
-Normalising takes a time that grows with the square of their number.
+Normalization takes a time that grows with the square of their number.
 """
 MAX_SHRINK = 4
-"""To how many characters one normalised character can come apart: a text that is so much too long stays too long."""
+"""The largest number of characters that normalization composes into one."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-# What follows has only variation selectors, which no normal form moves.
+# Above this range there are only variation selectors, which normalization does not reorder.
 _MARKS = frozenset(mark for code in range(0x300, 0x20000) if unicodedata.category(mark := chr(code)).startswith("M"))
 
 
 def normalized(text: str, form: Literal["NFC", "NFKC"] = "NFC") -> str:
-    """`text` in a normal form; as it is when it has too many marks in a row, which is a fault."""
+    """Return `text` in a normal form. Returns it unchanged if it has too many consecutive marks: it is invalid."""
     return text if _has_excess_marks(text) else unicodedata.normalize(form, text)
 
 
 def text_errors(text: str) -> Iterator[str]:
-    """Why `text` cannot be kept."""
+    """Yield the errors of a text that cannot be stored."""
     if "\x00" in text:
         yield "Null characters are not allowed."
     if found := _SURROGATE.search(text):
@@ -35,7 +35,7 @@ def text_errors(text: str) -> Iterator[str]:
 
 
 def strip_excess_marks(text: str) -> str:
-    """`text` without the marks that are too many in a row."""
+    """Return `text` without the consecutive marks above the maximum."""
     if not _has_excess_marks(text):
         return text
     runs = groupby(text, _MARKS.__contains__)
@@ -43,7 +43,6 @@ def strip_excess_marks(text: str) -> str:
 
 
 def _has_excess_marks(text: str) -> bool:
-    """Are there more than `MAX_MARKS` marks in a row?"""
     if text.isascii() or _MARKS.isdisjoint(text):
         return False
     return any(is_mark and len(list(run)) > MAX_MARKS for is_mark, run in groupby(text, _MARKS.__contains__))

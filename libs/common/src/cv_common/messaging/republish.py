@@ -5,7 +5,7 @@
 
 `recover` advances every sequence, because other services know ids that were assigned after the backup. Both commands
 republish the latest event of each entity under a new event id, because consumers skip ids that they have processed.
-`recover` also raises the revisions above all that were lost. `republish` (also: `retell`) keeps them, so a consumer that
+`recover` also raises the revisions above all that were lost. `republish` (or `retell`) keeps them, so a consumer that
 knows the state changes nothing.
 """
 
