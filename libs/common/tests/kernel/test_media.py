@@ -107,7 +107,7 @@ async def test_a_store_that_keeps_nothing_is_known_from_the_start(media: Media, 
 
 
 async def test_a_bucket_that_does_not_answer_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cv_common.kernel.media._PROBE_WITHIN", 0.2)
+    monkeypatch.setattr("cv_common.kernel.media._PROBE_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
         options = {"endpoint": endpoint, "region": "eu", "access_key_id": "a", "secret_access_key": "b"}

@@ -64,9 +64,9 @@ def openapi_extra(
     `answered` are the headers of its successful response. `security` replaces the requirements of its service.
     `examples` are those of the operation in `read_examples`. `raw` describes a body that is any JSON object.
 
-    Routes without a `BodyReader` name their body in `body` and, with files, `multipart`. Routes without typed parameters
-    name their headers and query parameters in `sent`. The document omits that other bodies may be forms too, because
-    client generators fail on a model with several media types.
+    A route without a `BodyReader` names its body in `body` and, if it takes files, `multipart`. A route without typed
+    parameters names its headers and query parameters in `sent`. The document omits that other bodies may be forms too,
+    because client generators fail on a model with several media types.
     """
     extra = OperationExtra((), answered, examples or {})
     if body is not None:
