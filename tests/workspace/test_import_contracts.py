@@ -1,4 +1,4 @@
-"""Every contract of `.importlinter` can be broken: what it forbids, it finds."""
+"""Every contract of `.importlinter` detects the imports that it forbids."""
 
 import re
 import shutil
@@ -12,21 +12,22 @@ from cv_stack.settings import ROOT
 from cv_testing.environment import machine_environment
 
 BREACHES = {
-    "strangers": ("services/auth/src/cv_auth/clients.py", "import cv_payments.domain"),
-    "common": ("libs/common/src/cv_common/errors.py", "import cv_resumes.domain"),
+    "independence": ("services/auth/src/cv_auth/clients.py", "import cv_payments.domain"),
+    "common": ("libs/common/src/cv_common/kernel/errors.py", "import cv_resumes.domain"),
+    "common-layers": ("libs/common/src/cv_common/drf/body.py", "import cv_common.messaging.events"),
     "testing": ("services/templates/src/cv_templates/repository.py", "import cv_testing.ports"),
-    "rooms": ("services/templates/src/cv_templates/repository.py", "import cv_templates.actions"),
-    "gateway": ("gateway/src/cv_gateway/routing.py", "import cv_gateway.proxy"),
+    "service-layers": ("services/templates/src/cv_templates/repository.py", "import cv_templates.actions"),
+    "gateway-layers": ("gateway/src/cv_gateway/routing.py", "import cv_gateway.proxy"),
     "domain": ("services/templates/src/cv_templates/domain.py", "import sqlalchemy"),
 }
-"""Of each contract, a file and the line that breaks it there."""
+"""By contract: a file, and a line that breaks the contract there."""
 
 
 SOURCES = [source.relative_to(ROOT) for level in ("*/src", "*/*/src") for source in sorted(ROOT.glob(level))]
 
 
 class Workspace:
-    """A copy of the code that the contracts are about."""
+    """A copy of the source code."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -35,12 +36,12 @@ class Workspace:
         shutil.copy(ROOT / ".importlinter", folder)
 
     def add(self, file: str, line: str = "") -> None:
-        """Write a line at the end of a file, which may be a new one."""
+        """Append a line to a file, which may be new."""
         with (self._folder / file).open("a") as source:
             source.write(f"\n{line}\n")
 
     def keeps(self, *contracts: str) -> bool:
-        """Whether these contracts, or all, are kept."""
+        """Return whether these contracts, or all, are kept."""
         named = [word for contract in contracts for word in ("--contract", contract)]
         done = subprocess.run(
             [str(Path(sys.executable).with_name("lint-imports")), "--no-logo", "--no-cache", *named],
@@ -59,23 +60,23 @@ def workspace(tmp_path: Path) -> Workspace:
     return Workspace(tmp_path)
 
 
-def test_a_breach_of_each_is_known() -> None:
+def test_every_contract_has_a_breach_here() -> None:
     contracts = ConfigParser()
     contracts.read(ROOT / ".importlinter")
     prefix = "importlinter:contract:"
     assert {name.removeprefix(prefix) for name in contracts.sections() if name.startswith(prefix)} == set(BREACHES)
 
 
-def test_without_a_breach_none_is_broken(workspace: Workspace) -> None:
+def test_the_code_keeps_all_contracts(workspace: Workspace) -> None:
     assert workspace.keeps()
 
 
 @pytest.mark.parametrize("contract", BREACHES)
-def test_a_breach_is_found(workspace: Workspace, contract: str) -> None:
+def test_a_forbidden_import_is_detected(workspace: Workspace, contract: str) -> None:
     workspace.add(*BREACHES[contract])
     assert not workspace.keeps(contract)
 
 
-def test_a_room_of_another_name_is_found(workspace: Workspace) -> None:
+def test_a_module_of_another_name_is_detected(workspace: Workspace) -> None:
     workspace.add("services/auth/src/cv_auth/helpers.py")
-    assert not workspace.keeps("rooms")
+    assert not workspace.keeps("service-layers")

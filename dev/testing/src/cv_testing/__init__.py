@@ -1,1 +1,1 @@
-"""Real servers for tests and for a developer's machine: embedded PostgreSQL and NATS. Not in any image."""
+"""The testing kit: real PostgreSQL and NATS servers, supervised processes, identity tokens and a TCP proxy."""

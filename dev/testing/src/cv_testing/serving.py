@@ -1,4 +1,4 @@
-"""A service under test: its real app on a real port, in the test's own event loop."""
+"""Apps under test: served on a real port, in the event loop of the test."""
 
 import asyncio
 import logging
@@ -16,8 +16,8 @@ from cv_testing.environment import machine_environment
 
 @asynccontextmanager
 async def serving(factory: Callable[[], ASGIApp], environment: Mapping[str, str]) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the app that `factory` makes from `environment` alone; its parts run until the block ends."""
-    with mock.patch.dict(os.environ, {**machine_environment(), **environment}, clear=True), _own_logging():
+    """Serve the app that `factory` creates with only `environment`. Yields an HTTP client for it."""
+    with mock.patch.dict(os.environ, {**machine_environment(), **environment}, clear=True), restored_log_handlers():
         app = factory()
     logging.getLogger("httpx").setLevel(logging.WARNING)
     config = uvicorn.Config(
@@ -40,20 +40,23 @@ async def serving(factory: Callable[[], ASGIApp], environment: Mapping[str, str]
 
 
 @contextmanager
-def _own_logging() -> Iterator[None]:
-    """Log records go on going to the test's own handlers: the app's would write to a stream that ends with a test."""
+def restored_log_handlers() -> Iterator[None]:
+    """Restore the handlers of the root logger after the block, and close the others: they write to a test's stderr."""
     root = logging.getLogger()
     handlers = root.handlers[:]
     yield
+    for handler in root.handlers:
+        if handler not in handlers:
+            handler.close()
     root.handlers[:] = handlers
 
 
 async def eventually(
     condition: Callable[[], object], timeout: float = 60, despite: tuple[type[Exception], ...] = ()
 ) -> None:
-    """Wait until the (sync or async) `condition` holds; that it raises one of `despite` is not the end.
+    """Wait until the sync or async `condition` returns a true value. Ignores exceptions of the types in `despite`.
 
-    Raises TimeoutError after `within` seconds.
+    Raises TimeoutError after `timeout` seconds.
     """
     async with asyncio.timeout(timeout):
         while True:

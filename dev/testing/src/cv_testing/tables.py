@@ -1,4 +1,4 @@
-"""Whether migrations make the tables that the code speaks of."""
+"""Comparison of the migrated database with the tables in the code."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from sqlalchemy.pool import NullPool
 
 
 def differences(database_url: str, metadata: MetaData) -> list[Any]:
-    """What would have to be migrated yet, in Alembic's words; nothing when all is well."""
+    """Return Alembic's differences between a database and `metadata`; empty if there are none."""
     engine = create_engine(database_url.replace("postgresql://", "postgresql+psycopg://", 1), poolclass=NullPool)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_server_default": True})

@@ -1,4 +1,4 @@
-"""A TCP proxy that makes a peer vanish without a word, as a dropped route or a failed-over server does."""
+"""A TCP proxy that simulates a vanished peer, as after a dropped route or a failover."""
 
 import asyncio
 import threading
@@ -14,12 +14,12 @@ _CHUNK = 64 * 1024
 
 
 class TcpProxy:
-    """Forwards connections from a port of its own to `target_port` on 127.0.0.1, in a thread of its own.
+    """Forwards connections from a free port to `target_port` on 127.0.0.1, in its own thread.
 
-    After `freeze` the connections that exist carry no byte more and are never closed; new ones work. Neither end is
-    told: the kernel of the proxy goes on acknowledging, so only deadlines and heartbeats of the application notice.
-    The next `freeze` ends the frozen connections at the target, as its keepalive probes would have done by then:
-    otherwise a server that is frozen several times runs out of connection slots.
+    After `freeze` the established connections transfer no byte and stay open; new ones work. The kernel of the proxy
+    still acknowledges packets, so only deadlines and heartbeats of the application detect it. The next `freeze` closes
+    the frozen connections to the target, as keepalive probes would have done by then. Otherwise a server that is frozen
+    several times would run out of connection slots.
     """
 
     def __init__(self, target_port: int) -> None:
@@ -38,7 +38,7 @@ class TcpProxy:
         self._call(self._listen())
 
     def stop(self) -> None:
-        """Close every connection, frozen ones too. Does nothing when the proxy does not run."""
+        """Close all connections, including frozen ones. Does nothing if the proxy does not run."""
         if not self._thread.is_alive():
             return
         self._call(self._close())
@@ -47,7 +47,7 @@ class TcpProxy:
         self._loop.close()
 
     def freeze(self) -> int:
-        """Stop forwarding on the established connections, for good. Returns how many there were."""
+        """Freeze the established connections. Returns their number."""
         return self._call(self._freeze())
 
     def _call(self, work: Coroutine[Any, Any, Result]) -> Result:
@@ -76,7 +76,7 @@ class TcpProxy:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = asyncio.current_task()
-        assert link is not None, "a callback of a server is a task"
+        assert link is not None, "asyncio runs the callback of a server in a task"
         self._links.add(link)
         try:
             await self._forward(reader, writer)
@@ -93,12 +93,12 @@ class TcpProxy:
                 group.create_task(_copy(target_reader, writer))
         except asyncio.CancelledError:
             for each in writers:
-                # A paused transport reads no more, so it sees no end either.
+                # A paused transport does not read, so it does not see the end of the connection.
                 transport = each.transport
-                assert isinstance(transport, asyncio.ReadTransport), "a socket is read and written"
-                with suppress(RuntimeError):  # it is closing already
+                assert isinstance(transport, asyncio.ReadTransport), "the transport of a socket can read"
+                with suppress(RuntimeError):  # it is closing
                     transport.pause_reading()
-            # Not raised again: asyncio reports a callback that was cancelled as an error.
+            # Not raised again: asyncio reports a canceled callback as an error.
             self._frozen += writers
             self._frozen_at_target += writers[1:]
         except (OSError, ExceptionGroup):
@@ -120,7 +120,7 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 @contextmanager
 def proxied(target_port: int) -> Iterator[TcpProxy]:
-    """A running proxy before a port, for the length of the block."""
+    """Run a proxy to a port while the block lasts."""
     proxy = TcpProxy(target_port)
     proxy.start()
     try:

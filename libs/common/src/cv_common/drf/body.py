@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Generic, TypeVar
 
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, create_model, model_validator
+from starlette.requests import Request
+
 from cv_common.drf.charsets import charset_of
 from cv_common.drf.fields import NULL, Field, FormText, UntouchedFileInput, is_form_blank, type_name
 from cv_common.drf.forms import read_multipart, read_urlencoded
 from cv_common.drf.texts import text_errors
 from cv_common.kernel.errors import BadRequest, UnsupportedMediaType, ValidationFailed
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, create_model, model_validator
-from starlette.requests import Request
 
 MAX_DEPTH = 100
 """The maximum nesting of lists and objects: JSON writers have limits, and responses contain the data of requests."""

@@ -2,8 +2,9 @@
 
 import codecs
 
-from cv_common.kernel.errors import BadRequest
 from python_multipart.multipart import parse_options_header
+
+from cv_common.kernel.errors import BadRequest
 
 # Codecs of domain names. They decode in a time that grows with the square of the length.
 _DOMAIN_NAME_CODECS = frozenset({"idna", "punycode"})

@@ -4,15 +4,16 @@ import logging
 from collections.abc import Callable, Collection, Coroutine
 from typing import Any
 
-from cv_common.kernel.database import DATABASE_UNAVAILABLE
-from cv_common.kernel.errors import ApiError, DetailError, NotFound, ServiceUnavailable
-from cv_common.kernel.middleware import error_response
-from cv_common.kernel.responses import JSONResponse
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match
+
+from cv_common.kernel.database import DATABASE_UNAVAILABLE
+from cv_common.kernel.errors import ApiError, DetailError, NotFound, ServiceUnavailable
+from cv_common.kernel.middleware import error_response
+from cv_common.kernel.responses import JSONResponse
 
 log = logging.getLogger(__name__)
 

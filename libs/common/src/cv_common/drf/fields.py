@@ -15,10 +15,11 @@ from contextlib import suppress
 from datetime import date
 from typing import Any, Literal
 
-from cv_common.drf.addresses import is_email, is_web_address
-from cv_common.drf.texts import MAX_SHRINK, normalized, text_errors
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from cv_common.drf.addresses import is_email, is_web_address
+from cv_common.drf.texts import MAX_SHRINK, normalized, text_errors
 
 NULL = "This field may not be null."
 BLANK = "This field may not be blank."

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
-from cv_common.drf.charsets import charset_of
-from cv_common.drf.fields import FormText, UntouchedFileInput
-from cv_common.kernel.errors import BadRequest
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, Headers
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
+
+from cv_common.drf.charsets import charset_of
+from cv_common.drf.fields import FormText, UntouchedFileInput
+from cv_common.kernel.errors import BadRequest
 
 MAX_FIELDS = 1000
 """The maximum of fields in one form, as in Django."""

@@ -10,15 +10,16 @@ from http import HTTPStatus
 from importlib.resources import files
 from typing import Any
 
-from cv_common.drf.body import BodyReader
-from cv_common.drf.openapi_errors import add_errors, error_schemas
-from cv_common.drf.openapi_headers import answer_headers, parameters
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
+
+from cv_common.drf.body import BodyReader
+from cv_common.drf.openapi_errors import add_errors, error_schemas
+from cv_common.drf.openapi_headers import answer_headers, parameters
 
 Json = dict[str, Any]
 

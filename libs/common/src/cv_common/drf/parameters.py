@@ -5,9 +5,10 @@ async def change_resume(resume_id: Id, if_match: IfMatch = None) -> Response: ..
 
 from typing import Annotated
 
-from cv_common.drf.openapi_headers import EXAMPLE_IDEMPOTENCY_KEY
 from fastapi import Header
 from pydantic.json_schema import SkipJsonSchema
+
+from cv_common.drf.openapi_headers import EXAMPLE_IDEMPOTENCY_KEY
 
 AcceptLanguage = Annotated[
     str | SkipJsonSchema[None],

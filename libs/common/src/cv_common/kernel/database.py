@@ -26,9 +26,6 @@ from dataclasses import fields, is_dataclass
 from typing import Any, Generic, TypeVar, overload
 
 import psycopg
-from cv_common.kernel import tcp
-from cv_common.kernel.metrics import POOL
-from cv_common.kernel.responses import dump_json, load_json
 from psycopg import AsyncCursor
 from psycopg.abc import PQGen
 from psycopg.pq.abc import PGconn
@@ -39,6 +36,10 @@ from sqlalchemy import Executable, create_mock_engine
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement, KeyedColumnElement
 from sqlalchemy.sql.selectable import ReturnsRows
+
+from cv_common.kernel import tcp
+from cv_common.kernel.metrics import POOL
+from cv_common.kernel.responses import dump_json, load_json
 
 log = logging.getLogger(__name__)
 

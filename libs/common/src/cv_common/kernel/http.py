@@ -7,6 +7,7 @@ from typing import Any
 
 import aiohttp
 import orjson
+
 from cv_common.kernel import tcp
 from cv_common.kernel.errors import ServiceUnavailable
 from cv_common.kernel.identity import IDENTITY_HEADER, REQUEST_ID_HEADER, Signer

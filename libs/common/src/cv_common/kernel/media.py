@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
-from cv_common.kernel import tcp
-from cv_common.kernel.errors import ServiceUnavailable
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, ObjectStore, from_url
+
+from cv_common.kernel import tcp
+from cv_common.kernel.errors import ServiceUnavailable
 
 log = logging.getLogger(__name__)
 

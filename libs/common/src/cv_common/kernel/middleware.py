@@ -9,13 +9,14 @@ import time
 from collections.abc import Collection
 from secrets import token_hex
 
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
 from cv_common.kernel.errors import ApiError, NotAuthenticated, NotFound
 from cv_common.kernel.identity import IDENTITY_HEADER, REQUEST_ID_HEADER, InvalidIdentity, Verifier
 from cv_common.kernel.logs import request_id
 from cv_common.kernel.metrics import observe_request
 from cv_common.kernel.responses import JSONResponse
-from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = logging.getLogger("cv_common.access")
 

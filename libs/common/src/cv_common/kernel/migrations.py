@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from alembic import context, op
 from alembic.runtime.migration import MigrationContext
+from sqlalchemy import MetaData, create_engine, pool, text
+
 from cv_common.kernel.database import CLIENT_TCP, SERVER_TCP
 from cv_common.kernel.settings import DatabaseSettings
-from sqlalchemy import MetaData, create_engine, pool, text
 
 log = logging.getLogger(__name__)
 

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Mapping
 
-from cv_common.kernel.errors import RangeNotSatisfiable
-from cv_common.kernel.etag import etag_of
 from starlette.requests import Request
 from starlette.responses import Response
+
+from cv_common.kernel.errors import RangeNotSatisfiable
+from cv_common.kernel.etag import etag_of
 
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.IGNORECASE)
 

@@ -4,9 +4,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from cv_common.kernel.database import Statement
 from sqlalchemy import Select, Table, bindparam
 from sqlalchemy.dialects.postgresql import insert
+
+from cv_common.kernel.database import Statement
 
 
 def next_revision(current: int) -> int:

@@ -15,8 +15,9 @@ from socket import socket
 from types import FrameType
 
 import uvicorn
-from cv_common.kernel.settings import INVALID_SETTINGS, format_errors
 from starlette.types import ASGIApp
+
+from cv_common.kernel.settings import INVALID_SETTINGS, format_errors
 
 _DRAIN_SECONDS = 1.0
 """Seconds between the signal and closing the listening sockets."""

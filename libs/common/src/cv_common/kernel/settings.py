@@ -9,9 +9,10 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from cv_common.kernel.identity import decode_key
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from cv_common.kernel.identity import decode_key
 
 
 def _secrets_dir() -> Path | None:

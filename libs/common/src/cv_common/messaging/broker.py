@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import nats.errors
 import nats.js.errors
-from cv_common.kernel import tasks
-from cv_common.kernel.metrics import DEAD_LETTERS, STREAM_FILL
-from cv_common.kernel.settings import NatsSettings
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
+
+from cv_common.kernel import tasks
+from cv_common.kernel.metrics import DEAD_LETTERS, STREAM_FILL
+from cv_common.kernel.settings import NatsSettings
 
 if TYPE_CHECKING:
     from cv_common.messaging.consumer import Consumer as Consumer

@@ -16,6 +16,10 @@ from typing import Any
 
 import nats.errors
 import nats.js.errors
+from nats.aio.msg import Msg
+from nats.js.api import AckPolicy, ConsumerConfig
+from pydantic import ValidationError
+
 from cv_common.kernel import tasks
 from cv_common.kernel.database import DATABASE_UNAVAILABLE
 from cv_common.kernel.errors import ServiceUnavailable
@@ -23,9 +27,6 @@ from cv_common.kernel.logs import request_id
 from cv_common.kernel.metrics import CONSUMER_LAG
 from cv_common.messaging.broker import REQUEST_ID_HEADER, Broker, BrokerUnavailable
 from cv_common.messaging.events import Event
-from nats.aio.msg import Msg
-from nats.js.api import AckPolicy, ConsumerConfig
-from pydantic import ValidationError
 
 log = logging.getLogger(__name__)
 

@@ -20,9 +20,10 @@ from uuid import uuid4
 
 import nats.errors
 import nats.js.errors
-from cv_common.messaging.broker import DEAD_STREAM, MESSAGE_ID_HEADER
 from nats.aio.client import Client
 from nats.js import JetStreamContext
+
+from cv_common.messaging.broker import DEAD_STREAM, MESSAGE_ID_HEADER
 
 _SETTINGS = ("NATS_URL", "NATS_USER", "NATS_PASSWORD")
 

@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID, uuid4
 
-from cv_common.kernel.identity import MAX_ID
 from pydantic import BaseModel, ConfigDict, Field
+
+from cv_common.kernel.identity import MAX_ID
 
 SubscriptionType = Literal["monthly", "yearly"]
 SubscriptionStatus = Literal["active", "canceled", "past_due", "incomplete", "trialing"]

@@ -8,10 +8,11 @@ A row stays for 70 days, as long as its event may be delivered again: 30 days in
 rebuilt, 30 days in that stream, and a margin. `cv_common.app` deletes older rows daily.
 """
 
-from cv_common.kernel.database import Database, Statement, Transaction
-from cv_common.messaging.events import Event
 from sqlalchemy import ARRAY, Column, DateTime, MetaData, Table, Uuid, bindparam, delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
+
+from cv_common.kernel.database import Database, Statement, Transaction
+from cv_common.messaging.events import Event
 
 
 def inbox_table(metadata: MetaData) -> Table:

@@ -14,12 +14,6 @@ import logging
 
 import orjson
 import psycopg
-from cv_common.kernel import tasks
-from cv_common.kernel.database import DATABASE_UNAVAILABLE, Connection, Row, Statement, Transaction, connect_directly
-from cv_common.kernel.logs import request_id
-from cv_common.kernel.metrics import OUTBOX_OLDEST
-from cv_common.messaging.broker import Broker, BrokerUnavailable
-from cv_common.messaging.events import Event
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -39,6 +33,13 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from cv_common.kernel import tasks
+from cv_common.kernel.database import DATABASE_UNAVAILABLE, Connection, Row, Statement, Transaction, connect_directly
+from cv_common.kernel.logs import request_id
+from cv_common.kernel.metrics import OUTBOX_OLDEST
+from cv_common.messaging.broker import Broker, BrokerUnavailable
+from cv_common.messaging.events import Event
 
 log = logging.getLogger(__name__)
 

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 
 import psycopg
+
 from cv_common.kernel.settings import DatabaseSettings
 
 SKIP = 1_000_000

@@ -1,0 +1,1 @@
+"""Messaging: events, outbox, inbox, consumers, dead letters and republishing. See README.md."""
