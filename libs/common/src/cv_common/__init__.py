@@ -1,1 +1,1 @@
-"""What every service shares: app, identity, database, events, errors. No business rule lives here."""
+"""Shared libraries of the services, without business rules: `kernel`, `messaging` and `drf`, and `app` above them."""
