@@ -1,4 +1,4 @@
-"""The bus as `deploy/nats/nats-server.conf` sets it up: who may do what, and that it keeps what it has confirmed."""
+"""`deploy/nats/nats-server.conf`: the permissions of users, and the durability of confirmed messages."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -24,7 +24,7 @@ READS = {
 
 
 class Service:
-    """A connection with a service's own user, which notices what it is denied."""
+    """A connection as the user of a service. Records permission errors."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -41,7 +41,7 @@ class Service:
         )
 
     async def may(self, subject: str) -> bool:
-        """Whether a request to `subject` gets through; what is answered does not matter."""
+        """Return whether a request to `subject` is permitted, whatever the response."""
         request = asyncio.create_task(self._request(subject))
         denied = asyncio.create_task(self._denials.get())
         done, waiting = await asyncio.wait({request, denied}, timeout=10, return_when=asyncio.FIRST_COMPLETED)
@@ -51,7 +51,7 @@ class Service:
         return request in done
 
     async def may_listen(self, subject: str) -> bool:
-        """Whether subscribing gets through. The server denies in order, so a publish denied for sure ends the wait."""
+        """Return whether a subscription is permitted. Errors come in order, so a forbidden publish ends the wait."""
         await self.client.subscribe(subject)
         await self.client.publish("nobody.may")
         denial = await self._denials.get()
@@ -75,7 +75,7 @@ def make_server(config: Path, folder: Path) -> Nats:
 
 @pytest.fixture(scope="module")
 def bus(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Nats]:
-    """A server of these tests' own: what they send is no event of ours."""
+    """Return a server for these tests, whose messages are not valid events."""
     server = make_server(pytestconfig.rootpath / "deploy/nats/nats-server.conf", tmp_path_factory.mktemp("bus"))
     with running(server.program()):
         yield server
@@ -83,28 +83,28 @@ def bus(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -
 
 @pytest.fixture(params=USERS)
 async def service(request: pytest.FixtureRequest, bus: Nats) -> AsyncIterator[Service]:
-    """Each service in turn."""
+    """Return the connection of each service."""
     connected = Service(request.param)
     await connected.connect(bus)
     yield connected
     await connected.client.close()
 
 
-async def test_it_publishes_its_own_events_and_dead_letters_only(service: Service) -> None:
+async def test_a_service_publishes_only_its_events_and_dead_letters(service: Service) -> None:
     for owner in USERS:
         is_own = owner == service.name
         assert await service.may(f"{owner}.thing_happened.v1") is (is_own and owner in STREAMS)
         assert await service.may(f"dead.{owner}.resumes.thing_happened.v1") is is_own
 
 
-async def test_it_declares_its_own_stream_and_never_deletes_one(service: Service) -> None:
+async def test_a_service_declares_its_stream_and_deletes_none(service: Service) -> None:
     for owner, stream in [*STREAMS.items(), (service.name, "DEAD")]:
         assert await service.may(f"$JS.API.STREAM.CREATE.{stream}") is (owner == service.name)
         assert not await service.may(f"$JS.API.STREAM.DELETE.{stream}")
         assert not await service.may(f"$JS.API.STREAM.PURGE.{stream}")
 
 
-async def test_it_reads_by_its_own_durable_only(service: Service) -> None:
+async def test_a_service_uses_only_its_durable_consumer(service: Service) -> None:
     for stream in STREAMS.values():
         for durable in USERS:
             expected = stream in READS[service.name] and durable == service.name
@@ -113,14 +113,14 @@ async def test_it_reads_by_its_own_durable_only(service: Service) -> None:
             assert await service.may(f"$JS.ACK.{stream}.{durable}.1.1.1.1.0") is expected
 
 
-async def test_it_does_not_listen_in_on_others(service: Service) -> None:
+async def test_a_service_cannot_subscribe_to_other_subjects(service: Service) -> None:
     assert await service.may_listen(f"_INBOX_{service.name}.>")
     for other in set(USERS) - {service.name}:
         assert not await service.may_listen(f"_INBOX_{other}.>")
         assert not await service.may_listen(f"{other}.>")
 
 
-async def test_the_operator_looks_after_dead_letters_and_nothing_else(bus: Nats) -> None:
+async def test_the_operator_manages_only_dead_letters(bus: Nats) -> None:
     operator = Service("operator")
     await operator.connect(bus)
     for action in ("MSG.GET", "MSG.DELETE"):
@@ -135,9 +135,9 @@ async def test_the_operator_looks_after_dead_letters_and_nothing_else(bus: Nats)
     await operator.client.close()
 
 
-async def test_without_a_password_there_is_no_bus(bus: Nats) -> None:
+async def test_connecting_needs_a_password(bus: Nats) -> None:
     async def ignore(error: Exception) -> None:
-        """Connecting fails with the same error."""
+        """Ignore the error: connect() raises it too."""
 
     client = Client()
     try:
@@ -149,7 +149,7 @@ async def test_without_a_password_there_is_no_bus(bus: Nats) -> None:
 
 @pytest.fixture
 def crashable(tmp_path: Path, pytestconfig: pytest.Config) -> Iterator[tuple[Nats, ProcessSupervisor]]:
-    """A server of one's own, in a folder with a space in its name."""
+    """Return a server of one test, in a folder with a space in its name."""
     server = make_server(pytestconfig.rootpath / "deploy/nats/nats-server.conf", tmp_path / "my data")
     with running(server.program()) as keeper:
         yield server, keeper
@@ -172,7 +172,7 @@ async def test_confirmed_events_survive_a_crash(crashable: tuple[Nats, ProcessSu
     await after.client.close()
 
 
-def test_a_bus_that_confirms_before_it_writes_is_refused(tmp_path: Path, pytestconfig: pytest.Config) -> None:
+def test_a_server_without_sync_always_is_refused(tmp_path: Path, pytestconfig: pytest.Config) -> None:
     ours = (pytestconfig.rootpath / "deploy/nats/nats-server.conf").read_text()
     careless = tmp_path / "nats-server.conf"
     careless.write_text(ours.replace("sync_interval: always", "sync_interval: 2m"))

@@ -1,4 +1,4 @@
-"""Ports for servers under test."""
+"""Allocation of free ports."""
 
 import socket
 import subprocess
@@ -7,13 +7,13 @@ import sys
 from cv_testing.ports import free_port, is_free
 
 
-def test_ports_are_handed_out_once() -> None:
+def test_ports_are_unique() -> None:
     ports = [free_port() for _ in range(50)]
 
     assert len(set(ports)) == 50
 
 
-def test_a_port_that_is_listened_on_is_not_free() -> None:
+def test_a_port_in_use_is_not_free() -> None:
     port = free_port()
     assert is_free(port)
 
@@ -21,7 +21,7 @@ def test_a_port_that_is_listened_on_is_not_free() -> None:
         assert not is_free(port)
 
 
-def test_another_process_gets_other_ports_also_before_anybody_listens() -> None:
+def test_processes_get_different_ports() -> None:
     port = free_port()
     asking = f"""
 import itertools

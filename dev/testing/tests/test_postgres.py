@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL server: closed databases, and rows that survive a crash."""
+"""The embedded PostgreSQL server: access, durability and restart."""
 
 import secrets
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ from cv_testing.supervisor import ProcessSupervisor, running
 
 @pytest.fixture
 def crashable(tmp_path: Path) -> Iterator[tuple[Postgres, ProcessSupervisor]]:
-    """A server of one's own, as durable as on a developer's machine, in a folder with a space in its name."""
+    """Return a server of one test, durable as in `make run`, in a folder with a space in its name."""
     server = Postgres(tmp_path / "my data" / "postgres", free_port(), secrets.token_hex(8))
     server.initialise()
     with running(server.program()) as keeper:
         yield server, keeper
 
 
-def test_a_database_is_closed_to_every_other_role(postgres: Postgres) -> None:
+def test_other_roles_cannot_connect_to_a_database(postgres: Postgres) -> None:
     postgres.ensure_database("tenant", "first")
     other = postgres.ensure_database("stranger", "second")
     postgres.clone_database("tenant", "tenant_copy")
@@ -33,12 +33,12 @@ def test_a_database_is_closed_to_every_other_role(postgres: Postgres) -> None:
             psycopg.connect(postgres.url(database, "stranger", "second"))
 
 
-def test_no_password_no_entry(postgres: Postgres) -> None:
+def test_connecting_needs_the_password(postgres: Postgres) -> None:
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(postgres.url("postgres", password="guess"))
 
 
-def test_ensuring_a_database_again_keeps_it_and_changes_the_password(postgres: Postgres) -> None:
+def test_ensure_database_keeps_the_data_and_changes_the_password(postgres: Postgres) -> None:
     with psycopg.connect(postgres.ensure_database("kept", "old")) as connection:
         connection.execute("create table t as select 1 as n")
 
@@ -59,7 +59,7 @@ def test_rows_survive_a_crash(crashable: tuple[Postgres, ProcessSupervisor]) -> 
         assert connection.execute("select n from t").fetchone() == (1,)
 
 
-def test_a_lock_file_of_another_life_does_not_keep_it_from_starting(
+def test_the_server_starts_after_its_stale_pid_file_is_removed(
     crashable: tuple[Postgres, ProcessSupervisor],
 ) -> None:
     server, keeper = crashable
@@ -72,7 +72,7 @@ def test_a_lock_file_of_another_life_does_not_keep_it_from_starting(
     keeper.wait_ready()
 
 
-def test_what_it_writes_names_no_values(tmp_path: Path) -> None:
+def test_server_logs_contain_no_values(tmp_path: Path) -> None:
     server = Postgres(tmp_path / "data", free_port(), "password")
     server.initialise()
     written: list[str] = []

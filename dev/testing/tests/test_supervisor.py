@@ -1,4 +1,4 @@
-"""A kept program comes back after a crash, is named when it does, and leaves nothing behind."""
+"""Supervised programs: output, environment, restart and shutdown."""
 
 import os
 import signal
@@ -13,29 +13,29 @@ from cv_testing import supervisor
 from cv_testing.serving import eventually
 from cv_testing.supervisor import ProcessSupervisor, Program, ProgramFailed
 
-Keep = Callable[..., ProcessSupervisor]
+Supervise = Callable[..., ProcessSupervisor]
 
 
 @pytest.fixture
-def said() -> list[str]:
+def output() -> list[str]:
     return []
 
 
 @pytest.fixture
-def keep(tmp_path: Path, said: list[str]) -> Iterator[Keep]:
-    """Keeps a Python script running that is ready once it has made the file `ready`."""
+def supervise(tmp_path: Path, output: list[str]) -> Iterator[Supervise]:
+    """Return a function that supervises a Python script, which is ready when it has created the file `ready`."""
     with ExitStack() as running:
 
         def make(script: str) -> ProcessSupervisor:
             ready = tmp_path / "ready"
             command = [sys.executable, "-u", "-c", script, str(ready)]
-            keeper = ProcessSupervisor(
+            supervisor = ProcessSupervisor(
                 Program("worker", command, {"TOLD": "1"}, ready.exists),
-                lambda name, line: said.append(f"{name}: {line}"),
+                lambda name, line: output.append(f"{name}: {line}"),
             )
-            keeper.start()
-            running.callback(keeper.stop)
-            return keeper
+            supervisor.start()
+            running.callback(supervisor.stop)
+            return supervisor
 
         yield make
 
@@ -44,39 +44,39 @@ READY = "import sys, time, pathlib; print('hello'); pathlib.Path(sys.argv[1]).to
 
 
 def is_alive(pid: int) -> bool:
-    """Whether the process runs; one that has ended and was not waited for yet does not."""
+    """Return whether the process runs. A zombie does not."""
     try:
         os.kill(pid, 0)
         status = Path(f"/proc/{pid}/stat").read_text()
     except ProcessLookupError:
         return False
-    except FileNotFoundError:  # gone since, or a system without /proc, where the first line has told it all
+    except FileNotFoundError:  # the process has ended since, or the system has no /proc
         return not Path("/proc").exists()
     return status.rpartition(")")[2].split()[0] != "Z"
 
 
-async def test_its_output_is_passed_on(keep: Keep, said: list[str]) -> None:
-    keep(READY + "time.sleep(1000)").wait_ready()
+async def test_output_is_passed_on(supervise: Supervise, output: list[str]) -> None:
+    supervise(READY + "time.sleep(1000)").wait_ready()
 
-    await eventually(lambda: "worker: hello" in said)
+    await eventually(lambda: "worker: hello" in output)
 
 
-async def test_it_is_told_what_it_needs_and_nothing_of_its_starters_settings(
-    keep: Keep, said: list[str], monkeypatch: pytest.MonkeyPatch
+async def test_the_program_inherits_no_settings(
+    supervise: Supervise, output: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("ENVIRONMENT", "DATABASE_DIRECT_URL", "LC_TIME", "https_proxy", "SSL_CERT_FILE"):
         monkeypatch.setenv(name, "set")
-    keep(READY + "import os; print(sorted(os.environ)); time.sleep(1000)")
+    supervise(READY + "import os; print(sorted(os.environ)); time.sleep(1000)")
 
-    await eventually(lambda: len(said) == 2)
+    await eventually(lambda: len(output) == 2)
     for name in ("PATH", "HOME", "LC_TIME", "https_proxy", "SSL_CERT_FILE", "TOLD"):
-        assert f"'{name}'" in said[1]
+        assert f"'{name}'" in output[1]
     for name in ("ENVIRONMENT", "DATABASE_DIRECT_URL", "PYTEST_CURRENT_TEST"):
-        assert f"'{name}'" not in said[1]
+        assert f"'{name}'" not in output[1]
 
 
-def test_a_crash_is_named_and_mended(keep: Keep, said: list[str]) -> None:
-    worker = keep(READY + "time.sleep(1000)")
+def test_a_crash_is_reported_and_the_program_restarts(supervise: Supervise, output: list[str]) -> None:
+    worker = supervise(READY + "time.sleep(1000)")
     worker.wait_ready()
     first = worker.pid
 
@@ -84,18 +84,20 @@ def test_a_crash_is_named_and_mended(keep: Keep, said: list[str]) -> None:
     worker.wait_ready()
 
     assert worker.pid not in (None, first)
-    assert any("worker: !! died (killed by SIGKILL) and starts again" in line for line in said)
-    assert "worker: is back" in said
+    assert any("worker: !! died (killed by SIGKILL), restarts" in line for line in output)
+    assert "worker: is back" in output
 
 
-def test_one_that_cannot_start_is_told_with_its_last_words(keep: Keep) -> None:
+def test_a_failed_start_is_reported_with_the_last_output(supervise: Supervise) -> None:
     with pytest.raises(ProgramFailed, match=r"(?s)worker does not start.*no such luck"):
-        keep("raise SystemExit('no such luck')").wait_ready()
+        supervise("raise SystemExit('no such luck')").wait_ready()
 
 
-def test_one_that_does_not_stop_is_killed(keep: Keep, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_that_does_not_stop_is_killed(
+    supervise: Supervise, output: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(supervisor, "_STOP_TIMEOUT", 0.3)
-    worker = keep("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + READY + "time.sleep(1000)")
+    worker = supervise("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + READY + "time.sleep(1000)")
     worker.wait_ready()
     pid = worker.pid
 
@@ -103,12 +105,12 @@ def test_one_that_does_not_stop_is_killed(keep: Keep, said: list[str], monkeypat
 
     assert pid is not None
     assert not is_alive(pid)
-    assert any("is killed" in line for line in said)
+    assert any("killing it" in line for line in output)
 
 
-async def test_its_children_do_not_outlive_it(keep: Keep, tmp_path: Path) -> None:
+async def test_child_processes_end_with_the_program(supervise: Supervise, tmp_path: Path) -> None:
     child = tmp_path / "child"
-    worker = keep(
+    worker = supervise(
         "import subprocess, pathlib\n"
         "sleeper = subprocess.Popen(['sleep', '1000'])\n"
         f"pathlib.Path({str(child)!r}).write_text(str(sleeper.pid))\n" + READY + "time.sleep(1000)"
@@ -122,7 +124,7 @@ async def test_its_children_do_not_outlive_it(keep: Keep, tmp_path: Path) -> Non
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its starter's death")
-async def test_it_ends_with_the_one_who_started_it() -> None:
+async def test_the_program_ends_with_its_parent() -> None:
     with start_starter() as starter:
         assert starter.stdout is not None
         pid = int(starter.stdout.readline())
@@ -135,14 +137,14 @@ async def test_it_ends_with_the_one_who_started_it() -> None:
 
 
 def start_starter() -> subprocess.Popen[str]:
-    """A process that keeps a sleeper, and writes the sleeper's process id."""
+    """Start a process that supervises a sleeping program and prints its process id."""
     return subprocess.Popen(
         [
             sys.executable, "-u", "-c",
             ("import time\n"
             "from cv_testing.supervisor import ProcessSupervisor, Program\n"
             "keeper = ProcessSupervisor(Program('sleeper', ['sleep', '1000'], {}, lambda: True), print)\n"
-            "keeper.start(); keeper.wait_ready(); print(keeper.pid); time.sleep(1000)\n"),
+            "keeper.start(); supervisor.wait_ready(); print(supervisor.pid); time.sleep(1000)\n"),
         ],
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip

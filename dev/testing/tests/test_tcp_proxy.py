@@ -1,4 +1,4 @@
-"""The proxy forwards, and makes established connections silent without closing them."""
+"""The TCP proxy forwards connections, and silences established ones without closing them."""
 
 import asyncio
 import socket
@@ -11,7 +11,7 @@ from cv_testing.tcp_proxy import TcpProxy, proxied
 
 @pytest.fixture
 async def proxy() -> AsyncIterator[TcpProxy]:
-    """A proxy before a server that echoes lines."""
+    """Return a proxy to a server that echoes lines."""
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
@@ -24,7 +24,7 @@ async def proxy() -> AsyncIterator[TcpProxy]:
             yield running
 
 
-async def test_a_frozen_connection_carries_nothing_and_a_new_one_works(proxy: TcpProxy) -> None:
+async def test_freeze_silences_connections_and_new_ones_work(proxy: TcpProxy) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
     writer.write(b"before\n")
     assert await reader.readline() == b"before\n"
@@ -42,7 +42,7 @@ async def test_a_frozen_connection_carries_nothing_and_a_new_one_works(proxy: Tc
         each.close()
 
 
-async def test_the_next_freeze_ends_the_frozen_connections_at_the_server_alone() -> None:
+async def test_the_next_freeze_closes_frozen_connections_to_the_server() -> None:
     served: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -66,7 +66,7 @@ async def test_the_next_freeze_ends_the_frozen_connections_at_the_server_alone()
                 each.close()
 
 
-async def test_an_end_is_forwarded_in_both_directions(proxy: TcpProxy) -> None:
+async def test_closing_is_forwarded_in_both_directions(proxy: TcpProxy) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
     writer.write(b"last")
     writer.write_eof()
@@ -75,7 +75,7 @@ async def test_an_end_is_forwarded_in_both_directions(proxy: TcpProxy) -> None:
     writer.close()
 
 
-async def test_nobody_listens_once_it_is_stopped(proxy: TcpProxy) -> None:
+async def test_a_stopped_proxy_does_not_listen(proxy: TcpProxy) -> None:
     with proxied(proxy.port) as second:
         port = second.port
 

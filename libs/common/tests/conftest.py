@@ -1,4 +1,4 @@
-"""A service of the tests' own: its tables, its database, and the people on its bus."""
+"""Fixtures: a database with test tables, and a NATS server."""
 
 import asyncio
 import secrets
@@ -40,13 +40,13 @@ outbox_table(metadata)
 
 @pytest.fixture
 def database_url(postgres: Postgres) -> str:
-    """An empty database with the tables above."""
+    """Return the URL of an empty database with the tables above."""
     return new_database(postgres)
 
 
 @pytest.fixture
 def another_database(postgres: Postgres) -> Callable[[], str]:
-    """More of them."""
+    """Return a function that creates another such database."""
     return lambda: new_database(postgres)
 
 
@@ -58,7 +58,7 @@ def new_database(postgres: Postgres) -> str:
 
 
 class NatsServer:
-    """A NATS server of a test's own, with an administrator who may do what nobody else may."""
+    """A NATS server of one test, with an administrator who has all permissions."""
 
     def __init__(self, server: Nats, keeper: ProcessSupervisor, folder: Path) -> None:
         self.server, self._keeper, self._folder = server, keeper, folder
@@ -77,7 +77,7 @@ class NatsServer:
         await client.close()
 
     async def messages(self, stream: str) -> list[RawStreamMsg]:
-        """All that a stream holds."""
+        """Return all messages of a stream."""
         async with self.administrator() as jetstream:
             state = (await jetstream.stream_info(stream)).state
             last = state.last_seq if state.messages else 0
@@ -91,13 +91,13 @@ class NatsServer:
         await asyncio.to_thread(self._keeper.wait_ready)
 
     async def crash(self) -> None:
-        """What kill -9 does; it comes back."""
+        """Kill the server with SIGKILL. It restarts."""
         self._keeper.kill()
         await self.stop()
         await self.start()
 
-    async def lose_everything(self) -> None:
-        """It comes back with an empty disk."""
+    async def lose_data(self) -> None:
+        """Restart the server with an empty disk."""
         await self.stop()
         shutil.rmtree(self._folder)
         self._folder.mkdir()
@@ -115,8 +115,8 @@ def broker(tmp_path: Path, pytestconfig: pytest.Config) -> Iterator[NatsServer]:
 
 
 @asynccontextmanager
-async def parts_running(*parts: Component) -> AsyncIterator[None]:
-    """Parts of a service, started in order and stopped in reverse, as the app does it."""
+async def components_running(*parts: Component) -> AsyncIterator[None]:
+    """Start components in order, and stop them in reverse, as the app does."""
     async with AsyncExitStack() as stack:
         for part in parts:
             await part.start()

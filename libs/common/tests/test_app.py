@@ -1,4 +1,4 @@
-"""The frame of every service: what it answers where no route does."""
+"""The app of a service: responses without a route, OpenAPI and settings."""
 
 import httpx
 import pytest
@@ -36,25 +36,25 @@ def client(identity_keys: IdentityKeys, monkeypatch: pytest.MonkeyPatch) -> http
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://resumes")
 
 
-async def test_405_names_every_method_of_the_path(client: httpx.AsyncClient, identity_keys: IdentityKeys) -> None:
+async def test_405_allows_every_method_of_the_path(client: httpx.AsyncClient, identity_keys: IdentityKeys) -> None:
     answer = await client.put("/api/notes/1/", headers=identity_keys.stranger("resumes"))
     assert (answer.status_code, answer.json()) == (405, {"detail": 'Method "PUT" not allowed.'})
     assert answer.headers["Allow"] == "GET, PATCH, HEAD, OPTIONS"
 
 
-async def test_options_tell_what_there_is(client: httpx.AsyncClient, identity_keys: IdentityKeys) -> None:
+async def test_options_describes_the_endpoint(client: httpx.AsyncClient, identity_keys: IdentityKeys) -> None:
     answer = await client.options("/api/notes/1/", headers=identity_keys.stranger("resumes"))
     assert (answer.status_code, answer.headers["Allow"]) == (200, "GET, PATCH, HEAD, OPTIONS")
     assert set(answer.json()) == {"name", "description", "renders", "parses"}
 
 
-async def test_404_in_the_contracts_shape(client: httpx.AsyncClient, identity_keys: IdentityKeys) -> None:
+async def test_404_has_the_contracts_body(client: httpx.AsyncClient, identity_keys: IdentityKeys) -> None:
     for path in ("/api/notes/x/", "/api/nowhere/"):
         answer = await client.get(path, headers=identity_keys.stranger("resumes"))
         assert (answer.status_code, answer.json()) == (404, {"detail": "Not found."})
 
 
-async def test_openapi_shows_bodies_that_are_read_by_hand(client: httpx.AsyncClient) -> None:
+async def test_openapi_describes_bodies(client: httpx.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
     operation = document["paths"]["/api/notes/{note_id}/"]["patch"]
     reference = {"$ref": "#/components/schemas/NoteBody"}
@@ -64,7 +64,7 @@ async def test_openapi_shows_bodies_that_are_read_by_hand(client: httpx.AsyncCli
     assert list(document["components"]["schemas"]["NoteBody"]["properties"]) == ["text"]
 
 
-async def test_a_service_under_test_knows_no_settings_of_the_developers(
+async def test_a_service_under_test_does_not_inherit_settings(
     identity_keys: IdentityKeys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PUBLIC_BASE_URL", "https://cv.example")
@@ -79,11 +79,11 @@ async def test_a_service_under_test_knows_no_settings_of_the_developers(
 
 
 @pytest.mark.parametrize("url", ["https://cv.example", "https://cv.example/", "https://cv.example//"])
-def test_paths_are_put_behind_the_public_address(url: str) -> None:
+def test_the_public_base_url_loses_trailing_slashes(url: str) -> None:
     assert SystemSettings(public_base_url=url).public_base_url == "https://cv.example"
 
 
 @pytest.mark.parametrize("url", ["cv.example", "ftp://cv.example", "/"])
-def test_a_public_address_is_one_of_the_web(url: str) -> None:
+def test_the_public_base_url_must_be_http_or_https(url: str) -> None:
     with pytest.raises(ValidationError, match="must begin with http:// or https://"):
         SystemSettings(public_base_url=url)

@@ -1,4 +1,4 @@
-"""E-mail and web addresses. The expectations are Django's own answers."""
+"""E-mail addresses and URLs. The expected results are Django's."""
 
 import pytest
 from cv_common.drf.addresses import is_email, is_web_address
@@ -25,7 +25,7 @@ LABEL = "b" * 63
         f"a@{LABEL}.com",
     ],
 )
-def test_an_email_address(text: str) -> None:
+def test_valid_email_addresses(text: str) -> None:
     assert is_email(text)
 
 
@@ -60,7 +60,7 @@ def test_an_email_address(text: str) -> None:
         "a" * 315 + "@x.com",
     ],
 )
-def test_no_email_address(text: str) -> None:
+def test_invalid_email_addresses(text: str) -> None:
     assert not is_email(text)
 
 
@@ -82,7 +82,7 @@ def test_no_email_address(text: str) -> None:
         "http://x.com/<b>",
     ],
 )
-def test_a_web_address(text: str) -> None:
+def test_valid_urls(text: str) -> None:
     assert is_web_address(text)
 
 
@@ -120,11 +120,11 @@ def test_a_web_address(text: str) -> None:
         "http://x.com/" + "a" * 2048,
     ],
 )
-def test_no_web_address(text: str) -> None:
+def test_invalid_urls(text: str) -> None:
     assert not is_web_address(text)
 
 
 @given(st.text() | st.text(alphabet='@.-"[]:\\/ ahtps0é'))
-def test_any_text_is_judged(text: str) -> None:
+def test_no_text_raises(text: str) -> None:
     assert is_email(text) in (True, False)
     assert is_web_address("http://" + text) in (True, False)

@@ -1,4 +1,4 @@
-"""Bodies: what is read, and Django REST Framework's answers to what cannot be."""
+"""Request bodies: valid data, and the errors of Django REST Framework."""
 
 import json
 from collections.abc import AsyncIterator
@@ -44,7 +44,7 @@ NULL = "This field may not be null."
 
 @pytest.fixture
 async def notes(identity_keys: IdentityKeys, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
-    """A service that answers what it read."""
+    """Return a client of a service that responds with the parsed body."""
     router = APIRouter(prefix="/api/notes")
 
     @router.post("/")
@@ -70,13 +70,13 @@ async def notes(identity_keys: IdentityKeys, monkeypatch: pytest.MonkeyPatch) ->
 
 
 async def refusal(notes: httpx.AsyncClient, body: Any, method: str = "POST") -> Any:
-    """What a JSON body is refused with."""
+    """Return the errors of a JSON body."""
     answer = await notes.request(method, "/", json=body)
     assert answer.status_code == 400
     return answer.json()
 
 
-async def test_a_good_body_is_read_and_what_is_unknown_ignored(notes: httpx.AsyncClient) -> None:
+async def test_a_valid_body_is_parsed_and_unknown_fields_are_ignored(notes: httpx.AsyncClient) -> None:
     sent = {**GOOD, "count": "3", "lines": [{"name": 5, "odd": 1}], "free": [{"a": None}], "id": 9, "is_paid": True}
     answer = await notes.post("/", json=sent)
     assert answer.json() == {
@@ -88,7 +88,7 @@ async def test_a_good_body_is_read_and_what_is_unknown_ignored(notes: httpx.Asyn
     }
 
 
-async def test_every_field_is_judged_at_once(notes: httpx.AsyncClient) -> None:
+async def test_one_response_has_the_errors_of_all_fields(notes: httpx.AsyncClient) -> None:
     assert await refusal(notes, {}) == {"template": [REQUIRED], "title": [REQUIRED]}
     assert await refusal(notes, {"template": True, "title": None, "count": -1, "done": "perhaps"}) == {
         "template": ["Incorrect type. Expected pk value, received bool."],
@@ -102,7 +102,7 @@ async def test_every_field_is_judged_at_once(notes: httpx.AsyncClient) -> None:
     }
 
 
-async def test_errors_in_a_list_stand_where_its_entries_do(notes: httpx.AsyncClient) -> None:
+async def test_errors_in_a_list_have_the_positions_of_its_entries(notes: httpx.AsyncClient) -> None:
     lines = [{"name": "a"}, {"name": "", "level": "none"}, {"name": "b"}, {}, "text", None, {"name": "c"}]
     assert await refusal(notes, {**GOOD, "lines": lines}) == {
         "lines": [
@@ -126,12 +126,12 @@ async def test_errors_in_a_list_stand_where_its_entries_do(notes: httpx.AsyncCli
         (None, [NULL]),
     ],
 )
-async def test_a_section_that_is_no_list(notes: httpx.AsyncClient, value: Any, errors: Any) -> None:
+async def test_a_section_must_be_a_list(notes: httpx.AsyncClient, value: Any, errors: Any) -> None:
     assert await refusal(notes, {**GOOD, "lines": value}) == {"lines": errors}
     assert await refusal(notes, {"lines": value}, "PATCH") == {"lines": errors}
 
 
-async def test_a_partial_update_takes_what_is_sent_and_checks_entries_whole(notes: httpx.AsyncClient) -> None:
+async def test_a_partial_update_validates_sent_fields_and_whole_entries(notes: httpx.AsyncClient) -> None:
     assert (await notes.patch("/", json={})).json() == {}
     assert (await notes.patch("/", json={"count": 2})).json() == {"count": 2}
     assert await refusal(notes, {"title": ""}, "PATCH") == {"title": ["This field may not be blank."]}
@@ -139,13 +139,13 @@ async def test_a_partial_update_takes_what_is_sent_and_checks_entries_whole(note
 
 
 @pytest.mark.parametrize(("body", "name"), [([], "list"), ("text", "str"), (1, "int"), (1.5, "float"), (True, "bool")])
-async def test_a_body_that_is_no_object(notes: httpx.AsyncClient, body: Any, name: str) -> None:
+async def test_a_body_must_be_an_object(notes: httpx.AsyncClient, body: Any, name: str) -> None:
     expected = {"non_field_errors": [f"Invalid data. Expected a dictionary, but got {name}."]}
     assert await refusal(notes, body) == expected
     assert await refusal(notes, body, "PATCH") == expected
 
 
-async def test_a_body_that_says_null(notes: httpx.AsyncClient) -> None:
+async def test_a_null_body_is_an_error(notes: httpx.AsyncClient) -> None:
     answer = await notes.post("/", content=b"null", headers=JSON)
     assert (answer.status_code, answer.json()) == (400, {"non_field_errors": ["No data provided"]})
 
@@ -180,19 +180,19 @@ TOO_DEEP = "JSON parse error - the document is nested too deeply"
     ],
     ids=lambda value: repr(value[:20]),
 )
-async def test_what_is_no_json(notes: httpx.AsyncClient, raw: bytes, detail: str) -> None:
+async def test_invalid_json_is_an_error(notes: httpx.AsyncClient, raw: bytes, detail: str) -> None:
     for method in ("POST", "PATCH", "PUT"):
         answer = await notes.request(method, "/", content=raw, headers=JSON)
         assert (answer.status_code, answer.json()) == (400, {"detail": detail})
 
 
-async def test_a_number_with_more_digits_than_are_read_is_no_json(notes: httpx.AsyncClient) -> None:
+async def test_a_number_with_too_many_digits_is_invalid_json(notes: httpx.AsyncClient) -> None:
     answer = await notes.post("/", content=b'{"count": %s}' % (b"9" * 5000), headers=JSON)
     assert answer.status_code == 400
     assert answer.json()["detail"].startswith("JSON parse error - Exceeds the limit")
 
 
-async def test_documents_as_deep_as_allowed_come_back(notes: httpx.AsyncClient) -> None:
+async def test_the_deepest_allowed_document_can_be_serialized(notes: httpx.AsyncClient) -> None:
     deepest = b"[" * MAX_DEPTH + b"]" * MAX_DEPTH
     broad = b"[" + b",".join([b"{}"] * 1000) + b"]"
     for raw in (deepest, broad, b'{"text": "%s"}' % (b"[" * 1000)):
@@ -200,17 +200,17 @@ async def test_documents_as_deep_as_allowed_come_back(notes: httpx.AsyncClient) 
         assert (answer.status_code, answer.json()) == (200, json.loads(raw))
 
 
-async def test_the_last_of_two_equal_keys_counts(notes: httpx.AsyncClient) -> None:
+async def test_the_last_value_of_a_duplicate_key_counts(notes: httpx.AsyncClient) -> None:
     answer = await notes.patch("/", content=b'{"count": "x", "count": 2}', headers=JSON)
     assert answer.json() == {"count": 2}
 
 
-async def test_an_infinite_number_is_no_integer(notes: httpx.AsyncClient) -> None:
+async def test_an_infinite_number_is_an_invalid_integer(notes: httpx.AsyncClient) -> None:
     answer = await notes.patch("/", content=b'{"count": 1e999}', headers=JSON)
     assert (answer.status_code, answer.json()) == (400, {"count": ["A valid integer is required."]})
 
 
-async def test_lone_surrogates_are_refused_and_emoji_are_not(notes: httpx.AsyncClient) -> None:
+async def test_lone_surrogates_are_errors_and_emoji_are_valid(notes: httpx.AsyncClient) -> None:
     lone = await notes.patch("/", content=rb'{"title": "a\ud83d", "lines": [{"level": "\udfff"}]}', headers=JSON)
     assert (lone.status_code, lone.json()) == (
         400,
@@ -223,7 +223,7 @@ async def test_lone_surrogates_are_refused_and_emoji_are_not(notes: httpx.AsyncC
     assert (await notes.patch("/", content=rb'{"\ud83d": 1, "count": 1}', headers=JSON)).json() == {"count": 1}
 
 
-async def test_an_empty_body_is_an_empty_object_whatever_it_calls_itself(notes: httpx.AsyncClient) -> None:
+async def test_an_empty_body_is_an_empty_object_for_every_media_type(notes: httpx.AsyncClient) -> None:
     for headers in ({}, JSON, {"Content-Type": "text/plain"}):
         assert (await notes.patch("/", headers=headers)).json() == {}
         assert (await notes.post("/", headers=headers)).json() == {"template": [REQUIRED], "title": [REQUIRED]}
@@ -232,26 +232,26 @@ async def test_an_empty_body_is_an_empty_object_whatever_it_calls_itself(notes: 
 @pytest.mark.parametrize(
     "media_type", ["", "text/plain", "application/xml", "application/jsonx", "text/json", "nonsense"]
 )
-async def test_a_body_of_another_kind(notes: httpx.AsyncClient, media_type: str) -> None:
+async def test_other_media_types_are_415(notes: httpx.AsyncClient, media_type: str) -> None:
     answer = await notes.post("/", content=json.dumps(GOOD), headers={"Content-Type": media_type})
     assert answer.status_code == 415
     assert answer.json() == {"detail": f'Unsupported media type "{media_type}" in request.'}
 
 
-async def test_json_may_name_its_charset(notes: httpx.AsyncClient) -> None:
+async def test_json_is_decoded_with_its_charset(notes: httpx.AsyncClient) -> None:
     for charset in ("utf-8", "iso-8859-1", "utf-16", "bogus"):
         headers = {"Content-Type": f"Application/JSON; charset={charset}"}
         content = '{"title": "José"}'.encode("utf-8" if charset == "bogus" else charset)
         assert (await notes.patch("/", content=content, headers=headers)).json() == {"title": "José"}
 
 
-async def test_brackets_are_counted_in_any_charset(notes: httpx.AsyncClient) -> None:
+async def test_nesting_is_limited_in_every_charset(notes: httpx.AsyncClient) -> None:
     headers = {"Content-Type": "application/json; charset=utf-7"}
     answer = await notes.put("/", content=b"+AFs-" * (MAX_DEPTH + 1) + b"+AF0-" * (MAX_DEPTH + 1), headers=headers)
     assert (answer.status_code, answer.json()) == (400, {"detail": TOO_DEEP})
 
 
-async def test_a_form_is_read_like_json(notes: httpx.AsyncClient) -> None:
+async def test_a_form_is_equivalent_to_json(notes: httpx.AsyncClient) -> None:
     form = {"template": "1", "title": " Plain ", "done": "on", "lines": '[{"name": "a"}]', "free": "[]"}
     expected = {**GOOD, "count": 0, "done": True, "lines": [{"name": "a", "level": None}], "free": []}
     assert (await notes.post("/", data=form)).json() == expected
@@ -259,13 +259,13 @@ async def test_a_form_is_read_like_json(notes: httpx.AsyncClient) -> None:
     assert multipart.json() == expected
 
 
-async def test_a_form_may_spell_out_the_entries_of_a_list(notes: httpx.AsyncClient) -> None:
+async def test_a_form_may_have_list_entries_as_fields(notes: httpx.AsyncClient) -> None:
     form = {**GOOD, "lines[1]name": "b", "lines[0]name": "a", "lines[0].level": "low"}
     answer = await notes.post("/", data=form)
     assert answer.json()["lines"] == [{"name": "a", "level": "low"}, {"name": "b", "level": None}]
 
 
-async def test_a_bad_form_is_refused_like_json(notes: httpx.AsyncClient) -> None:
+async def test_an_invalid_form_has_the_errors_of_json(notes: httpx.AsyncClient) -> None:
     answer = await notes.post("/", data={"template": "x", "title": "", "lines": "text", "count": ""})
     assert (answer.status_code, answer.json()) == (
         400,
@@ -277,7 +277,7 @@ async def test_a_bad_form_is_refused_like_json(notes: httpx.AsyncClient) -> None
     )
 
 
-async def test_a_list_in_a_form_is_refused_entry_by_entry_like_json(notes: httpx.AsyncClient) -> None:
+async def test_an_invalid_list_in_a_form_has_the_errors_of_json(notes: httpx.AsyncClient) -> None:
     lines = [{"name": "a"}, {"name": "", "level": "none"}, None, "text", {}]
     for form in ({**GOOD, "lines": lines, "count": "[]"}, {**GOOD, "lines": [1]}):
         answer = await notes.post("/", data={**form, "lines": json.dumps(form["lines"])})
@@ -286,7 +286,7 @@ async def test_a_list_in_a_form_is_refused_entry_by_entry_like_json(notes: httpx
     assert isinstance(answer.json()["lines"], list)
 
 
-async def test_an_empty_list_in_a_form_has_no_text(notes: httpx.AsyncClient) -> None:
+async def test_an_empty_text_in_a_form_is_an_empty_list(notes: httpx.AsyncClient) -> None:
     answer = await notes.patch("/", data={"lines": "", "free": ""})
     assert (answer.status_code, answer.json()) == (200, {"lines": [], "free": []})
 
@@ -294,13 +294,13 @@ async def test_an_empty_list_in_a_form_has_no_text(notes: httpx.AsyncClient) -> 
 @pytest.mark.parametrize(
     "content_type", ["multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=x"]
 )
-async def test_a_broken_multipart_body_is_a_bad_request(notes: httpx.AsyncClient, content_type: str) -> None:
+async def test_a_malformed_multipart_body_is_a_bad_request(notes: httpx.AsyncClient, content_type: str) -> None:
     answer = await notes.post("/", content=b"--y\r\nnonsense", headers={"Content-Type": content_type})
     assert answer.status_code == 400
     assert answer.json()["detail"].startswith("Multipart form parse error - ")
 
 
-def test_sifting_keeps_what_is_valid() -> None:
+def test_validate_partial_returns_valid_fields_and_errors() -> None:
     body, errors = validate_partial({"template": "x", "title": "Plain"}, Note)
     assert (body.sent(), set(errors)) == ({"title": "Plain"}, {"template"})
     with pytest.raises(ValidationFailed):
@@ -324,7 +324,7 @@ NEARLY = st.fixed_dictionaries(
 
 
 @given(st.dictionaries(ANY_TEXT, ANY_JSON) | NEARLY, st.sampled_from([Note, partial(Note)]))
-def test_any_document_is_read_or_refused_in_words_that_can_be_sent(data: dict[str, Any], model: type[Note]) -> None:
+def test_every_document_is_valid_or_has_serializable_errors(data: dict[str, Any], model: type[Note]) -> None:
     try:
         validate_partial(data, model)
     except ValidationFailed as failed:

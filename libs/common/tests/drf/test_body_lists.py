@@ -1,4 +1,4 @@
-"""Lists in bodies: how many entries, and what is said of bad ones."""
+"""Lists in bodies: their maximum length and the errors of their entries."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Watched(Text):
-    """Counts how many values it has judged."""
+    """Counts the values that it validates."""
 
     judged = 0
 
@@ -20,7 +20,7 @@ class Watched(Text):
         return super().parse(value)
 
 
-def test_a_list_that_is_too_long_is_refused_before_its_entries_are_judged() -> None:
+def test_a_list_over_the_limit_fails_before_its_entries_are_validated() -> None:
     word = Watched(5)
 
     class Words(RequestBody):
@@ -36,7 +36,7 @@ def test_a_list_that_is_too_long_is_refused_before_its_entries_are_judged() -> N
     assert word.judged == 4
 
 
-def test_the_errors_of_a_list_are_laid_out_once() -> None:
+def test_the_error_tree_of_a_list_is_built_once() -> None:
     class Entries(list[Any]):
         walks = 0
 
@@ -57,7 +57,7 @@ def test_the_errors_of_a_list_are_laid_out_once() -> None:
     assert entries.walks <= 2
 
 
-def test_a_key_that_cannot_be_kept_is_refused_in_our_words() -> None:
+def test_an_invalid_key_has_our_error_message() -> None:
     class Open(RequestBody):
         model_config = ConfigDict(extra="allow")
 

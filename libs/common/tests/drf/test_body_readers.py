@@ -56,7 +56,7 @@ async def test_a_valid_body_reaches_the_route(client: httpx.AsyncClient) -> None
         ({"content": "x", "headers": {"Content-Type": "text/csv"}}, 415, {}),
     ],
 )
-async def test_other_bodies_are_refused(
+async def test_invalid_bodies_are_errors(
     client: httpx.AsyncClient, request_: dict[str, Any], status: int, body: dict[str, Any]
 ) -> None:
     answer = await client.post("/notes/", **request_)
@@ -64,7 +64,7 @@ async def test_other_bodies_are_refused(
     assert body.items() <= answer.json().items()
 
 
-async def test_a_partial_reader_gives_the_valid_fields_and_the_errors(client: httpx.AsyncClient) -> None:
+async def test_a_partial_reader_returns_valid_fields_and_errors(client: httpx.AsyncClient) -> None:
     answer = await client.patch("/notes/", json={"title": "longer", "text": "b"})
     assert answer.json() == {
         "fields": {"text": "b"},
@@ -72,7 +72,7 @@ async def test_a_partial_reader_gives_the_valid_fields_and_the_errors(client: ht
     }
 
 
-def test_the_document_describes_the_body_and_the_header() -> None:
+def test_openapi_describes_the_body_and_the_header() -> None:
     operation = app.openapi()["paths"]["/notes/"]["post"]
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
     assert schema == {"$ref": "#/components/schemas/NoteBody"}

@@ -1,4 +1,4 @@
-"""Fields, with the texts of Django REST Framework's."""
+"""Fields: values and messages are those of Django REST Framework."""
 
 import sys
 import unicodedata
@@ -38,7 +38,7 @@ CROWDED = "Ensure this text has no more than 30 combining characters in a row."
 
 
 def judge(field: Field, value: Any) -> Any:
-    """The clean value, or the messages."""
+    """Return the clean value, or the messages."""
     try:
         return field.validate(value)
     except PydanticCustomError as error:
@@ -46,7 +46,7 @@ def judge(field: Field, value: Any) -> Any:
 
 
 class Case:
-    """A field, what it is given, and what becomes of that."""
+    """A field, its input, and the expected value or messages."""
 
     def __init__(self, field: Field, value: Any, expected: Any) -> None:
         self.field, self.value, self.expected = field, value, expected
@@ -159,7 +159,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=repr)
-def test_what_becomes_of_a_value(case: Case) -> None:
+def test_values_are_parsed_as_drf_does(case: Case) -> None:
     outcome = judge(case.field, case.value)
     assert (outcome, type(outcome)) == (case.expected, type(case.expected))
 
@@ -186,7 +186,7 @@ ANY_JSON = st.recursive(
 
 
 @given(st.sampled_from(FIELDS), ANY_JSON | ANY_TEXT.map(FormText))
-def test_any_value_is_taken_or_refused_in_words_that_can_be_sent(field: Field, value: Any) -> None:
+def test_every_value_is_valid_or_has_serializable_errors(field: Field, value: Any) -> None:
     outcome = judge(field, value)
     if isinstance(outcome, list):
         assert all(message.encode() for message in outcome)
@@ -196,7 +196,7 @@ def test_any_value_is_taken_or_refused_in_words_that_can_be_sent(field: Field, v
 
 
 @given(ANY_TEXT)
-def test_a_text_that_is_taken_can_be_kept(value: str) -> None:
+def test_a_valid_text_can_be_stored(value: str) -> None:
     outcome = judge(Text(1000, null=True), value)
     if isinstance(outcome, str):
         assert "\x00" not in outcome
@@ -205,7 +205,7 @@ def test_a_text_that_is_taken_can_be_kept(value: str) -> None:
         outcome.encode()
 
 
-def test_a_deep_value_is_refused_by_name_or_by_type() -> None:
+def test_messages_about_nested_values_are_short() -> None:
     deep: list[Any] = []
     for _ in range(90):
         deep = [deep]
@@ -213,7 +213,7 @@ def test_a_deep_value_is_refused_by_name_or_by_type() -> None:
         assert isinstance(judge(field, deep), list)
 
 
-def test_several_messages_are_one_refusal() -> None:
+def test_an_error_can_have_several_messages() -> None:
     refusal = invalid("One.", "Two \ud800.")
     assert refusal.message() == "One. Two ?."
     assert refusal.context == {"message": "One. Two ?.", "messages": ["One.", "Two ?."], "field": None}
@@ -227,7 +227,7 @@ DIGITS = st.sampled_from("0123456789\u0660\u0661\u0669\uff12W-: \n.+")
     | st.dates().map(str)
     | st.dates().map(lambda day: day.strftime("%G-W%V-%u"))
 )
-def test_dates_are_those_that_django_reads(value: str) -> None:
+def test_dates_are_parsed_as_django_does(value: str) -> None:
     try:
         read = parse_date(value)
     except ValueError:
@@ -242,19 +242,19 @@ WORDS = st.lists(st.tuples(st.characters(exclude_categories=["Cs"]), MARKS)).map
 
 
 @given(WORDS, st.integers(31, 200), st.sampled_from(["\u0301\u0327", "\u0f73", "\U0001e8d0\u0301"]))
-def test_only_what_is_too_many_marks_is_thinned(text: str, number: int, marks: str) -> None:
+def test_only_excess_marks_are_stripped(text: str, number: int, marks: str) -> None:
     assert normalized(text) == unicodedata.normalize("NFC", text)
     assert strip_excess_marks(text) == text
     heap = (marks * number)[:number]
     assert strip_excess_marks(f"a{heap}b{text}") == f"a{heap[:30]}b{text}"
 
 
-def test_every_character_that_normalising_moves_counts_as_a_mark() -> None:
+def test_every_character_that_normalization_reorders_is_a_mark() -> None:
     moved = [chr(code) for code in range(sys.maxunicode + 1) if unicodedata.combining(chr(code))]
     assert [mark for mark in moved if not list(text_errors(mark * 31))] == []
 
 
-def test_heaps_of_marks_are_never_normalised(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_texts_with_excess_marks_are_never_normalized(monkeypatch: pytest.MonkeyPatch) -> None:
     normalised: list[str] = []
 
     def note(form: str, text: str) -> str:

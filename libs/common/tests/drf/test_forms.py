@@ -1,4 +1,4 @@
-"""Forms as they are sent by browsers, by curl, and by those who mean no good."""
+"""Forms as browsers, curl and attackers send them."""
 
 import re
 from contextlib import suppress
@@ -24,7 +24,7 @@ def part(name: str, content: bytes = b"", **disposition: str) -> bytes:
 
 
 async def read(body: bytes, content_type: str = MULTIPART) -> Any:
-    """The form, whose body arrives in two pieces."""
+    """Parse a form whose body arrives in two chunks."""
     pieces = [body[: len(body) // 2], body[len(body) // 2 :]]
 
     async def receive() -> dict[str, Any]:
@@ -82,12 +82,12 @@ async def test_a_multipart_form_is_decoded_as_django_does(content: bytes, charse
     ("body", "content_type"),
     [(b"title=x", URLENCODED), (part("title", b"x") + END, MULTIPART), (b'{"title": "x"}', "application/json")],
 )
-async def test_codecs_that_are_no_charset_of_a_body(body: bytes, content_type: str, charset: str) -> None:
+async def test_codecs_that_are_not_charsets_are_refused(body: bytes, content_type: str, charset: str) -> None:
     expected = f'Unsupported charset "{charset}" in request Content-Type header.'
     assert await refusal(body, f"{content_type}; charset={charset}") == expected
 
 
-async def test_names_in_other_letters() -> None:
+async def test_field_names_may_contain_any_letters() -> None:
     body = part("prénom", "é".encode(), filename="naïve.jpg") + part(" title ", b"x") + END
     assert await read(body) == {"prénom": UploadedFile("naïve.jpg", "é".encode()), "title": "x"}
     assert await read("prénom=é".encode(), URLENCODED) == {"prénom": "é"}
@@ -124,20 +124,18 @@ class Profile(RequestBody):
         ([part("photo", b"text", filename="")], {"photo": "text"}),
     ],
 )
-async def test_an_untouched_file_input_is_absent_where_a_field_takes_files(
-    parts: list[bytes], sent: dict[str, Any]
-) -> None:
-    """Elsewhere it is an empty text, as in Django."""
+async def test_an_untouched_file_input_is_absent_for_file_fields(parts: list[bytes], sent: dict[str, Any]) -> None:
+    """For other fields it is an empty text, as in Django."""
     assert validate_partial(await read(b"".join(parts) + END), Profile)[0].sent() == sent
 
 
-async def test_of_a_text_and_a_file_the_file_counts() -> None:
+async def test_a_file_replaces_a_text_of_the_same_name() -> None:
     file, text = part("photo", b"pixels", filename="me.jpg"), part("photo", b"text")
     for body in (file + text, text + file):
         assert await read(body + END) == {"photo": UploadedFile("me.jpg", b"pixels")}
 
 
-async def test_a_body_that_lacks_its_end_keeps_its_last_field() -> None:
+async def test_a_body_without_closing_boundary_keeps_its_last_field() -> None:
     whole = part("title", b"x") + part("photo", b"pixels", filename="me.jpg") + part("name", b"last")
     expected = {"title": "x", "photo": UploadedFile("me.jpg", b"pixels"), "name": "last"}
     for end in (END, b"--BB--", b"--BB--\r\nepilogue"):
@@ -159,24 +157,24 @@ async def test_a_body_that_lacks_its_end_keeps_its_last_field() -> None:
         ("; boundary=é", "Invalid non-ASCII Content-Type in multipart: multipart/form-data; boundary=é"),
     ],
 )
-async def test_boundaries_that_are_none(boundary: str, reason: str) -> None:
+async def test_invalid_boundaries(boundary: str, reason: str) -> None:
     assert await refusal(b"--x", "multipart/form-data" + boundary) == f"Multipart form parse error - {reason}"
 
 
 @pytest.mark.parametrize("boundary", ["B B", "a;b", 'a"b', "a\\b", 'a\\"b', "=", "-" * 60])
-async def test_boundaries_that_must_be_quoted(boundary: str) -> None:
+async def test_boundaries_with_special_characters(boundary: str) -> None:
     body = (part("title", b"x") + END).replace(b"--BB", b"--" + boundary.encode())
     quoted = re.sub(r'(["\\])', r"\\\1", boundary)
     assert await read(body, f'multipart/form-data; boundary="{quoted}"') == {"title": "x"}
 
 
-async def test_too_many_fields() -> None:
+async def test_a_form_with_too_many_fields_is_refused() -> None:
     expected = f"Too many fields. Maximum number of fields is {MAX_FIELDS}."
     assert await refusal(b"a=1&" * MAX_FIELDS + b"a=1", URLENCODED) == f"Form parse error - {expected}"
     assert await refusal(part("a") * (MAX_FIELDS + 1) + END) == f"Multipart form parse error - {expected}"
 
 
-async def test_entries_keep_their_order_wherever_they_are_counted_from() -> None:
+async def test_list_entries_keep_the_order_of_their_indexes() -> None:
     form = b"lines[2000]name=c&lines[07]name=a&lines[10]name=b&lines[10].level=low"
     assert await read(form, URLENCODED) == {"lines": [{"name": "a"}, {"name": "b", "level": "low"}, {"name": "c"}]}
 
@@ -191,8 +189,8 @@ class Job(RequestBody):
     name: Annotated[str, Text(5, blank=True)] = "none"
 
 
-def test_what_a_form_leaves_empty() -> None:
-    """As in DRF: absent where that is allowed, else null, else a text, else what the field says of it."""
+def test_empty_texts_of_a_form() -> None:
+    """As in DRF, an empty text means absent if that is allowed, else null, else an empty text, else an error."""
     given = {"start": "2020-01-01", "hours": "1", "end": "", "is_current": "", "place": "", "url": "", "name": ""}
     form = {name: FormText(text) for name, text in given.items()}
     kept = {"start": "2020-01-01", "hours": 1, "end": None, "place": "", "url": None, "name": ""}
@@ -206,12 +204,12 @@ def test_what_a_form_leaves_empty() -> None:
         }
 
 
-def test_json_that_says_the_same_is_refused() -> None:
+def test_empty_texts_of_json_are_not_null() -> None:
     errors = validate_partial({"start": "", "hours": 1, "is_current": "", "end": "", "url": ""}, Job)[1]
     assert set(errors) == {"start", "is_current", "end", "url"}
 
 
-def test_a_message_never_quotes_what_is_in_a_file() -> None:
+def test_messages_do_not_quote_the_content_of_a_file() -> None:
     assert f"{UploadedFile('me.jpg', b'secret')}" == "me.jpg"
     assert "secret" not in repr(UploadedFile("me.jpg", b"secret"))
 
@@ -223,6 +221,6 @@ BROKEN = st.lists(st.binary(max_size=8) | st.sampled_from([b"--BB", b"--", b"\r\
 
 @given(BROKEN.map(b"".join), st.sampled_from([URLENCODED, MULTIPART]), CHARSETS)
 @pytest.mark.filterwarnings("ignore:invalid escape sequence")
-async def test_any_body_is_a_form_or_a_bad_request(body: bytes, content_type: str, charset: str) -> None:
+async def test_every_body_is_a_form_or_a_bad_request(body: bytes, content_type: str, charset: str) -> None:
     with suppress(BadRequest):
         assert isinstance(await read(body, content_type + charset), dict)

@@ -1,4 +1,4 @@
-"""The database: statements, transactions, and what happens when it goes away."""
+"""The database: statements, transactions and outages."""
 
 import asyncio
 import time
@@ -49,7 +49,7 @@ async def texts(database: Database) -> list[str | None]:
         return [row["text"] for row in await tx.fetch_all(ALL)]
 
 
-async def test_statements_carry_their_constants_and_take_the_rest(database: Database) -> None:
+async def test_statements_combine_constants_and_parameters(database: Database) -> None:
     async with database.connection() as tx:
         for number, text in enumerate(["100% done", "100 days", "10", None]):
             assert await tx.execute(ADD, note_id=number, text=text) == 1
@@ -62,14 +62,14 @@ async def test_statements_carry_their_constants_and_take_the_rest(database: Data
         assert await tx.execute(REMOVE) == 4
 
 
-async def test_a_value_is_never_read_as_sql(database: Database) -> None:
+async def test_values_are_not_interpreted_as_sql(database: Database) -> None:
     nasty = "'); drop table notes; -- %s %(x)s {x} \\"
     async with database.connection() as tx:
         await tx.execute(ADD, note_id=1, text=nasty)
     assert await texts(database) == [nasty]
 
 
-async def test_values_come_back_as_they_went_in(database: Database) -> None:
+async def test_values_survive_a_round_trip(database: Database) -> None:
     moment = datetime(2026, 1, 31, 12, 30, 15, tzinfo=UTC)
     parts = {"a": [1, 2.5, None, True, "é"], "b": {}, "c": 12345678901234567890123}
     async with database.connection() as tx:
@@ -79,7 +79,7 @@ async def test_values_come_back_as_they_went_in(database: Database) -> None:
     assert row["changed_at"].utcoffset() == moment.utcoffset()
 
 
-async def test_a_transaction_takes_effect_as_a_whole_or_not_at_all(database: Database) -> None:
+async def test_a_transaction_is_atomic(database: Database) -> None:
     async with database.transaction() as tx:
         await tx.execute(ADD, note_id=1, text="kept")
         assert await texts(database) == [], "nobody else sees it yet"
@@ -101,7 +101,7 @@ async def test_a_transaction_takes_effect_as_a_whole_or_not_at_all(database: Dat
     assert await texts(database) == ["kept"]
 
 
-async def test_a_lock_keeps_others_with_the_same_key_waiting(database: Database) -> None:
+async def test_a_lock_blocks_others_with_the_same_key(database: Database) -> None:
     order: list[str] = []
     locked = asyncio.Event()
 
@@ -122,7 +122,7 @@ async def test_a_lock_keeps_others_with_the_same_key_waiting(database: Database)
     assert order == ["other key", "first", "same key"]
 
 
-async def test_who_is_cancelled_leaves_a_connection_that_others_can_use(database: Database, database_url: str) -> None:
+async def test_a_canceled_task_leaves_a_usable_connection(database: Database, database_url: str) -> None:
     slow = Statement(select(func.pg_sleep(30)))
 
     async def sleep(number: int) -> None:
@@ -146,9 +146,7 @@ async def test_who_is_cancelled_leaves_a_connection_that_others_can_use(database
     assert await asyncio.gather(*(texts(database) for _ in range(8))) == [[]] * 8
 
 
-async def test_a_database_that_is_away_is_said_and_comes_back(
-    database: Database, database_url: str, postgres: Postgres
-) -> None:
+async def test_an_outage_is_reported_and_ends(database: Database, database_url: str, postgres: Postgres) -> None:
     assert await database.check() is None
     with postgres.outage(database_url):
         assert "does not answer" in (await database.check() or "")
@@ -162,8 +160,8 @@ async def test_a_database_that_is_away_is_said_and_comes_back(
     assert await asyncio.gather(*(texts(database) for _ in range(8))) == [[]] * 8
 
 
-async def test_a_migration_beside_a_running_service_fails_one_request(database: Database) -> None:
-    """Statements are prepared when they have been asked a few times, and answer with the types of then."""
+async def test_a_migration_during_operation_fails_one_request(database: Database) -> None:
+    """psycopg prepares a statement after a few executions, with the column types at that time."""
 
     async def all_of_them() -> None:
         async with database.connection() as tx:
@@ -179,16 +177,14 @@ async def test_a_migration_beside_a_running_service_fails_one_request(database: 
         await asyncio.gather(*(all_of_them() for _ in range(4)))
 
 
-async def test_who_is_busy_is_not_silent(database: Database) -> None:
+async def test_a_busy_pool_is_healthy(database: Database) -> None:
     async with AsyncExitStack() as stack:
         for _ in range(4):
             await stack.enter_async_context(database.connection())
         assert await database.ping() is None
 
 
-async def test_a_long_outage_does_not_make_for_a_long_recovery(
-    database: Database, database_url: str, postgres: Postgres
-) -> None:
+async def test_recovery_is_fast_after_a_long_outage(database: Database, database_url: str, postgres: Postgres) -> None:
     with postgres.outage(database_url):
         for _ in range(2):
             with pytest.raises(DATABASE_UNAVAILABLE):
@@ -203,7 +199,7 @@ async def test_a_long_outage_does_not_make_for_a_long_recovery(
     await eventually(back, timeout=5)
 
 
-async def test_one_broken_connection_is_the_end_of_all(database: Database) -> None:
+async def test_a_broken_connection_replaces_all_connections(database: Database) -> None:
     async with AsyncExitStack() as stack:
         for _ in range(4):
             await stack.enter_async_context(database.connection())
@@ -223,9 +219,7 @@ async def test_one_broken_connection_is_the_end_of_all(database: Database) -> No
     assert failures <= 1
 
 
-async def test_a_full_disk_is_a_problem_although_the_database_answers(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_full_disk_is_a_problem(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(psycopg.errors.DiskFull):
         async with database.connection() as tx:
             await tx.connection.execute("do $$ begin raise exception 'no space left' using errcode = '53100'; end $$")
@@ -248,7 +242,7 @@ async def test_a_service_starts_without_its_database(database_url: str, postgres
     await database.stop()
 
 
-async def test_more_askers_than_connections_wait_their_turn(database: Database) -> None:
+async def test_requests_wait_for_a_free_connection(database: Database) -> None:
     async def add(number: int) -> None:
         async with database.transaction() as tx:
             await tx.execute(ADD, note_id=number, text=str(number))
@@ -265,7 +259,7 @@ def proxy(postgres: Postgres) -> Iterator[TcpProxy]:
 
 @pytest.fixture
 async def remote_database(database_url: str, postgres: Postgres, proxy: TcpProxy) -> AsyncIterator[Database]:
-    """The database through the proxy, with four idle connections in the pool."""
+    """Return the database through the proxy, with four idle connections in the pool."""
     opened = Database(database_url.replace(f":{postgres.port}/", f":{proxy.port}/"), pool_size=4)
     await opened.start()
     async with AsyncExitStack() as stack:
@@ -284,7 +278,7 @@ async def test_a_silent_server_is_an_error_and_the_pool_recovers(remote_database
     assert await asyncio.gather(*(texts(remote_database) for _ in range(8))) == [[]] * 8
 
 
-async def test_a_silent_server_is_noticed_before_an_idle_connection_is_used(
+async def test_a_silent_server_is_detected_before_an_idle_connection_is_used(
     remote_database: Database, proxy: TcpProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cv_common.kernel.database._FRESH_SECONDS", 0)
@@ -304,8 +298,8 @@ async def test_a_canceled_statement_ends_although_the_server_is_silent(
     assert await texts(remote_database) == []
 
 
-async def test_an_answer_that_arrived_in_time_counts_when_the_process_was_busy(database_url: str) -> None:
-    """The answer and the deadline are both found when the event loop runs again."""
+async def test_a_response_in_time_counts_although_the_process_was_busy(database_url: str) -> None:
+    """When the event loop runs again, both the response and the deadline are due."""
     async with await connect_directly(database_url) as connection:
         connection.answer_seconds = 0.2
         statement = asyncio.create_task(connection.execute("select 1"))
@@ -318,8 +312,8 @@ async def test_an_answer_that_arrived_in_time_counts_when_the_process_was_busy(d
         await connection.execute("select 1")
 
 
-async def test_a_ping_leaves_the_deadline_of_other_statements_alone(database_url: str) -> None:
-    """Tasks share the connection of locks."""
+async def test_a_ping_does_not_change_the_deadline_of_other_statements(database_url: str) -> None:
+    """Tasks share the connection that holds locks."""
     async with await connect_directly(database_url) as connection:
         slow = (connection.execute(f"select pg_sleep({seconds})") for seconds in (0.1, 1.5))
         await asyncio.gather(*slow, connection.ping())
@@ -341,13 +335,13 @@ async def test_a_database_with_silent_connections_is_healthy(remote_database: Da
         ("timezone", "UTC"),
     ],
 )
-async def test_no_transaction_holds_others_up_for_ever(database_url: str, setting: str, value: str) -> None:
+async def test_sessions_have_timeouts(database_url: str, setting: str, value: str) -> None:
     async with await connect_directly(database_url) as connection:
         found = await Transaction(connection).fetch_one(Statement(select(func.current_setting(setting).label("value"))))
     assert found == {"value": value}
 
 
-async def test_a_direct_connection_hears_what_is_told_at_commit(database_url: str, database: Database) -> None:
+async def test_a_direct_connection_receives_notifications_at_commit(database_url: str, database: Database) -> None:
     async with await connect_directly(database_url) as listener:
         await listener.execute("listen news")
         async with database.transaction() as tx:
@@ -362,7 +356,7 @@ class Counted:
     label: str
 
 
-async def test_rows_are_read_into_dataclasses_and_single_values(database: Database) -> None:
+async def test_rows_become_dataclasses_and_scalars(database: Database) -> None:
     query = Query(select(literal_column("2").label("number"), literal_column("'b'").label("label")), Counted)
     scalar = Scalar(select(literal_column("7").label("seven")), int)
     async with database.connection() as tx:

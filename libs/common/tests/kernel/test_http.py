@@ -1,4 +1,4 @@
-"""Calls between services: answers, and every way not to get one."""
+"""Calls to other services: responses, and failures to get one."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 
 class Request:
-    """A request as it came over the wire."""
+    """A received request."""
 
     def __init__(self, head: bytes, body: bytes) -> None:
         first, *lines = head.decode().split("\r\n")
@@ -37,8 +37,8 @@ def reply(status: int = 200, body: bytes = b"{}", headers: str = "") -> bytes:
     return f"HTTP/1.1 {status} OK\r\ncontent-length: {len(body)}\r\n{headers}\r\n".encode() + body
 
 
-class Neighbour:
-    """A service that does what each test wants: its script has a handler for each connection, the last for all more."""
+class FakeService:
+    """A service with a handler for each connection, in order; the last one handles all further connections."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
@@ -55,36 +55,36 @@ class Neighbour:
         finally:
             writer.close()
 
-    async def take(self, reader: asyncio.StreamReader) -> None:
+    async def receive(self, reader: asyncio.StreamReader) -> None:
         self.requests.append(await read_request(reader))
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
-            await self.take(reader)
+            await self.receive(reader)
             writer.write(reply(body=json.dumps({"number": len(self.requests)}).encode()))
 
     async def hang_up(self, reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
-        await self.take(reader)
+        await self.receive(reader)
 
-    async def break_off(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await self.take(reader)
+    async def interrupt(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await self.receive(reader)
         writer.write(reply(body=b"x" * 1000)[:-500])
 
     async def stay_silent(self, reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
-        await self.take(reader)
+        await self.receive(reader)
         await reader.read()
 
-    async def talk_nonsense(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await self.take(reader)
+    async def send_nonsense(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await self.receive(reader)
         writer.write(b"220 mail.example.com ESMTP\r\n\r\n")
 
 
 @pytest.fixture
-async def neighbour() -> AsyncIterator[tuple[Neighbour, str]]:
-    them = Neighbour()
-    server = await asyncio.start_server(them.serve, "127.0.0.1", 0)
+async def fake_service() -> AsyncIterator[tuple[FakeService, str]]:
+    service = FakeService()
+    server = await asyncio.start_server(service.serve, "127.0.0.1", 0)
     async with server:
-        yield them, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield service, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
 @asynccontextmanager
@@ -98,23 +98,23 @@ async def client_of(url: str) -> AsyncIterator[ServiceClient]:
 
 
 @pytest.fixture
-async def calls(neighbour: tuple[Neighbour, str]) -> AsyncIterator[tuple[Neighbour, ServiceClient]]:
-    async with client_of(neighbour[1]) as client:
-        yield neighbour[0], client
+async def calls(fake_service: tuple[FakeService, str]) -> AsyncIterator[tuple[FakeService, ServiceClient]]:
+    async with client_of(fake_service[1]) as client:
+        yield fake_service[0], client
 
 
-Calls = tuple[Neighbour, ServiceClient]
+Calls = tuple[FakeService, ServiceClient]
 
 
-async def test_a_call_says_who_calls_and_for_which_request(calls: Calls) -> None:
-    neighbour, client = calls
+async def test_a_call_sends_the_identity_and_the_request_id(calls: Calls) -> None:
+    fake_service, client = calls
     token = request_id.set("request-1234")
     answer = await client.post("/internal/pdfs/", {"name": "é", "huge": 2**80})
     request_id.reset(token)
     assert (answer.status, answer.json()) == (200, {"number": 1})
     await client.get("/internal/templates/1/?a=b")
 
-    post, get = neighbour.requests
+    post, get = fake_service.requests
     assert (post.method, post.path) == ("POST", "/internal/pdfs/")
     assert post.headers["content-type"] == "application/json"
     assert post.headers["x-request-id"] == "request-1234"
@@ -123,112 +123,112 @@ async def test_a_call_says_who_calls_and_for_which_request(calls: Calls) -> None
     assert caller.issuer == "templates"
     assert (get.method, get.path, get.body) == ("GET", "/internal/templates/1/?a=b", b"")
     assert "x-request-id" not in get.headers
-    assert neighbour.connections == 1, "the connection is kept"
+    assert fake_service.connections == 1, "the connection is kept"
 
 
 @pytest.mark.parametrize("status", [204, 301, 400, 404, 500, 503])
-async def test_any_status_is_an_answer(calls: Calls, status: int) -> None:
-    neighbour, client = calls
+async def test_every_status_is_returned(calls: Calls, status: int) -> None:
+    fake_service, client = calls
 
     async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await neighbour.take(reader)
+        await fake_service.receive(reader)
         writer.write(reply(status, b"", "location: /elsewhere/\r\nretry-after: 7\r\nset-cookie: a=b\r\n"))
 
-    neighbour.script = [say]
+    fake_service.script = [say]
     answer = await client.get("/")
     assert (answer.status, answer.headers["Retry-After"]) == (status, "7")
     await client.get("/")
-    assert [request.path for request in neighbour.requests] == ["/", "/"], "a redirection is not followed"
-    assert "cookie" not in neighbour.requests[1].headers
+    assert [request.path for request in fake_service.requests] == ["/", "/"], "a redirection is not followed"
+    assert "cookie" not in fake_service.requests[1].headers
 
 
 @pytest.mark.parametrize("trouble", ["hang_up", "break_off", "stay_silent"])
-async def test_a_read_is_tried_again_on_another_connection(calls: Calls, trouble: str) -> None:
-    neighbour, client = calls
-    neighbour.script = [getattr(neighbour, trouble), neighbour.answer]
+async def test_a_get_is_repeated_on_another_connection(calls: Calls, trouble: str) -> None:
+    fake_service, client = calls
+    fake_service.script = [getattr(fake_service, trouble), fake_service.answer]
     assert (await client.get("/", timeout=3)).json() == {"number": 2}
 
 
 @pytest.mark.parametrize("trouble", ["hang_up", "break_off", "stay_silent"])
-async def test_an_idempotent_write_is_tried_again_on_another_connection(calls: Calls, trouble: str) -> None:
-    neighbour, client = calls
-    neighbour.script = [getattr(neighbour, trouble), neighbour.answer]
+async def test_an_idempotent_post_is_repeated_on_another_connection(calls: Calls, trouble: str) -> None:
+    fake_service, client = calls
+    fake_service.script = [getattr(fake_service, trouble), fake_service.answer]
     assert (await client.post("/", {}, timeout=3, idempotent=True)).json() == {"number": 2}
-    assert [request.method for request in neighbour.requests] == ["POST", "POST"]
+    assert [request.method for request in fake_service.requests] == ["POST", "POST"]
 
 
 @pytest.mark.parametrize("trouble", ["hang_up", "break_off", "talk_nonsense"])
-async def test_a_write_is_sent_once(calls: Calls, trouble: str) -> None:
-    neighbour, client = calls
-    neighbour.script = [getattr(neighbour, trouble), neighbour.answer]
+async def test_another_post_is_sent_once(calls: Calls, trouble: str) -> None:
+    fake_service, client = calls
+    fake_service.script = [getattr(fake_service, trouble), fake_service.answer]
     with pytest.raises(ServiceUnavailable) as unavailable:
         await client.post("/", {})
-    assert len(neighbour.requests) == 1
+    assert len(fake_service.requests) == 1
     assert unavailable.value.body == {"detail": "The renderer service is not available, try again later."}
     assert unavailable.value.headers["Retry-After"].isdigit()
 
 
 @pytest.mark.parametrize("trouble", ["hang_up", "break_off", "talk_nonsense"])
-async def test_a_read_that_always_breaks_is_unavailable(calls: Calls, trouble: str) -> None:
-    neighbour, client = calls
-    neighbour.script = [getattr(neighbour, trouble)]
+async def test_a_get_that_always_fails_is_unavailable(calls: Calls, trouble: str) -> None:
+    fake_service, client = calls
+    fake_service.script = [getattr(fake_service, trouble)]
     with pytest.raises(ServiceUnavailable):
         await client.get("/")
-    assert len(neighbour.requests) <= 2
+    assert len(fake_service.requests) <= 2
 
 
-async def test_a_read_that_is_answered_slowly_is_sent_once(calls: Calls) -> None:
-    neighbour, client = calls
+async def test_a_get_with_a_slow_response_is_sent_once(calls: Calls) -> None:
+    fake_service, client = calls
 
     async def answer_slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await neighbour.take(reader)
+        await fake_service.receive(reader)
         await asyncio.sleep(2.4)
         writer.write(reply())
 
-    neighbour.script = [answer_slowly]
+    fake_service.script = [answer_slowly]
     assert (await client.get("/", timeout=4)).status == 200
-    assert len(neighbour.requests) == 1
+    assert len(fake_service.requests) == 1
 
 
-async def test_a_silent_service_is_sent_a_read_twice_and_a_write_once(calls: Calls) -> None:
-    neighbour, client = calls
-    neighbour.script = [neighbour.stay_silent]
+async def test_a_silent_service_receives_a_get_twice_and_a_post_once(calls: Calls) -> None:
+    fake_service, client = calls
+    fake_service.script = [fake_service.stay_silent]
     for call in (client.get("/", timeout=0.2), client.post("/", {}, timeout=0.2)):
         with pytest.raises(ServiceUnavailable):
             await call
-    assert [request.method for request in neighbour.requests] == ["GET", "GET", "POST"]
+    assert [request.method for request in fake_service.requests] == ["GET", "GET", "POST"]
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://nobody.invalid", "http://[::1]:1"])
-async def test_nobody_there(url: str) -> None:
+async def test_a_refused_connection_is_unavailable(url: str) -> None:
     async with client_of(url) as client:
         for call in (client.get("/"), client.post("/", {})):
             with pytest.raises(ServiceUnavailable):
                 await call
 
 
-async def test_a_neighbour_that_is_down_is_its_own_problem() -> None:
+async def test_the_client_is_healthy_although_the_service_is_down() -> None:
     async with client_of("http://127.0.0.1:1") as client:
         assert await client.check() is None
 
 
-async def test_many_calls_at_once_are_each_answered(calls: Calls) -> None:
-    neighbour, client = calls
+async def test_concurrent_calls_get_their_own_responses(calls: Calls) -> None:
+    fake_service, client = calls
     answers: list[Any] = await asyncio.gather(*(client.get(f"/{number}", timeout=60) for number in range(200)))
     assert {answer.status for answer in answers} == {200}
-    assert {request.path for request in neighbour.requests} == {f"/{number}" for number in range(200)}
-    assert neighbour.connections <= 64
+    assert {request.path for request in fake_service.requests} == {f"/{number}" for number in range(200)}
+    assert fake_service.connections <= 64
 
 
-async def test_a_restarted_neighbour_is_found_again(neighbour: tuple[Neighbour, str]) -> None:
-    them, url = neighbour
+async def test_a_restarted_service_is_reconnected(fake_service: tuple[FakeService, str]) -> None:
+    service, url = fake_service
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(client_of(url))
 
         async def answer_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await them.take(reader)
+            await service.receive(reader)
             writer.write(reply())
 
-        them.script = [answer_once]  # keep-alive is promised, and the connection closed all the same
+        service.script = [answer_once]  # keep-alive is promised, and the connection closed all the same
         for _ in range(20):
             assert (await client.get("/")).status == 200

@@ -1,4 +1,4 @@
-"""Identity tokens: what is believed, and what never is."""
+"""Identity tokens: signing, verification and caching."""
 
 import base64
 import json
@@ -62,7 +62,7 @@ def encoded(part: object) -> str:
     ],
     ids=["a user", "a session", "a user with an address", "nobody yet", "a service"],
 )
-def test_who_is_told_is_who_is_believed(issuer: str, key: str, who: dict[str, Any], expected: Caller) -> None:
+def test_a_signed_token_is_verified(issuer: str, key: str, who: dict[str, Any], expected: Caller) -> None:
     token = Signer(issuer, key).token("resumes", **who)
     for _ in range(2):
         assert VERIFIER.verify(token) == expected
@@ -98,13 +98,13 @@ SIGNED: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("changes", SIGNED.values(), ids=list(SIGNED))
-def test_what_is_signed_and_not_believed(changes: dict[str, Any]) -> None:
+def test_signed_tokens_with_invalid_claims_are_refused(changes: dict[str, Any]) -> None:
     assert VERIFIER.verify(signed()) == Caller("gateway", user_id=7)
     assert_refused(signed(**changes))
 
 
 class Parts:
-    """Those of a token that is believed."""
+    """The parts of a valid token."""
 
     def __init__(self) -> None:
         token = signed()
@@ -141,21 +141,21 @@ FORGED: dict[str, Callable[[Parts], str | None]] = {
 
 
 @pytest.mark.parametrize("forge", FORGED.values(), ids=list(FORGED))
-def test_what_is_forged_is_not_believed(forge: Callable[[Parts], str | None]) -> None:
+def test_forged_tokens_are_refused(forge: Callable[[Parts], str | None]) -> None:
     assert_refused(forge(Parts()))
 
 
 @given(st.text())
-def test_any_other_text_is_not_believed_either(text: str) -> None:
+def test_arbitrary_texts_are_refused(text: str) -> None:
     assert_refused(text)
 
 
 @given(st.binary())
-def test_nor_is_any_other_payload(content: bytes) -> None:
+def test_arbitrary_payloads_are_refused(content: bytes) -> None:
     assert_refused(Parts().with_payload(base64.urlsafe_b64encode(content).decode()))
 
 
-def test_while_a_key_is_changed_both_are_believed_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_during_a_rotation_both_keys_are_valid(monkeypatch: pytest.MonkeyPatch) -> None:
     new_key, new_public = generate_keys()
     monkeypatch.setenv("IDENTITY_PRIVATE_KEY", PAYMENTS)
     monkeypatch.setenv("IDENTITY_PUBLIC_KEYS", json.dumps({"gateway": [new_public, GATEWAY_PUBLIC]}))
@@ -169,7 +169,7 @@ def test_while_a_key_is_changed_both_are_believed_and_no_other(monkeypatch: pyte
         verifier.verify(signed(STRANGER))
 
 
-async def test_what_is_remembered_expires_all_the_same() -> None:
+async def test_a_cached_token_expires() -> None:
     verifier = Verifier("resumes", {"gateway": GATEWAY_PUBLIC})
     token = signed(ends=-3)
     assert verifier.verify(token).user_id == 7, "a clock may be a little wrong"
@@ -184,7 +184,7 @@ async def test_what_is_remembered_expires_all_the_same() -> None:
     await eventually(refused)
 
 
-def test_a_token_is_signed_once_for_each_asker_and_receiver() -> None:
+def test_a_token_is_signed_once_for_each_caller_and_audience() -> None:
     signer = Signer("gateway", GATEWAY)
     asked = [("resumes", 1, None), ("resumes", 2, None), ("resumes", None, "a"), ("payments", 1, None)]
     tokens = [signer.token(*who) for who in asked]

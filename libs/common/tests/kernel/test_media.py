@@ -33,7 +33,7 @@ def names_in(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir()]
 
 
-async def test_a_file_is_kept_replaced_and_removed(media: Media, folder: Path) -> None:
+async def test_a_file_is_written_replaced_and_deleted(media: Media, folder: Path) -> None:
     assert await media.get("pdfs/a.pdf") is None
     await media.put("pdfs/a.pdf", b"one")
     assert (folder / "pdfs" / "a.pdf").read_bytes() == b"one"
@@ -44,12 +44,12 @@ async def test_a_file_is_kept_replaced_and_removed(media: Media, folder: Path) -
     assert await media.get("pdfs/a.pdf") is None
 
 
-async def test_an_empty_file_is_a_file(media: Media) -> None:
+async def test_a_file_may_be_empty(media: Media) -> None:
     await media.put("empty", b"")
     assert await media.get("empty") == b""
 
 
-async def test_a_reader_sees_all_of_a_file_or_none(media: Media, folder: Path) -> None:
+async def test_writes_are_atomic(media: Media, folder: Path) -> None:
     contents = [bytes([letter]) * 2_000_000 for letter in b"abcd"]
 
     async def read() -> bytes | None:
@@ -68,13 +68,13 @@ async def test_a_reader_sees_all_of_a_file_or_none(media: Media, folder: Path) -
     "path",
     ["../secret", "a/../../secret", "/etc/passwd", "//x", "a//b", ".", "..", "a\x00b", "folder", "%2e%2e/secret"],
 )
-async def test_no_path_leads_out_of_the_store(media: Media, folder: Path, path: str) -> None:
+async def test_paths_outside_the_store_are_not_found(media: Media, folder: Path, path: str) -> None:
     (folder.parent / "secret").write_text("secret")
     (folder / "folder").mkdir()
     assert await media.get(path) is None
 
 
-async def test_nothing_is_written_outside(media: Media, folder: Path) -> None:
+async def test_nothing_is_written_outside_the_store(media: Media, folder: Path) -> None:
     with pytest.raises(ValueError, match=r"\.\."):
         await media.put("../secret", b"")
     assert not (folder.parent / "secret").exists()
@@ -82,7 +82,7 @@ async def test_nothing_is_written_outside(media: Media, folder: Path) -> None:
 
 @contextmanager
 def blocked(folder: Path) -> Iterator[None]:
-    """A file is where the folder was."""
+    """Replace the folder with a file."""
     away = folder.rename(folder.with_name("away"))
     folder.write_text("in the way")
     yield
@@ -90,7 +90,7 @@ def blocked(folder: Path) -> Iterator[None]:
     away.rename(folder)
 
 
-async def test_a_store_that_keeps_nothing_is_a_problem_until_it_does(media: Media, folder: Path) -> None:
+async def test_a_failed_write_is_a_problem_until_one_succeeds(media: Media, folder: Path) -> None:
     await media.start()
     assert await media.check() is None
     with blocked(folder):
@@ -100,7 +100,7 @@ async def test_a_store_that_keeps_nothing_is_a_problem_until_it_does(media: Medi
     assert await media.check() is None
 
 
-async def test_a_store_that_keeps_nothing_is_known_from_the_start(media: Media, folder: Path) -> None:
+async def test_a_store_that_cannot_write_is_detected_at_start(media: Media, folder: Path) -> None:
     with blocked(folder):
         await media.start()
         assert await media.check() == "files cannot be written or read: Not a directory"
@@ -116,8 +116,10 @@ async def test_a_bucket_that_does_not_answer_is_a_problem(monkeypatch: pytest.Mo
         assert await media.check() == "files cannot be written or read: no answer"
 
 
-async def test_no_log_and_no_health_names_a_file(media: Media, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Its name is all that somebody needs to see a photo."""
+async def test_logs_and_health_do_not_contain_file_names(
+    media: Media, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The name of a photo gives access to it."""
     bucket = Media(
         "s3://cv", {"endpoint": "http://127.0.0.1:9", "region": "eu", "access_key_id": "a", "secret_access_key": "b"}
     )
@@ -132,7 +134,7 @@ async def test_no_log_and_no_health_names_a_file(media: Media, folder: Path, cap
     assert not any("secret" in each for each in told)
 
 
-async def test_a_store_that_fails_is_unavailable(media: Media, folder: Path) -> None:
+async def test_operations_of_a_failed_store_raise_service_unavailable(media: Media, folder: Path) -> None:
     await media.put("kept", b"x")
     (folder / "in the way").write_text("a file where a folder should be")
     with pytest.raises(ServiceUnavailable):
@@ -143,7 +145,7 @@ async def test_a_store_that_fails_is_unavailable(media: Media, folder: Path) -> 
 
 @pytest.fixture(scope="session")
 def bucket() -> Iterator[dict[str, str]]:
-    """The options that lead to a bucket `cv-media` in a server that speaks S3."""
+    """Return the options of a bucket `cv-media` on an S3 server."""
     port = free_port()
     endpoint = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]
@@ -153,7 +155,7 @@ def bucket() -> Iterator[dict[str, str]]:
         yield {"endpoint": endpoint, "access_key_id": "key", "secret_access_key": "secret", "region": "us-east-1"}
 
 
-async def test_a_bucket_keeps_files_like_a_folder(bucket: dict[str, str]) -> None:
+async def test_a_bucket_stores_files(bucket: dict[str, str]) -> None:
     media, other = Media("s3://cv-media/resumes", bucket), Media("s3://cv-media/renderer", bucket)
     assert await media.get("photos/a.jpg") is None
     await media.put("photos/a.jpg", b"one")
@@ -165,12 +167,12 @@ async def test_a_bucket_keeps_files_like_a_folder(bucket: dict[str, str]) -> Non
     assert await media.get("photos/a.jpg") is None
 
 
-async def test_a_bucket_that_is_not_there_is_unavailable(bucket: dict[str, str]) -> None:
+async def test_a_missing_bucket_raises_service_unavailable(bucket: dict[str, str]) -> None:
     with pytest.raises(ServiceUnavailable):
         await Media("s3://nowhere", bucket).put("a", b"x")
 
 
-async def test_a_bucket_whose_connection_became_silent_is_asked_on_another(bucket: dict[str, str]) -> None:
+async def test_a_silent_connection_to_a_bucket_is_replaced(bucket: dict[str, str]) -> None:
     port = int(bucket["endpoint"].rpartition(":")[2])
     with proxied(port) as proxy:
         media = Media("s3://cv-media/frozen", {**bucket, "endpoint": f"http://127.0.0.1:{proxy.port}"})

@@ -1,4 +1,4 @@
-"""What Prometheus sees: of requests, and of whatever needs somebody's attention."""
+"""Prometheus metrics of components, events and the connection pool."""
 
 import asyncio
 from uuid import uuid4
@@ -15,17 +15,17 @@ from cv_testing.serving import eventually, serving
 from prometheus_client import REGISTRY
 from starlette.types import ASGIApp
 
-from libs.common.tests.conftest import NatsServer, parts_running
+from libs.common.tests.conftest import NatsServer, components_running
 
 EVENT = ResumePaymentChanged(resume_id=1, paid=True, revision=1)
 
 
-def figure(name: str, **labels: str) -> float | None:
+def metric_value(name: str, **labels: str) -> float | None:
     return REGISTRY.get_sample_value(name, labels)
 
 
-class Patient:
-    """A part of a service that is ill until it is cured."""
+class FaultyComponent:
+    """A component whose problem can be set."""
 
     name = "patient"
     illness: str | None = "it hurts"
@@ -38,8 +38,8 @@ class Patient:
         return self.illness
 
 
-async def test_a_problem_of_a_part_is_a_figure(identity_keys: IdentityKeys) -> None:
-    patient = Patient()
+async def test_the_problem_of_a_component_is_a_metric(identity_keys: IdentityKeys) -> None:
+    patient = FaultyComponent()
 
     def make() -> ASGIApp:
         return create_app("resumes", ServiceSettings(), [], components=[patient])
@@ -54,34 +54,34 @@ async def test_a_problem_of_a_part_is_a_figure(identity_keys: IdentityKeys) -> N
         await eventually(lambda: shows(client, 'health_problem{part="patient"} 0.0'))
 
 
-async def test_an_event_that_waits_shows(database_url: str, broker: NatsServer) -> None:
+async def test_the_age_of_an_unpublished_event_is_a_metric(database_url: str, broker: NatsServer) -> None:
     await broker.stop()
     database = Database(database_url)
-    async with parts_running(database, Relay(database_url, broker.bus("payments", publishes=True))):
+    async with components_running(database, Relay(database_url, broker.bus("payments", publishes=True))):
         async with database.transaction() as tx:
             await record(tx, EVENT)
-        await eventually(lambda: (figure("outbox_oldest_seconds") or 0) > 0)
+        await eventually(lambda: (metric_value("outbox_oldest_seconds") or 0) > 0)
 
 
-async def test_dead_letters_what_waits_and_how_full_the_streams_are_show(broker: NatsServer) -> None:
+async def test_dead_letters_lag_and_stream_fill_are_metrics(broker: NatsServer) -> None:
     async def never(_: ResumePaymentChanged) -> None:
         raise AssertionError("nothing can be read")
 
     payments, resumes = broker.bus("payments", publishes=True), broker.bus("resumes")
-    async with parts_running(payments, resumes):
+    async with components_running(payments, resumes):
 
         async def published() -> bool:
             await payments.publish(ResumePaymentChanged.name, b"{}", "1")
             return await payments.check() is None
 
         await eventually(published, despite=(BrokerUnavailable,))
-        assert 0 < (figure("stream_fill_ratio", stream="PAYMENTS") or 0) < 0.01
-        async with parts_running(Consumer(resumes, {ResumePaymentChanged: never})):
+        assert 0 < (metric_value("stream_fill_ratio", stream="PAYMENTS") or 0) < 0.01
+        async with components_running(Consumer(resumes, {ResumePaymentChanged: never})):
             await eventually(resumes.check)
-        assert figure("dead_letters") == 1
+        assert metric_value("dead_letters") == 1
 
 
-async def test_a_consumer_that_is_behind_shows(broker: NatsServer) -> None:
+async def test_the_lag_of_a_consumer_is_a_metric(broker: NatsServer) -> None:
     payments, resumes = broker.bus("payments", publishes=True), broker.bus("resumes")
     go_on = asyncio.Event()
 
@@ -89,27 +89,27 @@ async def test_a_consumer_that_is_behind_shows(broker: NatsServer) -> None:
         await go_on.wait()
 
     consumer = Consumer(resumes, {ResumePaymentChanged: wait})
-    async with parts_running(payments, resumes, consumer):
+    async with components_running(payments, resumes, consumer):
 
         async def lags() -> bool:
             await payments.publish(ResumePaymentChanged.name, EVENT.model_dump_json().encode(), str(uuid4()))
-            return await consumer.check() is None and (figure("consumer_lag", stream="PAYMENTS") or 0) >= 2
+            return await consumer.check() is None and (metric_value("consumer_lag", stream="PAYMENTS") or 0) >= 2
 
         await eventually(lags, despite=(BrokerUnavailable,))
         go_on.set()
 
         async def caught_up() -> bool:
-            return await consumer.check() is None and figure("consumer_lag", stream="PAYMENTS") == 0
+            return await consumer.check() is None and metric_value("consumer_lag", stream="PAYMENTS") == 0
 
         await eventually(caught_up)
 
 
-async def test_the_pool_shows(database_url: str) -> None:
+async def test_the_pool_has_metrics(database_url: str) -> None:
     database = Database(database_url, pool_size=3)
-    async with parts_running(database), database.connection():
+    async with components_running(database), database.connection():
 
         async def counted() -> bool:
-            return await database.check() is None and (figure("database_pool", of="all") or 0) >= 2
+            return await database.check() is None and (metric_value("database_pool", of="all") or 0) >= 2
 
         await eventually(counted)
-        assert figure("database_pool", of="waiting") == 0
+        assert metric_value("database_pool", of="waiting") == 0

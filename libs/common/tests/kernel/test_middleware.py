@@ -1,4 +1,4 @@
-"""The frame around every service: who is let in, and what is told of each request."""
+"""The middleware and the app: authentication, errors, health, logs, metrics and components."""
 
 import asyncio
 import json
@@ -50,39 +50,39 @@ def notes_router() -> APIRouter:
         return {"service": get_caller(request).issuer}
 
     @router.get("/media/notes/{name}")
-    @router.get("/.well-known/{name}")
+    @router.get("/.healthy-known/{name}")
     async def public(name: str) -> dict[str, Any]:
         return {"name": name}
 
     return router
 
 
-class Sick:
-    """A part of a service that says what is wrong with it."""
+class FaultyComponent:
+    """A component whose problem can be set."""
 
     name = "sick"
-    complaint: str | None = None
+    problem: str | None = None
 
     async def start(self) -> None: ...
 
     async def stop(self) -> None: ...
 
     async def check(self) -> str | None:
-        return self.complaint
+        return self.problem
 
 
 @pytest.fixture
-def sick() -> Sick:
-    return Sick()
+def faulty() -> FaultyComponent:
+    return FaultyComponent()
 
 
 @pytest.fixture
 async def notes(
-    identity_keys: IdentityKeys, monkeypatch: pytest.MonkeyPatch, sick: Sick
+    identity_keys: IdentityKeys, monkeypatch: pytest.MonkeyPatch, faulty: FaultyComponent
 ) -> AsyncIterator[httpx.AsyncClient]:
     for name, value in identity_keys.environment("resumes").items():
         monkeypatch.setenv(name, value)
-    app = create_app("resumes", ServiceSettings(), [notes_router()], components=[sick], users_only={USERS_ONLY})
+    app = create_app("resumes", ServiceSettings(), [notes_router()], components=[faulty], users_only={USERS_ONLY})
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://notes") as client:
         yield client
@@ -103,7 +103,7 @@ def expect_404(answer: httpx.Response) -> None:
     assert (answer.status_code, answer.json()) == (404, {"detail": "Not found."})
 
 
-async def test_routes_know_who_asks(notes: httpx.AsyncClient, identity_keys: IdentityKeys) -> None:
+async def test_routes_get_the_caller(notes: httpx.AsyncClient, identity_keys: IdentityKeys) -> None:
     for headers, expected in [
         (identity_keys.user("resumes", 7), {"user": 7, "session": None}),
         (identity_keys.session("resumes", "abc"), {"user": None, "session": "abc"}),
@@ -112,7 +112,7 @@ async def test_routes_know_who_asks(notes: httpx.AsyncClient, identity_keys: Ide
         assert (await notes.get("/api/notes/", headers=headers)).json() == expected
 
 
-async def test_nobody_comes_in_without_an_identity(notes: httpx.AsyncClient, identity_keys: IdentityKeys) -> None:
+async def test_requests_without_a_valid_token_are_401(notes: httpx.AsyncClient, identity_keys: IdentityKeys) -> None:
     for path in ("/api/notes/", USERS_ONLY, "/internal/notes/", "/nowhere/", "/"):
         for headers in (
             {},
@@ -124,7 +124,7 @@ async def test_nobody_comes_in_without_an_identity(notes: httpx.AsyncClient, ide
             expect_401(await notes.get(path, headers=headers))
 
 
-async def test_the_internal_door_is_for_services_alone(notes: httpx.AsyncClient, identity_keys: IdentityKeys) -> None:
+async def test_internal_paths_are_for_services_only(notes: httpx.AsyncClient, identity_keys: IdentityKeys) -> None:
     service = identity_keys.service("resumes", "payments")
     assert (await notes.get("/internal/notes/", headers=service)).json() == {"service": "payments"}
     for visitor in (identity_keys.user("resumes", 1), identity_keys.stranger("resumes")):
@@ -133,15 +133,13 @@ async def test_the_internal_door_is_for_services_alone(notes: httpx.AsyncClient,
     expect_404(await notes.get("/api/notes/", headers=service))
 
 
-async def test_what_is_public_needs_no_identity(notes: httpx.AsyncClient) -> None:
-    for path in ("/media/notes/a.png", "/.well-known/jwks.json", "/healthz", "/readyz", "/metrics", "/openapi.json"):
+async def test_public_paths_need_no_token(notes: httpx.AsyncClient) -> None:
+    for path in ("/media/notes/a.png", "/.healthy-known/jwks.json", "/healthz", "/readyz", "/metrics", "/openapi.json"):
         assert (await notes.get(path)).status_code == 200, path
     expect_401(await notes.get("/mediax"))
 
 
-async def test_who_is_not_logged_in_is_told_so_before_the_method_is_judged(
-    notes: httpx.AsyncClient, identity_keys: IdentityKeys
-) -> None:
+async def test_401_comes_before_405(notes: httpx.AsyncClient, identity_keys: IdentityKeys) -> None:
     for method in ("GET", "POST", "DELETE"):
         for visitor in (identity_keys.stranger("resumes"), identity_keys.session("resumes", "abc")):
             expect_401(await notes.request(method, USERS_ONLY, headers=visitor))
@@ -151,32 +149,32 @@ async def test_who_is_not_logged_in_is_told_so_before_the_method_is_judged(
     expect_404(refused)
 
 
-async def test_errors_are_answers_that_tell_nothing_of_the_inside(
-    notes: httpx.AsyncClient, stranger: dict[str, str]
-) -> None:
+async def test_error_responses_reveal_no_internals(notes: httpx.AsyncClient, stranger: dict[str, str]) -> None:
     database = await notes.get("/api/notes/database/", headers=stranger)
     assert database.status_code == 503
     assert int(database.headers["retry-after"]) > 0
-    neighbour = await notes.get("/api/notes/neighbour/", headers=stranger)
-    assert (neighbour.status_code, neighbour.json()) == (503, {"detail": "The renderer is busy."})
-    assert neighbour.headers["retry-after"] == "7"
+    dependency = await notes.get("/api/notes/neighbour/", headers=stranger)
+    assert (dependency.status_code, dependency.json()) == (503, {"detail": "The renderer is busy."})
+    assert dependency.headers["retry-after"] == "7"
     refused = await notes.get("/api/notes/input/", headers=stranger)
     assert (refused.status_code, refused.json()) == (400, {"name": ["No."]})
     bug = await notes.get("/api/notes/bug/", headers=stranger)
     assert (bug.status_code, bug.json()) == (500, {"detail": "A server error occurred."})
 
 
-async def test_health_names_what_is_wrong_and_readiness_does_not_mind(notes: httpx.AsyncClient, sick: Sick) -> None:
-    well = await notes.get("/healthz")
-    assert (well.status_code, well.json()) == (200, {"status": "ok", "problems": {}})
-    sick.complaint = "it hurts"
-    unwell = await notes.get("/healthz")
-    assert (unwell.status_code, unwell.json()) == (503, {"status": "unhealthy", "problems": {"sick": "it hurts"}})
+async def test_health_names_problems_and_readiness_ignores_them(
+    notes: httpx.AsyncClient, faulty: FaultyComponent
+) -> None:
+    healthy = await notes.get("/healthz")
+    assert (healthy.status_code, healthy.json()) == (200, {"status": "ok", "problems": {}})
+    faulty.problem = "it hurts"
+    unhealthy = await notes.get("/healthz")
+    assert (unhealthy.status_code, unhealthy.json()) == (503, {"status": "unhealthy", "problems": {"sick": "it hurts"}})
     assert (await notes.get("/readyz")).status_code == 200
 
 
 class Lines(logging.Handler):
-    """What the log says, as the lines that would be written."""
+    """Collects the log lines as parsed JSON."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -249,8 +247,8 @@ async def test_concurrent_requests_keep_their_own_ids(
     assert sorted(line["request_id"] for line in lines.of("request")) == ids
 
 
-async def test_health_checks_are_not_logged(notes: httpx.AsyncClient, lines: Lines, sick: Sick) -> None:
-    sick.complaint = "it hurts"
+async def test_health_checks_are_not_logged(notes: httpx.AsyncClient, lines: Lines, faulty: FaultyComponent) -> None:
+    faulty.problem = "it hurts"
     for path in ("/healthz", "/readyz", "/metrics"):
         await notes.get(path)
     assert lines.of("request") == []
@@ -268,12 +266,12 @@ async def test_requests_are_counted_by_route(notes: httpx.AsyncClient, stranger:
     assert "/random/" not in metrics
 
 
-class Diarist(Sick):
-    """A part that notes when it starts and stops."""
+class RecordingComponent(FaultyComponent):
+    """A component that records when it starts and stops."""
 
-    def __init__(self, name: str, diary: list[str]) -> None:
+    def __init__(self, name: str, journal: list[str]) -> None:
         self.name = name
-        self._diary = diary
+        self._diary = journal
 
     async def start(self) -> None:
         if self.name == "broken":
@@ -284,24 +282,26 @@ class Diarist(Sick):
         self._diary.append(f"{self.name} stops")
 
 
-async def test_parts_start_in_order_and_stop_in_reverse(identity_keys: IdentityKeys) -> None:
-    diary: list[str] = []
-    whole = [Diarist("one", diary), Diarist("two", diary)]
+async def test_components_start_in_order_and_stop_in_reverse(identity_keys: IdentityKeys) -> None:
+    journal: list[str] = []
+    components = [RecordingComponent("one", journal), RecordingComponent("two", journal)]
     environment = identity_keys.environment("resumes")
-    async with serving(lambda: create_app("resumes", ServiceSettings(), [], components=whole), environment) as client:
+    async with serving(
+        lambda: create_app("resumes", ServiceSettings(), [], components=components), environment
+    ) as client:
         assert (await client.get("/healthz")).status_code == 200
-        assert diary == ["one starts", "two starts"]
-    assert diary == ["one starts", "two starts", "two stops", "one stops"]
+        assert journal == ["one starts", "two starts"]
+    assert journal == ["one starts", "two starts", "two stops", "one stops"]
 
 
-async def test_a_part_that_does_not_start_stops_the_others(
+async def test_a_component_that_fails_to_start_stops_the_others(
     identity_keys: IdentityKeys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    diary: list[str] = []
+    journal: list[str] = []
     for name, value in identity_keys.environment("resumes").items():
         monkeypatch.setenv(name, value)
-    parts = [Diarist("one", diary), Diarist("broken", diary), Diarist("three", diary)]
-    app = create_app("resumes", ServiceSettings(), [], components=parts)
+    components = [RecordingComponent(name, journal) for name in ("one", "broken", "three")]
+    app = create_app("resumes", ServiceSettings(), [], components=components)
     answers: list[Message] = []
 
     async def receive() -> Message:
@@ -313,4 +313,4 @@ async def test_a_part_that_does_not_start_stops_the_others(
     with pytest.raises(OSError, match="it does not start"):
         await app({"type": "lifespan"}, receive, send)
     assert [answer["type"] for answer in answers] == ["lifespan.startup.failed"]
-    assert diary == ["one starts", "one stops"]
+    assert journal == ["one starts", "one stops"]

@@ -1,4 +1,4 @@
-"""The frame in trouble, on a real server: bugs, answers that break off, clients that go away."""
+"""Errors on a real server: bugs, interrupted responses and client disconnects."""
 
 import asyncio
 import logging
@@ -57,7 +57,7 @@ async def notes(identity_keys: IdentityKeys) -> AsyncIterator[httpx.AsyncClient]
 
 
 def troubles(log: pytest.LogCaptureFixture) -> list[str]:
-    """What was said that somebody should look at."""
+    """Return the messages of warnings and errors."""
     return [record.getMessage() for record in log.records if record.levelno >= logging.WARNING]
 
 
@@ -78,7 +78,7 @@ async def test_a_bug_leaves_the_connection_open(
     assert len(set(visitors)) == 1
 
 
-async def test_an_answer_that_breaks_off_is_not_taken_for_a_whole_one(
+async def test_an_interrupted_response_is_detected_by_the_client(
     notes: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(httpx.RemoteProtocolError):
@@ -86,23 +86,23 @@ async def test_an_answer_that_breaks_off_is_not_taken_for_a_whole_one(
     assert troubles(caplog)[0] == "unexpected error"
 
 
-def broken_off() -> float:
-    """The number of requests that a client broke off."""
+def disconnects() -> float:
+    """Return the number of requests during which the client disconnected."""
     return float(REQUESTS.labels("POST", "/api/notes/", "499")._value.get())
 
 
 @pytest.mark.parametrize(
     "media_type", ["application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
 )
-async def test_a_client_that_goes_away_is_no_error(
+async def test_a_client_disconnect_is_not_an_error(
     notes: httpx.AsyncClient, caplog: pytest.LogCaptureFixture, identity_keys: IdentityKeys, media_type: str
 ) -> None:
-    before = broken_off()
+    before = disconnects()
     headers = {**identity_keys.stranger("resumes"), "Host": "notes", "Content-Type": media_type, "Content-Length": "99"}
     _, writer = await asyncio.open_connection(notes.base_url.host, notes.base_url.port)
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     writer.write(f"POST /api/notes/ HTTP/1.1\r\n{head}\r\n--x".encode())
     await writer.drain()
     writer.close()
-    await eventually(lambda: broken_off() == before + 1)
+    await eventually(lambda: disconnects() == before + 1)
     assert troubles(caplog) == []

@@ -1,10 +1,10 @@
-"""Work that the clock asks for."""
+"""Periodic work."""
 
 from cv_common.kernel.periodic import Periodic
 from cv_testing.serving import eventually
 
 
-async def test_work_is_done_at_start_and_again() -> None:
+async def test_work_runs_at_start_and_periodically() -> None:
     times: list[int] = []
 
     async def work() -> None:
@@ -17,7 +17,7 @@ async def test_work_is_done_at_start_and_again() -> None:
     assert await periodic.check() is None
 
 
-async def test_failed_work_is_told_until_it_succeeds() -> None:
+async def test_a_failure_is_reported_until_the_work_succeeds() -> None:
     broken = True
 
     async def work() -> None:

@@ -1,4 +1,4 @@
-"""Files in part, as a browser's PDF viewer and a download that is resumed ask for them."""
+"""Byte ranges, as PDF viewers and resumed downloads request them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -37,14 +37,14 @@ def about(headers: Mapping[str, str]) -> list[Any]:
         ("Bytes=0-0", b"0", "bytes 0-0/10"),
     ],
 )
-def test_a_range_is_sent(asked: str, part: bytes, said: str) -> None:
+def test_a_range_is_returned(asked: str, part: bytes, said: str) -> None:
     answer = sent(range=asked)
     assert (answer.status_code, answer.body) == (206, part)
     assert about(answer.headers) == [said, str(len(part)), "bytes", "private, no-store"]
 
 
 @pytest.mark.parametrize("asked", ["bytes=10-", "bytes=10-20", "bytes=-0", "bytes=999999999999999999-"])
-def test_a_range_outside_is_refused_with_the_size(asked: str) -> None:
+def test_a_range_outside_the_file_is_416_with_the_size(asked: str) -> None:
     with pytest.raises(RangeNotSatisfiable) as refused:
         sent(range=asked)
     assert about(refused.value.headers) == ["bytes */10", None, "bytes", "private, no-store"]
@@ -57,13 +57,13 @@ def test_a_range_outside_is_refused_with_the_size(asked: str) -> None:
         f"bytes={'9' * 5000}-",
     ],
 )  # fmt: skip
-def test_what_is_no_single_range_is_answered_whole(asked: str) -> None:
+def test_several_or_invalid_ranges_return_the_whole_file(asked: str) -> None:
     answer = sent(range=asked)
     assert (answer.status_code, answer.body) == (200, CONTENT)
     assert about(answer.headers) == [None, "10", "bytes", "private, no-store"]
 
 
-def test_if_range_holds_for_the_same_bytes_only() -> None:
+def test_if_range_must_equal_the_etag() -> None:
     etag = sent().headers["ETag"]
     assert sent(range="bytes=0-0", if_range=etag).status_code == 206
     for other in (f"W/{etag}", '"other"', "Wed, 21 Oct 2015 07:28:00 GMT", ""):
@@ -72,6 +72,6 @@ def test_if_range_holds_for_the_same_bytes_only() -> None:
 
 
 @given(st.binary(min_size=1, max_size=50), st.integers(1, 20))
-def test_parts_put_together_are_the_whole(content: bytes, step: int) -> None:
+def test_consecutive_ranges_make_the_whole_file(content: bytes, step: int) -> None:
     parts = [sent(content, range=f"bytes={at}-{at + step - 1}").body for at in range(0, len(content), step)]
     assert b"".join(map(bytes, parts)) == content

@@ -1,4 +1,4 @@
-"""JSON answers, and the headers around them."""
+"""JSON responses and entity tags."""
 
 import json
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -17,14 +17,14 @@ JSON = st.recursive(
 )
 
 
-def test_moments_and_dates_are_written_as_the_contract_has_them() -> None:
+def test_datetimes_and_dates_have_the_contracts_formats() -> None:
     moment = datetime(2025, 10, 29, 10, 30, 0, 999_999, UTC)
     written = dump_json({"utc": moment, "zone": moment.astimezone(ZoneInfo("UTC")), "day": date(2020, 1, 15)})
     assert written == b'{"utc":"2025-10-29T10:30:00Z","zone":"2025-10-29T10:30:00Z","day":"2020-01-15"}'
     assert timestamp(moment.astimezone(timezone(timedelta(hours=2)))) == "2025-10-29T10:30:00Z"
 
 
-def test_text_is_utf_8_and_huge_numbers_are_numbers() -> None:
+def test_json_is_utf_8_and_may_contain_huge_numbers() -> None:
     assert dump_json(["é😀\u202e"]) == '["é😀\u202e"]'.encode()
     moment = datetime(2025, 10, 29, 10, 30, tzinfo=UTC)
     assert json.loads(dump_json({"n": [10**30, -(10**30)], "at": moment})) == {
@@ -36,21 +36,21 @@ def test_text_is_utf_8_and_huge_numbers_are_numbers() -> None:
 
 
 @given(JSON)
-def test_what_is_written_is_read_again_to_the_last_digit(content: Any) -> None:
+def test_json_survives_a_round_trip(content: Any) -> None:
     assert load_json(dump_json(content)) == content
 
 
 @pytest.mark.parametrize("number", [2**63, 2**64 - 1, 2**64, -(2**63), -(2**63) - 1, 12345678901234567890123])
-def test_no_whole_number_is_rounded(number: int) -> None:
+def test_integers_are_not_rounded(number: int) -> None:
     read = load_json(dump_json({"n": [number]}))["n"][0]
     assert (read, type(read)) == (number, int)
 
 
-def test_no_content_has_none() -> None:
+def test_no_content_is_empty() -> None:
     assert (no_content().status_code, no_content().body) == (204, b"")
 
 
-def test_equal_bytes_have_equal_tags() -> None:
+def test_equal_contents_have_equal_etags() -> None:
     assert etag_of(b"a") == etag_of(b"a") != etag_of(b"b")
     assert etag_of(b"").startswith('"')
 
@@ -72,5 +72,5 @@ def test_equal_bytes_have_equal_tags() -> None:
     ],
 )
 @pytest.mark.parametrize("etag", ['"a"', 'W/"a"'])
-def test_a_header_names_a_tag(held: str | None, current: bool, etag: str) -> None:
+def test_conditional_headers_match_etags(held: str | None, current: bool, etag: str) -> None:
     assert names_etag(held, etag) is current

@@ -11,14 +11,14 @@ from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, Text, bindp
 
 
 @given(st.integers(min_value=0, max_value=2**62))
-def test_a_revision_is_above_the_last_and_above_any_that_came_before_now(current: int) -> None:
+def test_a_revision_exceeds_the_last_one_and_the_clock(current: int) -> None:
     before = time.time_ns() // 1_000_000
     revision = next_revision(current)
     assert revision > current
     assert revision >= before
 
 
-def test_revisions_of_one_moment_differ() -> None:
+def test_revisions_are_unique_within_a_millisecond() -> None:
     revisions = [0]
     for _ in range(1000):
         revisions.append(next_revision(revisions[-1]))

@@ -1,4 +1,4 @@
-"""A service that is asked to stop cuts nobody off."""
+"""The server: graceful shutdown and invalid settings."""
 
 import asyncio
 import json
@@ -28,8 +28,8 @@ def program(folder: Path, port: int) -> Program:
     return Program("small", command, environment, lambda: responds(f"http://127.0.0.1:{port}/"))
 
 
-async def write_all_the_time(url: str, asked_to_stop: asyncio.Event) -> int:
-    """POSTs over one kept connection, until none can be opened any more; how many after it was asked to stop."""
+async def post_until_refused(url: str, stopping: asyncio.Event) -> int:
+    """POST over one persistent connection until the server refuses connections. Returns the number after `stopping`."""
     answered = 0
     async with httpx.AsyncClient(base_url=url) as client:
         while True:
@@ -38,16 +38,16 @@ async def write_all_the_time(url: str, asked_to_stop: asyncio.Event) -> int:
             except httpx.ConnectError:
                 return answered
             assert answer.text == "here"
-            answered += asked_to_stop.is_set()
+            answered += stopping.is_set()
 
 
-async def test_who_keeps_a_connection_is_not_cut_off(tmp_path: Path) -> None:
-    port, asked = free_port(), asyncio.Event()
-    with running(program(tmp_path, port)) as keeper:
-        writers = [asyncio.create_task(write_all_the_time(f"http://127.0.0.1:{port}", asked)) for _ in range(8)]
+async def test_shutdown_does_not_interrupt_persistent_connections(tmp_path: Path) -> None:
+    port, stopping = free_port(), asyncio.Event()
+    with running(program(tmp_path, port)) as supervisor:
+        writers = [asyncio.create_task(post_until_refused(f"http://127.0.0.1:{port}", stopping)) for _ in range(8)]
         await asyncio.sleep(0)
-        asked.set()
-        await asyncio.to_thread(keeper.stop)
+        stopping.set()
+        await asyncio.to_thread(supervisor.stop)
         assert all(await asyncio.gather(*writers))
 
 
@@ -59,7 +59,7 @@ atexit.register(Path(__file__).with_name("exited").touch)
 """
 
 
-async def test_what_is_to_be_done_at_exit_is_done(tmp_path: Path) -> None:
+async def test_atexit_functions_run_after_a_signal(tmp_path: Path) -> None:
     started = program(tmp_path, free_port())
     (tmp_path / "small.py").write_text(APP + LAST)
     with running(started):
@@ -87,7 +87,7 @@ def keys(private: str, of_gateway: str | list[str]) -> dict[str, str]:
     return {"IDENTITY_PRIVATE_KEY": private, "IDENTITY_PUBLIC_KEYS": json.dumps({"gateway": of_gateway})}
 
 
-async def test_settings_that_do_not_do_are_a_plain_line(tmp_path: Path) -> None:
+async def test_invalid_settings_are_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "unset.py").write_text(SETTINGS)
     for settings, line in (
         ({}, "! DATABASE_URL: Field required"),

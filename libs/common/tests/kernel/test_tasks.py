@@ -1,11 +1,11 @@
-"""Background tasks end, even those that miss a cancellation."""
+"""Cancellation of background tasks."""
 
 import asyncio
 
 from cv_common.kernel.tasks import cancel_and_wait
 
 
-async def test_task_that_misses_a_cancellation_ends_at_the_next() -> None:
+async def test_a_task_that_misses_a_cancellation_is_canceled_again() -> None:
     missed = 0
 
     async def work() -> None:
@@ -23,5 +23,5 @@ async def test_task_that_misses_a_cancellation_ends_at_the_next() -> None:
     assert missed == 1
 
 
-async def test_nothing_to_end_is_fine() -> None:
+async def test_none_is_ignored() -> None:
     await cancel_and_wait(None)

@@ -1,4 +1,4 @@
-"""The bus: what is tried again, what is buried, and that streams are there or missed aloud."""
+"""The broker and its consumers: retries, dead letters, streams and silent connections."""
 
 import asyncio
 import logging
@@ -16,66 +16,66 @@ from cv_testing.tcp_proxy import proxied
 from nats.js.api import StreamConfig
 from pydantic import TypeAdapter
 
-from libs.common.tests.conftest import NatsServer, parts_running
+from libs.common.tests.conftest import NatsServer, components_running
 
 PAID = ResumePaymentChanged(resume_id=7, paid=True, revision=1)
 
 
-class Unheard(Event):
-    """An event of a release to come."""
+class FutureEvent(Event):
+    """An event of a newer release."""
 
     name: ClassVar[str] = "payments.unheard.v1"
     number: int
 
 
-def bad_input() -> None:
+def fail_with_bad_input() -> None:
     TypeAdapter(int).validate_python("seven")
 
 
-def missing_key() -> None:
+def fail_with_key_error() -> None:
     raise KeyError("seven")
 
 
-def store_away() -> None:
+def store_unavailable() -> None:
     raise ServiceUnavailable("The media store is not available, try again later.")
 
 
-def database_away() -> None:
+def database_unavailable() -> None:
     raise psycopg.OperationalError("the connection is lost")
 
 
-class Hearing:
-    """A handler that fails `times` times, and knows how often it was called."""
+class FailingHandler:
+    """A handler that fails `times` times and records the events it has processed."""
 
     def __init__(self, fail: Callable[[], None], times: int) -> None:
         self._fail, self._times = fail, times
         self.calls = 0
-        self.taken: list[Event] = []
+        self.processed: list[Event] = []
 
     async def __call__(self, event: Event) -> None:
         self.calls += 1
         if self.calls <= self._times:
             self._fail()
-        self.taken.append(event)
+        self.processed.append(event)
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three tries, soon after each other."""
+def fast_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three deliveries, without a delay."""
     monkeypatch.setattr(Consumer, "MAX_DELIVERIES", 3)
     monkeypatch.setattr(Consumer, "_redelivery_delay", lambda *_: 0.01)
 
 
-def consumer(bus: Broker, handler: Callable[[ResumePaymentChanged], Awaitable[None]]) -> Consumer:
-    return Consumer(bus, {ResumePaymentChanged: handler})
+def consumer(connection: Broker, handler: Callable[[ResumePaymentChanged], Awaitable[None]]) -> Consumer:
+    return Consumer(connection, {ResumePaymentChanged: handler})
 
 
-async def publish(bus: Broker, payload: bytes, name: str = ResumePaymentChanged.name) -> None:
-    """Publish as soon as the bus and its stream are there."""
+async def publish(connection: Broker, payload: bytes, name: str = ResumePaymentChanged.name) -> None:
+    """Publish as soon as the broker has the stream."""
 
     async def published() -> bool:
         try:
-            await bus.publish(name, payload, str(uuid4()))
+            await connection.publish(name, payload, str(uuid4()))
         except BrokerUnavailable:
             return False
         return True
@@ -87,76 +87,81 @@ async def dead_letters(broker: NatsServer) -> list[str | None]:
     return [message.subject for message in await broker.messages("DEAD")]
 
 
-@pytest.mark.parametrize("fail", [bad_input, missing_key])
-async def test_a_handler_that_fails_is_tried_again_whatever_it_raises(
+@pytest.mark.parametrize("fail", [fail_with_bad_input, fail_with_key_error])
+async def test_a_failed_event_is_redelivered_after_every_exception(
     broker: NatsServer, fail: Callable[[], None]
 ) -> None:
     payments, resumes = broker.bus("payments", publishes=True), broker.bus("resumes")
-    hearing = Hearing(fail, times=2)
-    async with parts_running(payments, resumes, consumer(resumes, hearing)):
+    handler = FailingHandler(fail, times=2)
+    async with components_running(payments, resumes, consumer(resumes, handler)):
         await publish(payments, PAID.model_dump_json().encode())
-        await eventually(lambda: hearing.taken == [PAID])
+        await eventually(lambda: handler.processed == [PAID])
         assert await dead_letters(broker) == []
 
 
-async def test_an_event_that_never_succeeds_is_buried_and_the_next_one_taken(broker: NatsServer) -> None:
+async def test_an_event_that_always_fails_becomes_a_dead_letter(broker: NatsServer) -> None:
     payments, resumes = broker.bus("payments", publishes=True), broker.bus("resumes")
-    hearing = Hearing(missing_key, times=3)
+    handler = FailingHandler(fail_with_key_error, times=3)
 
-    async def ill() -> bool:
+    async def unhealthy() -> bool:
         return await resumes.check() == "1 dead letters"
 
-    async with parts_running(payments, resumes, consumer(resumes, hearing)):
+    async with components_running(payments, resumes, consumer(resumes, handler)):
         await publish(payments, PAID.model_dump_json().encode())
-        await eventually(ill)
+        await eventually(unhealthy)
         await publish(payments, PAID.model_dump_json().encode())
-        await eventually(lambda: hearing.taken == [PAID])
+        await eventually(lambda: handler.processed == [PAID])
         assert await dead_letters(broker) == [f"dead.resumes.{PAID.name}"]
 
 
-async def test_what_cannot_be_read_is_buried_at_once(broker: NatsServer) -> None:
+async def test_an_unreadable_event_becomes_a_dead_letter_at_once(broker: NatsServer) -> None:
     payments, resumes = broker.bus("payments", publishes=True), broker.bus("resumes")
-    hearing = Hearing(missing_key, times=0)
-    async with parts_running(payments, resumes, consumer(resumes, hearing)):
+    handler = FailingHandler(fail_with_key_error, times=0)
+
+    async def is_dead_letter() -> bool:
+        return await dead_letters(broker) == [f"dead.resumes.{PAID.name}"]
+
+    async with components_running(payments, resumes, consumer(resumes, handler)):
         await publish(payments, b'{"resume_id": "seven"}')
         await publish(payments, PAID.model_dump_json().encode())
-        await eventually(lambda: hearing.taken == [PAID])
-        assert await dead_letters(broker) == [f"dead.resumes.{PAID.name}"]
+        await eventually(lambda: handler.processed == [PAID])
+        # The stream of dead letters may not have been declared at the first attempt.
+        await eventually(is_dead_letter)
 
 
-async def test_what_a_later_release_listens_to_is_left_to_it(
-    broker: NatsServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """During an upgrade both releases fetch from the consumer that the later one has widened."""
+async def test_an_unknown_event_is_left_to_a_newer_replica(broker: NatsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """During a rolling upgrade both releases use one durable consumer, to which the newer one has added subjects."""
     monkeypatch.setattr(Consumer, "MAX_DELIVERIES", 50)
-    payments, resumes, hearing = broker.bus("payments", publishes=True), broker.bus("resumes"), Hearing(missing_key, 0)
-    earlier, later = consumer(resumes, hearing), Consumer(resumes, {ResumePaymentChanged: hearing, Unheard: hearing})
+    payments, resumes = broker.bus("payments", publishes=True), broker.bus("resumes")
+    handler = FailingHandler(fail_with_key_error, times=0)
+    earlier = consumer(resumes, handler)
+    later = Consumer(resumes, {ResumePaymentChanged: handler, FutureEvent: handler})
 
     async def listens() -> bool:
         return await earlier.check() is None
 
-    async with parts_running(payments, resumes, earlier):
+    async with components_running(payments, resumes, earlier):
         await eventually(listens)
         await later.start()
         for number in range(6):
-            event = Unheard(number=number, revision=1)
+            event = FutureEvent(number=number, revision=1)
             await publish(payments, event.model_dump_json().encode(), event.name)
-        await eventually(lambda: len(hearing.taken) == 6)
+        await eventually(lambda: len(handler.processed) == 6)
         await later.stop()
         assert await dead_letters(broker) == []
 
 
-@pytest.mark.parametrize("fail", [store_away, database_away])
-async def test_an_outage_longer_than_all_tries_buries_nothing(broker: NatsServer, fail: Callable[[], None]) -> None:
+@pytest.mark.parametrize("fail", [store_unavailable, database_unavailable])
+async def test_a_long_outage_makes_no_dead_letters(broker: NatsServer, fail: Callable[[], None]) -> None:
     payments, resumes = broker.bus("payments", publishes=True), broker.bus("resumes")
-    hearing = Hearing(fail, times=8)
-    async with parts_running(payments, resumes, consumer(resumes, hearing)):
+    handler = FailingHandler(fail, times=8)
+    async with components_running(payments, resumes, consumer(resumes, handler)):
         await publish(payments, PAID.model_dump_json().encode())
-        await eventually(lambda: hearing.taken == [PAID])
+        await eventually(lambda: handler.processed == [PAID])
         assert await dead_letters(broker) == []
 
 
-async def test_a_handler_that_hangs_is_given_up_and_tried_again(
+async def test_a_handler_that_hangs_is_canceled_and_its_event_redelivered(
     broker: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Consumer, "HANDLER_TIMEOUT", 0.1)
@@ -168,18 +173,18 @@ async def test_a_handler_that_hangs_is_given_up_and_tried_again(
         if len(calls) == 1:
             await asyncio.Event().wait()
 
-    async with parts_running(payments, resumes, consumer(resumes, handle)):
+    async with components_running(payments, resumes, consumer(resumes, handle)):
         await publish(payments, PAID.model_dump_json().encode())
         await eventually(lambda: len(calls) == 2)
 
 
-async def test_a_stream_that_cannot_be_declared_is_missed_aloud_until_it_can(
+async def test_a_missing_stream_is_a_problem_until_it_is_declared(
     broker: NatsServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with broker.administrator() as jetstream:
         await jetstream.add_stream(StreamConfig("SQUATTER", subjects=["payments.>"]))
         with caplog.at_level(logging.WARNING, "cv_common.messaging.broker"):
-            async with parts_running(broker.bus("payments", publishes=True)):
+            async with components_running(broker.bus("payments", publishes=True)):
                 await eventually(lambda: "subjects overlap" in str([vars(record) for record in caplog.records]))
                 await jetstream.delete_stream("SQUATTER")
 
@@ -189,50 +194,50 @@ async def test_a_stream_that_cannot_be_declared_is_missed_aloud_until_it_can(
                 await eventually(declared)
 
 
-async def test_a_stream_keeps_the_settings_an_operator_chose(
-    broker: NatsServer, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_stream_keeps_the_settings_of_an_operator(broker: NatsServer, caplog: pytest.LogCaptureFixture) -> None:
     async with broker.administrator() as jetstream:
         await jetstream.add_stream(StreamConfig("PAYMENTS", subjects=["payments.>"], max_age=60))
         with caplog.at_level(logging.WARNING, "cv_common.messaging.broker"):
             payments = broker.bus("payments", publishes=True)
-            async with parts_running(payments):
+            async with components_running(payments):
                 await publish(payments, PAID.model_dump_json().encode())
 
                 async def declared() -> bool:
-                    return await payments.check() is None  # it is the stream of dead letters that is asked, the last
+                    return (
+                        await payments.check() is None
+                    )  # the stream of dead letters, which check() queries, is declared last
 
                 await eventually(declared)
         assert (await jetstream.stream_info("PAYMENTS")).config.max_age == 60
         assert caplog.records == []
 
 
-async def test_a_silent_broker_is_noticed_within_ten_seconds(broker: NatsServer) -> None:
-    """By the client's settings: how long a recovery took depends on the machine, and it came without them too, late."""
-    bus = broker.bus("payments")
+async def test_a_silent_broker_is_detected_within_ten_seconds(broker: NatsServer) -> None:
+    """Checks the settings of the client, because the time of a recovery depends on the machine."""
+    connection = broker.bus("payments")
 
     async def connected() -> bool:
-        return bus._client.is_connected
+        return connection._client.is_connected
 
-    async with parts_running(bus):
+    async with components_running(connection):
         await eventually(connected)
-        options = bus._client.options
+        options = connection._client.options
     assert options["ping_interval"] * (options["max_outstanding_pings"] + 1) <= 10
 
 
 async def test_a_silent_connection_to_the_broker_is_replaced(
     broker: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The publisher's and the consumer's connection at once; no event is lost."""
+    """Both the publisher's and the consumer's connection become silent. No event is lost."""
     monkeypatch.setattr("cv_common.messaging.broker._PING_SECONDS", 0.3)
-    hearing = Hearing(bad_input, 0)
+    handler = FailingHandler(fail_with_bad_input, 0)
     with proxied(broker.server.port) as proxy:
         publishing = broker.bus("payments", publishes=True, port=proxy.port)
         consuming = broker.bus("resumes", port=proxy.port)
-        async with parts_running(publishing, consuming, Consumer(consuming, {ResumePaymentChanged: hearing})):
+        async with components_running(publishing, consuming, Consumer(consuming, {ResumePaymentChanged: handler})):
             await publish(publishing, PAID.model_dump_json().encode())
-            await eventually(lambda: hearing.taken == [PAID])
+            await eventually(lambda: handler.processed == [PAID])
             assert await asyncio.to_thread(proxy.freeze) == 2
             another = ResumePaymentChanged(resume_id=8, paid=True, revision=1)
             await publish(publishing, another.model_dump_json().encode())
-            await eventually(lambda: another in hearing.taken)
+            await eventually(lambda: another in handler.processed)

@@ -1,4 +1,4 @@
-"""Three servers of NATS: streams are copied to all of them, and one may be lost."""
+"""A NATS cluster of three servers, each with a copy of the streams, of which one may fail."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,11 +13,11 @@ from cv_testing.ports import free_port
 from cv_testing.serving import eventually
 from cv_testing.supervisor import ProcessSupervisor
 
-from libs.common.tests.conftest import parts_running
+from libs.common.tests.conftest import components_running
 
 
 class Cluster:
-    """Servers that know each other, reached at the first of them; clients hear of the others from it."""
+    """Clients connect to the first server, which tells them the addresses of the others."""
 
     def __init__(self, servers: list[Nats], keepers: list[ProcessSupervisor]) -> None:
         self._servers, self._keepers = servers, keepers
@@ -29,7 +29,7 @@ class Cluster:
         )
 
     def lose(self, leader: str | None) -> None:
-        """The server that leads the stream is gone for good."""
+        """Stop the leader of the stream."""
         [keeper] = [each for each in self._keepers if each.program.name == leader]
         keeper.stop()
 
@@ -55,7 +55,7 @@ def cluster(tmp_path: Path, pytestconfig: pytest.Config) -> Iterator[Cluster]:
 
 
 async def publish(bus: Broker, event: Event) -> None:
-    """Publish as the outbox does: until it is confirmed."""
+    """Publish until it is confirmed, as the outbox does."""
 
     async def is_confirmed() -> bool:
         await bus.publish(event.name, event.model_dump_json().encode(), str(event.id))
@@ -64,7 +64,7 @@ async def publish(bus: Broker, event: Event) -> None:
     await eventually(is_confirmed, despite=(BrokerUnavailable,))
 
 
-async def test_nothing_is_lost_with_the_server_that_led(cluster: Cluster) -> None:
+async def test_losing_the_leader_loses_no_event(cluster: Cluster) -> None:
     payments, resumes = cluster.bus("payments", publishes=True), cluster.bus("resumes")
     events = [ResumePaymentChanged(resume_id=number, paid=True, revision=1) for number in range(2)]
     heard: list[Event] = []
@@ -73,12 +73,12 @@ async def test_nothing_is_lost_with_the_server_that_led(cluster: Cluster) -> Non
         heard.append(event)
 
     # Both hear of the other servers from the one they know, which may be the one that is lost.
-    async with parts_running(payments, resumes):
+    async with components_running(payments, resumes):
         await publish(payments, events[0])
         copies = (await payments.jetstream.stream_info("PAYMENTS")).cluster
         assert copies is not None
         assert len(copies.replicas or []) == 2
         cluster.lose(copies.leader)
         await publish(payments, events[1])
-        async with parts_running(Consumer(resumes, {ResumePaymentChanged: hear})):
+        async with components_running(Consumer(resumes, {ResumePaymentChanged: hear})):
             await eventually(lambda: heard == events)

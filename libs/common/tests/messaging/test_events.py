@@ -1,4 +1,4 @@
-"""The events on the wire: their bytes are a contract, pinned by a file for each version."""
+"""The serialized events: a golden file has the bytes of each version."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,7 +49,7 @@ EXAMPLES: tuple[Event, ...] = (
 )
 
 
-def test_every_event_has_its_file_and_every_file_its_event() -> None:
+def test_every_event_has_a_golden_file() -> None:
     names = {event.name for event in EVENTS}
     written = {event for event in Event.__subclasses__() if event.__module__ == Event.__module__}  # tests have more
     assert {type(example) for example in EXAMPLES} == set(EVENTS) == written
@@ -58,20 +58,20 @@ def test_every_event_has_its_file_and_every_file_its_event() -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
-def test_an_event_is_written_in_these_bytes(example: Event) -> None:
+def test_events_serialize_to_their_golden_files(example: Event) -> None:
     golden = (GOLDEN / f"{example.name}.json").read_bytes()
     assert example.model_dump_json().encode() == golden.rstrip(b"\n")
     assert type(example).model_validate_json(golden) == example
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.name)
-def test_what_a_later_publisher_adds_is_ignored(event: type[Event]) -> None:
+def test_unknown_fields_of_a_newer_publisher_are_ignored(event: type[Event]) -> None:
     golden = (GOLDEN / f"{event.name}.json").read_bytes().rstrip()
     assert event.model_validate_json(golden[:-1] + b',"added_later":{"a":1}}').id == COMMON["id"]
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.name)
-def test_an_event_that_lacks_something_is_none(event: type[Event]) -> None:
+def test_an_event_without_a_required_field_is_invalid(event: type[Event]) -> None:
     for field in set(event.model_fields) - {"id", "occurred_at"}:
         example = event.model_validate_json((GOLDEN / f"{event.name}.json").read_bytes())
         with pytest.raises(ValidationError):
@@ -80,14 +80,14 @@ def test_an_event_that_lacks_something_is_none(event: type[Event]) -> None:
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.name)
 @pytest.mark.parametrize("absurd", [-1, 2**63, 10**400])
-def test_an_event_with_an_id_that_no_database_keeps_is_none(event: type[Event], absurd: int) -> None:
+def test_an_event_with_an_id_outside_bigint_is_invalid(event: type[Event], absurd: int) -> None:
     example = event.model_validate_json((GOLDEN / f"{event.name}.json").read_bytes())
     for field in {"user_id", "resume_id", "revision"} & set(event.model_fields):
         with pytest.raises(ValidationError):
             event.model_validate(example.model_dump() | {field: absurd})
 
 
-def test_the_first_word_of_a_name_owns_the_event() -> None:
+def test_the_first_word_of_the_name_is_the_stream() -> None:
     assert {event.stream() for event in EVENTS} == {"AUTH", "RESUMES", "PAYMENTS", "TEMPLATES"}
     for event in EVENTS:
         owner, fact, version = event.name.split(".")
@@ -95,7 +95,7 @@ def test_the_first_word_of_a_name_owns_the_event() -> None:
         assert fact == fact.lower()
 
 
-def test_events_are_new_ones_unless_told_otherwise() -> None:
+def test_events_get_unique_ids() -> None:
     one, other = UserDeleted(user_id=1, revision=1), UserDeleted(user_id=1, revision=1)
     assert one.id != other.id
     assert one.occurred_at.tzinfo is UTC

@@ -1,4 +1,4 @@
-"""The inbox: it remembers what was taken for as long as it may come again, and no longer."""
+"""The inbox keeps the ids of processed events as long as they may be delivered again."""
 
 import psycopg
 from cv_common.app import Component, create_app
@@ -13,10 +13,10 @@ from libs.common.tests.conftest import NatsServer
 
 
 async def ignore(event: ResumeDeleted) -> None:
-    """Nothing follows from it."""
+    """Do nothing."""
 
 
-async def test_a_service_that_consumes_forgets_what_cannot_come_again(
+async def test_old_rows_of_the_inbox_are_deleted(
     broker: NatsServer, database_url: str, identity_keys: IdentityKeys
 ) -> None:
     database, bus = Database(database_url), broker.bus("renderer")

@@ -1,4 +1,4 @@
-"""The outbox: what was committed is published, once, in order, whatever dies in between."""
+"""The outbox publishes committed events once and in order, despite crashes and outages."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ from cv_testing.serving import eventually
 from cv_testing.tcp_proxy import proxied
 from nats.js.errors import NotFoundError
 
-from libs.common.tests.conftest import NatsServer, parts_running
+from libs.common.tests.conftest import NatsServer, components_running
 
 GOLDEN = Path(__file__).with_name("golden")
 
@@ -35,19 +35,19 @@ GOLDEN = Path(__file__).with_name("golden")
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     opened = Database(database_url)
-    async with parts_running(opened):
+    async with components_running(opened):
         yield opened
 
 
 class Publisher:
-    """The payments service as far as its outbox goes."""
+    """Records events in the outbox of payments."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.recorded: list[str] = []
 
     async def record(self, count: int = 1) -> None:
-        """So many events, each in a transaction of its own."""
+        """Record `count` events, each in its own transaction."""
         for _ in range(count):
             event = ResumePaymentChanged(resume_id=len(self.recorded), paid=True, revision=1)
             async with self._database.transaction() as tx:
@@ -61,39 +61,37 @@ def publisher(database: Database) -> Publisher:
 
 
 async def published(broker: NatsServer) -> list[str]:
-    """The ids of the events in the stream, in its order."""
+    """Return the ids of the events in the stream, in order."""
     return [json.loads(message.data or b"")["id"] for message in await broker.messages("PAYMENTS")]
 
 
-async def expect_published(broker: NatsServer, publisher: Publisher, within: float = 20) -> None:
-    """Wait until every recorded event is in the stream; once, and in order."""
+async def expect_published(broker: NatsServer, publisher: Publisher, timeout: float = 20) -> None:
+    """Wait until the stream has every recorded event once and in order."""
 
     async def complete() -> bool:
         async with broker.administrator() as jetstream:
             streams = {info.config.name for info in await jetstream.streams_info()}
         return "PAYMENTS" in streams and len(await broker.messages("PAYMENTS")) >= len(publisher.recorded)
 
-    await eventually(complete, within)
+    await eventually(complete, timeout)
     assert await published(broker) == publisher.recorded
 
 
-async def test_events_are_published_in_the_order_of_their_recording(
-    broker: NatsServer, database_url: str, publisher: Publisher
-) -> None:
+async def test_events_are_published_in_order(broker: NatsServer, database_url: str, publisher: Publisher) -> None:
     bus = broker.bus("payments", publishes=True)
     await publisher.record(3)
-    async with parts_running(bus, Relay(database_url, bus)):
+    async with components_running(bus, Relay(database_url, bus)):
         await publisher.record(250)
         await expect_published(broker, publisher)
 
 
-async def test_a_message_is_the_event_with_its_id_and_its_request(
+async def test_a_message_carries_the_event_and_the_request_id(
     broker: NatsServer, database: Database, database_url: str
 ) -> None:
     golden = (GOLDEN / "payments.subscription_changed.v1.json").read_bytes()
     event = SubscriptionChanged.model_validate_json(golden)
     bus = broker.bus("payments", publishes=True)
-    async with parts_running(bus, Relay(database_url, bus)):
+    async with components_running(bus, Relay(database_url, bus)):
         token = request_id.set("request-1234")
         async with database.transaction() as tx:
             await outbox.record(tx, event)
@@ -109,14 +107,14 @@ async def test_a_message_is_the_event_with_its_id_and_its_request(
     assert message.headers == {"Nats-Msg-Id": str(event.id), "Request-Id": "request-1234"}
 
 
-async def test_a_relay_whose_database_connection_became_silent_goes_on(
+async def test_a_silent_database_connection_of_the_relay_is_replaced(
     broker: NatsServer, database_url: str, postgres: Postgres, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cv_common.kernel.database.ANSWER_SECONDS", 1)
     bus = broker.bus("payments", publishes=True)
     with proxied(postgres.port) as proxy:
         remote_url = database_url.replace(f":{postgres.port}/", f":{proxy.port}/")
-        async with parts_running(bus, Relay(remote_url, bus)):
+        async with components_running(bus, Relay(remote_url, bus)):
             await publisher.record()
             await expect_published(broker, publisher)
             assert await asyncio.to_thread(proxy.freeze) == 1
@@ -124,7 +122,7 @@ async def test_a_relay_whose_database_connection_became_silent_goes_on(
             await expect_published(broker, publisher)
 
 
-async def test_what_is_rolled_back_is_never_told(
+async def test_rolled_back_events_are_not_published(
     broker: NatsServer, database: Database, publisher: Publisher, database_url: str
 ) -> None:
     async def fail() -> None:
@@ -136,23 +134,23 @@ async def test_what_is_rolled_back_is_never_told(
         await fail()
     await publisher.record()
     bus = broker.bus("payments", publishes=True)
-    async with parts_running(bus, Relay(database_url, bus)):
+    async with components_running(bus, Relay(database_url, bus)):
         await expect_published(broker, publisher)
 
 
-async def test_two_relays_publish_like_one(broker: NatsServer, database_url: str, publisher: Publisher) -> None:
+async def test_two_relays_publish_each_event_once(broker: NatsServer, database_url: str, publisher: Publisher) -> None:
     one, other = broker.bus("payments", publishes=True), broker.bus("payments", publishes=True)
-    async with parts_running(one, other, Relay(database_url, one), Relay(database_url, other)):
+    async with components_running(one, other, Relay(database_url, one), Relay(database_url, other)):
         await publisher.record(200)
         await expect_published(broker, publisher)
 
 
-async def test_events_wait_for_a_broker_that_is_away(
+async def test_events_wait_for_an_unavailable_broker(
     broker: NatsServer, database_url: str, publisher: Publisher
 ) -> None:
     await broker.stop()
     bus = broker.bus("payments", publishes=True)
-    async with parts_running(bus, Relay(database_url, bus)):
+    async with components_running(bus, Relay(database_url, bus)):
         await publisher.record(5)
         assert await bus.check() is not None
         await broker.start()
@@ -160,26 +158,26 @@ async def test_events_wait_for_a_broker_that_is_away(
         assert await bus.check() is None
 
 
-async def test_a_broker_that_crashes_again_and_again_loses_and_doubles_nothing(
+async def test_repeated_broker_crashes_lose_and_duplicate_no_event(
     broker: NatsServer, database_url: str, publisher: Publisher
 ) -> None:
     bus = broker.bus("payments", publishes=True)
-    async with parts_running(bus, Relay(database_url, bus)):
+    async with components_running(bus, Relay(database_url, bus)):
         for _ in range(3):
             recording = asyncio.create_task(publisher.record(60))
             await broker.crash()
             await recording
-        await expect_published(broker, publisher, within=40)
+        await expect_published(broker, publisher, timeout=40)
 
 
-async def test_a_broker_that_lost_its_disk_gets_its_streams_and_what_is_new(
+async def test_a_broker_that_lost_its_disk_gets_its_streams_again(
     broker: NatsServer, database_url: str, publisher: Publisher
 ) -> None:
     bus = broker.bus("payments", publishes=True)
-    async with parts_running(bus, Relay(database_url, bus)):
+    async with components_running(bus, Relay(database_url, bus)):
         await publisher.record(5)
         await expect_published(broker, publisher)
-        await broker.lose_everything()
+        await broker.lose_data()
         await publisher.record(2)
         lost, publisher.recorded = publisher.recorded[:5], publisher.recorded[5:]
         await expect_published(broker, publisher)
@@ -194,11 +192,11 @@ async def test_a_broker_that_lost_its_disk_gets_its_streams_and_what_is_new(
         await eventually(rebuilt)
 
 
-async def test_a_database_that_goes_away_stops_nothing_for_good(
+async def test_relaying_continues_after_a_database_outage(
     broker: NatsServer, database_url: str, publisher: Publisher, postgres: Postgres
 ) -> None:
     bus = broker.bus("payments", publishes=True)
-    async with parts_running(bus, Relay(database_url, bus)):
+    async with components_running(bus, Relay(database_url, bus)):
         await publisher.record(20)
         with postgres.outage(database_url):
             pass
@@ -215,25 +213,25 @@ async def try_recording(publisher: Publisher) -> bool:
     return True
 
 
-class SlowBus(Broker):
-    """A broker whose three copies are on slow disks."""
+class SlowBroker(Broker):
+    """A broker with slow disks."""
 
     async def publish(self, *message: Any) -> None:
         await asyncio.sleep(0.05)
         await super().publish(*message)
 
 
-async def test_a_slow_broker_gets_everything_once(
+async def test_a_slow_broker_receives_each_event_once(
     broker: NatsServer, database_url: str, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """PostgreSQL ends a transaction in which nothing is asked for long. Both times are a tenth of the usual here."""
+    """PostgreSQL ends an idle transaction. Its timeout and the batch time are a tenth of the usual ones here."""
     options = database_module._SESSION_OPTIONS.replace("session_timeout=10000", "session_timeout=1000")
     monkeypatch.setattr(database_module, "_SESSION_OPTIONS", options)
     monkeypatch.setattr(outbox, "_MAX_BATCH_SECONDS", outbox._MAX_BATCH_SECONDS / 10)
     await publisher.record(60)
     login = broker.server.environment("payments")
-    bus = SlowBus(login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service="payments", publishes=True)
-    async with parts_running(bus, Relay(database_url, bus)):
+    bus = SlowBroker(login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service="payments", publishes=True)
+    async with components_running(bus, Relay(database_url, bus)):
         await expect_published(broker, publisher)
         await eventually(partial(more_published, database_url, 59))
 
@@ -254,12 +252,12 @@ asyncio.run(main())
 
 
 def start_relay(server: Nats, database_url: str) -> subprocess.Popen[bytes]:
-    """The relay of another replica, in a process of its own."""
+    """Start the relay of another replica in a subprocess."""
     environment = {**os.environ, **server.environment("payments"), "DATABASE_URL": database_url}
     return subprocess.Popen([sys.executable, "-c", RELAY], env=environment)
 
 
-async def test_a_relay_that_is_killed_while_it_publishes_loses_and_doubles_nothing(
+async def test_killing_a_relay_loses_and_duplicates_no_event(
     broker: NatsServer, database_url: str, publisher: Publisher
 ) -> None:
     await publisher.record(1500)
@@ -269,8 +267,8 @@ async def test_a_relay_that_is_killed_while_it_publishes_loses_and_doubles_nothi
             await eventually(partial(more_published, database_url, before))
             relay.send_signal(signal.SIGKILL)
     bus = broker.bus("payments", publishes=True)
-    async with parts_running(bus, Relay(database_url, bus)):
-        await expect_published(broker, publisher, within=40)
+    async with components_running(bus, Relay(database_url, bus)):
+        await expect_published(broker, publisher, timeout=40)
 
 
 async def count_published(database_url: str) -> int:
@@ -284,14 +282,14 @@ async def more_published(database_url: str, seen: int) -> bool:
     return await count_published(database_url) > seen
 
 
-async def test_health_says_when_events_wait_too_long(
+async def test_an_event_that_waits_too_long_is_a_problem(
     broker: NatsServer, database_url: str, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Relay, "STUCK_SECONDS", 0.1)
     await broker.stop()
     bus = broker.bus("payments", publishes=True)
     relay = Relay(database_url, bus)
-    async with parts_running(bus, relay):
+    async with components_running(bus, relay):
         assert await relay.check() is None
         await publisher.record()
 
@@ -311,13 +309,13 @@ async def test_published_events_are_kept_for_30_days(
 ) -> None:
     await publisher.record(3)
     bus = broker.bus("payments", publishes=True)
-    async with parts_running(bus, Relay(database_url, bus)):
+    async with components_running(bus, Relay(database_url, bus)):
         await expect_published(broker, publisher)
     with psycopg.connect(database_url, autocommit=True) as operator:
         old = datetime.now(UTC) - timedelta(days=31)
         operator.execute("update outbox set published_at = %s where id = 1", (old,))
         operator.execute("update outbox set published_at = null, occurred_at = %s where id = 2", (old,))
-        async with parts_running(bus := broker.bus("payments", publishes=True), Relay(database_url, bus)):
+        async with components_running(bus := broker.bus("payments", publishes=True), Relay(database_url, bus)):
 
             def ids() -> list[int]:
                 return [row[0] for row in operator.execute("select id from outbox order by id")]
@@ -330,7 +328,7 @@ async def test_a_relay_stops_at_once(broker: NatsServer, database_url: str) -> N
     relay = Relay(database_url, bus)
     async with asyncio.timeout(10):
         await relay.stop()
-        async with parts_running(bus, relay):
+        async with components_running(bus, relay):
             pass
         await relay.stop()
 
@@ -344,6 +342,6 @@ async def test_relays_of_different_databases_do_not_wait_for_each_other(
     bus = broker.bus("payments", publishes=True)
     with psycopg.connect(another_database()) as elsewhere:
         elsewhere.execute("select pg_advisory_xact_lock(hashtext('outbox'))")
-        async with parts_running(bus, Relay(database_url, bus)):
+        async with components_running(bus, Relay(database_url, bus)):
             await publisher.record(2)
             await expect_published(broker, publisher)

@@ -21,7 +21,7 @@ from cv_common.messaging.events import (
 from cv_common.messaging.republish import recover, republish
 from psycopg.rows import dict_row
 
-from libs.common.tests.conftest import parts_running
+from libs.common.tests.conftest import components_running
 
 PUBLISHED: list[Event] = [
     ResumePaymentChanged(resume_id=1, paid=False, revision=5),
@@ -44,7 +44,7 @@ def connection(database_url: str) -> Iterator[psycopg.Connection]:
 async def record(database_url: str, *events: Event, published: bool = True) -> None:
     """Record events as a service does, and mark them as its relay does."""
     database = Database(database_url)
-    async with parts_running(database), database.transaction() as tx:
+    async with components_running(database), database.transaction() as tx:
         for event in events:
             await outbox.record(tx, event)
         if published:
