@@ -37,7 +37,7 @@ NUL = "Null characters are not allowed."
 CROWDED = "Ensure this text has no more than 30 combining characters in a row."
 
 
-def judge(field: Field, value: Any) -> Any:
+def clean(field: Field, value: Any) -> Any:
     """Return the clean value, or the messages."""
     try:
         return field.validate(value)
@@ -160,7 +160,7 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=repr)
 def test_values_are_parsed_as_drf_does(case: Case) -> None:
-    outcome = judge(case.field, case.value)
+    outcome = clean(case.field, case.value)
     assert (outcome, type(outcome)) == (case.expected, type(case.expected))
 
 
@@ -187,17 +187,17 @@ ANY_JSON = st.recursive(
 
 @given(st.sampled_from(FIELDS), ANY_JSON | ANY_TEXT.map(FormText))
 def test_every_value_is_valid_or_has_serializable_errors(field: Field, value: Any) -> None:
-    outcome = judge(field, value)
+    outcome = clean(field, value)
     if isinstance(outcome, list):
         assert all(message.encode() for message in outcome)
     else:
         assert outcome is None or type(outcome) in (str, int, bool)
-        assert judge(field, outcome) == outcome, "what was taken once is taken again as it is"
+        assert clean(field, outcome) == outcome, "a clean value is valid and stays the same"
 
 
 @given(ANY_TEXT)
 def test_a_valid_text_can_be_stored(value: str) -> None:
-    outcome = judge(Text(1000, null=True), value)
+    outcome = clean(Text(1000, null=True), value)
     if isinstance(outcome, str):
         assert "\x00" not in outcome
         assert outcome == unicodedata.normalize("NFC", outcome).strip()
@@ -210,13 +210,13 @@ def test_messages_about_nested_values_are_short() -> None:
     for _ in range(90):
         deep = [deep]
     for field in FIELDS:
-        assert isinstance(judge(field, deep), list)
+        assert isinstance(clean(field, deep), list)
 
 
 def test_an_error_can_have_several_messages() -> None:
-    refusal = invalid("One.", "Two \ud800.")
-    assert refusal.message() == "One. Two ?."
-    assert refusal.context == {"message": "One. Two ?.", "messages": ["One.", "Two ?."], "field": None}
+    error = invalid("One.", "Two \ud800.")
+    assert error.message() == "One. Two ?."
+    assert error.context == {"message": "One. Two ?.", "messages": ["One.", "Two ?."], "field": None}
 
 
 DIGITS = st.sampled_from("0123456789\u0660\u0661\u0669\uff12W-: \n.+")
@@ -232,7 +232,7 @@ def test_dates_are_parsed_as_django_does(value: str) -> None:
         read = parse_date(value)
     except ValueError:
         read = None
-    assert judge(Date(), value) == (read.isoformat() if read else [NOT_DATE])
+    assert clean(Date(), value) == (read.isoformat() if read else [NOT_DATE])
 
 
 MARKS = st.text(st.characters(categories=["Mn", "Mc", "Me"]), max_size=12)
@@ -264,6 +264,6 @@ def test_texts_with_excess_marks_are_never_normalized(monkeypatch: pytest.Monkey
     monkeypatch.setattr("cv_common.drf.texts.unicodedata.normalize", note)
     heap = "\u0301\u0327" * 20_000
     for field in (Text(10_000), Text(40_000), Email(254), Url(200)):
-        assert CROWDED in judge(field, f"a{heap}")
-    assert judge(Text(10), "\u00e9" * 41) == ["Ensure this field has no more than 10 characters."]
+        assert CROWDED in clean(field, f"a{heap}")
+    assert clean(Text(10), "\u00e9" * 41) == ["Ensure this field has no more than 10 characters."]
     assert normalised == []

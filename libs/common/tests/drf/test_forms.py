@@ -34,10 +34,10 @@ async def read(body: bytes, content_type: str = MULTIPART) -> Any:
     return await read_data(Request({"type": "http", "headers": headers}, receive))
 
 
-async def refusal(body: bytes, content_type: str = MULTIPART) -> Any:
-    with pytest.raises(BadRequest) as refused:
+async def detail_of(body: bytes, content_type: str = MULTIPART) -> Any:
+    with pytest.raises(BadRequest) as raised:
         await read(body, content_type)
-    return refused.value.body["detail"]
+    return raised.value.body["detail"]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ async def test_a_multipart_form_is_decoded_as_django_does(content: bytes, charse
 )
 async def test_codecs_that_are_not_charsets_are_refused(body: bytes, content_type: str, charset: str) -> None:
     expected = f'Unsupported charset "{charset}" in request Content-Type header.'
-    assert await refusal(body, f"{content_type}; charset={charset}") == expected
+    assert await detail_of(body, f"{content_type}; charset={charset}") == expected
 
 
 async def test_field_names_may_contain_any_letters() -> None:
@@ -144,7 +144,7 @@ async def test_a_body_without_closing_boundary_keeps_its_last_field() -> None:
     file = part("photo", b"pixels", filename="me.jpg").removesuffix(b"\r\n")
     assert await read(file) == {"photo": UploadedFile("me.jpg", b"pixels")}
     for cut in (b"--BB", b"--BB\r\n", b"--BB\r\nContent-Disp", b'--BB\r\nContent-Disposition: form-data; name="n"'):
-        assert (await refusal(whole + cut)).startswith("Multipart form parse error - ")
+        assert (await detail_of(whole + cut)).startswith("Multipart form parse error - ")
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ async def test_a_body_without_closing_boundary_keeps_its_last_field() -> None:
     ],
 )
 async def test_invalid_boundaries(boundary: str, reason: str) -> None:
-    assert await refusal(b"--x", "multipart/form-data" + boundary) == f"Multipart form parse error - {reason}"
+    assert await detail_of(b"--x", "multipart/form-data" + boundary) == f"Multipart form parse error - {reason}"
 
 
 @pytest.mark.parametrize("boundary", ["B B", "a;b", 'a"b', "a\\b", 'a\\"b', "=", "-" * 60])
@@ -170,8 +170,8 @@ async def test_boundaries_with_special_characters(boundary: str) -> None:
 
 async def test_a_form_with_too_many_fields_is_refused() -> None:
     expected = f"Too many fields. Maximum number of fields is {MAX_FIELDS}."
-    assert await refusal(b"a=1&" * MAX_FIELDS + b"a=1", URLENCODED) == f"Form parse error - {expected}"
-    assert await refusal(part("a") * (MAX_FIELDS + 1) + END) == f"Multipart form parse error - {expected}"
+    assert await detail_of(b"a=1&" * MAX_FIELDS + b"a=1", URLENCODED) == f"Form parse error - {expected}"
+    assert await detail_of(part("a") * (MAX_FIELDS + 1) + END) == f"Multipart form parse error - {expected}"
 
 
 async def test_list_entries_keep_the_order_of_their_indexes() -> None:

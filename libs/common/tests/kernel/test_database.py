@@ -82,7 +82,7 @@ async def test_values_survive_a_round_trip(database: Database) -> None:
 async def test_a_transaction_is_atomic(database: Database) -> None:
     async with database.transaction() as tx:
         await tx.execute(ADD, note_id=1, text="kept")
-        assert await texts(database) == [], "nobody else sees it yet"
+        assert await texts(database) == [], "not visible before the commit"
 
     async def fail(fault: Exception) -> None:
         async with database.transaction() as tx:
@@ -153,10 +153,10 @@ async def test_an_outage_is_reported_and_ends(database: Database, database_url: 
         with pytest.raises(DATABASE_UNAVAILABLE):
             await texts(database)
 
-    async def well() -> bool:
+    async def is_healthy() -> bool:
         return await database.check() is None
 
-    await eventually(well)
+    await eventually(is_healthy)
     assert await asyncio.gather(*(texts(database) for _ in range(8))) == [[]] * 8
 
 
@@ -235,10 +235,10 @@ async def test_a_service_starts_without_its_database(database_url: str, postgres
         await database.start()
         assert await database.check() is not None
 
-    async def well() -> bool:
+    async def is_healthy() -> bool:
         return await database.check() is None
 
-    await eventually(well)
+    await eventually(is_healthy)
     await database.stop()
 
 
@@ -346,8 +346,8 @@ async def test_a_direct_connection_receives_notifications_at_commit(database_url
         await listener.execute("listen news")
         async with database.transaction() as tx:
             await Transaction.fetch_one(tx, Statement(select(func.pg_notify("news", "hello"))))
-        heard = [notice.payload async for notice in listener.notifies(timeout=5, stop_after=1)]
-    assert heard == ["hello"]
+        payloads = [notice.payload async for notice in listener.notifies(timeout=5, stop_after=1)]
+    assert payloads == ["hello"]
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def encoded(part: object) -> str:
         ("gateway", GATEWAY, {}, Caller("gateway")),
         ("payments", PAYMENTS, {}, Caller("payments")),
     ],
-    ids=["a user", "a session", "a user with an address", "nobody yet", "a service"],
+    ids=["a user", "a session", "a user with an email", "a visitor without a session", "a service"],
 )
 def test_a_signed_token_is_verified(issuer: str, key: str, who: dict[str, Any], expected: Caller) -> None:
     token = Signer(issuer, key).token("resumes", **who)

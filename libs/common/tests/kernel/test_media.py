@@ -129,9 +129,9 @@ async def test_logs_and_health_do_not_contain_file_names(
                 with pytest.raises(ServiceUnavailable):
                     await ask
             assert "secret" not in str(await store.check())
-    told = [f"{record.getMessage()} {record.__dict__}" for record in caplog.records]
-    assert len(told) >= 4
-    assert not any("secret" in each for each in told)
+    messages = [f"{record.getMessage()} {record.__dict__}" for record in caplog.records]
+    assert len(messages) >= 4
+    assert not any("secret" in each for each in messages)
 
 
 async def test_operations_of_a_failed_store_raise_service_unavailable(media: Media, folder: Path) -> None:
@@ -150,7 +150,7 @@ def bucket() -> Iterator[dict[str, str]]:
     endpoint = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]
     with running(Program("moto", command, machine_environment(), lambda: responds(f"{endpoint}/moto-api/"))):
-        with urlopen(Request(f"{endpoint}/cv-media", method="PUT")):  # anybody may make a bucket there
+        with urlopen(Request(f"{endpoint}/cv-media", method="PUT")):  # the server lets anyone create a bucket
             pass
         yield {"endpoint": endpoint, "access_key_id": "key", "secret_access_key": "secret", "region": "us-east-1"}
 

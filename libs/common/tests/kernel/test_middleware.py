@@ -24,7 +24,7 @@ from starlette.types import Message
 USERS_ONLY = "/api/notes/mine/"
 TROUBLES: dict[str, Callable[[str], Exception]] = {
     "database": psycopg.OperationalError,
-    "neighbour": lambda _: ServiceUnavailable("The renderer is busy.", retry_after=7),
+    "dependency": lambda _: ServiceUnavailable("The renderer is busy.", retry_after=7),
     "input": lambda _: ValidationFailed.on("name", "No."),
 }
 
@@ -153,7 +153,7 @@ async def test_error_responses_reveal_no_internals(notes: httpx.AsyncClient, str
     database = await notes.get("/api/notes/database/", headers=stranger)
     assert database.status_code == 503
     assert int(database.headers["retry-after"]) > 0
-    dependency = await notes.get("/api/notes/neighbour/", headers=stranger)
+    dependency = await notes.get("/api/notes/dependency/", headers=stranger)
     assert (dependency.status_code, dependency.json()) == (503, {"detail": "The renderer is busy."})
     assert dependency.headers["retry-after"] == "7"
     refused = await notes.get("/api/notes/input/", headers=stranger)

@@ -24,15 +24,15 @@ async def test_a_failure_is_reported_until_the_work_succeeds() -> None:
         if broken:
             raise ValueError("not yet")
 
-    async def told() -> bool:
+    async def is_reported() -> bool:
         return await periodic.check() == "counting failed: ValueError"
 
-    async def well() -> bool:
+    async def is_healthy() -> bool:
         return await periodic.check() is None
 
     periodic = Periodic("counting", 0.01, work)
     await periodic.start()
-    await eventually(told)
+    await eventually(is_reported)
     broken = False
-    await eventually(well)
+    await eventually(is_healthy)
     await periodic.stop()

@@ -25,7 +25,7 @@ def about(headers: Mapping[str, str]) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    ("asked", "part", "said"),
+    ("requested", "part", "content_range"),
     [
         ("bytes=0-3", b"0123", "bytes 0-3/10"),
         ("bytes=4-4", b"4", "bytes 4-4/10"),
@@ -37,28 +37,28 @@ def about(headers: Mapping[str, str]) -> list[Any]:
         ("Bytes=0-0", b"0", "bytes 0-0/10"),
     ],
 )
-def test_a_range_is_returned(asked: str, part: bytes, said: str) -> None:
-    answer = sent(range=asked)
+def test_a_range_is_returned(requested: str, part: bytes, content_range: str) -> None:
+    answer = sent(range=requested)
     assert (answer.status_code, answer.body) == (206, part)
-    assert about(answer.headers) == [said, str(len(part)), "bytes", "private, no-store"]
+    assert about(answer.headers) == [content_range, str(len(part)), "bytes", "private, no-store"]
 
 
-@pytest.mark.parametrize("asked", ["bytes=10-", "bytes=10-20", "bytes=-0", "bytes=999999999999999999-"])
-def test_a_range_outside_the_file_is_416_with_the_size(asked: str) -> None:
-    with pytest.raises(RangeNotSatisfiable) as refused:
-        sent(range=asked)
-    assert about(refused.value.headers) == ["bytes */10", None, "bytes", "private, no-store"]
+@pytest.mark.parametrize("requested", ["bytes=10-", "bytes=10-20", "bytes=-0", "bytes=999999999999999999-"])
+def test_a_range_outside_the_file_is_416_with_the_size(requested: str) -> None:
+    with pytest.raises(RangeNotSatisfiable) as raised:
+        sent(range=requested)
+    assert about(raised.value.headers) == ["bytes */10", None, "bytes", "private, no-store"]
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "requested",
     [
         "", "bytes", "bytes=", "bytes=-", "bytes=3-1", "bytes=a-b", "bytes=0-1,4-5", "lines=0-1", "bytes=²-",
         f"bytes={'9' * 5000}-",
     ],
 )  # fmt: skip
-def test_several_or_invalid_ranges_return_the_whole_file(asked: str) -> None:
-    answer = sent(range=asked)
+def test_several_or_invalid_ranges_return_the_whole_file(requested: str) -> None:
+    answer = sent(range=requested)
     assert (answer.status_code, answer.body) == (200, CONTENT)
     assert about(answer.headers) == [None, "10", "bytes", "private, no-store"]
 

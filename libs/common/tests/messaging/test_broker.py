@@ -24,7 +24,7 @@ PAID = ResumePaymentChanged(resume_id=7, paid=True, revision=1)
 class FutureEvent(Event):
     """An event of a newer release."""
 
-    name: ClassVar[str] = "payments.unheard.v1"
+    name: ClassVar[str] = "payments.future.v1"
     number: int
 
 

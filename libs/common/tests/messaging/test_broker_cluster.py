@@ -67,12 +67,12 @@ async def publish(bus: Broker, event: Event) -> None:
 async def test_losing_the_leader_loses_no_event(cluster: Cluster) -> None:
     payments, resumes = cluster.bus("payments", publishes=True), cluster.bus("resumes")
     events = [ResumePaymentChanged(resume_id=number, paid=True, revision=1) for number in range(2)]
-    heard: list[Event] = []
+    received: list[Event] = []
 
-    async def hear(event: Event) -> None:
-        heard.append(event)
+    async def receive(event: Event) -> None:
+        received.append(event)
 
-    # Both hear of the other servers from the one they know, which may be the one that is lost.
+    # Both learn the other servers from the first one, which may be the leader that is stopped.
     async with components_running(payments, resumes):
         await publish(payments, events[0])
         copies = (await payments.jetstream.stream_info("PAYMENTS")).cluster
@@ -80,5 +80,5 @@ async def test_losing_the_leader_loses_no_event(cluster: Cluster) -> None:
         assert len(copies.replicas or []) == 2
         cluster.lose(copies.leader)
         await publish(payments, events[1])
-        async with components_running(Consumer(resumes, {ResumePaymentChanged: hear})):
-            await eventually(lambda: heard == events)
+        async with components_running(Consumer(resumes, {ResumePaymentChanged: receive})):
+            await eventually(lambda: received == events)
