@@ -123,28 +123,28 @@ async def test_child_processes_end_with_the_program(supervise: Supervise, tmp_pa
     await eventually(lambda: not is_alive(pid))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its starter's death")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux signals a process when its parent dies")
 async def test_the_program_ends_with_its_parent() -> None:
-    with start_starter() as starter:
-        assert starter.stdout is not None
-        pid = int(starter.stdout.readline())
-        # Only what has become the program has been told to end with its starter.
+    with start_parent() as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        # Only what has become the program has been told to end with its parent.
         await eventually(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n")
 
-        starter.send_signal(signal.SIGKILL)
+        parent.send_signal(signal.SIGKILL)
 
     await eventually(lambda: not is_alive(pid))
 
 
-def start_starter() -> subprocess.Popen[str]:
+def start_parent() -> subprocess.Popen[str]:
     """Start a process that supervises a sleeping program and prints its process id."""
     return subprocess.Popen(
         [
             sys.executable, "-u", "-c",
             ("import time\n"
             "from cv_testing.supervisor import ProcessSupervisor, Program\n"
-            "keeper = ProcessSupervisor(Program('sleeper', ['sleep', '1000'], {}, lambda: True), print)\n"
-            "keeper.start(); supervisor.wait_ready(); print(supervisor.pid); time.sleep(1000)\n"),
+            "supervisor = ProcessSupervisor(Program('sleeper', ['sleep', '1000'], {}, lambda: True), print)\n"
+            "supervisor.start(); supervisor.wait_ready(); print(supervisor.pid); time.sleep(1000)\n"),
         ],
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip

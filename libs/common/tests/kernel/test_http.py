@@ -142,14 +142,14 @@ async def test_every_status_is_returned(calls: Calls, status: int) -> None:
     assert "cookie" not in fake_service.requests[1].headers
 
 
-@pytest.mark.parametrize("trouble", ["hang_up", "break_off", "stay_silent"])
+@pytest.mark.parametrize("trouble", ["hang_up", "interrupt", "stay_silent"])
 async def test_a_get_is_repeated_on_another_connection(calls: Calls, trouble: str) -> None:
     fake_service, client = calls
     fake_service.script = [getattr(fake_service, trouble), fake_service.answer]
     assert (await client.get("/", timeout=3)).json() == {"number": 2}
 
 
-@pytest.mark.parametrize("trouble", ["hang_up", "break_off", "stay_silent"])
+@pytest.mark.parametrize("trouble", ["hang_up", "interrupt", "stay_silent"])
 async def test_an_idempotent_post_is_repeated_on_another_connection(calls: Calls, trouble: str) -> None:
     fake_service, client = calls
     fake_service.script = [getattr(fake_service, trouble), fake_service.answer]
@@ -157,7 +157,7 @@ async def test_an_idempotent_post_is_repeated_on_another_connection(calls: Calls
     assert [request.method for request in fake_service.requests] == ["POST", "POST"]
 
 
-@pytest.mark.parametrize("trouble", ["hang_up", "break_off", "talk_nonsense"])
+@pytest.mark.parametrize("trouble", ["hang_up", "interrupt", "send_nonsense"])
 async def test_another_post_is_sent_once(calls: Calls, trouble: str) -> None:
     fake_service, client = calls
     fake_service.script = [getattr(fake_service, trouble), fake_service.answer]
@@ -168,7 +168,7 @@ async def test_another_post_is_sent_once(calls: Calls, trouble: str) -> None:
     assert unavailable.value.headers["Retry-After"].isdigit()
 
 
-@pytest.mark.parametrize("trouble", ["hang_up", "break_off", "talk_nonsense"])
+@pytest.mark.parametrize("trouble", ["hang_up", "interrupt", "send_nonsense"])
 async def test_a_get_that_always_fails_is_unavailable(calls: Calls, trouble: str) -> None:
     fake_service, client = calls
     fake_service.script = [getattr(fake_service, trouble)]

@@ -50,7 +50,7 @@ def notes_router() -> APIRouter:
         return {"service": get_caller(request).issuer}
 
     @router.get("/media/notes/{name}")
-    @router.get("/.healthy-known/{name}")
+    @router.get("/.well-known/{name}")
     async def public(name: str) -> dict[str, Any]:
         return {"name": name}
 
@@ -134,7 +134,7 @@ async def test_internal_paths_are_for_services_only(notes: httpx.AsyncClient, id
 
 
 async def test_public_paths_need_no_token(notes: httpx.AsyncClient) -> None:
-    for path in ("/media/notes/a.png", "/.healthy-known/jwks.json", "/healthz", "/readyz", "/metrics", "/openapi.json"):
+    for path in ("/media/notes/a.png", "/.well-known/jwks.json", "/healthz", "/readyz", "/metrics", "/openapi.json"):
         assert (await notes.get(path)).status_code == 200, path
     expect_401(await notes.get("/mediax"))
 
