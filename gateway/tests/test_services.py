@@ -19,7 +19,7 @@ from gateway.tests.conftest import MakeGateway
 from gateway.tests.world import SERVICES, SESSION_KEY, AuthKeys, FakeService, FakeServices, RunningGateway
 
 UNAVAILABLE = {"detail": "Service temporarily unavailable, try again later."}
-TIMED_OUT = {"detail": "The service did not response in time, try again later."}
+TIMED_OUT = {"detail": "The service did not answer in time, try again later."}
 
 
 def settings(**changes: str) -> Settings:

@@ -44,7 +44,7 @@ class Received:
 
 @dataclass
 class FakeService:
-    """An HTTP server that records every request and responses with its name, or calls `respond`."""
+    """An HTTP server that records every request and answers with its name, or calls `respond`."""
 
     name: str
     keys: "AuthKeys"

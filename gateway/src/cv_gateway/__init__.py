@@ -1,1 +1,1 @@
-"""The only door: routing, identity, sessions, limits, one OpenAPI."""
+"""The public entry point: routing, authentication, sessions, limits, one OpenAPI document."""

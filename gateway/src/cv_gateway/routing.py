@@ -70,14 +70,14 @@ class Router:
 
     def __init__(self, settings: Settings) -> None:
         self.auth = Service("auth", URL(settings.auth_url), "Accounts: registration, login, tokens, profile, password.")
-        templates = Service("templates", URL(settings.templates_url), "What a CV can look like.")
+        templates = Service("templates", URL(settings.templates_url), "The designs of a CV.")
         resumes = Service(
             "resumes",
             URL(settings.resumes_url),
-            "CVs, of an account or of an anonymous session; somebody else's are not found. PDFs and imports.",
+            "CVs of an account or an anonymous session, PDFs and imports. CVs of other callers are not found.",
         )
         payments = Service(
-            "payments", URL(settings.payments_url), "One CV at a time, or by subscription. Stripe takes the money."
+            "payments", URL(settings.payments_url), "Payment of a single CV or by subscription, with Stripe."
         )
         renderer = Service("renderer", URL(settings.renderer_url))
         self.services = (self.auth, templates, resumes, payments, renderer)

@@ -32,7 +32,7 @@ _SECURITY_SCHEMES = {
         "type": "apiKey",
         "in": "cookie",
         "name": "sessionid",
-        "description": "Set when an anonymous visitor first creates something.",
+        "description": "Set when an anonymous client first creates something.",
     },
 }
 
