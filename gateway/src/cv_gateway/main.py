@@ -11,7 +11,7 @@ from cv_common.kernel.garbage_collection import freeze_gc
 from starlette.types import Receive, Scope, Send
 
 from cv_gateway.errors import MethodNotAllowed
-from cv_gateway.identity import AccessTokens, Authenticator, JwksClient, SessionCookies, SessionMerger
+from cv_gateway.identity import AccessTokens, Authenticator, JwksClient, SessionMerger
 from cv_gateway.openapi import MergedSchema
 from cv_gateway.ops import OpsServer, log_access
 from cv_gateway.origins import OriginPolicy
@@ -45,20 +45,11 @@ class Gateway:
         self._jwks = JwksClient(self._client, self._router.auth)
         self._pages = Pages(settings, MergedSchema(settings, self._client, self._router))
         self._origins = OriginPolicy(settings)
-        self._responses = ResponseWriter(settings, self._origins)
-        cookies = SessionCookies(settings)
-        self._authenticator = Authenticator(settings, AccessTokens(self._jwks), cookies)
+        self._responses = ResponseWriter(settings)
+        self._authenticator = Authenticator(settings, AccessTokens(self._jwks))
         self._merger = SessionMerger(self._client, self._router.auth, self._authenticator)
         self._rate_limiter = RateLimiter(settings)
-        self._proxy = Proxy(
-            settings,
-            self._client,
-            self._authenticator,
-            cookies,
-            self._responses,
-            self._rate_limiter,
-            self._origins,
-        )
+        self._proxy = Proxy(settings, self._client, self._authenticator, self._rate_limiter)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection: a request or the lifespan."""

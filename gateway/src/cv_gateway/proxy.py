@@ -59,22 +59,15 @@ class Proxy:
     """Forwards one request at a time, buffered or streamed in both directions."""
 
     def __init__(
-        self,
-        settings: Settings,
-        client: ServiceClient,
-        authenticator: Authenticator,
-        cookies: SessionCookies,
-        responses: ResponseWriter,
-        rate_limiter: RateLimiter,
-        origins: OriginPolicy,
+        self, settings: Settings, client: ServiceClient, authenticator: Authenticator, rate_limiter: RateLimiter
     ) -> None:
         self._settings = settings
         self._client = client
         self._authenticator = authenticator
-        self._cookies = cookies
-        self._responses = responses
         self._rate_limiter = rate_limiter
-        self._origins = origins
+        self._cookies = SessionCookies(settings)
+        self._responses = ResponseWriter(settings)
+        self._origins = OriginPolicy(settings)
         self._upload_budget = UploadBudget(settings)
         self._concurrency = ConcurrencyLimiter(settings)
 

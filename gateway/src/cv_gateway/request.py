@@ -4,7 +4,7 @@ import os
 from urllib.parse import quote_from_bytes
 
 from cv_common.kernel.errors import BadRequest
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from cv_gateway.client_network import client_network
 from cv_gateway.errors import HeadersTooLarge
@@ -57,21 +57,12 @@ class Request:
         The traceback of a stored exception references this request, which would otherwise keep the connection open
         until the garbage collector runs.
         """
-        self.receive = _closed_receive
-        self.send = _closed_send
+        del self.receive, self.send
 
 
 def _percent_encode(query: bytes) -> bytes:
     """The query with its non-ASCII bytes percent-encoded: a service's server may reject them."""
     return query if query.isascii() else quote_from_bytes(query, safe=_PRINTABLE_ASCII).encode()
-
-
-async def _closed_receive() -> Message:
-    raise RuntimeError("the request is closed")
-
-
-async def _closed_send(_: Message) -> None:
-    raise RuntimeError("the request is closed")
 
 
 def _join_headers(pairs: Headers) -> dict[bytes, bytes]:

@@ -28,8 +28,8 @@ _MEDIA_HEADERS: Headers = [
 class ResponseWriter:
     """Finalizes the headers of all responses and sends the gateway's own."""
 
-    def __init__(self, settings: Settings, origins: OriginPolicy) -> None:
-        self._origins = origins
+    def __init__(self, settings: Settings) -> None:
+        self._origins = OriginPolicy(settings)
         hsts = [_HSTS] if settings.uses_https else []
         self._api_headers, self._media_headers = _API_HEADERS + hsts, _MEDIA_HEADERS + hsts
 

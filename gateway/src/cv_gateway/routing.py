@@ -91,9 +91,12 @@ class Router:
             max_concurrent_per_client=settings.requests_per_address,
         )
         auth_api = route(self.auth, "/api/auth/")
-        resumes_api = replace(
-            route(resumes, "/api/resumes/", extends_session=True, merges_sessions=True),
+        resumes_api = route(
+            resumes,
+            "/api/resumes/",
             multipart_limit=settings.photo_body_limit,
+            extends_session=True,
+            merges_sessions=True,
         )
         payments_api = route(payments, "/api/payments/", extends_session=True, merges_sessions=True)
         prefixes = (

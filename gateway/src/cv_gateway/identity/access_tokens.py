@@ -4,6 +4,7 @@ import time
 from typing import NamedTuple
 
 import jwt
+from cachetools import TLRUCache
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cv_common.kernel.identity import MAX_EMAIL, read_id, read_text
 
@@ -44,7 +45,7 @@ class AccessTokens:
     def __init__(self, jwks: JwksClient) -> None:
         self._jwks = jwks
         self._generation = jwks.generation
-        self._cache: dict[str, TokenClaims] = {}
+        self._cache: TLRUCache[str, TokenClaims] = TLRUCache(_MAX_CACHED, ttu=_expiry, timer=time.time)
 
     async def verify(self, token: str) -> TokenClaims:
         """The claims of a token. Raises InvalidAccessToken, or ServiceUnavailable if auth's keys are unavailable."""
@@ -52,16 +53,16 @@ class AccessTokens:
             self._cache.clear()
             self._generation = self._jwks.generation
         claims = self._cache.get(token)
-        if claims is not None and claims.expires > time.time():
-            return claims
-        key = await self._jwks.find(_key_id(token))
-        if key is None:
-            raise InvalidAccessToken
-        claims = _decode(token, key)
-        if len(self._cache) >= _MAX_CACHED:
-            del self._cache[next(iter(self._cache))]
-        self._cache[token] = claims
+        if claims is None:
+            key = await self._jwks.find(_key_id(token))
+            if key is None:
+                raise InvalidAccessToken
+            claims = self._cache[token] = _decode(token, key)
         return claims
+
+
+def _expiry(_token: str, claims: TokenClaims, _now: float) -> float:
+    return claims.expires
 
 
 def _key_id(token: str) -> str:

@@ -43,9 +43,9 @@ _UNKNOWN = Principal()
 class Authenticator:
     """Determines the principal of a request, and signs identity tokens."""
 
-    def __init__(self, settings: Settings, access_tokens: AccessTokens, cookies: SessionCookies) -> None:
+    def __init__(self, settings: Settings, access_tokens: AccessTokens) -> None:
         self._access_tokens = access_tokens
-        self._cookies = cookies
+        self._cookies = SessionCookies(settings)
         self._signer = Signer(GATEWAY, settings.identity_private_key)
 
     async def authenticate(self, request: Request, route: Route) -> Principal:
