@@ -198,6 +198,6 @@ def test_values_name_settings_that_exist() -> None:
     """A misspelt setting would be ignored in silence."""
     for name, service in services().items():
         folder = "gateway" if name == "gateway" else f"services/{name}"
-        common = (ROOT / "libs" / "common" / "src" / "cv_common" / "settings.py").read_text()
+        common = (ROOT / "libs" / "common" / "src" / "cv_common" / "kernel" / "settings.py").read_text()
         written = (ROOT / folder / "src" / f"cv_{name}" / "settings.py").read_text() + common
         assert all(f"    {setting.lower()}: " in written for setting in service["env"])

@@ -1,9 +1,10 @@
-"""The catalog that is shipped, in the contract's words."""
+"""The shipped catalog, as the contract's examples have it."""
 
 import re
 from pathlib import Path
 from typing import Any
 
+from cv_templates.cli import read_catalog
 from cv_templates.main import app
 from cv_testing.serving import serving
 
@@ -62,8 +63,18 @@ async def test_the_shipped_catalog_answers_the_contracts_examples(
             assert answer.headers["content-type"] == "application/json"
             assert [without_creation(template) for template in answer.json()] == expected
         one = without_creation((await client.get("/api/templates/1/", headers=visitor)).json())
+    modern = read_catalog(CATALOG).templates[0]
     assert one == {
         **MODERN,
-        "template_html": (CATALOG / "modern_professional" / "template.html").read_text(),
-        "template_css": (CATALOG / "modern_professional" / "template.css").read_text(),
+        "template_html": modern.html,
+        "template_css": modern.css,
     }
+
+
+def test_shipped_templates_are_self_contained() -> None:
+    for template in read_catalog(CATALOG).templates:
+        assert template.html.startswith("<!DOCTYPE html>")
+        assert template.html.endswith("</html>\n")
+        assert "{{ resume.full_name }}" in template.html
+        assert "@page" in template.css
+        assert "<%" not in template.html + template.css

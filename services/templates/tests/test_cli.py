@@ -122,6 +122,85 @@ async def test_a_template_without_a_folder_is_hidden(catalog: CatalogFolder, loa
     assert (await load(catalog.path)).out == "two: unchanged\n"
 
 
+def announced(environment: dict[str, str]) -> list[dict[str, Any]]:
+    """What the outbox says of templates, in order: `template_id`, `is_premium`, `is_active`, `revision`."""
+    with psycopg.connect(environment["DATABASE_URL"], row_factory=dict_row) as connection:
+        rows = connection.execute("select name, payload from outbox order by id").fetchall()
+    assert {row["name"] for row in rows} <= {"templates.template_changed.v1"}
+    return [row["payload"] for row in rows]
+
+
+async def test_every_change_of_a_template_is_published(
+    catalog: CatalogFolder, load: Load, environment: dict[str, str], stored: Stored
+) -> None:
+    catalog.write("one")
+    catalog.write("two", is_premium=True)
+    await load(catalog.path)
+    catalog.write("one", is_premium=True, position=1)
+    await load(catalog.path)
+    await load(catalog.path)
+    (catalog.path / "two").rename(catalog.path / "_two")
+    await load(catalog.path)
+    await load(catalog.path)
+
+    events = announced(environment)
+    assert [(event["template_id"], event["is_premium"], event["is_active"]) for event in events] == [
+        (1, False, True),
+        (2, True, True),
+        (1, True, True),
+        (2, True, False),
+    ]
+    assert events[0]["revision"] < events[2]["revision"] == stored()["one"]["revision"]
+    assert events[1]["revision"] < events[3]["revision"] == stored()["two"]["revision"]
+
+
+async def test_templates_of_the_release_before_events_are_published_once(
+    catalog: CatalogFolder, load: Load, environment: dict[str, str]
+) -> None:
+    catalog.write("one")
+    catalog.write("two")
+    await load(catalog.path)
+    (catalog.path / "two").rename(catalog.path / "_two")
+    await load(catalog.path)
+    with psycopg.connect(environment["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute("delete from outbox")
+        connection.execute("update templates set revision = 0")
+
+    assert (await load(catalog.path)).out == "one: unchanged\n"
+    assert (await load(catalog.path)).out == "one: unchanged\n"
+    assert [(event["template_id"], event["is_active"]) for event in announced(environment)] == [(1, True), (2, False)]
+
+
+async def test_a_catalog_that_fails_is_not_published(
+    catalog: CatalogFolder, load: Load, environment: dict[str, str], renderer: FakeRenderer
+) -> None:
+    renderer.failures["faulty"] = JSONResponse({"detail": "No filter named 'mystery'."}, status_code=400)
+    catalog.write("fine")
+    catalog.write("faulty")
+    assert (await load(catalog.path)).code == 1
+    assert announced(environment) == []
+
+
+async def test_a_changed_shared_file_changes_the_templates_that_include_it(
+    catalog: CatalogFolder, load: Load, stored: Stored, renderer: FakeRenderer
+) -> None:
+    shared = catalog.path / "_shared"
+    shared.mkdir()
+    (shared / "base.html").write_text("<p>before</p>")
+    catalog.write("alone")
+    catalog.write("extending", html="<% extends '_shared/base.html' %>")
+    await load(catalog.path)
+    assert stored()["extending"]["template_html"] == "<p>before</p>"
+    renderer.pop_rendered()
+
+    (shared / "base.html").write_text("<p>after</p>")
+    assert (await load(catalog.path)).out.splitlines() == ["alone: unchanged", "extending: changed"]
+    assert renderer.pop_rendered() == ["<p>after</p>"]
+
+    (shared / "base.html").unlink()
+    assert "extending/template.html: there is no file _shared/base.html" in (await load(catalog.path)).err
+
+
 async def test_two_loads_at_once_are_one_catalog(catalog: CatalogFolder, load: Load, stored: Stored) -> None:
     for slug in ("one", "two", "three"):
         catalog.write(slug)

@@ -1,4 +1,4 @@
-"""The rules of a catalog."""
+"""The rules of a catalog and the texts of its templates."""
 
 import random
 from contextlib import suppress
@@ -70,6 +70,38 @@ def test_a_folder_is_a_template_or_unsound(slug: str, manifest: str, html: str) 
         assert (read.slug, read.html) == (slug, html)
 
 
+def resolved(html: str, **shared: str) -> str:
+    files = {"template.toml": MANIFEST, "template.html": html, "template.css": "p {}"}
+    return read_template("plain", files, {f"{name}.html": text for name, text in shared.items()}).html
+
+
+def test_shared_files_are_resolved_and_the_renderers_tags_are_left() -> None:
+    title = "<% block title %>\n<h1>{% if b %}B{% endif %}</h1>\n<% endblock %>\n"
+    base = "<p>{{ a }}</p>\n" + title + "<% include '_shared/end.html' %>\n"
+    assert resolved("<% extends '_shared/base.html' %>", base=base, end="{# end #}\n") == (
+        "<p>{{ a }}</p>\n<h1>{% if b %}B{% endif %}</h1>\n{# end #}\n"
+    )
+    child = "<% extends '_shared/base.html' %>\n<% block title %>\n<h2>{{ c }}</h2>\n<% endblock %>\n"
+    assert resolved(child, base=base, end="") == "<p>{{ a }}</p>\n<h2>{{ c }}</h2>\n"
+
+
+@pytest.mark.parametrize(
+    ("html", "error"),
+    [
+        ("<% extends '_shared/missing.html' %>", "plain/template.html: there is no file _shared/missing.html"),
+        ("<p>\n<% fi %>", "plain/template.html, line 2: Encountered unknown tag 'fi'."),
+        ("<% include '_shared/base.html' %>", "_shared/base.html, line 3: Encountered unknown tag 'fi'."),
+        ("<%= title =%>", "plain/template.html: 'title' is undefined"),
+        ("<% include '_shared/loop.html' %>", "plain/template.html: maximum recursion depth exceeded"),
+    ],
+)
+def test_errors_in_shared_files_name_the_file(html: str, error: str) -> None:
+    with pytest.raises(InvalidCatalog) as invalid:
+        resolved(html, base="\n\n<% fi %>", loop="<% include '_shared/loop.html' %>")
+    assert len(invalid.value.errors) == 1
+    assert invalid.value.errors[0].startswith(error)
+
+
 @given(st.text())
 def test_a_sample_is_an_object_or_unsound(text: str) -> None:
     with suppress(InvalidCatalog):
@@ -100,9 +132,8 @@ def test_a_catalog_has_one_order_or_is_unsound(positions: list[int], chance: ran
 
 
 def positioned(slug: str, position: int) -> TemplateSource:
-    return TemplateSource(
-        slug, Manifest(name="Plain", description="", is_premium=False, position=position), "<p>", "p {}"
-    )
+    manifest = Manifest(name="Plain", description="", is_premium=False, position=position)
+    return TemplateSource(slug, manifest, "<p>", "p {}")
 
 
 @given(st.text(), st.text(), st.text(), st.text())

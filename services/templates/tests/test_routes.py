@@ -1,13 +1,17 @@
-"""The HTTP door."""
+"""The HTTP routes, and how replicas and services learn of changes."""
 
 import re
 from contextlib import AsyncExitStack
+from uuid import UUID
 
 import httpx
 import psycopg
 import pytest
+from cv_common.messaging.broker import Broker, Consumer
+from cv_common.messaging.events import TemplateChanged
 from cv_templates.main import app
 from cv_testing.identity import IdentityKeys
+from cv_testing.nats import Nats
 from cv_testing.postgres import Postgres
 from cv_testing.serving import eventually, serving
 
@@ -186,6 +190,53 @@ async def test_every_replica_follows_the_catalog(
             await load(catalog.path)
             for replica in replicas:
                 await replica.expect(*(name.title() for name in names))
+
+
+async def test_a_change_reaches_resumes_as_an_event(
+    catalog: CatalogFolder, load: Load, templates: httpx.AsyncClient, environment: dict[str, str], nats_server: Nats
+) -> None:
+    received: dict[UUID, TemplateChanged] = {}
+
+    async def receive(event: TemplateChanged) -> None:
+        received[event.id] = event
+
+    async def is_received() -> bool:
+        return event_id in received
+
+    login = nats_server.environment("resumes")
+    broker = Broker(login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service="resumes")
+    consumer = Consumer(broker, {TemplateChanged: receive})
+    async with AsyncExitStack() as stack:
+        for component in (broker, consumer):
+            await component.start()
+            stack.push_async_callback(component.stop)
+        catalog.write("paid", is_premium=True)
+        await load(catalog.path)
+        with psycopg.connect(environment["DATABASE_URL"]) as connection:
+            [(event_id,)] = connection.execute("select event_id from outbox").fetchall()
+        await eventually(is_received)
+    event = received[event_id]
+    assert (event.template_id, event.is_premium, event.is_active) == (1, True, True)
+    assert (await templates.get("/healthz")).json()["problems"] == {}
+
+
+async def test_a_replica_follows_again_after_its_connection_was_lost(
+    catalog: CatalogFolder, load: Load, reader: Reader, environment: dict[str, str]
+) -> None:
+    catalog.write("one")
+    await load(catalog.path)
+    await reader.expect("One")
+    with psycopg.connect(environment["DATABASE_URL"], autocommit=True) as operator:
+        lost = operator.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() "
+            "and query = 'listen templates'"
+        ).fetchall()
+        assert lost == [(True,)]
+        operator.execute("update templates set name = 'Missed'")
+    await reader.expect("Missed")
+    with psycopg.connect(environment["DATABASE_URL"], autocommit=True) as operator:
+        operator.execute("update templates set name = 'Seen'")
+    await reader.expect("Seen")
 
 
 async def test_a_change_made_by_hand_is_seen_too(
