@@ -18,6 +18,7 @@ from cv_testing.identity import IdentityKeys
 from cv_testing.nats import Nats
 from cv_testing.plugin import StartNats
 from cv_testing.serving import serving
+from jinja2 import Environment, FileSystemLoader
 from PIL import Image
 
 TEMPLATES = ("modern_professional", "creative_designer", "executive_elite")
@@ -35,12 +36,16 @@ class CatalogTemplate:
 
 @pytest.fixture(scope="session")
 def catalog(pytestconfig: pytest.Config) -> dict[str, CatalogTemplate]:
-    """The catalog's templates by name."""
-    folder = pytestconfig.rootpath / "services" / "templates" / "catalog"
+    """The catalog's templates by name, with the shared files that they extend and include."""
+    loader = Environment(
+        loader=FileSystemLoader(pytestconfig.rootpath / "services" / "templates" / "catalog"),
+        block_start_string="<%", block_end_string="%>",
+        variable_start_string="<%=", variable_end_string="=%>",
+        comment_start_string="<%#", comment_end_string="#%>",
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=True,
+    )  # fmt: skip
     return {
-        name: CatalogTemplate(
-            (folder / name / "template.html").read_text(), (folder / name / "template.css").read_text()
-        )
+        name: CatalogTemplate(*(loader.get_template(f"{name}/template.{kind}").render() for kind in ("html", "css")))
         for name in TEMPLATES
     }
 

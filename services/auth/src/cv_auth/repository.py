@@ -8,6 +8,7 @@ from uuid import UUID
 
 from cv_common.drf.addresses import email_spellings
 from cv_common.kernel.database import Query, Scalar, Statement, Transaction
+from cv_common.kernel.revision import upsert_if_newer
 from cv_common.messaging.events import SubscriptionChanged
 from sqlalchemy import (
     ARRAY,
@@ -308,25 +309,15 @@ async def merge_session(tx: Transaction, session_id: str, into_session_id: str) 
     return [session_id, *moved]
 
 
-def _upsert_newer_subscription() -> Statement:
-    """Insert a state or replace an older one. Waits for a concurrent deletion of the account, then does nothing."""
-    state = [column for column in subscriptions.c if column.name != "user_id"]
-    statement = upsert(subscriptions).from_select(
-        ["user_id", *(column.name for column in state)],
-        select(users.c.id, *(_parameter(column) for column in state))
-        .where(_IS_USER)
-        .with_for_update(read=True, key_share=True),
-    )
-    return Statement(
-        statement.on_conflict_do_update(
-            index_elements=["user_id"],
-            set_={column.name: statement.excluded[column.name] for column in state},
-            where=subscriptions.c.revision < statement.excluded.revision,
-        )
-    )
-
-
-_UPSERT_SUBSCRIPTION = _upsert_newer_subscription()
+_SUBSCRIPTION_STATE = [column for column in subscriptions.c if column.name != "user_id"]
+# The share lock waits for a concurrent deletion of the account, of which then no row is left to insert from.
+_UPSERT_SUBSCRIPTION = upsert_if_newer(
+    subscriptions,
+    ["user_id", *(column.name for column in _SUBSCRIPTION_STATE)],
+    select(users.c.id, *(_parameter(column) for column in _SUBSCRIPTION_STATE))
+    .where(_IS_USER)
+    .with_for_update(read=True, key_share=True),
+)
 
 
 async def upsert_subscription(tx: Transaction, user_id: int, state: SubscriptionChanged) -> None:

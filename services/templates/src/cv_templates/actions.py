@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from cv_common.kernel.database import Database, Transaction
-from cv_common.kernel.errors import NotFound
+from cv_common.kernel.errors import or_404
 from cv_common.kernel.media import Media
 from cv_common.kernel.revision import next_revision
 from cv_common.messaging import outbox
@@ -49,31 +49,22 @@ async def get_responses(context: Context) -> CatalogResponses:
 
 async def find_template(context: Context, template_id: int) -> PreparedResponse:
     """An active template. Raises NotFound."""
-    return _or_404((await get_responses(context)).by_id.get(template_id))
+    return or_404((await get_responses(context)).by_id.get(template_id))
 
 
 async def find_template_for_service(context: Context, template_id: int) -> PreparedResponse:
     """A template, active or not, as services see it. Raises NotFound."""
-    return _or_404((await get_responses(context)).internal_by_id.get(template_id))
+    return or_404((await get_responses(context)).internal_by_id.get(template_id))
 
 
 async def find_default_template(context: Context) -> PreparedResponse:
     """The first free, active template, as services see it. Raises NotFound."""
-    return _or_404((await get_responses(context)).default)
-
-
-def _or_404(response: PreparedResponse | None) -> PreparedResponse:
-    if response is None:
-        raise NotFound
-    return response
+    return or_404((await get_responses(context)).default)
 
 
 async def read_thumbnail(context: Context, slug: str) -> bytes:
     """The PNG of a template. Raises NotFound."""
-    content = await context.media.get(_thumbnail_path(slug)) if is_slug(slug) else None
-    if content is None:
-        raise NotFound
-    return content
+    return or_404(await context.media.get(_thumbnail_path(slug)) if is_slug(slug) else None)
 
 
 class Outcome(StrEnum):
