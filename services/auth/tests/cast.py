@@ -1,4 +1,4 @@
-"""Who appears in the tests: people with accounts, and the services that auth talks to."""
+"""Accounts, and fakes of the services that auth calls."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,18 +17,18 @@ KEYS = [{"kid": "new", "key": KEY}, {"kid": "old", "key": OLDER_KEY}]
 
 @dataclass(frozen=True)
 class Claim:
-    """What a neighbour was told, and by whom."""
+    """A call that ended a session, as a fake service received it."""
 
     service: str
     session_id: str
     into: int | str
-    """The id of the account that claimed the session, or of the session that it was merged into."""
+    """The account that claimed the session, or the session that it was merged into."""
     issuer: str
 
 
 @dataclass
-class Neighbours:
-    """Resumes and payments on one port, each below a path of its name; those in `silent` never answer."""
+class FakeServices:
+    """Fakes of resumes and payments on one port, below `/resumes` and `/payments`; those in `silent` never answer."""
 
     public_keys: Mapping[str, str]
     claims: list[Claim] = field(default_factory=list)
@@ -55,19 +55,19 @@ class Neighbours:
             ]
         )
 
-    def told_of(self, session_id: str) -> dict[str, Claim]:
-        """Each service's claim of one session."""
+    def claims_of(self, session_id: str) -> dict[str, Claim]:
+        """The claims of one session, by service."""
         return {claim.service: claim for claim in self.claims if claim.session_id == session_id}
 
 
 def full_width(text: str) -> str:
-    """`text` in letters that look alike and are others."""
+    """`text` in full-width letters, a compatibility form of ASCII."""
     return "".join(chr(ord(character) + 0xFEE0) for character in text)
 
 
 @dataclass(frozen=True)
 class Account:
-    """A registered account, and what the gateway says of its requests."""
+    """A registered account, and the headers of the gateway for its requests."""
 
     profile: dict[str, Any]
     headers: dict[str, str]

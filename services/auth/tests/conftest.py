@@ -1,4 +1,4 @@
-"""The real auth service, with neighbours that note which sessions they are told of."""
+"""The real auth service, with fakes of the services that it calls."""
 
 import itertools
 import json
@@ -17,22 +17,22 @@ from cv_testing.plugin import StartNats
 from cv_testing.serving import serving
 from psycopg.rows import DictRow, dict_row
 
-from services.auth.tests.cast import KEYS, PASSWORD, Account, Neighbours
+from services.auth.tests.cast import KEYS, PASSWORD, Account, FakeServices
 
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-async def neighbours_server(identity_keys: IdentityKeys) -> AsyncIterator[tuple[Neighbours, str]]:
-    them = Neighbours(json.loads(identity_keys.environment("resumes")["IDENTITY_PUBLIC_KEYS"]))
+async def fake_services_server(identity_keys: IdentityKeys) -> AsyncIterator[tuple[FakeServices, str]]:
+    them = FakeServices(json.loads(identity_keys.environment("resumes")["IDENTITY_PUBLIC_KEYS"]))
     async with serving(them.app, {}) as client:
         yield them, str(client.base_url)
 
 
 @pytest.fixture
-def neighbours(neighbours_server: tuple[Neighbours, str]) -> Iterator[Neighbours]:
-    """Both neighbours, well again after the test."""
-    them = neighbours_server[0]
+def services(fake_services_server: tuple[FakeServices, str]) -> Iterator[FakeServices]:
+    """The fakes of resumes and payments, without failures again after the test."""
+    them = fake_services_server[0]
     yield them
     them.statuses.clear()
     them.silent.clear()
@@ -40,7 +40,7 @@ def neighbours(neighbours_server: tuple[Neighbours, str]) -> Iterator[Neighbours
 
 @pytest.fixture(scope="session")
 def nats_server(start_nats: StartNats) -> Nats:
-    """A bus of these tests' own."""
+    """A NATS server for these tests only."""
     return start_nats()
 
 
@@ -49,15 +49,15 @@ def environment(
     service_database: Callable[[str], str],
     nats_server: Nats,
     identity_keys: IdentityKeys,
-    neighbours_server: tuple[Neighbours, str],
+    fake_services_server: tuple[FakeServices, str],
 ) -> dict[str, str]:
     """The settings of the service under test."""
     return {
         **identity_keys.environment("auth"),
         **nats_server.environment("auth"),
         "DATABASE_URL": service_database("auth"),
-        "RESUMES_URL": f"{neighbours_server[1]}/resumes",
-        "PAYMENTS_URL": f"{neighbours_server[1]}/payments",
+        "RESUMES_URL": f"{fake_services_server[1]}/resumes",
+        "PAYMENTS_URL": f"{fake_services_server[1]}/payments",
         "ACCESS_TOKEN_KEYS": json.dumps(KEYS),
     }
 
@@ -70,7 +70,7 @@ async def auth(environment: dict[str, str]) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def database(environment: dict[str, str]) -> AsyncIterator[psycopg.AsyncConnection[DictRow]]:
-    """The service's own database, to see and to make what no request can."""
+    """The service's database, for states that no request shows or creates."""
     async with await psycopg.AsyncConnection[DictRow].connect(
         environment["DATABASE_URL"], autocommit=True, row_factory=dict_row
     ) as connection:
@@ -78,16 +78,16 @@ async def database(environment: dict[str, str]) -> AsyncIterator[psycopg.AsyncCo
 
 
 @pytest.fixture(scope="session")
-async def heard(nats_server: Nats, auth: httpx.AsyncClient) -> AsyncIterator[list[Event]]:
-    """What auth has told the others, as resumes hears it."""
+async def published_events(nats_server: Nats, auth: httpx.AsyncClient) -> AsyncIterator[list[Event]]:
+    """The events of auth, as resumes receives them."""
     login = nats_server.environment("resumes")
     bus = Broker(login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service="resumes")
     events: list[Event] = []
 
-    async def hear(event: Event) -> None:
+    async def receive(event: Event) -> None:
         events.append(event)
 
-    consumer = Consumer(bus, {SessionClaimed: hear, SessionMerged: hear, UserDeleted: hear})
+    consumer = Consumer(bus, {SessionClaimed: receive, SessionMerged: receive, UserDeleted: receive})
     await bus.start()
     await consumer.start()
     yield events
@@ -97,25 +97,25 @@ async def heard(nats_server: Nats, auth: httpx.AsyncClient) -> AsyncIterator[lis
 
 @pytest.fixture
 def stranger(identity_keys: IdentityKeys) -> dict[str, str]:
-    """What the gateway says of a visitor without a session."""
+    """The headers of the gateway for a visitor without a session."""
     return identity_keys.stranger("auth")
 
 
 @pytest.fixture
 def session_id() -> str:
-    """An anonymous session that no other test knows."""
+    """The id of an anonymous session of this test only."""
     return f"session_{next(_numbers)}"
 
 
 @pytest.fixture
 def session(identity_keys: IdentityKeys, session_id: str) -> dict[str, str]:
-    """What the gateway says of a visitor with that session."""
+    """The headers of the gateway for a visitor with that session."""
     return identity_keys.session("auth", session_id)
 
 
 @pytest.fixture
 def person() -> dict[str, Any]:
-    """What somebody whom no other test knows registers with."""
+    """A valid registration body, different in each test."""
     number = next(_numbers)
     return {
         "username": f"john_doe{number}",
@@ -132,7 +132,7 @@ def person() -> dict[str, Any]:
 async def account(
     auth: httpx.AsyncClient, stranger: dict[str, str], person: dict[str, Any], identity_keys: IdentityKeys
 ) -> Account:
-    """Somebody with an account."""
+    """A registered account."""
     answer = await auth.post("/api/auth/register/", json=person, headers=stranger)
     assert answer.status_code == 201, answer.text
     profile = answer.json()["user"]
@@ -141,7 +141,7 @@ async def account(
 
 @pytest.fixture
 async def tokens(auth: httpx.AsyncClient, stranger: dict[str, str], account: Account) -> dict[str, str]:
-    """What the account's owner got by logging in."""
+    """The tokens of a login to the account."""
     answer = await auth.post("/api/auth/login/", json={"email": account.email, "password": PASSWORD}, headers=stranger)
     assert answer.status_code == 200, answer.text
     pair: dict[str, str] = answer.json()

@@ -1,4 +1,4 @@
-"""The NATS door: subscriptions as payments tells of them, seen in the profile."""
+"""Subscription events of payments, seen in the profile."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -19,12 +19,12 @@ NO_SUBSCRIPTION = (False, None, None)
 END = datetime(2099, 11, 29, 10, 30, tzinfo=UTC)
 
 Publish = Callable[[SubscriptionChanged], Awaitable[None]]
-Taken = Callable[[SubscriptionChanged], Awaitable[None]]
+WaitProcessed = Callable[[SubscriptionChanged], Awaitable[None]]
 
 
 @pytest.fixture(scope="session")
 async def payments(nats_server: Nats) -> AsyncIterator[Broker]:
-    """Payments on the bus."""
+    """The NATS connection of payments."""
     login = nats_server.environment("payments")
     bus = Broker(login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service="payments", publishes=True)
     await bus.start()
@@ -34,9 +34,9 @@ async def payments(nats_server: Nats) -> AsyncIterator[Broker]:
 
 @pytest.fixture
 def publish(payments: Broker) -> Publish:
-    """Tells of a subscription, as payments does."""
+    """Publishes an event of payments."""
 
-    async def tell(event: SubscriptionChanged) -> None:
+    async def publish_event(event: SubscriptionChanged) -> None:
         async def published() -> bool:
             try:
                 await payments.publish(event.name, event.model_dump_json().encode(), str(event.id))
@@ -46,25 +46,25 @@ def publish(payments: Broker) -> Publish:
 
         await eventually(published)
 
-    return tell
+    return publish_event
 
 
 @pytest.fixture
-def taken(database: psycopg.AsyncConnection[DictRow]) -> Taken:
-    """Waits until auth has taken an event, whatever it made of it."""
+def wait_processed(database: psycopg.AsyncConnection[DictRow]) -> WaitProcessed:
+    """Waits until auth has processed an event."""
 
     async def wait(event: SubscriptionChanged) -> None:
-        async def noted() -> bool:
+        async def is_processed() -> bool:
             cursor = await database.execute("select from inbox where event_id = %s", (event.id,))
             return await cursor.fetchone() is not None
 
-        await eventually(noted)
+        await eventually(is_processed)
 
     return wait
 
 
 def subscribed(user_id: int | None, revision: int, **changes: Any) -> SubscriptionChanged:
-    """A yearly subscription that entitles for a month."""
+    """A yearly subscription, entitled for another 30 days."""
     state = {
         "user_id": user_id,
         "session_id": None,
@@ -77,7 +77,7 @@ def subscribed(user_id: int | None, revision: int, **changes: Any) -> Subscripti
 
 
 class Shown:
-    """What the profile shows of a subscription."""
+    """The subscription fields of the profile."""
 
     def __init__(self, auth: httpx.AsyncClient, account: Account) -> None:
         self._auth, self._headers = auth, account.headers
@@ -98,7 +98,7 @@ def shown(auth: httpx.AsyncClient, account: Account) -> Shown:
     return Shown(auth, account)
 
 
-async def test_documented_profile_of_a_subscriber(
+async def test_profile_shows_the_subscription(
     auth: httpx.AsyncClient, account: Account, shown: Shown, publish: Publish
 ) -> None:
     await publish(subscribed(account.id, 1, subscription_type="monthly"))
@@ -113,7 +113,7 @@ async def test_documented_profile_of_a_subscriber(
     }
 
 
-async def test_subscription_ends_by_the_clock_alone(account: Account, shown: Shown, publish: Publish) -> None:
+async def test_subscription_ends_by_time_without_an_event(account: Account, shown: Shown, publish: Publish) -> None:
     await publish(subscribed(account.id, 1))
     await shown.becomes((True, "yearly", "2099-11-29T10:30:00Z"))
     await publish(subscribed(account.id, 2, entitled_until=datetime.now(UTC) + timedelta(seconds=0.2)))
@@ -124,37 +124,37 @@ async def test_subscription_ends_by_the_clock_alone(account: Account, shown: Sho
     await shown.becomes(NO_SUBSCRIPTION)
 
 
-async def test_late_and_repeated_events_change_nothing(
-    account: Account, shown: Shown, publish: Publish, taken: Taken
+async def test_outdated_and_repeated_events_change_nothing(
+    account: Account, shown: Shown, publish: Publish, wait_processed: WaitProcessed
 ) -> None:
     newest = subscribed(account.id, 20)
     late = subscribed(account.id, 19, entitled_until=None)
     for event in (newest, newest.model_copy(update={"revision": 21, "entitled_until": None}), late):
         await publish(event)
-    await taken(late)
+    await wait_processed(late)
     assert await shown.now() == (True, "yearly", "2099-11-29T10:30:00Z")
     await publish(subscribed(account.id, 21, subscription_type="monthly"))
     await shown.becomes((True, "monthly", "2099-11-29T10:30:00Z"))
 
 
-async def test_subscription_of_a_session_is_nobodys_yet(account: Account, shown: Shown, publish: Publish) -> None:
+async def test_subscription_of_a_session_is_ignored(account: Account, shown: Shown, publish: Publish) -> None:
     await publish(subscribed(None, 1, session_id="some_session"))
     await publish(subscribed(account.id, 1))  # the session was claimed
     await shown.becomes((True, "yearly", "2099-11-29T10:30:00Z"))
 
 
-async def test_erased_account_gets_no_subscription(
+async def test_event_for_a_deleted_account_is_ignored(
     auth: httpx.AsyncClient,
     account: Account,
     publish: Publish,
-    taken: Taken,
+    wait_processed: WaitProcessed,
     database: psycopg.AsyncConnection[DictRow],
 ) -> None:
     await publish(subscribed(account.id, 1))
     await auth.request("DELETE", "/api/auth/profile/", json={"password": PASSWORD}, headers=account.headers)
     late = subscribed(account.id, 2)
     await publish(late)
-    await taken(late)
+    await wait_processed(late)
     cursor = await database.execute("select from subscriptions where user_id = %s", (account.id,))
     assert await cursor.fetchall() == []
     health = await auth.get("/healthz")

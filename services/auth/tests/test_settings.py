@@ -1,4 +1,4 @@
-"""What auth refuses to start with."""
+"""Valid and invalid settings."""
 
 from typing import Any
 
@@ -22,12 +22,12 @@ USUAL: dict[str, Any] = {
 }
 
 
-def test_these_are_taken() -> None:
+def test_valid_settings_are_accepted() -> None:
     assert [key.kid for key in Settings(**USUAL).access_token_keys] == ["new", "old"]
 
 
 @pytest.mark.parametrize("key", ["secret", "", KEY[:-4]], ids=["text", "empty", "short"])
-def test_a_key_that_is_none_is_named_and_not_shown(key: str) -> None:
+def test_an_invalid_key_is_named_but_not_shown(key: str) -> None:
     with pytest.raises(ValidationError) as refused:
         Settings(**USUAL | {"access_token_keys": [{"kid": "new", "key": KEY}, {"kid": "old", "key": key}]})
     assert (

@@ -1,4 +1,4 @@
-"""The migrations make the tables that the code speaks of."""
+"""The migrations create the tables of `tables.py`."""
 
 import subprocess
 import sys
@@ -13,11 +13,11 @@ from cv_testing.plugin import ServiceDatabase
 from cv_testing.tables import differences
 
 
-def test_migrated_database_is_what_the_tables_say(service_database: ServiceDatabase) -> None:
+def test_migrations_create_the_tables(service_database: ServiceDatabase) -> None:
     assert differences(service_database("auth"), metadata) == []
 
 
-def test_usernames_of_the_release_before_get_their_skeletons(
+def test_migration_computes_skeletons_of_existing_usernames(
     service_database: ServiceDatabase, pytestconfig: pytest.Config
 ) -> None:
     database_url = service_database("auth")

@@ -47,7 +47,7 @@ def without_creation(template: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in template.items() if name != "created_at"}
 
 
-async def test_the_shipped_catalog_answers_the_contracts_examples(
+async def test_the_shipped_catalog_equals_the_contracts_examples(
     load: Load, environment: dict[str, str], visitor: dict[str, str]
 ) -> None:
     loaded = await load(CATALOG)

@@ -1,4 +1,4 @@
-"""The command door: `cv-templates load FOLDER`."""
+"""The command line: `cv-templates load FOLDER`."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ def stored(environment: dict[str, str]) -> "Stored":
 
 
 class Stored:
-    """What the database holds, by slug."""
+    """The stored templates, by slug."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -36,7 +36,9 @@ class Stored:
         return {slug: row["id"] for slug, row in self().items()}
 
 
-async def test_ids_follow_the_positions_and_then_stay(catalog: CatalogFolder, load: Load, stored: Stored) -> None:
+async def test_ids_follow_the_positions_at_the_first_load_and_then_stay(
+    catalog: CatalogFolder, load: Load, stored: Stored
+) -> None:
     catalog.write("zebra", position=1)
     catalog.write("apple", position=20)
     catalog.write("mango", position=3)
@@ -64,7 +66,7 @@ async def test_loading_again_changes_nothing(
     assert renderer.pop_rendered() == []
 
 
-async def test_a_thumbnail_shows_the_sample_in_the_template(
+async def test_a_thumbnail_is_rendered_from_the_sample(
     catalog: CatalogFolder, load: Load, renderer: FakeRenderer
 ) -> None:
     catalog.write("one", html="<p>{{ resume.full_name }}</p>")
@@ -78,7 +80,7 @@ async def test_a_thumbnail_shows_the_sample_in_the_template(
     ]
 
 
-async def test_a_thumbnail_is_made_again_only_when_it_would_be_another(
+async def test_a_thumbnail_is_rendered_again_only_if_it_changes_or_is_missing(
     catalog: CatalogFolder, load: Load, stored: Stored, renderer: FakeRenderer, tmp_path: Path
 ) -> None:
     catalog.write("one")
@@ -122,8 +124,8 @@ async def test_a_template_without_a_folder_is_hidden(catalog: CatalogFolder, loa
     assert (await load(catalog.path)).out == "two: unchanged\n"
 
 
-def announced(environment: dict[str, str]) -> list[dict[str, Any]]:
-    """What the outbox says of templates, in order: `template_id`, `is_premium`, `is_active`, `revision`."""
+def published_events(environment: dict[str, str]) -> list[dict[str, Any]]:
+    """The payloads in the outbox, in order."""
     with psycopg.connect(environment["DATABASE_URL"], row_factory=dict_row) as connection:
         rows = connection.execute("select name, payload from outbox order by id").fetchall()
     assert {row["name"] for row in rows} <= {"templates.template_changed.v1"}
@@ -143,7 +145,7 @@ async def test_every_change_of_a_template_is_published(
     await load(catalog.path)
     await load(catalog.path)
 
-    events = announced(environment)
+    events = published_events(environment)
     assert [(event["template_id"], event["is_premium"], event["is_active"]) for event in events] == [
         (1, False, True),
         (2, True, True),
@@ -168,7 +170,10 @@ async def test_templates_of_the_release_before_events_are_published_once(
 
     assert (await load(catalog.path)).out == "one: unchanged\n"
     assert (await load(catalog.path)).out == "one: unchanged\n"
-    assert [(event["template_id"], event["is_active"]) for event in announced(environment)] == [(1, True), (2, False)]
+    assert [(event["template_id"], event["is_active"]) for event in published_events(environment)] == [
+        (1, True),
+        (2, False),
+    ]
 
 
 async def test_a_catalog_that_fails_is_not_published(
@@ -178,7 +183,7 @@ async def test_a_catalog_that_fails_is_not_published(
     catalog.write("fine")
     catalog.write("faulty")
     assert (await load(catalog.path)).code == 1
-    assert announced(environment) == []
+    assert published_events(environment) == []
 
 
 async def test_a_changed_shared_file_changes_the_templates_that_include_it(
@@ -201,7 +206,7 @@ async def test_a_changed_shared_file_changes_the_templates_that_include_it(
     assert "extending/template.html: there is no file _shared/base.html" in (await load(catalog.path)).err
 
 
-async def test_two_loads_at_once_are_one_catalog(catalog: CatalogFolder, load: Load, stored: Stored) -> None:
+async def test_concurrent_loads_store_each_template_once(catalog: CatalogFolder, load: Load, stored: Stored) -> None:
     for slug in ("one", "two", "three"):
         catalog.write(slug)
     loads = await asyncio.gather(load(catalog.path), load(catalog.path))
@@ -209,7 +214,9 @@ async def test_two_loads_at_once_are_one_catalog(catalog: CatalogFolder, load: L
     assert stored.ids() == {"one": 1, "two": 2, "three": 3}
 
 
-async def test_every_fault_is_told_at_once(catalog: CatalogFolder, load: Load, stored: Stored) -> None:
+async def test_all_errors_of_a_catalog_are_reported_together(
+    catalog: CatalogFolder, load: Load, stored: Stored
+) -> None:
     for slug in ("fine", "no_html", "bad_toml", "odd_keys", "bad_jinja", "not_text", "Odd Name"):
         catalog.write(slug)
     (catalog.path / "no_html" / "template.html").unlink()
@@ -244,7 +251,7 @@ async def test_every_fault_is_told_at_once(catalog: CatalogFolder, load: Load, s
     assert stored() == {}
 
 
-async def test_an_order_that_is_none_is_refused(catalog: CatalogFolder, load: Load, stored: Stored) -> None:
+async def test_duplicate_positions_are_rejected(catalog: CatalogFolder, load: Load, stored: Stored) -> None:
     catalog.write("one", position=7)
     catalog.write("two", position=7)
     refused = await load(catalog.path)
@@ -252,7 +259,7 @@ async def test_an_order_that_is_none_is_refused(catalog: CatalogFolder, load: Lo
     assert stored() == {}
 
 
-async def test_a_folder_without_templates_hides_none(
+async def test_a_folder_without_templates_is_rejected(
     catalog: CatalogFolder, load: Load, stored: Stored, tmp_path: Path
 ) -> None:
     catalog.write("one")
@@ -266,7 +273,7 @@ async def test_a_folder_without_templates_hides_none(
     assert stored()["one"]["is_active"]
 
 
-async def test_what_the_renderer_refuses_is_told_and_nothing_is_stored(
+async def test_a_template_that_fails_to_render_is_reported_and_nothing_is_stored(
     catalog: CatalogFolder, load: Load, stored: Stored, renderer: FakeRenderer
 ) -> None:
     renderer.failures["mystery"] = JSONResponse({"detail": "No filter named 'mystery'."}, status_code=400)
@@ -278,7 +285,7 @@ async def test_what_the_renderer_refuses_is_told_and_nothing_is_stored(
     assert stored() == {}
 
 
-async def test_a_renderer_that_is_busy_or_down_is_named(
+async def test_an_unavailable_renderer_is_reported(
     catalog: CatalogFolder, load: Load, stored: Stored, renderer: FakeRenderer, environment: dict[str, str]
 ) -> None:
     catalog.write("one")
@@ -292,7 +299,7 @@ async def test_a_renderer_that_is_busy_or_down_is_named(
     assert stored() == {}
 
 
-async def test_a_media_store_that_fails_is_told(
+async def test_an_unavailable_media_store_is_reported(
     catalog: CatalogFolder, load: Load, stored: Stored, tmp_path: Path
 ) -> None:
     catalog.write("one")
@@ -322,7 +329,7 @@ async def test_the_console_script_loads(catalog: CatalogFolder, environment: dic
     assert stored.ids() == {"one": 1}
 
 
-def test_the_console_script_says_what_it_lacks() -> None:
+def test_the_console_script_names_missing_settings() -> None:
     ended = command("load", "anywhere", environment={})
     assert ended.returncode == 1
     assert "DATABASE_URL: Field required" in ended.stderr

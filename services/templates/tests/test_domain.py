@@ -25,13 +25,13 @@ def template(slug: str = "plain", html: str = "<p>", css: str = "p {}") -> Templ
     return TemplateSource(slug, Manifest(name="Plain", description="One", is_premium=False, position=1), html, css)
 
 
-def test_a_version_is_one_of_its_html_and_css() -> None:
+def test_version_depends_on_html_and_css() -> None:
     assert template().version == template(slug="other").version
     assert len({template().version, template(html="<p>p").version, template(css="p {} ").version}) == 3
     assert template(html="ab", css="c").version != template(html="a", css="bc").version
 
 
-def test_a_picture_is_one_of_its_version_and_the_sample() -> None:
+def test_thumbnail_hash_depends_on_version_and_sample() -> None:
     one, other = Catalog((), {"a": 1, "b": 2}), Catalog((), {"a": 1, "b": 3})
     reordered = Catalog((), {"b": 2, "a": 1})
     assert one.thumbnail_hash(template()) == reordered.thumbnail_hash(template())
@@ -58,12 +58,12 @@ def test_a_picture_is_one_of_its_version_and_the_sample() -> None:
         ("../a", False),
     ],
 )
-def test_what_a_template_may_be_called(text: str, may: bool) -> None:
+def test_slug_syntax(text: str, may: bool) -> None:
     assert is_slug(text) is may
 
 
 @given(slug=st.text(max_size=5) | st.just("plain"), manifest=st.text() | st.just(MANIFEST), html=st.text())
-def test_a_folder_is_a_template_or_unsound(slug: str, manifest: str, html: str) -> None:
+def test_any_folder_is_a_template_or_an_invalid_catalog(slug: str, manifest: str, html: str) -> None:
     files = {"template.toml": manifest, "template.html": html, "template.css": "p {}"}
     with suppress(InvalidCatalog):
         read = read_template(slug, files, shared={})
@@ -103,13 +103,13 @@ def test_errors_in_shared_files_name_the_file(html: str, error: str) -> None:
 
 
 @given(st.text())
-def test_a_sample_is_an_object_or_unsound(text: str) -> None:
+def test_any_sample_is_an_object_or_an_invalid_catalog(text: str) -> None:
     with suppress(InvalidCatalog):
         assert isinstance(read_sample(text), dict)
 
 
 @given(st.text(max_size=120) | st.from_regex(r"[a-z0-9_]{1,110}", fullmatch=True))
-def test_a_slug_is_a_plain_name_of_a_folder_and_of_a_picture(text: str) -> None:
+def test_slugs_are_safe_file_names(text: str) -> None:
     if is_slug(text):
         assert text.isascii()
         assert PurePosixPath(f"{text}.png").parts == (f"{text}.png",)
@@ -118,7 +118,7 @@ def test_a_slug_is_a_plain_name_of_a_folder_and_of_a_picture(text: str) -> None:
 
 
 @given(st.lists(st.integers(0, 20), max_size=8), st.randoms())
-def test_a_catalog_has_one_order_or_is_unsound(positions: list[int], chance: random.Random) -> None:
+def test_catalog_is_sorted_by_unique_positions(positions: list[int], chance: random.Random) -> None:
     templates = [positioned(f"t{number}", position) for number, position in enumerate(positions)]
     chance.shuffle(templates)
     if not positions or len(set(positions)) < len(positions):
@@ -137,6 +137,6 @@ def positioned(slug: str, position: int) -> TemplateSource:
 
 
 @given(st.text(), st.text(), st.text(), st.text())
-def test_two_templates_share_a_version_only_when_they_look_the_same(html: str, css: str, html2: str, css2: str) -> None:
+def test_equal_versions_mean_equal_html_and_css(html: str, css: str, html2: str, css2: str) -> None:
     same = (html, css) == (html2, css2)
     assert (template(html=html, css=css).version == template(html=html2, css=css2).version) == same

@@ -46,7 +46,7 @@ def reader(templates: httpx.AsyncClient, visitor: dict[str, str]) -> Reader:
     return Reader(templates, visitor)
 
 
-async def test_a_template_that_left_the_catalog_still_renders_the_cvs_that_use_it(
+async def test_services_still_get_a_template_that_left_the_catalog(
     catalog: CatalogFolder, load: Load, reader: Reader, resumes: dict[str, str]
 ) -> None:
     catalog.write("early")
@@ -69,7 +69,7 @@ async def test_a_template_that_left_the_catalog_still_renders_the_cvs_that_use_i
     assert (await reader.get("/api/templates/1/")).json()["name"] == "Early"
 
 
-async def test_services_get_what_rendering_needs(
+async def test_services_get_the_sources_of_a_template(
     catalog: CatalogFolder, load: Load, reader: Reader, resumes: dict[str, str]
 ) -> None:
     catalog.write("paid", is_premium=True)
@@ -96,7 +96,7 @@ async def test_services_get_what_rendering_needs(
     assert (await reader.client.get("/internal/templates/4/", headers=resumes)).status_code == 404
 
 
-async def test_the_internal_door_is_for_services_and_the_public_one_for_the_gateway(
+async def test_internal_routes_are_for_services_and_public_routes_for_the_gateway(
     reader: Reader, resumes: dict[str, str]
 ) -> None:
     for path in ("/internal/templates/1/", "/internal/templates/default/"):
@@ -108,7 +108,7 @@ async def test_the_internal_door_is_for_services_and_the_public_one_for_the_gate
     assert anonymous.json() == {"detail": "Authentication credentials were not provided."}
 
 
-async def test_what_a_client_holds_already_is_not_sent_again(
+async def test_if_none_match_answers_304_until_the_catalog_changes(
     catalog: CatalogFolder, load: Load, reader: Reader
 ) -> None:
     catalog.write("plain")
@@ -135,7 +135,7 @@ async def test_what_a_client_holds_already_is_not_sent_again(
         assert changed.headers["etag"] != first.headers["etag"]
 
 
-async def test_a_thumbnail_is_for_everybody_and_for_caches(
+async def test_thumbnails_are_public_and_cacheable(
     catalog: CatalogFolder, load: Load, templates: httpx.AsyncClient
 ) -> None:
     catalog.write("plain_one")
@@ -150,7 +150,7 @@ async def test_a_thumbnail_is_for_everybody_and_for_caches(
     assert (await templates.get("/media/templates/plain_one.png", headers=held)).status_code == 304
 
 
-async def test_nothing_else_is_found_among_the_thumbnails(
+async def test_other_thumbnail_names_are_not_found(
     catalog: CatalogFolder, load: Load, templates: httpx.AsyncClient
 ) -> None:
     catalog.write("plain")
@@ -161,7 +161,7 @@ async def test_nothing_else_is_found_among_the_thumbnails(
         assert (missing.status_code, missing.json()) == (404, {"detail": "Not found."}), name
 
 
-async def test_an_id_that_is_none_is_not_found(catalog: CatalogFolder, load: Load, reader: Reader) -> None:
+async def test_invalid_ids_are_not_found(catalog: CatalogFolder, load: Load, reader: Reader) -> None:
     catalog.write("plain")
     await load(catalog.path)
     await reader.expect("Plain")
@@ -238,7 +238,7 @@ async def test_a_replica_follows_again_after_its_connection_was_lost(
     await reader.expect("Seen")
 
 
-async def test_a_change_made_by_hand_is_seen_too(
+async def test_a_manual_change_of_the_table_is_served(
     catalog: CatalogFolder, load: Load, reader: Reader, environment: dict[str, str]
 ) -> None:
     catalog.write("one")
@@ -250,7 +250,7 @@ async def test_a_change_made_by_hand_is_seen_too(
     await reader.expect("Two")
 
 
-async def test_the_catalog_outlives_its_database(
+async def test_the_last_catalog_is_served_while_the_database_is_down(
     catalog: CatalogFolder, load: Load, reader: Reader, environment: dict[str, str], postgres: Postgres
 ) -> None:
     catalog.write("one")
@@ -274,7 +274,7 @@ async def test_the_catalog_outlives_its_database(
     assert await health() == 200
 
 
-async def test_a_service_that_never_read_its_catalog_says_so(
+async def test_a_replica_that_never_read_the_catalog_answers_503(
     catalog: CatalogFolder, load: Load, environment: dict[str, str], visitor: dict[str, str], postgres: Postgres
 ) -> None:
     catalog.write("one")

@@ -1,4 +1,4 @@
-"""The migrations make the tables that the code speaks of."""
+"""The migrations create the tables of `tables.py`."""
 
 import subprocess
 import sys
@@ -11,12 +11,12 @@ from cv_testing.plugin import ServiceDatabase
 from cv_testing.tables import differences
 
 
-def test_migrated_database_is_what_the_tables_say(service_database: ServiceDatabase) -> None:
+def test_migrations_create_the_tables(service_database: ServiceDatabase) -> None:
     assert differences(service_database("templates"), metadata) == []
 
 
-def test_tables_of_a_later_release_are_left(service_database: ServiceDatabase, pytestconfig: pytest.Config) -> None:
-    """Who went back to an earlier release may run its migrations: they do nothing, and are no failure."""
+def test_migrations_of_a_later_release_are_kept(service_database: ServiceDatabase, pytestconfig: pytest.Config) -> None:
+    """After a rollback, the migrations of the earlier release succeed and do nothing."""
     url = service_database("templates")
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("update alembic_version set version_num = 'later'")
@@ -26,5 +26,5 @@ def test_tables_of_a_later_release_are_left(service_database: ServiceDatabase, p
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert migrated.returncode == 0, migrated.stderr
-        assert "ahead of this release, which leaves it so: later" in migrated.stderr
+        assert "the database has migrations of a newer release, which stay: later" in migrated.stderr
         assert connection.execute("select version_num from alembic_version").fetchall() == [("later",)]

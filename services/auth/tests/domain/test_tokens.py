@@ -1,4 +1,4 @@
-"""What tokens say, and which are believed."""
+"""Token claims and validation."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -14,7 +14,7 @@ user_ids = st.integers(1, 2**63 - 1)
 
 
 @given(user_ids, st.uuids())
-def test_refresh_token_is_found_by_its_id_under_every_kept_key(user_id: int, token_id: UUID) -> None:
+def test_refresh_tokens_of_every_configured_key_are_valid(user_id: int, token_id: UUID) -> None:
     now = datetime.now(UTC)
     token = TokenKeys([OLD]).refresh_token(user_id, token_id, now, now + timedelta(days=1))
     assert TokenKeys([NEW, OLD]).refresh_token_id(token) == token_id
@@ -22,7 +22,7 @@ def test_refresh_token_is_found_by_its_id_under_every_kept_key(user_id: int, tok
 
 
 @given(user_ids, st.uuids())
-def test_expired_foreign_and_access_tokens_are_none(user_id: int, token_id: UUID) -> None:
+def test_expired_foreign_and_access_tokens_are_invalid(user_id: int, token_id: UUID) -> None:
     keys, now = TokenKeys([NEW]), datetime.now(UTC)
     assert keys.refresh_token_id(keys.refresh_token(user_id, token_id, now, now - timedelta(seconds=1))) is None
     assert keys.refresh_token_id(keys.access_token(user_id, "a@example.com", now, 900)) is None
@@ -31,5 +31,5 @@ def test_expired_foreign_and_access_tokens_are_none(user_id: int, token_id: UUID
 
 
 @given(st.text() | st.text("abcAB01._-=", min_size=1).map(lambda text: f"eyJhbGciOiJFZERTQSJ9.{text}"))
-def test_no_text_breaks_the_reading(token: str) -> None:
+def test_arbitrary_text_is_an_invalid_token(token: str) -> None:
     assert TokenKeys([NEW]).refresh_token_id(token) is None

@@ -1,4 +1,4 @@
-"""Usernames that look alike are one name, and spellings of one mailbox are one account."""
+"""Lookalike usernames are one name, and spellings of one mailbox are one account."""
 
 import asyncio
 import itertools
@@ -29,7 +29,7 @@ def user_of(access_token: str) -> int:
 
 @pytest.fixture
 def register(auth: httpx.AsyncClient, stranger: dict[str, str], person: dict[str, Any]) -> Register:
-    """Registers somebody who differs from all others, but for what is given."""
+    """Registers a unique account with the given fields."""
 
     async def send(**given: str) -> httpx.Response:
         number = next(_numbers)
@@ -54,7 +54,7 @@ ALIKE = [
 
 
 @pytest.mark.parametrize(("name", "lookalike"), ALIKE)
-async def test_username_that_looks_like_anothers_is_taken(
+async def test_a_lookalike_of_a_taken_username_is_rejected(
     auth: httpx.AsyncClient, account: Account, register: Register, name: str, lookalike: str
 ) -> None:
     number = next(_numbers)
@@ -71,14 +71,14 @@ async def test_username_that_looks_like_anothers_is_taken(
     [("ren\xe9{n}", "rene{n}"), ("mark1-{n}", "mark2-{n}"), ("vv{n}", "w{n}"),
      ("\u7530\u4e2d{n}", "\u7530\u4ef2{n}"), ("v\xe9ro{n}", "n\xe9ro{n}")],
 )  # fmt: skip
-async def test_usernames_that_look_different_stay_possible(register: Register, name: str, other: str) -> None:
+async def test_usernames_that_look_different_are_accepted(register: Register, name: str, other: str) -> None:
     number = next(_numbers)
     for each in (name, other):
         answer = await register(username=each.format(n=number))
         assert answer.status_code == 201, answer.text
 
 
-async def test_ones_own_username_may_be_written_otherwise(
+async def test_a_user_may_change_to_a_lookalike_of_their_own_username(
     auth: httpx.AsyncClient, account: Account, register: Register
 ) -> None:
     username = account.profile["username"]
@@ -99,7 +99,7 @@ async def test_lookalike_username_and_taken_email_are_reported_together(
     assert (answer.status_code, answer.json()) == (400, NAME_TAKEN | EMAIL_TAKEN)
 
 
-async def test_rows_of_the_release_before_that_are_locked_are_not_waited_for(
+async def test_registration_does_not_wait_for_locked_rows_without_skeletons(
     register: Register, database: psycopg.AsyncConnection[DictRow]
 ) -> None:
     number = next(_numbers)
@@ -111,14 +111,14 @@ async def test_rows_of_the_release_before_that_are_locked_are_not_waited_for(
     assert (await register(username=f"l\u043ecked{number}")).json() == NAME_TAKEN
 
 
-async def test_of_two_lookalikes_at_once_one_is_taken(register: Register) -> None:
+async def test_concurrent_registrations_of_lookalikes_accept_one(register: Register) -> None:
     number = next(_numbers)
     names = (f"pa{number}", f"p\u0430{number}", f"\u0440a{number}")
     answers = await asyncio.gather(*(register(username=name) for name in names))
     assert sorted(answer.status_code for answer in answers) == [201, 400, 400]
 
 
-async def test_what_the_release_before_writes_is_known_too(
+async def test_lookalikes_of_rows_from_a_previous_release_are_rejected(
     register: Register, database: psycopg.AsyncConnection[DictRow]
 ) -> None:
     number = next(_numbers)
@@ -131,7 +131,7 @@ async def test_what_the_release_before_writes_is_known_too(
     assert (await register(username=f"n\u0435w{number}")).json() == NAME_TAKEN
 
 
-def test_a_letter_and_its_lookalike_share_a_skeleton() -> None:
+def test_confusable_letters_share_a_skeleton() -> None:
     for letter, lookalike in zip(
         "aceopxyijs", "\u0430\u0441\u0435\u043e\u0440\u0445\u0443\u0456\u0458\u0455", strict=True
     ):
@@ -154,7 +154,7 @@ def spelled(spelling: str, number: int) -> str:
 
 
 @pytest.mark.parametrize("first", ["m\xfcller-{n}.de", "{ASCII}"])
-async def test_spellings_of_one_mailbox_are_one_account(
+async def test_spellings_of_one_mailbox_belong_to_one_account(
     auth: httpx.AsyncClient, stranger: dict[str, str], account: Account, register: Register, first: str
 ) -> None:
     number = next(_numbers)
@@ -173,14 +173,14 @@ async def test_spellings_of_one_mailbox_are_one_account(
         assert answer.status_code == 200, email
 
 
-async def test_address_that_was_stored_in_ascii_is_known_in_its_letters(
+async def test_login_finds_an_address_stored_in_punycode(
     auth: httpx.AsyncClient,
     stranger: dict[str, str],
     account: Account,
     register: Register,
     database: psycopg.AsyncConnection[DictRow],
 ) -> None:
-    """The release before kept addresses as they were typed; two of one mailbox may be there."""
+    """Previous releases stored addresses as typed, so one mailbox may have two accounts."""
     number = next(_numbers)
     in_letters, in_ascii = spelled("m\xfcller-{n}.de", number), spelled("{ascii}", number)
     other = await register()

@@ -1,4 +1,4 @@
-"""The profile: read, changed, erased; and the password changed."""
+"""Reading, changing and deleting the profile, and changing the password."""
 
 import asyncio
 from typing import Any
@@ -22,7 +22,7 @@ USER_NOT_FOUND = {"detail": "User not found", "code": "user_not_found"}
 Database = psycopg.AsyncConnection[DictRow]
 
 
-async def test_profile_is_what_registration_said(auth: httpx.AsyncClient, account: Account) -> None:
+async def test_profile_equals_the_registration_response(auth: httpx.AsyncClient, account: Account) -> None:
     answer = await auth.get(PROFILE, headers=account.headers)
     assert (answer.status_code, answer.json()) == (200, account.profile)
     assert list(answer.json()) == [
@@ -31,26 +31,26 @@ async def test_profile_is_what_registration_said(auth: httpx.AsyncClient, accoun
     ]  # fmt: skip
 
 
-async def test_documented_change(auth: httpx.AsyncClient, account: Account) -> None:
+async def test_profile_change_answers_the_documented_example(auth: httpx.AsyncClient, account: Account) -> None:
     change = {"first_name": "Jean", "phone": "+33687654321"}
     answer = await auth.patch(PROFILE, json=change, headers=account.headers)
     assert (answer.status_code, answer.json()) == (200, {**account.profile, **change})
     assert (await auth.get(PROFILE, headers=account.headers)).json() == answer.json()
 
 
-async def test_names_that_are_null_are_empty(auth: httpx.AsyncClient, account: Account) -> None:
+async def test_null_names_become_empty_strings(auth: httpx.AsyncClient, account: Account) -> None:
     answer = await auth.patch(PROFILE, json={"first_name": None, "last_name": None}, headers=account.headers)
     assert (answer.status_code, answer.json()) == (200, {**account.profile, "first_name": "", "last_name": ""})
 
 
 @pytest.mark.parametrize("change", [{}, {"phone": None}, {"phone": ""}, {"first_name": "", "last_name": "  Léa "}])
-async def test_only_what_is_sent_changes(auth: httpx.AsyncClient, account: Account, change: dict[str, Any]) -> None:
+async def test_only_sent_fields_change(auth: httpx.AsyncClient, account: Account, change: dict[str, Any]) -> None:
     kept = {name: value.strip() if value else value for name, value in change.items()}
     answer = await auth.patch(PROFILE, json=change, headers=account.headers)
     assert (answer.status_code, answer.json()) == (200, {**account.profile, **kept})
 
 
-async def test_read_only_fields_stay(auth: httpx.AsyncClient, account: Account) -> None:
+async def test_read_only_fields_do_not_change(auth: httpx.AsyncClient, account: Account) -> None:
     cheat = {
         "id": 999999, "is_premium": True, "subscription_type": "yearly",
         "subscription_end_date": "2099-01-01T00:00:00Z",
@@ -60,13 +60,13 @@ async def test_read_only_fields_stay(auth: httpx.AsyncClient, account: Account) 
     assert (answer.status_code, answer.json()) == (200, account.profile)
 
 
-async def test_own_names_may_change_their_case(auth: httpx.AsyncClient, account: Account) -> None:
+async def test_a_user_may_change_the_case_of_their_own_names(auth: httpx.AsyncClient, account: Account) -> None:
     change = {name: account.profile[name].upper() for name in ("username", "email")}
     answer = await auth.patch(PROFILE, json=change, headers=account.headers)
     assert (answer.status_code, answer.json()) == (200, {**account.profile, **change})
 
 
-async def test_names_of_others_are_taken(
+async def test_names_of_other_accounts_are_rejected(
     auth: httpx.AsyncClient, stranger: dict[str, str], person: dict[str, Any], account: Account
 ) -> None:
     other = {**person, "username": f"Other{person['username']}", "email": f"Other{person['email']}"}
@@ -84,7 +84,9 @@ async def test_names_of_others_are_taken(
     assert (await auth.get(PROFILE, headers=account.headers)).json() == account.profile
 
 
-async def test_two_changes_at_once_are_both_kept(auth: httpx.AsyncClient, account: Account) -> None:
+async def test_concurrent_changes_of_different_fields_are_both_stored(
+    auth: httpx.AsyncClient, account: Account
+) -> None:
     changes = [{"first_name": "Jean"}, {"last_name": "Dupont"}, {"phone": "1"}]
     await asyncio.gather(*(auth.patch(PROFILE, json=change, headers=account.headers) for change in changes))
     profile = (await auth.get(PROFILE, headers=account.headers)).json()
@@ -93,7 +95,7 @@ async def test_two_changes_at_once_are_both_kept(auth: httpx.AsyncClient, accoun
 
 @pytest.mark.parametrize("path", [PROFILE, CHANGE_PASSWORD])
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
-async def test_only_users_get_further_than_401(
+async def test_visitors_and_services_get_401(
     auth: httpx.AsyncClient, stranger: dict[str, str], session: dict[str, str], method: str, path: str
 ) -> None:
     for headers in (stranger, session, {}):
@@ -117,7 +119,7 @@ async def test_other_methods_are_not_allowed(
     assert set(answer.headers["Allow"].split(", ")) == allowed
 
 
-async def test_documented_change_of_password_ends_every_refresh_token(
+async def test_password_change_revokes_every_refresh_token(
     auth: httpx.AsyncClient, stranger: dict[str, str], account: Account, tokens: dict[str, str]
 ) -> None:
     answer = await auth.post(CHANGE_PASSWORD, json=CHANGE, headers=account.headers)
@@ -153,7 +155,7 @@ async def test_documented_change_of_password_ends_every_refresh_token(
         ),
     ],
 )
-async def test_password_stays_when_anything_is_wrong(
+async def test_password_does_not_change_if_a_field_is_invalid(
     auth: httpx.AsyncClient,
     stranger: dict[str, str],
     account: Account,
@@ -167,7 +169,7 @@ async def test_password_stays_when_anything_is_wrong(
     assert refreshed.status_code == 200
 
 
-async def test_new_password_may_not_look_like_its_owner(auth: httpx.AsyncClient, account: Account) -> None:
+async def test_new_password_similar_to_the_profile_is_rejected(auth: httpx.AsyncClient, account: Account) -> None:
     alike = account.profile["username"] + "!"
     body = {**CHANGE, "new_password": alike, "new_password2": alike}
     answer = await auth.post(CHANGE_PASSWORD, json=body, headers=account.headers)
@@ -175,13 +177,13 @@ async def test_new_password_may_not_look_like_its_owner(auth: httpx.AsyncClient,
     assert (answer.status_code, answer.json()) == (400, expected)
 
 
-async def test_of_two_changes_of_password_at_once_one_holds(auth: httpx.AsyncClient, account: Account) -> None:
+async def test_concurrent_password_changes_accept_one(auth: httpx.AsyncClient, account: Account) -> None:
     bodies = [{**CHANGE, "new_password": new, "new_password2": new} for new in (NEW_PASSWORD, "AnotherPass789!")]
     answers = await asyncio.gather(*(auth.post(CHANGE_PASSWORD, json=body, headers=account.headers) for body in bodies))
     assert sorted(answer.status_code for answer in answers) == [200, 400]
 
 
-async def test_login_that_overlaps_a_change_of_password_fails(
+async def test_login_during_a_password_change_fails(
     auth: httpx.AsyncClient, stranger: dict[str, str], account: Account, database: Database
 ) -> None:
     async def somebody_waits_for_the_change() -> bool:
@@ -198,7 +200,7 @@ async def test_login_that_overlaps_a_change_of_password_fails(
     assert (await login).status_code == 401
 
 
-async def test_erasing_needs_the_password(auth: httpx.AsyncClient, account: Account) -> None:
+async def test_deleting_an_account_requires_the_password(auth: httpx.AsyncClient, account: Account) -> None:
     for body, errors in (
         ({"password": "WrongPass123!"}, {"password": ["Wrong password."]}),
         ({}, {"password": ["This field is required."]}),
@@ -208,13 +210,13 @@ async def test_erasing_needs_the_password(auth: httpx.AsyncClient, account: Acco
     assert (await auth.get(PROFILE, headers=account.headers)).status_code == 200
 
 
-async def test_erased_account_is_gone_and_everybody_is_told(
+async def test_deleted_account_is_gone_and_an_event_is_published(
     auth: httpx.AsyncClient,
     stranger: dict[str, str],
     account: Account,
     tokens: dict[str, str],
     person: dict[str, Any],
-    heard: list[Event],
+    published_events: list[Event],
 ) -> None:
     erased = await auth.request("DELETE", PROFILE, json={"password": PASSWORD}, headers=account.headers)
     assert (erased.status_code, erased.content) == (204, b"")
@@ -231,13 +233,13 @@ async def test_erased_account_is_gone_and_everybody_is_told(
     login = await auth.post("/api/auth/login/", json={"email": account.email, "password": PASSWORD}, headers=stranger)
     assert (refreshed.status_code, login.status_code) == (401, 401)
     await eventually(
-        lambda: [event.user_id for event in heard if isinstance(event, UserDeleted)].count(account.id) == 1
+        lambda: [event.user_id for event in published_events if isinstance(event, UserDeleted)].count(account.id) == 1
     )
     again = await auth.post("/api/auth/register/", json=person, headers=stranger)
     assert again.status_code == 201
     assert again.json()["user"]["id"] != account.id
 
 
-async def test_a_service_is_no_user(auth: httpx.AsyncClient, identity_keys: IdentityKeys) -> None:
+async def test_a_service_cannot_act_as_a_user(auth: httpx.AsyncClient, identity_keys: IdentityKeys) -> None:
     answer = await auth.get(PROFILE, headers=identity_keys.service("auth", "payments"))
     assert answer.status_code == 404

@@ -1,4 +1,4 @@
-"""Registration: the contract's example, and every way to get it wrong."""
+"""Registration: the contract's example, and invalid requests."""
 
 import asyncio
 from typing import Any
@@ -13,7 +13,9 @@ TOO_LONG = "Ensure this field has no more than {} characters."
 BAD_USERNAME = "Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters."
 
 
-async def test_documented_example(auth: httpx.AsyncClient, stranger: dict[str, str], person: dict[str, Any]) -> None:
+async def test_registration_answers_the_documented_example(
+    auth: httpx.AsyncClient, stranger: dict[str, str], person: dict[str, Any]
+) -> None:
     answer = await auth.post(PATH, json=person, headers=stranger)
     assert answer.status_code == 201
     body = answer.json()
@@ -36,7 +38,7 @@ async def test_documented_example(auth: httpx.AsyncClient, stranger: dict[str, s
     assert "X-Session-End" not in answer.headers
 
 
-async def test_names_and_phone_may_be_left_out_and_read_only_fields_are_ignored(
+async def test_names_and_phone_are_optional_and_read_only_fields_are_ignored(
     auth: httpx.AsyncClient, stranger: dict[str, str], person: dict[str, Any]
 ) -> None:
     for optional in ("first_name", "last_name", "phone"):
@@ -50,7 +52,7 @@ async def test_names_and_phone_may_be_left_out_and_read_only_fields_are_ignored(
     assert user["id"] != 1 or user["created_at"] != cheat["created_at"]
 
 
-async def test_names_that_are_null_are_empty(
+async def test_null_names_become_empty_strings(
     auth: httpx.AsyncClient, stranger: dict[str, str], person: dict[str, Any]
 ) -> None:
     nameless = {**person, "first_name": None, "last_name": None, "phone": None}
@@ -59,7 +61,7 @@ async def test_names_that_are_null_are_empty(
     assert (answer.status_code, user["first_name"], user["last_name"], user["phone"]) == (201, "", "", None)
 
 
-async def test_everything_wrong_is_said_at_once(
+async def test_all_errors_are_reported_together(
     auth: httpx.AsyncClient, stranger: dict[str, str], person: dict[str, Any]
 ) -> None:
     assert (await auth.post(PATH, json=person, headers=stranger)).status_code == 201
@@ -72,7 +74,7 @@ async def test_everything_wrong_is_said_at_once(
     }
 
 
-async def test_names_are_taken_in_every_case(
+async def test_taken_names_are_compared_without_case(
     auth: httpx.AsyncClient, stranger: dict[str, str], person: dict[str, Any]
 ) -> None:
     assert (await auth.post(PATH, json=person, headers=stranger)).status_code == 201
@@ -83,7 +85,7 @@ async def test_names_are_taken_in_every_case(
     }
 
 
-async def test_names_that_look_alike_are_one(
+async def test_compatibility_forms_of_a_username_are_normalized(
     auth: httpx.AsyncClient, stranger: dict[str, str], person: dict[str, Any]
 ) -> None:
     disguised = {**person, "username": full_width(person["username"])}
@@ -96,7 +98,7 @@ async def test_names_that_look_alike_are_one(
 
 
 @pytest.mark.parametrize("field", ["username", "email"])
-async def test_of_two_at_once_one_gets_the_name(
+async def test_concurrent_registrations_of_one_name_accept_one(
     auth: httpx.AsyncClient, stranger: dict[str, str], person: dict[str, Any], field: str
 ) -> None:
     other = {"username": "", "email": ""} | {key: f"other_{person[key]}" for key in ("username", "email")}
@@ -108,7 +110,7 @@ async def test_of_two_at_once_one_gets_the_name(
     assert refused.json() == {field: [texts[field]]}
 
 
-async def test_empty_body_names_every_required_field(auth: httpx.AsyncClient, stranger: dict[str, str]) -> None:
+async def test_empty_body_reports_every_required_field(auth: httpx.AsyncClient, stranger: dict[str, str]) -> None:
     required = {name: ["This field is required."] for name in ("username", "email", "password", "password2")}
     for content in (b"", b"{}"):
         answer = await auth.post(PATH, content=content, headers={**stranger, "Content-Type": "application/json"})
@@ -134,7 +136,7 @@ async def test_empty_body_names_every_required_field(auth: httpx.AsyncClient, st
                                                "password2": ["This field may not be null."]}),
     ],
 )  # fmt: skip
-async def test_bad_fields(
+async def test_invalid_fields_are_rejected(
     auth: httpx.AsyncClient,
     stranger: dict[str, str],
     person: dict[str, Any],
@@ -159,7 +161,7 @@ async def test_bad_fields(
         ("Jonathan-", ["The password is too similar to the first name."]),
     ],
 )  # fmt: skip
-async def test_weak_passwords(
+async def test_weak_passwords_are_rejected(
     auth: httpx.AsyncClient, stranger: dict[str, str], person: dict[str, Any], password: str, problems: list[str]
 ) -> None:
     weak = {**person, "first_name": "Jonathan", "password": password, "password2": password}
@@ -167,7 +169,7 @@ async def test_weak_passwords(
     assert (answer.status_code, answer.json()) == (400, {"password": problems})
 
 
-async def test_forms_are_taken_like_json(
+async def test_forms_are_accepted_like_json(
     auth: httpx.AsyncClient, stranger: dict[str, str], person: dict[str, Any]
 ) -> None:
     assert (await auth.post(PATH, data=person, headers=stranger)).status_code == 201
@@ -182,14 +184,14 @@ async def test_forms_are_taken_like_json(
         (b"hello", "text/plain", 415),
     ],
 )
-async def test_unreadable_bodies(
+async def test_unreadable_bodies_are_rejected(
     auth: httpx.AsyncClient, stranger: dict[str, str], body: bytes, content_type: str, status: int
 ) -> None:
     answer = await auth.post(PATH, content=body, headers={**stranger, "Content-Type": content_type})
     assert (answer.status_code, list(answer.json())) == (status, ["detail"])
 
 
-async def test_a_list_is_no_body(auth: httpx.AsyncClient, stranger: dict[str, str]) -> None:
+async def test_a_list_is_rejected_as_a_body(auth: httpx.AsyncClient, stranger: dict[str, str]) -> None:
     answer = await auth.post(PATH, json=[], headers=stranger)
     expected = {"non_field_errors": ["Invalid data. Expected a dictionary, but got list."]}
     assert (answer.status_code, answer.json()) == (400, expected)

@@ -1,4 +1,4 @@
-"""An anonymous session becomes an account's, at login and at registration."""
+"""Claiming and merging anonymous sessions."""
 
 import asyncio
 from typing import Any
@@ -10,25 +10,31 @@ from cv_testing.identity import IdentityKeys
 from cv_testing.serving import eventually
 from psycopg.rows import DictRow
 
-from services.auth.tests.cast import PASSWORD, Account, Claim, Neighbours
+from services.auth.tests.cast import PASSWORD, Account, Claim, FakeServices
 
 LOGIN, REGISTER = "/api/auth/login/", "/api/auth/register/"
 
 
-def claims_heard(heard: list[Event], session_id: str) -> list[int]:
-    """The users that a session was said to belong to."""
-    return [event.user_id for event in heard if isinstance(event, SessionClaimed) and event.session_id == session_id]
-
-
-def merges_heard(heard: list[Event], session_id: str) -> list[str]:
-    """The sessions that a session was said to be merged into."""
+def claims_heard(published_events: list[Event], session_id: str) -> list[int]:
+    """The users in the published claims of a session."""
     return [
-        event.into_session_id for event in heard if isinstance(event, SessionMerged) and event.session_id == session_id
+        event.user_id
+        for event in published_events
+        if isinstance(event, SessionClaimed) and event.session_id == session_id
+    ]
+
+
+def merges_heard(published_events: list[Event], session_id: str) -> list[str]:
+    """The targets in the published merges of a session."""
+    return [
+        event.into_session_id
+        for event in published_events
+        if isinstance(event, SessionMerged) and event.session_id == session_id
     ]
 
 
 async def merge(auth: httpx.AsyncClient, headers: dict[str, str], *session_ids: str) -> str:
-    """The session that remains, as the gateway is told."""
+    """The session that remains, from the response to the gateway."""
     answer = await auth.post("/sessions/merge/", json={"session_ids": session_ids}, headers=headers)
     assert answer.status_code == 200, answer.text
     remaining: str = answer.json()["session_id"]
@@ -44,14 +50,14 @@ async def test_login_claims_the_session(
     account: Account,
     session: dict[str, str],
     session_id: str,
-    neighbours: Neighbours,
-    heard: list[Event],
+    services: FakeServices,
+    published_events: list[Event],
 ) -> None:
     login = {"email": account.email, "password": PASSWORD}
     answer = await auth.post(LOGIN, json=login, headers=session)
     assert (answer.status_code, answer.headers["X-Session-End"]) == (200, "1")
-    assert neighbours.told_of(session_id) == both_told(session_id, account.id)
-    await eventually(lambda: claims_heard(heard, session_id) == [account.id])
+    assert services.claims_of(session_id) == both_told(session_id, account.id)
+    await eventually(lambda: claims_heard(published_events, session_id) == [account.id])
 
 
 async def test_registration_claims_the_session(
@@ -59,14 +65,14 @@ async def test_registration_claims_the_session(
     person: dict[str, Any],
     session: dict[str, str],
     session_id: str,
-    neighbours: Neighbours,
-    heard: list[Event],
+    services: FakeServices,
+    published_events: list[Event],
 ) -> None:
     answer = await auth.post(REGISTER, json=person, headers=session)
     assert (answer.status_code, answer.headers["X-Session-End"]) == (201, "1")
     user_id = answer.json()["user"]["id"]
-    assert neighbours.told_of(session_id) == both_told(session_id, user_id)
-    await eventually(lambda: claims_heard(heard, session_id) == [user_id])
+    assert services.claims_of(session_id) == both_told(session_id, user_id)
+    await eventually(lambda: claims_heard(published_events, session_id) == [user_id])
 
 
 async def test_failed_login_and_registration_claim_nothing(
@@ -75,7 +81,7 @@ async def test_failed_login_and_registration_claim_nothing(
     person: dict[str, Any],
     session: dict[str, str],
     session_id: str,
-    neighbours: Neighbours,
+    services: FakeServices,
     database: psycopg.AsyncConnection[DictRow],
 ) -> None:
     wrong = {"email": account.email, "password": "WrongPass123!"}
@@ -85,19 +91,19 @@ async def test_failed_login_and_registration_claim_nothing(
     ):
         assert answer.status_code in (400, 401)
         assert "X-Session-End" not in answer.headers
-    assert neighbours.told_of(session_id) == {}
+    assert services.claims_of(session_id) == {}
     cursor = await database.execute("select from claimed_sessions where session_id = %s", (session_id,))
     assert await cursor.fetchall() == []
 
 
-async def test_first_claim_stands(
+async def test_a_claimed_session_cannot_be_claimed_again(
     auth: httpx.AsyncClient,
     account: Account,
     person: dict[str, Any],
     session: dict[str, str],
     session_id: str,
-    neighbours: Neighbours,
-    heard: list[Event],
+    services: FakeServices,
+    published_events: list[Event],
 ) -> None:
     login = {"email": account.email, "password": PASSWORD}
     other = {**person, "username": f"other_{person['username']}", "email": f"other_{person['email']}"}
@@ -106,96 +112,100 @@ async def test_first_claim_stands(
     again = await auth.post(LOGIN, json=login, headers=session)
     assert (late.status_code, again.status_code) == (201, 200)
     assert (late.headers["X-Session-End"], again.headers["X-Session-End"]) == ("1", "1")
-    assert len([claim for claim in neighbours.claims if claim.session_id == session_id]) == 2
-    assert neighbours.told_of(session_id) == both_told(session_id, account.id)
-    await eventually(lambda: claims_heard(heard, session_id) == [account.id])
+    assert len([claim for claim in services.claims if claim.session_id == session_id]) == 2
+    assert services.claims_of(session_id) == both_told(session_id, account.id)
+    await eventually(lambda: claims_heard(published_events, session_id) == [account.id])
 
 
-async def test_of_two_logins_at_once_one_claims_the_session(
+async def test_concurrent_logins_claim_the_session_once(
     auth: httpx.AsyncClient,
     account: Account,
     person: dict[str, Any],
     stranger: dict[str, str],
     session: dict[str, str],
     session_id: str,
-    neighbours: Neighbours,
+    services: FakeServices,
 ) -> None:
     other = {**person, "username": f"other_{person['username']}", "email": f"other_{person['email']}"}
     await auth.post(REGISTER, json=other, headers=stranger)
     bodies = [{"email": email, "password": PASSWORD} for email in (account.email, other["email"])]
     answers = await asyncio.gather(*(auth.post(LOGIN, json=body, headers=session) for body in bodies))
     assert [answer.status_code for answer in answers] == [200, 200]
-    told = neighbours.told_of(session_id)
+    told = services.claims_of(session_id)
     assert told["resumes"].into == told["payments"].into
 
 
-async def test_neighbours_in_trouble_do_not_keep_anybody_out(
+async def test_login_succeeds_while_other_services_fail(
     auth: httpx.AsyncClient,
     account: Account,
     session: dict[str, str],
     session_id: str,
-    neighbours: Neighbours,
-    heard: list[Event],
+    services: FakeServices,
+    published_events: list[Event],
 ) -> None:
-    neighbours.silent.add("resumes")
-    neighbours.statuses["payments"] = 503
+    services.silent.add("resumes")
+    services.statuses["payments"] = 503
     login = {"email": account.email, "password": PASSWORD}
     answer = await auth.post(LOGIN, json=login, headers=session)
     assert (answer.status_code, answer.headers["X-Session-End"]) == (200, "1")
-    assert neighbours.told_of(session_id) == {}
-    await eventually(lambda: claims_heard(heard, session_id) == [account.id])
+    assert services.claims_of(session_id) == {}
+    await eventually(lambda: claims_heard(published_events, session_id) == [account.id])
 
 
-async def test_session_of_an_erased_account_stays_ended(
+async def test_session_of_a_deleted_account_stays_ended(
     auth: httpx.AsyncClient,
     account: Account,
     person: dict[str, Any],
     session: dict[str, str],
     session_id: str,
-    neighbours: Neighbours,
+    services: FakeServices,
     identity_keys: IdentityKeys,
 ) -> None:
     await auth.post(LOGIN, json={"email": account.email, "password": PASSWORD}, headers=session)
     erased = await auth.request("DELETE", "/api/auth/profile/", json={"password": PASSWORD}, headers=account.headers)
     assert erased.status_code == 204
     assert (await auth.post(REGISTER, json=person, headers=session)).status_code == 201
-    assert neighbours.told_of(session_id) == both_told(session_id, account.id)
+    assert services.claims_of(session_id) == both_told(session_id, account.id)
 
 
 async def test_sessions_of_one_visitor_are_merged_into_the_first(
-    auth: httpx.AsyncClient, session: dict[str, str], session_id: str, neighbours: Neighbours, heard: list[Event]
+    auth: httpx.AsyncClient,
+    session: dict[str, str],
+    session_id: str,
+    services: FakeServices,
+    published_events: list[Event],
 ) -> None:
     others = [f"{session_id}.{number}" for number in range(3)]
     remains = await asyncio.gather(*(merge(auth, session, session_id, *others) for _ in range(3)))
     assert remains == [session_id] * 3
     for other in others:
-        assert neighbours.told_of(other) == both_told(other, session_id)
-    await eventually(lambda: [merges_heard(heard, other) for other in others] == [[session_id]] * 3)
-    assert neighbours.told_of(session_id) == {}
+        assert services.claims_of(other) == both_told(other, session_id)
+    await eventually(lambda: [merges_heard(published_events, other) for other in others] == [[session_id]] * 3)
+    assert services.claims_of(session_id) == {}
 
 
-async def test_session_that_is_named_twice_is_not_merged_into_itself(
-    auth: httpx.AsyncClient, account: Account, session: dict[str, str], session_id: str, neighbours: Neighbours
+async def test_a_session_listed_twice_is_not_merged_into_itself(
+    auth: httpx.AsyncClient, account: Account, session: dict[str, str], session_id: str, services: FakeServices
 ) -> None:
     other = f"{session_id}.other"
     assert await merge(auth, session, session_id, session_id, other, other) == session_id
-    assert neighbours.told_of(session_id) == {}
-    assert neighbours.told_of(other) == both_told(other, session_id)
+    assert services.claims_of(session_id) == {}
+    assert services.claims_of(other) == both_told(other, session_id)
     await auth.post(LOGIN, json={"email": account.email, "password": PASSWORD}, headers=session)
-    assert neighbours.told_of(session_id) == both_told(session_id, account.id)
+    assert services.claims_of(session_id) == both_told(session_id, account.id)
 
 
-async def test_merge_names_the_callers_own_session(
-    auth: httpx.AsyncClient, session: dict[str, str], stranger: dict[str, str], session_id: str, neighbours: Neighbours
+async def test_merge_without_the_callers_session_is_rejected(
+    auth: httpx.AsyncClient, session: dict[str, str], stranger: dict[str, str], session_id: str, services: FakeServices
 ) -> None:
     others = [f"{session_id}.{number}" for number in range(2)]
     for headers in (session, stranger):
         answer = await auth.post("/sessions/merge/", json={"session_ids": others}, headers=headers)
         assert answer.status_code == 400
-    assert [neighbours.told_of(other) for other in others] == [{}, {}]
+    assert [services.claims_of(other) for other in others] == [{}, {}]
 
 
-async def test_two_merges_that_name_each_others_session_agree(
+async def test_concurrent_merges_of_the_same_sessions_agree(
     auth: httpx.AsyncClient, session: dict[str, str], session_id: str
 ) -> None:
     other = f"{session_id}.other"
@@ -203,37 +213,37 @@ async def test_two_merges_that_name_each_others_session_agree(
     assert len(set(remains)) == 1
 
 
-async def test_a_session_that_ended_is_merged_into_nothing_and_nothing_into_it(
-    auth: httpx.AsyncClient, account: Account, session: dict[str, str], session_id: str, neighbours: Neighbours
+async def test_an_ended_session_is_not_merged(
+    auth: httpx.AsyncClient, account: Account, session: dict[str, str], session_id: str, services: FakeServices
 ) -> None:
     await auth.post(LOGIN, json={"email": account.email, "password": PASSWORD}, headers=session)
     other, third = f"{session_id}.other", f"{session_id}.third"
     assert await merge(auth, session, session_id, other) == other
-    assert neighbours.told_of(session_id) == both_told(session_id, account.id)
+    assert services.claims_of(session_id) == both_told(session_id, account.id)
     assert await merge(auth, session, other, session_id, third) == other
-    assert neighbours.told_of(third) == both_told(third, other)
+    assert services.claims_of(third) == both_told(third, other)
     assert await merge(auth, session, session_id, third) == session_id, "both have ended"
 
 
-async def test_what_was_merged_into_a_session_is_claimed_with_it(
+async def test_claiming_a_session_claims_the_sessions_merged_into_it(
     auth: httpx.AsyncClient,
     account: Account,
     session: dict[str, str],
     session_id: str,
-    neighbours: Neighbours,
+    services: FakeServices,
     identity_keys: IdentityKeys,
-    heard: list[Event],
+    published_events: list[Event],
 ) -> None:
-    """Also where the services did not apply the merge in time."""
-    neighbours.silent.update({"resumes", "payments"})
+    """Including services that did not apply the merge in time."""
+    services.silent.update({"resumes", "payments"})
     other, third = f"{session_id}.other", f"{session_id}.third"
     await merge(auth, identity_keys.session("auth", other), other, third)
     await merge(auth, session, session_id, other)
-    neighbours.silent.clear()
+    services.silent.clear()
     await auth.post(LOGIN, json={"email": account.email, "password": PASSWORD}, headers=session)
     ended = (session_id, other, third)
-    await eventually(lambda: [claims_heard(heard, each) for each in ended] == [[account.id]] * 3)
-    assert merges_heard(heard, third) == [other, session_id]
+    await eventually(lambda: [claims_heard(published_events, each) for each in ended] == [[account.id]] * 3)
+    assert merges_heard(published_events, third) == [other, session_id]
 
 
 async def test_only_the_gateway_may_merge(

@@ -1,4 +1,4 @@
-"""Login, refresh, logout, and the keys that tokens are verified with."""
+"""Login, refresh, logout and the published keys."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ def claims_of(token: str) -> dict[str, Any]:
     return claims
 
 
-async def test_login_gives_two_tokens(
+async def test_login_returns_two_tokens(
     auth: httpx.AsyncClient, stranger: dict[str, str], account: Account, tokens: dict[str, str]
 ) -> None:
     assert list(tokens) == ["access", "refresh"]
@@ -47,7 +47,7 @@ async def test_login_gives_two_tokens(
     assert jwt.get_unverified_header(tokens["access"]) == {"alg": "EdDSA", "kid": "new", "typ": "JWT"}
 
 
-async def test_access_tokens_say_the_email_of_the_moment(
+async def test_access_tokens_contain_the_current_email(
     auth: httpx.AsyncClient, stranger: dict[str, str], account: Account, tokens: dict[str, str]
 ) -> None:
     assert claims_of(tokens["access"])["email"] == account.email
@@ -60,7 +60,7 @@ async def test_access_tokens_say_the_email_of_the_moment(
 
 
 @pytest.mark.parametrize("case", [str.upper, str.lower])
-async def test_email_is_known_in_every_case(
+async def test_login_ignores_the_case_of_the_email(
     auth: httpx.AsyncClient, stranger: dict[str, str], account: Account, case: Any
 ) -> None:
     answer = await auth.post(LOGIN, json={"email": case(account.email), "password": PASSWORD}, headers=stranger)
@@ -71,7 +71,7 @@ async def test_email_is_known_in_every_case(
     ("email", "password"),
     [(None, "WrongPass123!"), ("nobody@example.com", PASSWORD), ("not an address", PASSWORD), (None, PASSWORD.lower())],
 )
-async def test_login_does_not_tell_what_was_wrong(
+async def test_failed_logins_have_equal_responses(
     auth: httpx.AsyncClient, stranger: dict[str, str], account: Account, email: str | None, password: str
 ) -> None:
     answer = await auth.post(LOGIN, json={"email": email or account.email, "password": password}, headers=stranger)
@@ -79,7 +79,7 @@ async def test_login_does_not_tell_what_was_wrong(
     assert answer.headers["WWW-Authenticate"] == REALM
 
 
-async def test_login_costs_the_same_whether_the_account_exists_or_not(
+async def test_login_takes_equal_time_for_unknown_accounts(
     auth: httpx.AsyncClient, stranger: dict[str, str], account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spent: list[argon2.Parameters] = []
@@ -110,14 +110,14 @@ async def test_login_costs_the_same_whether_the_account_exists_or_not(
          {"password": ["Ensure this field has no more than 128 characters."]}),
     ],
 )  # fmt: skip
-async def test_bad_login_bodies(
+async def test_invalid_login_bodies_are_rejected(
     auth: httpx.AsyncClient, stranger: dict[str, str], body: dict[str, Any], errors: dict[str, Any]
 ) -> None:
     answer = await auth.post(LOGIN, json=body, headers=stranger)
     assert (answer.status_code, answer.json()) == (400, errors)
 
 
-async def test_hash_of_yesterdays_parameters_is_improved_at_login(
+async def test_login_rehashes_a_password_with_outdated_parameters(
     auth: httpx.AsyncClient, stranger: dict[str, str], account: Account, database: Database
 ) -> None:
     weak = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
@@ -131,7 +131,7 @@ async def test_hash_of_yesterdays_parameters_is_improved_at_login(
     assert row["password_hash"].startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 
-async def test_flood_of_logins_is_turned_away(
+async def test_logins_beyond_the_queue_get_503(
     environment: dict[str, str], stranger: dict[str, str], account: Account
 ) -> None:
     narrow = {**environment, "PASSWORD_HASH_WORKERS": "1", "PASSWORD_HASH_QUEUE": "1"}
@@ -145,7 +145,7 @@ async def test_flood_of_logins_is_turned_away(
             assert int(answer.headers["Retry-After"]) > 0
 
 
-async def test_refresh_gives_another_access_token_only(
+async def test_refresh_returns_a_new_access_token_only(
     auth: httpx.AsyncClient, stranger: dict[str, str], account: Account, tokens: dict[str, str]
 ) -> None:
     for _ in range(2):
@@ -156,7 +156,7 @@ async def test_refresh_gives_another_access_token_only(
 
 
 @pytest.mark.parametrize("path", [REFRESH, LOGOUT])
-async def test_what_is_no_live_refresh_token_is_invalid(
+async def test_other_tokens_are_rejected_as_refresh_tokens(
     auth: httpx.AsyncClient, stranger: dict[str, str], account: Account, tokens: dict[str, str], path: str
 ) -> None:
     keys = TokenKeys([SigningKey.model_validate(KEYS[0])])
@@ -208,7 +208,7 @@ async def test_refresh_token_is_required(auth: httpx.AsyncClient, stranger: dict
     assert (answer.status_code, answer.json()) == (400, {"refresh": ["This field is required."]})
 
 
-async def test_logout_ends_one_refresh_token(
+async def test_logout_revokes_one_refresh_token(
     auth: httpx.AsyncClient, stranger: dict[str, str], account: Account, tokens: dict[str, str]
 ) -> None:
     login = {"email": account.email, "password": PASSWORD}
@@ -249,7 +249,7 @@ async def test_published_keys_verify_tokens(auth: httpx.AsyncClient, tokens: dic
     assert not any("d" in key for key in answer.json()["keys"])  # the private half
 
 
-async def test_tokens_outlive_a_change_of_keys(
+async def test_tokens_stay_valid_during_key_rotation(
     environment: dict[str, str], stranger: dict[str, str], tokens: dict[str, str]
 ) -> None:
     rotated = [{"kid": "newest", "key": generate_keys()[0]}, *KEYS]
