@@ -1,4 +1,4 @@
-"""The real stand-in, as a process of its own."""
+"""Fixtures: the sandbox as a separate process."""
 
 import sys
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ TOKEN = "the-source's-token"
 
 @pytest.fixture(scope="session")
 def source() -> Iterator[httpx.Client]:
-    """A client that shows the right token."""
+    """A client that sends the token."""
     port = free_port()
     program = Program(
         "linkedin",

@@ -1,11 +1,11 @@
-"""A real stand-in for every test, on its own folder and port."""
+"""A real sandbox for every test, on its own folder and port."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from cv_stripe_sandbox.settings import Settings
-from cv_stripe_sandbox.testing import API_KEY, SECRET, Receiver, Shop, running
+from cv_stripe_sandbox.testing import API_KEY, SECRET, Receiver, SandboxClient, running
 
 
 @pytest.fixture
@@ -19,6 +19,6 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def shop(settings: Settings, receiver: Receiver) -> Iterator[Shop]:
-    with running(settings, receiver) as shop:
-        yield shop
+def sandbox(settings: Settings, receiver: Receiver) -> Iterator[SandboxClient]:
+    with running(settings, receiver) as sandbox:
+        yield sandbox

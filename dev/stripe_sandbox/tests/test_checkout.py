@@ -5,39 +5,39 @@ import time
 import pytest
 import stripe
 from cv_stripe_sandbox.shapes import API_VERSION
-from cv_stripe_sandbox.testing import Receiver, Shop
+from cv_stripe_sandbox.testing import Receiver, SandboxClient
 
 
-def test_an_open_session_has_a_page_that_says_no_money_moves(shop: Shop) -> None:
-    session = shop.checkout()
+def test_an_open_session_has_a_page_that_says_no_money_moves(sandbox: SandboxClient) -> None:
+    session = sandbox.checkout()
 
     assert (session.status, session.payment_status, session.payment_intent) == ("open", "unpaid", None)
     assert session.amount_total == 499
     assert session.currency == "eur"
-    page = shop.browser.get(str(session.url))
+    page = sandbox.browser.get(str(session.url))
     assert page.status_code == 200
     assert "No money moves" in page.text
     assert "€4.99" in page.text
 
 
-def test_paying_returns_to_the_shop_after_the_shop_has_been_told(shop: Shop, receiver: Receiver) -> None:
-    session = shop.checkout()
+def test_paying_returns_to_the_shop_after_the_shop_has_been_told(sandbox: SandboxClient, receiver: Receiver) -> None:
+    session = sandbox.checkout()
 
-    answer = shop.pay(session)
+    answer = sandbox.pay(session)
 
     assert answer.status_code == 303
     assert answer.headers["location"] == f"http://localhost:3000/thanks?session={session.id}"
-    told = receiver.of("checkout.session.completed")[0].data.object
+    told = receiver.of_type("checkout.session.completed")[0].data.object
     assert told.id == session.id
     assert told.payment_status == "paid"
     assert told.metadata.payment_id == "attempt-1"
 
 
-def test_a_paid_session_links_the_money_and_the_customer(shop: Shop) -> None:
-    session = shop.checkout(customer_email="jane@example.com")
-    shop.pay(session)
+def test_a_paid_session_links_the_money_and_the_customer(sandbox: SandboxClient) -> None:
+    session = sandbox.checkout(customer_email="jane@example.com")
+    sandbox.pay(session)
 
-    paid = shop.client.v1.checkout.sessions.retrieve(
+    paid = sandbox.client.v1.checkout.sessions.retrieve(
         session.id, {"expand": ["payment_intent.latest_charge", "customer", "line_items"]}
     )
 
@@ -54,10 +54,10 @@ def test_a_paid_session_links_the_money_and_the_customer(shop: Shop) -> None:
     assert [line.description for line in paid.line_items.data] == ["One CV"]
 
 
-def test_events_are_in_a_plausible_order_and_of_the_pinned_version(shop: Shop) -> None:
-    shop.pay(shop.checkout())
+def test_events_are_in_a_plausible_order_and_of_the_pinned_version(sandbox: SandboxClient) -> None:
+    sandbox.pay(sandbox.checkout())
 
-    events = shop.client.v1.events.list().data[::-1]
+    events = sandbox.client.v1.events.list().data[::-1]
 
     assert [event.type for event in events] == [
         "product.created",
@@ -75,68 +75,70 @@ def test_events_are_in_a_plausible_order_and_of_the_pinned_version(shop: Shop) -
     ("button", "code"),
     [("decline", "card_declined"), ("fail-authentication", "payment_intent_authentication_failure")],
 )
-def test_a_failed_attempt_leaves_the_session_open(shop: Shop, receiver: Receiver, button: str, code: str) -> None:
-    session = shop.checkout()
+def test_a_failed_attempt_leaves_the_session_open(
+    sandbox: SandboxClient, receiver: Receiver, button: str, code: str
+) -> None:
+    session = sandbox.checkout()
 
-    page = shop.browser.post(f"{session.url}/{button}")
+    page = sandbox.browser.post(f"{session.url}/{button}")
 
     assert page.status_code == 402
     failed = receiver.wait_for("payment_intent.payment_failed").data.object
     assert failed.last_payment_error.code == code
-    open_still = shop.client.v1.checkout.sessions.retrieve(session.id)
+    open_still = sandbox.client.v1.checkout.sessions.retrieve(session.id)
     assert (open_still.status, open_still.payment_intent) == ("open", failed.id)
-    shop.pay(session)
-    assert shop.client.v1.checkout.sessions.retrieve(session.id).payment_intent == failed.id
+    sandbox.pay(session)
+    assert sandbox.client.v1.checkout.sessions.retrieve(session.id).payment_intent == failed.id
 
 
-def test_a_delayed_payment_completes_unpaid(shop: Shop, receiver: Receiver) -> None:
-    session = shop.checkout()
+def test_a_delayed_payment_completes_unpaid(sandbox: SandboxClient, receiver: Receiver) -> None:
+    session = sandbox.checkout()
 
-    answer = shop.browser.post(f"{session.url}/pay-later")
+    answer = sandbox.browser.post(f"{session.url}/pay-later")
 
     assert answer.status_code == 303
-    told = receiver.of("checkout.session.completed")[0].data.object
+    told = receiver.of_type("checkout.session.completed")[0].data.object
     assert (told.status, told.payment_status) == ("complete", "unpaid")
 
 
-def test_cancelling_goes_back_and_keeps_the_session(shop: Shop) -> None:
-    session = shop.checkout()
+def test_cancelling_goes_back_and_keeps_the_session(sandbox: SandboxClient) -> None:
+    session = sandbox.checkout()
 
-    answer = shop.browser.post(f"{session.url}/cancel")
+    answer = sandbox.browser.post(f"{session.url}/cancel")
 
     assert (answer.status_code, answer.headers["location"]) == (303, "http://localhost:3000/back")
-    assert shop.client.v1.checkout.sessions.retrieve(session.id).status == "open"
+    assert sandbox.client.v1.checkout.sessions.retrieve(session.id).status == "open"
 
 
-def test_a_session_is_paid_only_once(shop: Shop, receiver: Receiver) -> None:
-    session = shop.checkout()
-    shop.pay(session)
+def test_a_session_is_paid_only_once(sandbox: SandboxClient, receiver: Receiver) -> None:
+    session = sandbox.checkout()
+    sandbox.pay(session)
 
-    again = shop.pay(session)
+    again = sandbox.pay(session)
 
     assert again.status_code == 400
-    assert len(receiver.of("checkout.session.completed")) == 1
+    assert len(receiver.of_type("checkout.session.completed")) == 1
 
 
-def test_an_expired_session_cannot_be_paid(shop: Shop, receiver: Receiver) -> None:
-    session = shop.checkout()
+def test_an_expired_session_cannot_be_paid(sandbox: SandboxClient, receiver: Receiver) -> None:
+    session = sandbox.checkout()
 
-    expired = shop.client.v1.checkout.sessions.expire(session.id)
+    expired = sandbox.client.v1.checkout.sessions.expire(session.id)
 
     assert (expired.status, expired.url) == ("expired", None)
     assert receiver.wait_for("checkout.session.expired").data.object.id == session.id
-    assert shop.pay(session).status_code == 400
+    assert sandbox.pay(session).status_code == 400
     with pytest.raises(stripe.InvalidRequestError, match="Only Checkout Sessions"):
-        shop.client.v1.checkout.sessions.expire(session.id)
+        sandbox.client.v1.checkout.sessions.expire(session.id)
 
 
-def test_a_form_of_another_site_is_refused(shop: Shop) -> None:
-    session = shop.checkout()
+def test_a_form_of_another_site_is_refused(sandbox: SandboxClient) -> None:
+    session = sandbox.checkout()
 
-    answer = shop.browser.post(f"{session.url}/pay", headers={"Origin": "https://evil.example"})
+    answer = sandbox.browser.post(f"{session.url}/pay", headers={"Origin": "https://evil.example"})
 
     assert answer.status_code == 403
-    assert shop.client.v1.checkout.sessions.retrieve(session.id).status == "open"
+    assert sandbox.client.v1.checkout.sessions.retrieve(session.id).status == "open"
 
 
 @pytest.mark.parametrize(
@@ -159,17 +161,17 @@ def test_a_form_of_another_site_is_refused(shop: Shop) -> None:
         ({"customer": "cus_unknown", "customer_creation": None}, "customer"),
     ],
 )
-def test_a_wrong_parameter_is_named(shop: Shop, changes: dict[str, object], param: str) -> None:
+def test_a_wrong_parameter_is_named(sandbox: SandboxClient, changes: dict[str, object], param: str) -> None:
     with pytest.raises(stripe.InvalidRequestError) as refusal:
-        shop.checkout(**changes)
+        sandbox.checkout(**changes)
 
     assert refusal.value.param == param
     assert refusal.value.http_status == 400
     assert refusal.value.request_id
 
 
-def test_customer_and_customer_email_exclude_each_other(shop: Shop) -> None:
-    customer = shop.client.v1.customers.create({"email": "jane@example.com"})
+def test_customer_and_customer_email_exclude_each_other(sandbox: SandboxClient) -> None:
+    customer = sandbox.client.v1.customers.create({"email": "jane@example.com"})
 
     with pytest.raises(stripe.InvalidRequestError, match="customer, customer_email"):
-        shop.checkout(customer=customer.id, customer_email="jane@example.com", customer_creation=None)
+        sandbox.checkout(customer=customer.id, customer_email="jane@example.com", customer_creation=None)

@@ -4,30 +4,30 @@ from typing import Any
 
 import pytest
 import stripe
-from cv_stripe_sandbox.testing import Receiver, Shop, monthly, single
+from cv_stripe_sandbox.testing import Receiver, SandboxClient, payment_params, subscription_params
 
 
-def coupon(shop: Shop, **changes: Any) -> str:
+def coupon(sandbox: SandboxClient, **changes: Any) -> str:
     params: Any = {"percent_off": 50, "duration": "forever", **changes}
     wanted: Any = {name: value for name, value in params.items() if value is not None}
-    return shop.client.v1.coupons.create(wanted).id
+    return sandbox.client.v1.coupons.create(wanted).id
 
 
-def code(shop: Shop, coupon_id: str, text: str) -> str:
-    return shop.client.v1.promotion_codes.create(
+def code(sandbox: SandboxClient, coupon_id: str, text: str) -> str:
+    return sandbox.client.v1.promotion_codes.create(
         {"promotion": {"type": "coupon", "coupon": coupon_id}, "code": text}
     ).id
 
 
-def invoices(shop: Shop, subscription: stripe.Subscription) -> list[stripe.Invoice]:
-    return shop.client.v1.invoices.list({"subscription": subscription.id}).data
+def invoices(sandbox: SandboxClient, subscription: stripe.Subscription) -> list[stripe.Invoice]:
+    return sandbox.client.v1.invoices.list({"subscription": subscription.id}).data
 
 
-def test_a_coupon_of_the_request_takes_its_share_off(shop: Shop) -> None:
-    session = shop.checkout(discounts=[{"coupon": coupon(shop)}])
-    shop.pay(session)
+def test_a_coupon_of_the_request_takes_its_share_off(sandbox: SandboxClient) -> None:
+    session = sandbox.checkout(discounts=[{"coupon": coupon(sandbox)}])
+    sandbox.pay(session)
 
-    paid = shop.client.v1.checkout.sessions.retrieve(session.id, {"expand": ["line_items", "payment_intent"]})
+    paid = sandbox.client.v1.checkout.sessions.retrieve(session.id, {"expand": ["line_items", "payment_intent"]})
 
     assert (paid.amount_subtotal, paid.amount_total, paid.payment_status) == (499, 249, "paid")
     assert paid.total_details is not None
@@ -39,15 +39,15 @@ def test_a_coupon_of_the_request_takes_its_share_off(shop: Shop) -> None:
     assert paid.payment_intent.amount_received == 249
 
 
-def test_a_promotion_code_may_leave_nothing_to_pay(shop: Shop, receiver: Receiver) -> None:
-    promotion_code = code(shop, coupon(shop, percent_off=100), "GIFT")
-    session = shop.checkout(allow_promotion_codes=True)
+def test_a_promotion_code_may_leave_nothing_to_pay(sandbox: SandboxClient, receiver: Receiver) -> None:
+    promotion_code = code(sandbox, coupon(sandbox, percent_off=100), "GIFT")
+    session = sandbox.checkout(allow_promotion_codes=True)
 
-    page = shop.browser.post(f"{session.url}/promotion-code", data={"code": "gift"})
+    page = sandbox.browser.post(f"{session.url}/promotion-code", data={"code": "gift"})
     assert page.status_code == 200
     assert "€0.00" in page.text
-    assert shop.browser.post(f"{session.url}/decline").status_code == 400
-    shop.pay(session)
+    assert sandbox.browser.post(f"{session.url}/decline").status_code == 400
+    sandbox.pay(session)
 
     told = receiver.wait_for("checkout.session.completed").data.object
     assert (told.amount_subtotal, told.amount_total, told.payment_status) == (499, 0, "no_payment_required")
@@ -55,25 +55,25 @@ def test_a_promotion_code_may_leave_nothing_to_pay(shop: Shop, receiver: Receive
     assert told.discounts[0].promotion_code == promotion_code
 
 
-def test_a_code_after_a_decline_changes_what_is_charged(shop: Shop) -> None:
-    code(shop, coupon(shop), "HALF")
-    session = shop.checkout(allow_promotion_codes=True)
-    shop.browser.post(f"{session.url}/decline")
-    shop.browser.post(f"{session.url}/promotion-code", data={"code": "HALF"})
-    shop.pay(session)
+def test_a_code_after_a_decline_changes_what_is_charged(sandbox: SandboxClient) -> None:
+    code(sandbox, coupon(sandbox), "HALF")
+    session = sandbox.checkout(allow_promotion_codes=True)
+    sandbox.browser.post(f"{session.url}/decline")
+    sandbox.browser.post(f"{session.url}/promotion-code", data={"code": "HALF"})
+    sandbox.pay(session)
 
-    charges = shop.client.v1.charges.list().data
+    charges = sandbox.client.v1.charges.list().data
 
     assert [(charge.amount, charge.paid) for charge in charges] == [(249, True), (499, False)]
 
 
-def test_a_code_is_refused(shop: Shop) -> None:
-    code(shop, coupon(shop, amount_off=470, currency="eur", percent_off=None), "SMALL")
-    open_to_codes, closed = shop.checkout(allow_promotion_codes=True), shop.checkout()
+def test_a_code_is_refused(sandbox: SandboxClient) -> None:
+    code(sandbox, coupon(sandbox, amount_off=470, currency="eur", percent_off=None), "SMALL")
+    open_to_codes, closed = sandbox.checkout(allow_promotion_codes=True), sandbox.checkout()
 
     for session, text in ((open_to_codes, "UNKNOWN"), (open_to_codes, "SMALL"), (closed, "SMALL")):
-        assert shop.browser.post(f"{session.url}/promotion-code", data={"code": text}).status_code == 402
-        assert shop.client.v1.checkout.sessions.retrieve(session.id).amount_total == 499
+        assert sandbox.browser.post(f"{session.url}/promotion-code", data={"code": text}).status_code == 402
+        assert sandbox.client.v1.checkout.sessions.retrieve(session.id).amount_total == 499
 
 
 @pytest.mark.parametrize(
@@ -86,25 +86,25 @@ def test_a_code_is_refused(shop: Shop) -> None:
         ({"percent_off": 50, "redeem_by": 1}, "redeem_by"),
     ],
 )
-def test_a_wrong_coupon_is_refused(shop: Shop, params: Any, param: str) -> None:
+def test_a_wrong_coupon_is_refused(sandbox: SandboxClient, params: Any, param: str) -> None:
     with pytest.raises(stripe.InvalidRequestError) as refusal:
-        shop.client.v1.coupons.create(params)
+        sandbox.client.v1.coupons.create(params)
 
     assert refusal.value.param == param
 
 
-def test_codes_and_discounts_exclude_each_other(shop: Shop) -> None:
+def test_codes_and_discounts_exclude_each_other(sandbox: SandboxClient) -> None:
     with pytest.raises(stripe.InvalidRequestError, match="allow_promotion_codes, discounts"):
-        shop.client.v1.checkout.sessions.create(
-            single(allow_promotion_codes=True, discounts=[{"coupon": coupon(shop)}])
+        sandbox.client.v1.checkout.sessions.create(
+            payment_params(allow_promotion_codes=True, discounts=[{"coupon": coupon(sandbox)}])
         )
 
 
-def test_a_subscription_keeps_a_discount_that_lasts(shop: Shop) -> None:
-    subscription = shop.subscribe(discounts=[{"coupon": coupon(shop)}])
-    shop.control("renew", subscription=subscription.id)
+def test_a_subscription_keeps_a_discount_that_lasts(sandbox: SandboxClient) -> None:
+    subscription = sandbox.subscribe(discounts=[{"coupon": coupon(sandbox)}])
+    sandbox.control("renew", subscription=subscription.id)
 
-    for invoice in invoices(shop, subscription):
+    for invoice in invoices(sandbox, subscription):
         assert (invoice.subtotal, invoice.total, invoice.amount_paid) == (999, 499, 499)
         line = invoice.lines.data[0]
         assert (line.amount, line.subtotal) == (999, 999)
@@ -114,62 +114,62 @@ def test_a_subscription_keeps_a_discount_that_lasts(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("mode", ["subscription", "customer"])
-def test_a_discount_of_once_is_spent_by_the_next_invoice(shop: Shop, mode: str) -> None:
-    free = coupon(shop, percent_off=100, duration="once")
+def test_a_discount_of_once_is_spent_by_the_next_invoice(sandbox: SandboxClient, mode: str) -> None:
+    free = coupon(sandbox, percent_off=100, duration="once")
     if mode == "subscription":
-        subscription = shop.subscribe(discounts=[{"coupon": free}])
-        session = shop.client.v1.checkout.sessions.list({"subscription": subscription.id}).data[0]
+        subscription = sandbox.subscribe(discounts=[{"coupon": free}])
+        session = sandbox.client.v1.checkout.sessions.list({"subscription": subscription.id}).data[0]
         assert (session.payment_status, session.amount_subtotal, session.amount_total) == (
             "no_payment_required",
             999,
             0,
         )
     else:
-        subscription = shop.subscribe()
-        shop.control("discount", customer=subscription.customer, coupon=free)
-        shop.control("renew", subscription=subscription.id)
-    shop.control("renew", subscription=subscription.id)
+        subscription = sandbox.subscribe()
+        sandbox.control("discount", customer=subscription.customer, coupon=free)
+        sandbox.control("renew", subscription=subscription.id)
+    sandbox.control("renew", subscription=subscription.id)
 
-    amounts = [invoice.amount_paid for invoice in invoices(shop, subscription)]
+    amounts = [invoice.amount_paid for invoice in invoices(sandbox, subscription)]
 
     assert amounts == ([999, 0] if mode == "subscription" else [999, 0, 999])
-    assert shop.client.v1.customers.retrieve(str(subscription.customer)).discount is None
+    assert sandbox.client.v1.customers.retrieve(str(subscription.customer)).discount is None
 
 
-def test_a_customers_discount_makes_a_new_subscription_cheaper(shop: Shop) -> None:
-    customer = shop.client.v1.customers.create({"email": "jane@example.com"})
-    shop.control("discount", customer=customer.id, coupon=coupon(shop))
-    session = shop.client.v1.checkout.sessions.create(monthly(customer=customer.id))
-    shop.pay(session)
+def test_a_customers_discount_makes_a_new_subscription_cheaper(sandbox: SandboxClient) -> None:
+    customer = sandbox.client.v1.customers.create({"email": "jane@example.com"})
+    sandbox.control("discount", customer=customer.id, coupon=coupon(sandbox))
+    session = sandbox.client.v1.checkout.sessions.create(subscription_params(customer=customer.id))
+    sandbox.pay(session)
 
-    paid = shop.client.v1.checkout.sessions.retrieve(session.id, {"expand": ["invoice"]})
+    paid = sandbox.client.v1.checkout.sessions.retrieve(session.id, {"expand": ["invoice"]})
 
     assert isinstance(paid.invoice, stripe.Invoice)
     assert (paid.amount_subtotal, paid.amount_total, paid.invoice.amount_paid) == (999, 499, 499)
 
 
-def test_prorations_include_the_discount(shop: Shop) -> None:
-    subscription = shop.subscribe()
-    shop.client.v1.subscriptions.update(subscription.id, {"discounts": [{"coupon": coupon(shop)}]})
+def test_prorations_include_the_discount(sandbox: SandboxClient) -> None:
+    subscription = sandbox.subscribe()
+    sandbox.client.v1.subscriptions.update(subscription.id, {"discounts": [{"coupon": coupon(sandbox)}]})
     item = subscription.items.data[0]
-    yearly = shop.client.v1.prices.create(
+    yearly = sandbox.client.v1.prices.create(
         {"currency": "eur", "unit_amount": 9999, "product": str(item.price.product), "recurring": {"interval": "year"}}
     )
-    shop.client.v1.subscriptions.update(subscription.id, {"items": [{"id": item.id, "price": yearly.id}]})
+    sandbox.client.v1.subscriptions.update(subscription.id, {"items": [{"id": item.id, "price": yearly.id}]})
 
-    switched = invoices(shop, subscription)[0]
+    switched = invoices(sandbox, subscription)[0]
 
     assert sorted(line.amount for line in switched.lines.data) == [-499, 9999]
     assert (switched.subtotal, switched.total) == (9500, 4500)
 
 
-def test_a_session_of_a_subscription_takes_codes(shop: Shop) -> None:
-    code(shop, coupon(shop, amount_off=100, currency="eur", percent_off=None), "EURO")
-    session = shop.client.v1.checkout.sessions.create(monthly(allow_promotion_codes=True))
-    shop.browser.post(f"{session.url}/promotion-code", data={"code": "EURO"})
-    shop.pay(session)
+def test_a_session_of_a_subscription_takes_codes(sandbox: SandboxClient) -> None:
+    code(sandbox, coupon(sandbox, amount_off=100, currency="eur", percent_off=None), "EURO")
+    session = sandbox.client.v1.checkout.sessions.create(subscription_params(allow_promotion_codes=True))
+    sandbox.browser.post(f"{session.url}/promotion-code", data={"code": "EURO"})
+    sandbox.pay(session)
 
-    paid = shop.client.v1.checkout.sessions.retrieve(session.id, {"expand": ["invoice"]})
+    paid = sandbox.client.v1.checkout.sessions.retrieve(session.id, {"expand": ["invoice"]})
 
     assert isinstance(paid.invoice, stripe.Invoice)
     assert (paid.amount_total, paid.invoice.amount_paid) == (899, 899)

@@ -5,22 +5,22 @@ from typing import Any
 import httpx
 import pytest
 import stripe
-from cv_stripe_sandbox.testing import Receiver, Shop
+from cv_stripe_sandbox.testing import Receiver, SandboxClient
 
 
 class Portal:
     """A subscribed customer before the portal's page."""
 
-    def __init__(self, shop: Shop) -> None:
-        self.shop = shop
-        product = shop.client.v1.products.create({"name": "Premium"})
+    def __init__(self, sandbox: SandboxClient) -> None:
+        self.sandbox = sandbox
+        product = sandbox.client.v1.products.create({"name": "Premium"})
         self.prices = [
-            shop.client.v1.prices.create(
+            sandbox.client.v1.prices.create(
                 {"currency": "eur", "unit_amount": amount, "product": product.id, "recurring": {"interval": interval}}
             )
             for interval, amount in (("month", 999), ("year", 9999))
         ]
-        self.configuration = shop.client.v1.billing_portal.configurations.create(
+        self.configuration = sandbox.client.v1.billing_portal.configurations.create(
             {
                 "features": {
                     "invoice_history": {"enabled": True},
@@ -35,7 +35,7 @@ class Portal:
                 },
             }
         )
-        self.subscription = shop.subscribe(line_items=[{"price": self.prices[0].id, "quantity": 1}])
+        self.subscription = sandbox.subscribe(line_items=[{"price": self.prices[0].id, "quantity": 1}])
         self.customer = str(self.subscription.customer)
 
     def open(self, flow: Any = None) -> stripe.billing_portal.Session:
@@ -44,23 +44,25 @@ class Portal:
             "configuration": self.configuration.id,
             "return_url": "http://localhost:3000/account",
         }
-        return self.shop.client.v1.billing_portal.sessions.create({**params, **({"flow_data": flow} if flow else {})})
+        return self.sandbox.client.v1.billing_portal.sessions.create(
+            {**params, **({"flow_data": flow} if flow else {})}
+        )
 
     def press(self, session: stripe.billing_portal.Session, button: str, **fields: str) -> httpx.Response:
         fields = {"subscription": self.subscription.id, **fields}
-        return self.shop.browser.post(f"{session.url}/{button}", data=fields)
+        return self.sandbox.browser.post(f"{session.url}/{button}", data=fields)
 
     def current(self) -> Any:
-        return self.shop.client.v1.subscriptions.retrieve(self.subscription.id)
+        return self.sandbox.client.v1.subscriptions.retrieve(self.subscription.id)
 
 
 @pytest.fixture
-def portal(shop: Shop) -> Portal:
-    return Portal(shop)
+def portal(sandbox: SandboxClient) -> Portal:
+    return Portal(sandbox)
 
 
 def test_the_home_page_shows_the_subscription_and_its_invoices(portal: Portal) -> None:
-    page = portal.shop.browser.get(portal.open().url)
+    page = portal.sandbox.browser.get(portal.open().url)
 
     assert page.status_code == 200
     for text in ("Premium", "€9.99 per month", "Cancel subscription", "•••• 4242", "http://localhost:3000/account"):
@@ -71,9 +73,9 @@ def test_cancelling_sets_cancel_at_and_resuming_clears_it(portal: Portal, receiv
     session = portal.open()
 
     portal.press(session, "cancel")
-    cancelled = portal.current()
-    assert cancelled.cancel_at == cancelled.items.data[0].current_period_end
-    assert (cancelled.cancel_at_period_end, cancelled.status) == (False, "active")
+    canceled = portal.current()
+    assert canceled.cancel_at == canceled.items.data[0].current_period_end
+    assert (canceled.cancel_at_period_end, canceled.status) == (False, "active")
     told = receiver.wait_for("customer.subscription.updated")
     assert told.data.previous_attributes is not None
     assert told.data.previous_attributes["cancel_at"] is None
@@ -85,7 +87,7 @@ def test_cancelling_sets_cancel_at_and_resuming_clears_it(portal: Portal, receiv
 def test_switching_the_plan(portal: Portal) -> None:
     answer = portal.press(portal.open(), "switch", price=portal.prices[1].id)
 
-    assert "has been changed" in portal.shop.browser.get(answer.headers["location"]).text
+    assert "has been changed" in portal.sandbox.browser.get(answer.headers["location"]).text
     assert portal.current().items.data[0].price.id == portal.prices[1].id
 
 
@@ -101,8 +103,8 @@ def test_a_declined_switch_changes_nothing(portal: Portal) -> None:
 
 
 def test_a_new_card_pays_an_open_invoice(portal: Portal) -> None:
-    portal.shop.control("card", customer=portal.customer, card="0341")
-    portal.shop.control("renew", subscription=portal.subscription.id)
+    portal.sandbox.control("card", customer=portal.customer, card="0341")
+    portal.sandbox.control("renew", subscription=portal.subscription.id)
     session = portal.open({"type": "payment_method_update"})
 
     portal.press(session, "card", card="4242")
@@ -124,7 +126,7 @@ def test_a_deep_link_confirms_an_update_and_returns(portal: Portal) -> None:
         }
     )
 
-    page = portal.shop.browser.get(session.url)
+    page = portal.sandbox.browser.get(session.url)
     assert "€99.99 per year" in page.text
     answer = portal.press(session, "switch", price=portal.prices[1].id, deep="1")
 
@@ -136,25 +138,25 @@ def test_a_deep_link_confirms_an_update_and_returns(portal: Portal) -> None:
 def test_deep_links_to_one_step_have_a_page(portal: Portal, kind: str) -> None:
     session = portal.open({"type": kind, kind: {"subscription": portal.subscription.id}})
 
-    assert portal.shop.browser.get(session.url).status_code == 200
+    assert portal.sandbox.browser.get(session.url).status_code == 200
 
 
-def test_a_session_needs_a_configuration(shop: Shop) -> None:
-    customer = shop.client.v1.customers.create({})
+def test_a_session_needs_a_configuration(sandbox: SandboxClient) -> None:
+    customer = sandbox.client.v1.customers.create({})
 
     with pytest.raises(stripe.InvalidRequestError, match="default configuration has not been created"):
-        shop.client.v1.billing_portal.sessions.create({"customer": customer.id})
+        sandbox.client.v1.billing_portal.sessions.create({"customer": customer.id})
 
 
 def test_a_flow_needs_its_feature_and_its_own_customer(portal: Portal) -> None:
-    stranger = portal.shop.client.v1.customers.create({})
+    stranger = portal.sandbox.client.v1.customers.create({})
     flow: Any = {"type": "subscription_cancel", "subscription_cancel": {"subscription": portal.subscription.id}}
 
     with pytest.raises(stripe.InvalidRequestError, match="No such subscription"):
-        portal.shop.client.v1.billing_portal.sessions.create(
+        portal.sandbox.client.v1.billing_portal.sessions.create(
             {"customer": stranger.id, "configuration": portal.configuration.id, "flow_data": flow}
         )
-    portal.shop.client.v1.billing_portal.configurations.update(
+    portal.sandbox.client.v1.billing_portal.configurations.update(
         portal.configuration.id, {"features": {"subscription_cancel": {"enabled": False}}}
     )
     with pytest.raises(stripe.InvalidRequestError, match="disabled"):
@@ -163,8 +165,8 @@ def test_a_flow_needs_its_feature_and_its_own_customer(portal: Portal) -> None:
 
 
 def test_nobody_acts_on_another_customers_subscription(portal: Portal) -> None:
-    stranger = portal.shop.client.v1.customers.create({})
-    session = portal.shop.client.v1.billing_portal.sessions.create(
+    stranger = portal.sandbox.client.v1.customers.create({})
+    session = portal.sandbox.client.v1.billing_portal.sessions.create(
         {"customer": stranger.id, "configuration": portal.configuration.id}
     )
 
@@ -172,5 +174,5 @@ def test_nobody_acts_on_another_customers_subscription(portal: Portal) -> None:
     assert portal.current().cancel_at is None
 
 
-def test_an_unknown_portal_url_has_expired(shop: Shop) -> None:
-    assert shop.browser.get("/p/session/test_unknown").status_code == 410
+def test_an_unknown_portal_url_has_expired(sandbox: SandboxClient) -> None:
+    assert sandbox.browser.get("/p/session/test_unknown").status_code == 410

@@ -3,107 +3,107 @@
 import httpx
 import pytest
 import stripe
-from cv_stripe_sandbox.testing import API_KEY, Shop, single
+from cv_stripe_sandbox.testing import API_KEY, SandboxClient, payment_params
 
 
 @pytest.mark.parametrize("key", ["sk_test_other", "sk_live_abc", "rk_live_abc", "pk_test_abc"])
-def test_any_other_key_is_refused(shop: Shop, key: str) -> None:
-    client = stripe.StripeClient(key, base_addresses={"api": shop.url})
+def test_any_other_key_is_refused(sandbox: SandboxClient, key: str) -> None:
+    client = stripe.StripeClient(key, base_addresses={"api": sandbox.url})
 
     with pytest.raises(stripe.AuthenticationError):
-        client.v1.checkout.sessions.create(single())
+        client.v1.checkout.sessions.create(payment_params())
 
 
-def test_a_missing_key_is_refused_in_json(shop: Shop) -> None:
-    answer = httpx.get(f"{shop.url}/v1/prices")
+def test_a_missing_key_is_refused_in_json(sandbox: SandboxClient) -> None:
+    answer = httpx.get(f"{sandbox.url}/v1/prices")
 
     assert answer.status_code == 401
     assert answer.json()["error"]["type"] == "invalid_request_error"
     assert answer.headers["request-id"].startswith("req_")
 
 
-def test_basic_authentication_works_for_curl(shop: Shop) -> None:
-    answer = httpx.get(f"{shop.url}/v1/prices", auth=(API_KEY, ""))
+def test_basic_authentication_works_for_curl(sandbox: SandboxClient) -> None:
+    answer = httpx.get(f"{sandbox.url}/v1/prices", auth=(API_KEY, ""))
 
     assert answer.json() == {"object": "list", "url": "/v1/prices", "has_more": False, "data": []}
 
 
-def test_another_api_version_is_refused(shop: Shop) -> None:
-    answer = httpx.get(f"{shop.url}/v1/prices", auth=(API_KEY, ""), headers={"Stripe-Version": "2020-08-27"})
+def test_another_api_version_is_refused(sandbox: SandboxClient) -> None:
+    answer = httpx.get(f"{sandbox.url}/v1/prices", auth=(API_KEY, ""), headers={"Stripe-Version": "2020-08-27"})
 
     assert answer.status_code == 400
 
 
 @pytest.mark.parametrize("path", ["/v1/terminal/readers", "/v1/nothing", "/v1/prices/"])
-def test_what_is_not_modelled_is_a_json_404(shop: Shop, path: str) -> None:
-    answer = httpx.get(f"{shop.url}{path}", auth=(API_KEY, ""))
+def test_what_is_not_modelled_is_a_json_404(sandbox: SandboxClient, path: str) -> None:
+    answer = httpx.get(f"{sandbox.url}{path}", auth=(API_KEY, ""))
 
     assert answer.status_code == 404
     assert answer.json()["error"]["type"] == "invalid_request_error"
 
 
-def test_a_repeated_key_gets_the_first_answer(shop: Shop) -> None:
-    first = shop.client.v1.checkout.sessions.create(single(), {"idempotency_key": "k"})
-    second = shop.client.v1.checkout.sessions.create(single(), {"idempotency_key": "k"})
+def test_a_repeated_key_gets_the_first_answer(sandbox: SandboxClient) -> None:
+    first = sandbox.client.v1.checkout.sessions.create(payment_params(), {"idempotency_key": "k"})
+    second = sandbox.client.v1.checkout.sessions.create(payment_params(), {"idempotency_key": "k"})
 
     assert first.id == second.id
     assert second.last_response is not None
     assert second.last_response.headers["idempotent-replayed"] == "true"
-    assert len(shop.client.v1.checkout.sessions.list().data) == 1
+    assert len(sandbox.client.v1.checkout.sessions.list().data) == 1
 
 
-def test_a_repeated_key_with_other_parameters_is_refused(shop: Shop) -> None:
-    shop.client.v1.checkout.sessions.create(single(), {"idempotency_key": "k"})
+def test_a_repeated_key_with_other_parameters_is_refused(sandbox: SandboxClient) -> None:
+    sandbox.client.v1.checkout.sessions.create(payment_params(), {"idempotency_key": "k"})
 
     with pytest.raises(stripe.IdempotencyError):
-        shop.client.v1.checkout.sessions.create(single(locale="en"), {"idempotency_key": "k"})
+        sandbox.client.v1.checkout.sessions.create(payment_params(locale="en"), {"idempotency_key": "k"})
 
 
-def test_wrong_parameters_are_not_remembered_for_a_key(shop: Shop) -> None:
+def test_wrong_parameters_are_not_remembered_for_a_key(sandbox: SandboxClient) -> None:
     with pytest.raises(stripe.InvalidRequestError):
-        shop.client.v1.checkout.sessions.create(single(unknown="x"), {"idempotency_key": "k"})
+        sandbox.client.v1.checkout.sessions.create(payment_params(unknown="x"), {"idempotency_key": "k"})
 
-    assert shop.client.v1.checkout.sessions.create(single(), {"idempotency_key": "k"}).id
+    assert sandbox.client.v1.checkout.sessions.create(payment_params(), {"idempotency_key": "k"}).id
 
 
-def test_lists_page_both_ways_newest_first(shop: Shop) -> None:
-    made = [shop.client.v1.customers.create({"name": str(number)}).id for number in range(5)]
+def test_lists_page_both_ways_newest_first(sandbox: SandboxClient) -> None:
+    made = [sandbox.client.v1.customers.create({"name": str(number)}).id for number in range(5)]
 
-    first = shop.client.v1.customers.list({"limit": 2})
+    first = sandbox.client.v1.customers.list({"limit": 2})
     assert [customer.id for customer in first.data] == [made[4], made[3]]
     assert first.has_more
-    after = shop.client.v1.customers.list({"limit": 2, "starting_after": made[3]})
+    after = sandbox.client.v1.customers.list({"limit": 2, "starting_after": made[3]})
     assert [customer.id for customer in after.data] == [made[2], made[1]]
-    before = shop.client.v1.customers.list({"limit": 2, "ending_before": made[2]})
+    before = sandbox.client.v1.customers.list({"limit": 2, "ending_before": made[2]})
     assert [customer.id for customer in before.data] == [made[4], made[3]]
     assert [customer.id for customer in first.auto_paging_iter()] == made[::-1]
 
 
-def test_prices_are_found_by_lookup_key(shop: Shop) -> None:
-    product = shop.client.v1.products.create({"name": "CV"})
-    price = shop.client.v1.prices.create(
+def test_prices_are_found_by_lookup_key(sandbox: SandboxClient) -> None:
+    product = sandbox.client.v1.products.create({"name": "CV"})
+    price = sandbox.client.v1.prices.create(
         {"currency": "eur", "unit_amount": 499, "product": product.id, "lookup_key": "cv_single"}
     )
 
-    found = shop.client.v1.prices.list({"lookup_keys": ["cv_single", "cv_monthly"], "active": True})
+    found = sandbox.client.v1.prices.list({"lookup_keys": ["cv_single", "cv_monthly"], "active": True})
 
     assert [entry.id for entry in found.data] == [price.id]
     assert found.data[0].unit_amount_decimal == 499
     with pytest.raises(stripe.InvalidRequestError, match="already uses that lookup key"):
-        shop.client.v1.prices.create(
+        sandbox.client.v1.prices.create(
             {"currency": "eur", "unit_amount": 1, "product": product.id, "lookup_key": "cv_single"}
         )
 
 
-def test_an_unknown_object_is_a_404(shop: Shop) -> None:
+def test_an_unknown_object_is_a_404(sandbox: SandboxClient) -> None:
     with pytest.raises(stripe.InvalidRequestError) as refusal:
-        shop.client.v1.charges.retrieve("ch_unknown")
+        sandbox.client.v1.charges.retrieve("ch_unknown")
 
     assert (refusal.value.http_status, refusal.value.code) == (404, "resource_missing")
 
 
-def test_what_cannot_be_expanded_is_refused(shop: Shop) -> None:
-    session = shop.checkout()
+def test_what_cannot_be_expanded_is_refused(sandbox: SandboxClient) -> None:
+    session = sandbox.checkout()
 
     with pytest.raises(stripe.InvalidRequestError, match="cannot be expanded"):
-        shop.client.v1.checkout.sessions.retrieve(session.id, {"expand": ["nothing"]})
+        sandbox.client.v1.checkout.sessions.retrieve(session.id, {"expand": ["nothing"]})

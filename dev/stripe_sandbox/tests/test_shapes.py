@@ -1,11 +1,11 @@
-"""Every object that leaves the stand-in has the fields of the SDK's class for it, and no others."""
+"""Every object that leaves the sandbox has the fields of the SDK's class for it, and no others."""
 
 from collections.abc import Iterator
 from typing import Any, Union, get_args, get_origin
 
 import stripe
 from cv_stripe_sandbox.shapes import API_VERSION
-from cv_stripe_sandbox.testing import Shop
+from cv_stripe_sandbox.testing import SandboxClient
 from stripe._object_classes import get_object_class
 
 
@@ -13,10 +13,10 @@ def test_the_version_is_the_one_the_sdk_pins() -> None:
     assert stripe.api_version == API_VERSION
 
 
-def test_objects_have_the_fields_of_their_class(shop: Shop) -> None:
-    live_through_everything(shop)
+def test_objects_have_the_fields_of_their_class(sandbox: SandboxClient) -> None:
+    live_through_everything(sandbox)
 
-    events = list(shop.client.v1.events.list({"limit": 100}).auto_paging_iter())
+    events = list(sandbox.client.v1.events.list({"limit": 100}).auto_paging_iter())
     seen: set[str] = set()
     problems: list[str] = []
     for event in events:
@@ -24,7 +24,7 @@ def test_objects_have_the_fields_of_their_class(shop: Shop) -> None:
         about = body["data"]["object"]
         seen.add(about["object"])
         problems += differences(about, get_object_class("V1", about["object"]), about["object"])
-    sessions = shop.client.v1.checkout.sessions.list({"expand": ["data.line_items"]})
+    sessions = sandbox.client.v1.checkout.sessions.list({"expand": ["data.line_items"]})
     for session in sessions.data:
         problems += differences(session.to_dict(for_json=True), stripe.checkout.Session, "checkout.session")
 
@@ -50,28 +50,28 @@ def test_objects_have_the_fields_of_their_class(shop: Shop) -> None:
     }
 
 
-def live_through_everything(shop: Shop) -> None:
-    shop.browser.post(f"{shop.checkout().url}/decline")
-    shop.browser.post(f"{shop.checkout().url}/pay-later")
-    shop.pay(shop.checkout())
-    charge = shop.client.v1.charges.list({"limit": 1}).data[0]
-    shop.client.v1.refunds.create({"charge": charge.id, "amount": 100})
-    shop.control("dispute", charge=charge.id)
-    subscription = shop.subscribe()
-    shop.control("renew", subscription=subscription.id)
-    shop.control("card", customer=subscription.customer, card="0341")
-    shop.control("renew", subscription=subscription.id)
-    coupon = shop.client.v1.coupons.create({"percent_off": 50, "duration": "once"})
-    shop.client.v1.promotion_codes.create({"promotion": {"type": "coupon", "coupon": coupon.id}, "code": "HALF"})
-    shop.control("discount", customer=subscription.customer, coupon=coupon.id)
-    shop.control("card", customer=subscription.customer, card="4242")
-    shop.control("renew", subscription=subscription.id)
-    session = shop.checkout(allow_promotion_codes=True)
-    shop.browser.post(f"{session.url}/promotion-code", data={"code": "half"})
-    configuration = shop.client.v1.billing_portal.configurations.create(
+def live_through_everything(sandbox: SandboxClient) -> None:
+    sandbox.browser.post(f"{sandbox.checkout().url}/decline")
+    sandbox.browser.post(f"{sandbox.checkout().url}/pay-later")
+    sandbox.pay(sandbox.checkout())
+    charge = sandbox.client.v1.charges.list({"limit": 1}).data[0]
+    sandbox.client.v1.refunds.create({"charge": charge.id, "amount": 100})
+    sandbox.control("dispute", charge=charge.id)
+    subscription = sandbox.subscribe()
+    sandbox.control("renew", subscription=subscription.id)
+    sandbox.control("card", customer=subscription.customer, card="0341")
+    sandbox.control("renew", subscription=subscription.id)
+    coupon = sandbox.client.v1.coupons.create({"percent_off": 50, "duration": "once"})
+    sandbox.client.v1.promotion_codes.create({"promotion": {"type": "coupon", "coupon": coupon.id}, "code": "HALF"})
+    sandbox.control("discount", customer=subscription.customer, coupon=coupon.id)
+    sandbox.control("card", customer=subscription.customer, card="4242")
+    sandbox.control("renew", subscription=subscription.id)
+    session = sandbox.checkout(allow_promotion_codes=True)
+    sandbox.browser.post(f"{session.url}/promotion-code", data={"code": "half"})
+    configuration = sandbox.client.v1.billing_portal.configurations.create(
         {"features": {"invoice_history": {"enabled": True}, "payment_method_update": {"enabled": True}}}
     )
-    shop.client.v1.billing_portal.sessions.create(
+    sandbox.client.v1.billing_portal.sessions.create(
         {
             "customer": str(subscription.customer),
             "configuration": configuration.id,

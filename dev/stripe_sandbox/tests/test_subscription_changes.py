@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 import stripe
-from cv_stripe_sandbox.testing import Shop
+from cv_stripe_sandbox.testing import SandboxClient
 
 
 @pytest.fixture
-def plans(shop: Shop) -> dict[str, stripe.Price]:
-    product = shop.client.v1.products.create({"name": "Premium"})
+def plans(sandbox: SandboxClient) -> dict[str, stripe.Price]:
+    product = sandbox.client.v1.products.create({"name": "Premium"})
     return {
-        interval: shop.client.v1.prices.create(
+        interval: sandbox.client.v1.prices.create(
             {
                 "currency": "eur",
                 "unit_amount": amount,
@@ -25,18 +25,20 @@ def plans(shop: Shop) -> dict[str, stripe.Price]:
     }
 
 
-def subscribed(shop: Shop, plans: dict[str, stripe.Price], interval: str = "month") -> stripe.Subscription:
-    return shop.subscribe(line_items=[{"price": plans[interval].id, "quantity": 1}])
+def subscribed(sandbox: SandboxClient, plans: dict[str, stripe.Price], interval: str = "month") -> stripe.Subscription:
+    return sandbox.subscribe(line_items=[{"price": plans[interval].id, "quantity": 1}])
 
 
 def item_of(subscription: stripe.Subscription) -> Any:
     return subscription.items.data[0]
 
 
-def test_an_upgrade_to_another_interval_is_invoiced_at_once(shop: Shop, plans: dict[str, stripe.Price]) -> None:
-    subscription = subscribed(shop, plans)
+def test_an_upgrade_to_another_interval_is_invoiced_at_once(
+    sandbox: SandboxClient, plans: dict[str, stripe.Price]
+) -> None:
+    subscription = subscribed(sandbox, plans)
 
-    upgraded = shop.client.v1.subscriptions.update(
+    upgraded = sandbox.client.v1.subscriptions.update(
         subscription.id,
         {
             "items": [{"id": item_of(subscription).id, "price": plans["year"].id}],
@@ -47,7 +49,7 @@ def test_an_upgrade_to_another_interval_is_invoiced_at_once(shop: Shop, plans: d
     item = item_of(upgraded)
     assert item.price.id == plans["year"].id
     assert item.current_period_end > time.time() + 360 * 86400
-    invoice = shop.client.v1.invoices.list({"limit": 1}).data[0]
+    invoice = sandbox.client.v1.invoices.list({"limit": 1}).data[0]
     lines: list[Any] = invoice.lines.data
     assert (invoice.billing_reason, invoice.status) == ("subscription_update", "paid")
     assert [line.parent.subscription_item_details.proration for line in lines] == [True, False]
@@ -55,10 +57,12 @@ def test_an_upgrade_to_another_interval_is_invoiced_at_once(shop: Shop, plans: d
     assert invoice.amount_paid == 9999 + lines[0].amount
 
 
-def test_a_downgrade_leaves_a_credit_that_the_next_invoices_use(shop: Shop, plans: dict[str, stripe.Price]) -> None:
-    subscription = subscribed(shop, plans, "year")
+def test_a_downgrade_leaves_a_credit_that_the_next_invoices_use(
+    sandbox: SandboxClient, plans: dict[str, stripe.Price]
+) -> None:
+    subscription = subscribed(sandbox, plans, "year")
 
-    shop.client.v1.subscriptions.update(
+    sandbox.client.v1.subscriptions.update(
         subscription.id,
         {
             "items": [{"id": item_of(subscription).id, "price": plans["month"].id}],
@@ -66,21 +70,23 @@ def test_a_downgrade_leaves_a_credit_that_the_next_invoices_use(shop: Shop, plan
         },
     )
 
-    customer = shop.client.v1.customers.retrieve(str(subscription.customer))
+    customer = sandbox.client.v1.customers.retrieve(str(subscription.customer))
     assert customer.balance is not None
     assert -9000 <= customer.balance <= -8990
-    invoice = shop.client.v1.invoices.list({"limit": 1}).data[0]
+    invoice = sandbox.client.v1.invoices.list({"limit": 1}).data[0]
     assert (invoice.amount_due, invoice.status) == (0, "paid")
-    shop.control("renew", subscription=subscription.id)
-    assert shop.client.v1.customers.retrieve(customer.id).balance == customer.balance + 999
+    sandbox.control("renew", subscription=subscription.id)
+    assert sandbox.client.v1.customers.retrieve(customer.id).balance == customer.balance + 999
 
 
-def test_a_declined_upgrade_changes_nothing_when_asked_so(shop: Shop, plans: dict[str, stripe.Price]) -> None:
-    subscription = subscribed(shop, plans)
-    shop.control("card", customer=subscription.customer, card="0341")
+def test_a_declined_upgrade_changes_nothing_when_asked_so(
+    sandbox: SandboxClient, plans: dict[str, stripe.Price]
+) -> None:
+    subscription = subscribed(sandbox, plans)
+    sandbox.control("card", customer=subscription.customer, card="0341")
 
     with pytest.raises(stripe.CardError):
-        shop.client.v1.subscriptions.update(
+        sandbox.client.v1.subscriptions.update(
             subscription.id,
             {
                 "items": [{"id": item_of(subscription).id, "price": plans["year"].id}],
@@ -89,18 +95,20 @@ def test_a_declined_upgrade_changes_nothing_when_asked_so(shop: Shop, plans: dic
             },
         )
 
-    assert item_of(shop.client.v1.subscriptions.retrieve(subscription.id)).price.id == plans["month"].id
-    assert len(shop.client.v1.invoices.list().data) == 1
+    assert item_of(sandbox.client.v1.subscriptions.retrieve(subscription.id)).price.id == plans["month"].id
+    assert len(sandbox.client.v1.invoices.list().data) == 1
 
 
-def test_prorations_wait_for_the_next_invoice(shop: Shop) -> None:
-    subscription = shop.subscribe()
-    shop.client.v1.subscriptions.update(subscription.id, {"items": [{"id": item_of(subscription).id, "quantity": 2}]})
-    assert len(shop.client.v1.invoices.list().data) == 1
+def test_prorations_wait_for_the_next_invoice(sandbox: SandboxClient) -> None:
+    subscription = sandbox.subscribe()
+    sandbox.client.v1.subscriptions.update(
+        subscription.id, {"items": [{"id": item_of(subscription).id, "quantity": 2}]}
+    )
+    assert len(sandbox.client.v1.invoices.list().data) == 1
 
-    shop.control("renew", subscription=subscription.id)
+    sandbox.control("renew", subscription=subscription.id)
 
-    lines = shop.client.v1.invoices.list({"limit": 1}).data[0].lines.data
+    lines = sandbox.client.v1.invoices.list({"limit": 1}).data[0].lines.data
     assert lines[0].amount == 1998
     assert sum(line.amount for line in lines[1:]) in {998, 999, 1000}
     assert max(line.period.end for line in lines[1:]) <= time.time()

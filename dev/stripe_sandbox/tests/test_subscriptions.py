@@ -1,11 +1,11 @@
-"""The life of a subscription, with the calendar moved by the knobs and never by waiting."""
+"""The life of a subscription, with the calendar moved by the controls and never by waiting."""
 
 import time
 from typing import Any
 
 import pytest
 import stripe
-from cv_stripe_sandbox.testing import ONE_CV, Receiver, Shop, monthly
+from cv_stripe_sandbox.testing import ONE_CV, Receiver, SandboxClient, subscription_params
 
 MONTH = 28 * 86400
 
@@ -14,12 +14,12 @@ def item_of(subscription: stripe.Subscription) -> Any:
     return subscription.items.data[0]
 
 
-def fetch(shop: Shop, subscription: stripe.Subscription) -> stripe.Subscription:
-    return shop.client.v1.subscriptions.retrieve(subscription.id)
+def fetch(sandbox: SandboxClient, subscription: stripe.Subscription) -> stripe.Subscription:
+    return sandbox.client.v1.subscriptions.retrieve(subscription.id)
 
 
-def test_a_paid_checkout_begins_an_active_subscription(shop: Shop, receiver: Receiver) -> None:
-    subscription = shop.subscribe(client_reference_id="attempt-2")
+def test_a_paid_checkout_begins_an_active_subscription(sandbox: SandboxClient, receiver: Receiver) -> None:
+    subscription = sandbox.subscribe(client_reference_id="attempt-2")
 
     item = item_of(subscription)
     assert subscription.status == "active"
@@ -36,10 +36,10 @@ def test_a_paid_checkout_begins_an_active_subscription(shop: Shop, receiver: Rec
     assert told.payment_intent is None
 
 
-def test_the_first_events_of_a_subscription_are_all_told(shop: Shop) -> None:
-    shop.subscribe()
+def test_the_first_events_of_a_subscription_are_all_told(sandbox: SandboxClient) -> None:
+    sandbox.subscribe()
 
-    types = [event.type for event in shop.client.v1.events.list({"limit": 100}).data[::-1]]
+    types = [event.type for event in sandbox.client.v1.events.list({"limit": 100}).data[::-1]]
 
     told = [kind for kind in types if kind.startswith(("checkout.", "invoice", "customer.subscription."))]
     assert told == [
@@ -53,26 +53,26 @@ def test_the_first_events_of_a_subscription_are_all_told(shop: Shop) -> None:
     ]
 
 
-def test_a_decline_makes_no_subscription(shop: Shop) -> None:
-    session = shop.client.v1.checkout.sessions.create(monthly())
+def test_a_decline_makes_no_subscription(sandbox: SandboxClient) -> None:
+    session = sandbox.client.v1.checkout.sessions.create(subscription_params())
 
-    shop.browser.post(f"{session.url}/decline")
+    sandbox.browser.post(f"{session.url}/decline")
 
-    assert shop.client.v1.subscriptions.list().data == []
-    assert shop.client.v1.checkout.sessions.retrieve(session.id).status == "open"
+    assert sandbox.client.v1.subscriptions.list().data == []
+    assert sandbox.client.v1.checkout.sessions.retrieve(session.id).status == "open"
 
 
-def test_a_renewal_begins_a_new_period_and_is_paid(shop: Shop, receiver: Receiver) -> None:
-    subscription = shop.subscribe()
+def test_a_renewal_begins_a_new_period_and_is_paid(sandbox: SandboxClient, receiver: Receiver) -> None:
+    subscription = sandbox.subscribe()
 
-    shop.control("renew", subscription=subscription.id)
+    sandbox.control("renew", subscription=subscription.id)
 
     now = int(time.time())
-    item = item_of(fetch(shop, subscription))
+    item = item_of(fetch(sandbox, subscription))
     assert item.current_period_start <= now
     assert item.current_period_end > now + MONTH - 60
     receiver.wait_for("invoice.paid", 2)
-    invoices = shop.client.v1.invoices.list({"subscription": subscription.id}).data
+    invoices = sandbox.client.v1.invoices.list({"subscription": subscription.id}).data
     assert [invoice.billing_reason for invoice in invoices] == ["subscription_cycle", "subscription_create"]
     assert invoices[0].lines.data[0].period.end == item.current_period_end
     assert invoices[0].period_end == item.current_period_start
@@ -81,13 +81,13 @@ def test_a_renewal_begins_a_new_period_and_is_paid(shop: Shop, receiver: Receive
     assert "items" in updated.data.previous_attributes
 
 
-def test_a_failed_renewal_is_past_due_with_the_period_advanced(shop: Shop, receiver: Receiver) -> None:
-    subscription = shop.subscribe()
-    shop.control("card", customer=subscription.customer, card="0341")
+def test_a_failed_renewal_is_past_due_with_the_period_advanced(sandbox: SandboxClient, receiver: Receiver) -> None:
+    subscription = sandbox.subscribe()
+    sandbox.control("card", customer=subscription.customer, card="0341")
 
-    shop.control("renew", subscription=subscription.id)
+    sandbox.control("renew", subscription=subscription.id)
 
-    late = fetch(shop, subscription)
+    late = fetch(sandbox, subscription)
     assert late.status == "past_due"
     assert item_of(late).current_period_end > time.time() + MONTH - 60
     failed = receiver.wait_for("invoice.payment_failed").data.object
@@ -98,102 +98,102 @@ def test_a_failed_renewal_is_past_due_with_the_period_advanced(shop: Shop, recei
 @pytest.mark.parametrize(
     ("outcome", "status"), [("cancel", "canceled"), ("unpaid", "unpaid"), ("past_due", "past_due")]
 )
-def test_dunning_ends_as_configured(shop: Shop, receiver: Receiver, outcome: str, status: str) -> None:
-    shop.control("dunning", outcome=outcome)
-    subscription = shop.subscribe()
-    shop.control("card", customer=subscription.customer, card="0341")
-    shop.control("renew", subscription=subscription.id)
+def test_dunning_ends_as_configured(sandbox: SandboxClient, receiver: Receiver, outcome: str, status: str) -> None:
+    sandbox.control("dunning", outcome=outcome)
+    subscription = sandbox.subscribe()
+    sandbox.control("card", customer=subscription.customer, card="0341")
+    sandbox.control("renew", subscription=subscription.id)
 
     for _ in range(3):
-        shop.control("retry", subscription=subscription.id)
+        sandbox.control("retry", subscription=subscription.id)
 
-    assert fetch(shop, subscription).status == status
+    assert fetch(sandbox, subscription).status == status
     receiver.wait_for("invoice.payment_failed", 4)
-    failures = [event.data.object for event in receiver.of("invoice.payment_failed")]
+    failures = [event.data.object for event in receiver.of_type("invoice.payment_failed")]
     assert {failed.attempt_count for failed in failures if failed.next_payment_attempt is None} == {4}
     if outcome == "cancel":
         gone = receiver.wait_for("customer.subscription.deleted").data.object
         assert gone.cancellation_details.reason == "payment_failed"
 
 
-def test_a_good_card_ends_the_arrears(shop: Shop, receiver: Receiver) -> None:
-    subscription = shop.subscribe()
-    shop.control("card", customer=subscription.customer, card="0341")
-    shop.control("renew", subscription=subscription.id)
-    shop.control("card", customer=subscription.customer, card="4242")
+def test_a_good_card_ends_the_arrears(sandbox: SandboxClient, receiver: Receiver) -> None:
+    subscription = sandbox.subscribe()
+    sandbox.control("card", customer=subscription.customer, card="0341")
+    sandbox.control("renew", subscription=subscription.id)
+    sandbox.control("card", customer=subscription.customer, card="4242")
 
-    shop.control("retry", subscription=subscription.id)
+    sandbox.control("retry", subscription=subscription.id)
 
-    assert fetch(shop, subscription).status == "active"
+    assert fetch(sandbox, subscription).status == "active"
     receiver.wait_for("invoice.paid", 2)
-    assert sorted(event.data.object.attempt_count for event in receiver.of("invoice.paid")) == [1, 2]
+    assert sorted(event.data.object.attempt_count for event in receiver.of_type("invoice.paid")) == [1, 2]
 
 
-def test_cancelling_at_the_period_end_and_taking_it_back(shop: Shop) -> None:
-    subscription = shop.subscribe()
+def test_cancelling_at_the_period_end_and_taking_it_back(sandbox: SandboxClient) -> None:
+    subscription = sandbox.subscribe()
 
-    scheduled = shop.client.v1.subscriptions.update(subscription.id, {"cancel_at_period_end": True})
+    scheduled = sandbox.client.v1.subscriptions.update(subscription.id, {"cancel_at_period_end": True})
     assert (scheduled.cancel_at_period_end, scheduled.status) == (True, "active")
     assert scheduled.cancel_at == item_of(scheduled).current_period_end
-    kept = shop.client.v1.subscriptions.update(subscription.id, {"cancel_at_period_end": False})
+    kept = sandbox.client.v1.subscriptions.update(subscription.id, {"cancel_at_period_end": False})
 
     assert (kept.cancel_at, kept.canceled_at, kept.cancel_at_period_end) == (None, None, False)
 
 
-def test_a_cancel_at_is_taken_back_by_an_empty_cancel_at_only(shop: Shop) -> None:
-    subscription = shop.subscribe()
-    shop.client.v1.subscriptions.update(subscription.id, {"cancel_at": int(time.time()) + 86400})
+def test_a_cancel_at_is_taken_back_by_an_empty_cancel_at_only(sandbox: SandboxClient) -> None:
+    subscription = sandbox.subscribe()
+    sandbox.client.v1.subscriptions.update(subscription.id, {"cancel_at": int(time.time()) + 86400})
 
-    still = shop.client.v1.subscriptions.update(subscription.id, {"cancel_at_period_end": False})
+    still = sandbox.client.v1.subscriptions.update(subscription.id, {"cancel_at_period_end": False})
     assert still.cancel_at is not None
-    kept = shop.client.v1.subscriptions.update(subscription.id, {"cancel_at": ""})
+    kept = sandbox.client.v1.subscriptions.update(subscription.id, {"cancel_at": ""})
 
     assert kept.cancel_at is None
 
 
-def test_a_scheduled_cancellation_takes_effect(shop: Shop, receiver: Receiver) -> None:
-    subscription = shop.subscribe()
-    shop.client.v1.subscriptions.update(subscription.id, {"cancel_at_period_end": True})
+def test_a_scheduled_cancellation_takes_effect(sandbox: SandboxClient, receiver: Receiver) -> None:
+    subscription = sandbox.subscribe()
+    sandbox.client.v1.subscriptions.update(subscription.id, {"cancel_at_period_end": True})
 
-    shop.control("end", subscription=subscription.id)
+    sandbox.control("end", subscription=subscription.id)
 
     ended = receiver.wait_for("customer.subscription.deleted").data.object
     assert (ended.status, ended.cancellation_details.reason) == ("canceled", "cancellation_requested")
     assert ended.ended_at <= time.time()
-    assert len(shop.client.v1.invoices.list().data) == 1
+    assert len(sandbox.client.v1.invoices.list().data) == 1
 
 
-def test_an_immediate_cancellation_is_final(shop: Shop) -> None:
-    subscription = shop.subscribe()
+def test_an_immediate_cancellation_is_final(sandbox: SandboxClient) -> None:
+    subscription = sandbox.subscribe()
 
-    ended = shop.client.v1.subscriptions.cancel(subscription.id)
+    ended = sandbox.client.v1.subscriptions.cancel(subscription.id)
 
     assert ended.status == "canceled"
-    assert fetch(shop, subscription).status == "canceled"
-    assert shop.client.v1.subscriptions.list().data == []
-    assert len(shop.client.v1.subscriptions.list({"status": "all"}).data) == 1
+    assert fetch(sandbox, subscription).status == "canceled"
+    assert sandbox.client.v1.subscriptions.list().data == []
+    assert len(sandbox.client.v1.subscriptions.list({"status": "all"}).data) == 1
     with pytest.raises(stripe.InvalidRequestError):
-        shop.client.v1.subscriptions.update(subscription.id, {"cancel_at_period_end": True})
+        sandbox.client.v1.subscriptions.update(subscription.id, {"cancel_at_period_end": True})
 
 
-def test_pause_and_resume(shop: Shop, receiver: Receiver) -> None:
-    subscription = shop.subscribe()
+def test_pause_and_resume(sandbox: SandboxClient, receiver: Receiver) -> None:
+    subscription = sandbox.subscribe()
 
-    paused = shop.client.v1.subscriptions.pause(subscription.id)
+    paused = sandbox.client.v1.subscriptions.pause(subscription.id)
     assert paused.status == "paused"
     assert paused.status_details is not None
     assert paused.status_details.paused.subscription.type == "pause_requested"
     assert receiver.wait_for("customer.subscription.paused").data.object.id == subscription.id
-    resumed = shop.client.v1.subscriptions.resume(subscription.id)
+    resumed = sandbox.client.v1.subscriptions.resume(subscription.id)
 
     assert (resumed.status, resumed.status_details) == ("active", None)
     assert receiver.wait_for("customer.subscription.resumed").data.object.id == subscription.id
 
 
-def test_an_invoice_leads_to_its_payment_and_back(shop: Shop) -> None:
-    subscription = shop.subscribe()
+def test_an_invoice_leads_to_its_payment_and_back(sandbox: SandboxClient) -> None:
+    subscription = sandbox.subscribe()
 
-    invoice = shop.client.v1.invoices.retrieve(
+    invoice = sandbox.client.v1.invoices.retrieve(
         str(subscription.latest_invoice), {"expand": ["payments.data.payment.payment_intent"]}
     )
 
@@ -201,36 +201,38 @@ def test_an_invoice_leads_to_its_payment_and_back(shop: Shop) -> None:
     intent: Any = invoice.payments.data[0].payment.payment_intent
     assert (intent.status, intent.amount) == ("succeeded", 999)
     assert intent.metadata.to_dict() == {}
-    links = shop.client.v1.invoice_payments.list({"payment": {"type": "payment_intent", "payment_intent": intent.id}})
+    links = sandbox.client.v1.invoice_payments.list(
+        {"payment": {"type": "payment_intent", "payment_intent": intent.id}}
+    )
     assert [link.invoice for link in links.data] == [invoice.id]
 
 
-def test_a_refunded_invoice_does_not_cancel_the_subscription(shop: Shop) -> None:
-    subscription = shop.subscribe()
-    charge = shop.client.v1.charges.list().data[0]
+def test_a_refunded_invoice_does_not_cancel_the_subscription(sandbox: SandboxClient) -> None:
+    subscription = sandbox.subscribe()
+    charge = sandbox.client.v1.charges.list().data[0]
 
-    shop.client.v1.refunds.create({"charge": charge.id})
+    sandbox.client.v1.refunds.create({"charge": charge.id})
 
-    assert fetch(shop, subscription).status == "active"
-
-
-def test_a_deleted_customer_has_no_subscription_left(shop: Shop) -> None:
-    subscription = shop.subscribe()
-
-    shop.client.v1.customers.delete(str(subscription.customer))
-
-    assert fetch(shop, subscription).status == "canceled"
-    assert shop.client.v1.customers.retrieve(str(subscription.customer)).deleted
-    assert shop.client.v1.customers.list().data == []
+    assert fetch(sandbox, subscription).status == "active"
 
 
-def test_a_month_is_a_calendar_month(shop: Shop) -> None:
+def test_a_deleted_customer_has_no_subscription_left(sandbox: SandboxClient) -> None:
+    subscription = sandbox.subscribe()
+
+    sandbox.client.v1.customers.delete(str(subscription.customer))
+
+    assert fetch(sandbox, subscription).status == "canceled"
+    assert sandbox.client.v1.customers.retrieve(str(subscription.customer)).deleted
+    assert sandbox.client.v1.customers.list().data == []
+
+
+def test_a_month_is_a_calendar_month(sandbox: SandboxClient) -> None:
     price = {**ONE_CV, "unit_amount": 999, "recurring": {"interval": "month"}}
-    subscription = shop.subscribe(line_items=[{"price_data": price, "quantity": 2}])
+    subscription = sandbox.subscribe(line_items=[{"price_data": price, "quantity": 2}])
 
-    assert shop.client.v1.charges.list().data[0].amount == 1998
-    shop.control("shift", id=subscription.id, days=-400)
+    assert sandbox.client.v1.charges.list().data[0].amount == 1998
+    sandbox.control("shift", id=subscription.id, days=-400)
 
-    item = item_of(fetch(shop, subscription))
+    item = item_of(fetch(sandbox, subscription))
     assert item.current_period_start <= time.time() < item.current_period_end
-    assert len(shop.client.v1.invoices.list({"limit": 100}).data) == 14
+    assert len(sandbox.client.v1.invoices.list({"limit": 100}).data) == 14

@@ -1,1 +1,1 @@
-"""A local stand-in for a lawful source of LinkedIn profiles."""
+"""A local sandbox that replaces a provider of LinkedIn profiles."""

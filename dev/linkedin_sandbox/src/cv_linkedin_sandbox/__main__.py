@@ -1,4 +1,4 @@
-"""`python -m cv_linkedin_sandbox`: the stand-in on LINKEDIN_SANDBOX_HOST:LINKEDIN_SANDBOX_PORT."""
+"""`python -m cv_linkedin_sandbox`: run the sandbox on LINKEDIN_SANDBOX_HOST:LINKEDIN_SANDBOX_PORT."""
 
 import sys
 
@@ -9,11 +9,11 @@ from cv_linkedin_sandbox.settings import Settings
 
 
 def main() -> None:
-    """Run until interrupted; a setting that makes no sense is one line on standard error."""
+    """Run until interrupted. An invalid setting is reported in one line on standard error."""
     try:
         settings = Settings.from_environment()
-    except ValueError as problem:
-        sys.exit(f"linkedin sandbox: {problem}")
+    except ValueError as error:
+        sys.exit(f"linkedin sandbox: {error}")
     uvicorn.run(
         create_app(settings),
         host=settings.host,

@@ -1,4 +1,4 @@
-"""How a source may fail, on demand: profiles that are none."""
+"""Faults on demand: profile names that make the provider fail."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 
-_LONG = 60
-"""Seconds: longer than anybody waits."""
+_SLOW_SECONDS = 60
+"""Longer than the timeout of any client."""
 
 
 async def _down(_request: Request) -> Response:
@@ -19,7 +19,7 @@ async def _throttled(_request: Request) -> Response:
 
 
 async def _slow(_request: Request) -> Response:
-    await asyncio.sleep(_LONG)
+    await asyncio.sleep(_SLOW_SECONDS)
     return JSONResponse({})
 
 

@@ -1,4 +1,4 @@
-"""The people that the stand-in knows: files in `profiles/`, and one who is too large for a file."""
+"""The profiles: files in `profiles/`, and a generated one that would be too large for a file."""
 
 import json
 from functools import cache
@@ -10,19 +10,19 @@ _PROLIFIC = "prolific"
 _JOBS = 300
 
 
-def find(slug: str) -> dict[str, Any] | None:
-    """The JSON Resume document of a profile, or None if there is none."""
-    return _everybody().get(slug)
+def find_profile(slug: str) -> dict[str, Any] | None:
+    """The JSON Resume document of a profile, or None if the profile is unknown."""
+    return _load_profiles().get(slug)
 
 
 @cache
-def _everybody() -> dict[str, dict[str, Any]]:
-    people = {file.stem: json.loads(file.read_text("utf-8")) for file in _FOLDER.glob("*.json")}
-    return {**people, _PROLIFIC: _prolific()}
+def _load_profiles() -> dict[str, dict[str, Any]]:
+    profiles = {file.stem: json.loads(file.read_text("utf-8")) for file in _FOLDER.glob("*.json")}
+    return {**profiles, _PROLIFIC: _prolific()}
 
 
 def _prolific() -> dict[str, Any]:
-    """Somebody with more jobs than a CV takes, each with much to say about it."""
+    """A profile with more jobs than a CV accepts, each with a long description."""
     return {
         "basics": {"name": "Prudence Prolific", "email": "prudence@example.com", "label": "Serial founder"},
         "work": [

@@ -1,4 +1,4 @@
-"""Every environment variable of the stand-in, read once."""
+"""Every environment variable of the sandbox, read once."""
 
 import os
 from collections.abc import Mapping
@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Settings:
-    """How one stand-in runs."""
+    """The settings of the sandbox."""
 
     host: str = "127.0.0.1"
     port: int = 8020
     token: str = field(default="", repr=False)
-    """What callers must show; empty: anybody may ask."""
+    """The bearer token that requests must have. No token is required if it is empty."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """Read the LINKEDIN_SANDBOX_* variables; ValueError names the one that makes no sense."""
+        """Read the LINKEDIN_SANDBOX_* variables. Raises ValueError, which names the invalid variable."""
         port = environment.get("LINKEDIN_SANDBOX_PORT") or str(cls.port)
         if not port.isdecimal() or not 0 < int(port) < 65536:
-            raise ValueError(f"LINKEDIN_SANDBOX_PORT={port} is no port")
+            raise ValueError(f"LINKEDIN_SANDBOX_PORT={port} is not a port number")
         return cls(
             host=environment.get("LINKEDIN_SANDBOX_HOST") or cls.host,
             port=int(port),

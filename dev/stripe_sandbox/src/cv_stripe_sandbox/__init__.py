@@ -1,5 +1,5 @@
-"""A local stand-in for Stripe: its API, hosted pages and signed webhooks."""
+"""A local sandbox that replaces Stripe: its API, hosted pages and signed webhooks."""
 
 import logging
 
-logging.getLogger(__name__).addHandler(logging.NullHandler())  # whoever runs it says where its lines go
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # the program that runs the package configures logging

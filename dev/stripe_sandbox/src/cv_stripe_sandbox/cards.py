@@ -1,11 +1,11 @@
-"""Stripe's test cards, and what becomes of a charge on each."""
+"""Stripe's test cards and the results of charging them."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Card:
-    """A test card; `decline` is the code a charge on it fails with, None when it succeeds."""
+    """A test card. `decline` is the code of a failed charge; None if charges succeed."""
 
     last4: str
     label: str
@@ -14,7 +14,7 @@ class Card:
 
     @property
     def fingerprint(self) -> str:
-        """The same for the same card, as Stripe's is."""
+        """Identifies the card, as at Stripe."""
         return f"sandboxCard{self.last4}"
 
 

@@ -1,14 +1,14 @@
-"""Time: billing periods, and shifting objects so that their future is now.
+"""Billing periods, and time travel.
 
-The stand-in's clock is the machine's. To see a renewal today, the customer's objects are moved into the
-past: every other service keeps its own clock and still agrees with the dates it reads here.
+The sandbox uses the clock of the machine. To make a renewal due now, it moves the times of the customer's objects into
+the past. So the dates it answers agree with the clocks of the other services.
 """
 
 import calendar
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-MOMENTS = frozenset(
+TIME_KEYS = frozenset(
     {
         "automatically_finalizes_at", "billing_cycle_anchor", "cancel_at", "canceled_at", "created",
         "current_period_end", "current_period_start", "due_by", "due_date", "effective_at", "end",
@@ -17,13 +17,13 @@ MOMENTS = frozenset(
         "trial_end", "trial_start", "voided_at", "webhooks_delivered_at",
     }
 )  # fmt: skip
-"""Every key of Stripe's objects that holds a Unix time."""
+"""The keys of Stripe's objects whose values are Unix times."""
 
 
-def after_interval(moment: int, interval: str, count: int = 1, *, anchor: int | None = None) -> int:
+def add_interval(moment: int, interval: str, count: int = 1, *, anchor: int | None = None) -> int:
     """The Unix time `count` intervals (day, week, month, year) after `moment`.
 
-    Months end early where they must (31 January, 28 February) and return to the day of `anchor` after.
+    A day that a month lacks becomes its last day (31 January, 28 February); later months return to the day of `anchor`.
     """
     start = datetime.fromtimestamp(moment, UTC)
     if interval in {"day", "week"}:
@@ -36,13 +36,13 @@ def after_interval(moment: int, interval: str, count: int = 1, *, anchor: int | 
     return int(start.replace(year=year, month=month + 1, day=day).timestamp())
 
 
-def shifted(value: Any, seconds: int) -> Any:
-    """The same JSON with every moment in it moved by `seconds` (negative: into the past)."""
+def shift_times(value: Any, seconds: int) -> Any:
+    """Return the JSON value with all its times moved by `seconds` (negative: into the past)."""
     if isinstance(value, list):
-        return [shifted(entry, seconds) for entry in value]
+        return [shift_times(entry, seconds) for entry in value]
     if not isinstance(value, dict):
         return value
     return {
-        key: entry + seconds if key in MOMENTS and isinstance(entry, int) else shifted(entry, seconds)
+        key: entry + seconds if key in TIME_KEYS and isinstance(entry, int) else shift_times(entry, seconds)
         for key, entry in value.items()
     }

@@ -1,10 +1,10 @@
-"""Stripe's errors: a status and `{"error": {type, code, message, param}}`, never anything else."""
+"""Stripe's errors: a status and `{"error": {type, code, message, param}}`."""
 
 from cv_stripe_sandbox.shapes import Json
 
 
 class StripeError(Exception):
-    """A refusal as Stripe words it; the API door turns it into the answer."""
+    """An error with Stripe's wording. The API handler turns it into a response."""
 
     def __init__(
         self,
@@ -23,16 +23,16 @@ class StripeError(Exception):
         self.param = param
 
     def body(self) -> Json:
-        """The JSON that goes over the wire; absent parts are left out, as Stripe does."""
+        """The JSON of the response. Fields without a value are left out, as Stripe does."""
         parts = {"type": self.kind, "code": self.code, "message": self.message, "param": self.param}
         return {"error": {name: value for name, value in parts.items() if value is not None}}
 
 
 class ParameterError(StripeError):
-    """Parameters that never reached an endpoint: Stripe does not remember these for an idempotency key."""
+    """Invalid parameters. Stripe does not save this error for the idempotency key."""
 
 
 def missing_object(noun: str, object_id: str, param: str | None = None) -> StripeError:
-    """`No such price: 'price_x'`: 404 when it was named by the URL, 400 when a parameter named it."""
+    """`No such price: 'price_x'`: 404 if the URL named it, 400 if a parameter did."""
     status = 404 if param is None else 400
     return StripeError(f"No such {noun}: '{object_id}'", status=status, code="resource_missing", param=param or "id")

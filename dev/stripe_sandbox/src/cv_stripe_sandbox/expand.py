@@ -1,4 +1,4 @@
-"""`expand[]`: ids replaced by their objects, and lists that are shown only when asked for."""
+"""`expand[]`: replaces ids by objects, and adds the lists that are not included by default."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,24 +6,26 @@ from typing import Any
 from cv_stripe_sandbox.actions import invoices, sessions
 from cv_stripe_sandbox.context import Context
 from cv_stripe_sandbox.errors import ParameterError
-from cv_stripe_sandbox.shapes import Json, envelope
+from cv_stripe_sandbox.shapes import Json, list_object
 
-_DEEPEST = 4
+_MAX_DEPTH = 4
 
 
 def expand(context: Context, body: Json, paths: list[str]) -> Json:
-    """The body with every path expanded; paths into a list begin with `data`."""
+    """Expand every path in the body. Paths into a list start with `data`."""
     for path in paths:
         names = path.split(".")
-        if len(names) > _DEEPEST:
-            raise ParameterError(f"You cannot expand more than {_DEEPEST} levels of a property: {path}", param="expand")
+        if len(names) > _MAX_DEPTH:
+            raise ParameterError(
+                f"You cannot expand more than {_MAX_DEPTH} levels of a property: {path}", param="expand"
+            )
         _expand(context, body, names, path)
     return body
 
 
 def _expand(context: Context, body: Json, names: list[str], path: str) -> None:
     name, deeper = names[0], names[1:]
-    if name not in body and (show := _SHOWN_WHEN_ASKED.get((body.get("object", ""), name))):
+    if name not in body and (show := _ONLY_EXPANDED.get((body.get("object", ""), name))):
         body[name] = show(context, body)
     if name not in body:
         raise ParameterError(f"This property cannot be expanded ({path}).", param="expand")
@@ -45,25 +47,25 @@ def _entries(value: Any) -> list[Json]:
 
 
 def _line_items(context: Context, session: Json) -> Json:
-    return envelope(f"/v1/checkout/sessions/{session['id']}/line_items", sessions.line_items(context, session["id"]))
+    return list_object(f"/v1/checkout/sessions/{session['id']}/line_items", sessions.line_items(context, session["id"]))
 
 
 def _payments(context: Context, invoice: Json) -> Json:
-    return envelope(f"/v1/invoice_payments?invoice={invoice['id']}", invoices.payments_of(context, invoice["id"]))
+    return list_object(f"/v1/invoice_payments?invoice={invoice['id']}", invoices.payments_of(context, invoice["id"]))
 
 
 def _refunds(context: Context, charged: Json) -> Json:
     refunds = context.objects.select("refund", {"charge": charged["id"]})
-    return envelope(f"/v1/charges/{charged['id']}/refunds", refunds[::-1])
+    return list_object(f"/v1/charges/{charged['id']}/refunds", refunds[::-1])
 
 
 def _subscriptions(context: Context, customer: Json) -> Json:
     living = context.objects.select("subscription", {"customer": customer["id"]})
     shown = [subscription for subscription in living if subscription["status"] != "canceled"]
-    return envelope(f"/v1/customers/{customer['id']}/subscriptions", shown[::-1])
+    return list_object(f"/v1/customers/{customer['id']}/subscriptions", shown[::-1])
 
 
-_SHOWN_WHEN_ASKED: dict[tuple[str, str], Callable[[Context, Json], Json]] = {
+_ONLY_EXPANDED: dict[tuple[str, str], Callable[[Context, Json], Json]] = {
     ("checkout.session", "line_items"): _line_items,
     ("invoice", "payments"): _payments,
     ("charge", "refunds"): _refunds,

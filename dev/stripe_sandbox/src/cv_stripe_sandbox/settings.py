@@ -1,4 +1,4 @@
-"""Every environment variable of the stand-in, read once."""
+"""Every environment variable of the sandbox, read once."""
 
 import os
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Settings:
-    """How one stand-in runs. Durations are seconds."""
+    """The settings of the sandbox. Durations are in seconds."""
 
     data: Path = Path(".data/stripe_sandbox")
     host: str = "127.0.0.1"
@@ -24,7 +24,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """Read the SANDBOX_* variables; ValueError names the one that makes no sense."""
+        """Read the SANDBOX_* variables. Raises ValueError, which names the invalid variable."""
         port = int(_number(environment, "SANDBOX_PORT", 8010))
         settings = cls(
             data=Path(environment.get("SANDBOX_DATA", ".data/stripe_sandbox")),
@@ -43,7 +43,7 @@ class Settings:
         return settings
 
     def check(self) -> None:
-        """Refuse what could never work, and live keys above all."""
+        """Raise ValueError for invalid combinations and for live keys."""
         if self.api_key and not self.api_key.startswith(("sk_test_", "rk_test_")):
             raise ValueError("SANDBOX_API_KEY must begin with sk_test_ or rk_test_")
         if self.webhook_url and not self.webhook_secrets:

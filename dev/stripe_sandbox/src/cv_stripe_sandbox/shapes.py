@@ -1,13 +1,13 @@
-"""What Stripe's objects are here: plain JSON objects, and the envelope lists travel in."""
+"""What Stripe's objects are here: plain JSON objects, and the envelope lists time_travel in."""
 
 from typing import Any
 
 Json = dict[str, Any]
 
 API_VERSION = "2026-10-28.endive"
-"""The one API version the stand-in speaks: the version that stripe-python 16.1.0 pins."""
+"""The only API version that the sandbox supports: the version that stripe-python 16.1.0 pins."""
 
 
-def envelope(url: str, data: list[Json], *, has_more: bool = False) -> Json:
-    """Stripe's list object around `data`."""
+def list_object(url: str, data: list[Json], *, has_more: bool = False) -> Json:
+    """Wrap `data` in Stripe's list object."""
     return {"object": "list", "url": url, "has_more": has_more, "data": data}

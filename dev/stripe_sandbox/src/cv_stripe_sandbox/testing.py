@@ -1,4 +1,4 @@
-"""For tests: a stand-in on a free port, Stripe's client for it, a browser, and a receiver of its webhooks.
+"""For tests: a sandbox on a free port, clients of its API and pages, and a receiver of its webhooks.
 
 Needs `httpx` beside the package's own dependencies.
 """
@@ -24,34 +24,34 @@ from cv_stripe_sandbox.main import create_app
 from cv_stripe_sandbox.settings import Settings
 
 API_KEY = "sk_test_sandbox"
-SECRET = "whsec_sandbox"  # noqa: S105 - opens nothing
-PATIENCE = 15.0
+SECRET = "whsec_sandbox"  # noqa: S105 - a test secret
+TIMEOUT = 15.0
 
 stripe.enable_telemetry = False
 
 
-class Served:
-    """An application served on a free port by a thread of this process."""
+class ServerThread:
+    """Serves an application in a thread of this process."""
 
     def __init__(self, listener: socket.socket, application: Starlette) -> None:
         config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=1)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listener]}, daemon=True)
         self._thread.start()
-        until(lambda: self._server.started)
+        wait_until(lambda: self._server.started)
 
     def stop(self) -> None:
-        """Stop serving, and wait for it."""
-        self.begin_to_stop()
-        self._thread.join(PATIENCE)
+        """Stop serving and wait until the thread has ended."""
+        self.request_stop()
+        self._thread.join(TIMEOUT)
 
-    def begin_to_stop(self) -> None:
-        """Stop serving, soon."""
+    def request_stop(self) -> None:
+        """Ask the server to stop."""
         self._server.should_exit = True
 
 
 class Receiver:
-    """A shop's webhook: verifies with the SDK, remembers, and answers what the test wants."""
+    """A webhook endpoint: verifies events with the SDK, records them, and answers with the statuses in `answers`."""
 
     def __init__(self) -> None:
         self.events: list[stripe.Event] = []
@@ -66,17 +66,17 @@ class Receiver:
         return Starlette(routes=[Route("/webhook/", self._receive, methods=["POST"])])
 
     def types(self) -> list[str]:
-        """Types of the events so far, in the order they came."""
+        """The types of the received events, in order of arrival."""
         return [event.type for event in list(self.events)]
 
-    def of(self, kind: str) -> list[stripe.Event]:
-        """Events of one type so far."""
+    def of_type(self, kind: str) -> list[stripe.Event]:
+        """The received events of one type."""
         return [event for event in list(self.events) if event.type == kind]
 
     def wait_for(self, kind: str, count: int = 1) -> stripe.Event:
-        """The count-th event of a type, as soon as it has come."""
-        until(lambda: len(self.of(kind)) >= count)
-        return self.of(kind)[count - 1]
+        """Wait for the count-th event of a type, and return it."""
+        wait_until(lambda: len(self.of_type(kind)) >= count)
+        return self.of_type(kind)[count - 1]
 
     async def _receive(self, request: Request) -> Response:
         payload, header = await request.body(), request.headers["stripe-signature"]
@@ -88,8 +88,8 @@ class Receiver:
         return JSONResponse({}, status)
 
 
-class Shop:
-    """Everything a test needs: the stand-in's address, Stripe's client, the browser, the shop's receiver."""
+class SandboxClient:
+    """A running sandbox for tests: its URL, Stripe's client, an HTTP client for its pages, and the webhook receiver."""
 
     def __init__(self, settings: Settings, receiver: Receiver) -> None:
         self.settings = settings
@@ -99,31 +99,31 @@ class Shop:
         self.browser = httpx.Client(base_url=self.url, timeout=30)
 
     def checkout(self, **changes: Any) -> stripe.checkout.Session:
-        """A session for one payment of 4.99 EUR, or what the changes make of it."""
-        return self.client.v1.checkout.sessions.create(single(**changes))
+        """Create a session for one payment of 4.99 EUR, with changed parameters."""
+        return self.client.v1.checkout.sessions.create(payment_params(**changes))
 
     def pay(self, session: stripe.checkout.Session) -> httpx.Response:
-        """Press Pay."""
+        """Press `Pay` on the checkout page."""
         return self.browser.post(f"{session.url}/pay")
 
     def subscribe(self, **changes: Any) -> stripe.Subscription:
-        """Buy a monthly subscription, or what the changes make of it."""
-        session = self.client.v1.checkout.sessions.create(monthly(**changes))
+        """Buy a monthly subscription, with changed parameters."""
+        session = self.client.v1.checkout.sessions.create(subscription_params(**changes))
         self.pay(session)
         paid = self.client.v1.checkout.sessions.retrieve(session.id, {"expand": ["subscription"]})
         if not isinstance(paid.subscription, stripe.Subscription):
             raise TypeError(f"session {session.id} was not paid")
         return paid.subscription
 
-    def control(self, knob: str, /, **body: Any) -> Any:
-        """Turn a knob: POST /sandbox/<knob>."""
-        answer = self.browser.post(f"/sandbox/{knob}", json=body)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+    def control(self, name: str, /, **body: Any) -> Any:
+        """Call the control API: POST /sandbox/<name>."""
+        response = self.browser.post(f"/sandbox/{name}", json=body)
+        assert response.status_code == 200, response.text
+        return response.json()
 
 
-def single(**changes: Any) -> SessionCreateParams:
-    """Parameters of a session for one payment of 4.99 EUR, with these changes; None takes a parameter out."""
+def payment_params(**changes: Any) -> SessionCreateParams:
+    """The parameters of a session for one payment of 4.99 EUR, with changes. None removes a parameter."""
     params: dict[str, Any] = {
         "mode": "payment",
         "client_reference_id": "attempt-1",
@@ -141,8 +141,8 @@ def single(**changes: Any) -> SessionCreateParams:
     return cast("SessionCreateParams", {name: value for name, value in params.items() if value is not None})
 
 
-def monthly(**changes: Any) -> SessionCreateParams:
-    """Parameters of a session for a subscription of 9.99 EUR a month, with these changes."""
+def subscription_params(**changes: Any) -> SessionCreateParams:
+    """The parameters of a session for a subscription of 9.99 EUR a month, with changes."""
     price = {**ONE_CV, "unit_amount": 999, "recurring": {"interval": "month"}, "product_data": {"name": "Premium"}}
     subscription: dict[str, Any] = {
         "mode": "subscription",
@@ -152,7 +152,7 @@ def monthly(**changes: Any) -> SessionCreateParams:
         "subscription_data": {"metadata": {"user_id": "7"}},
         **changes,
     }
-    return single(**subscription)
+    return payment_params(**subscription)
 
 
 ONE_CV = {
@@ -163,17 +163,17 @@ ONE_CV = {
 }
 
 
-def until(condition: Callable[[], Any]) -> None:
-    """Wait for a condition, for as long as a slow machine may need."""
-    deadline = time.monotonic() + PATIENCE
+def wait_until(condition: Callable[[], Any]) -> None:
+    """Wait until `condition()` is true. Raises AssertionError after TIMEOUT seconds."""
+    deadline = time.monotonic() + TIMEOUT
     while not condition():
         if time.monotonic() > deadline:
-            raise AssertionError("waited in vain")
+            raise AssertionError("the condition did not become true")
         time.sleep(0.01)
 
 
 def listen() -> socket.socket:
-    """A listening socket on a free port of this machine."""
+    """Create a listening socket on a free port."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen()
@@ -181,26 +181,26 @@ def listen() -> socket.socket:
 
 
 @contextmanager
-def running(settings: Settings, receiver: Receiver) -> Iterator[Shop]:
-    """A stand-in with these settings, on a free port, whose webhooks go to the receiver."""
-    shop_listener, listener = listen(), listen()
+def running(settings: Settings, receiver: Receiver) -> Iterator[SandboxClient]:
+    """Run a sandbox on a free port with these settings and the receiver as its webhook endpoint."""
+    receiver_listener, listener = listen(), listen()
     settings = replace(
         settings,
-        public_url=address(listener),
-        webhook_url=f"{address(shop_listener)}/webhook/",
+        public_url=url_of(listener),
+        webhook_url=f"{url_of(receiver_listener)}/webhook/",
     )
-    servers = [Served(shop_listener, receiver.application()), Served(listener, create_app(settings))]
-    shop = Shop(settings, receiver)
+    servers = [ServerThread(receiver_listener, receiver.application()), ServerThread(listener, create_app(settings))]
+    client = SandboxClient(settings, receiver)
     try:
-        yield shop
+        yield client
     finally:
-        shop.browser.close()
+        client.browser.close()
         for server in servers:
-            server.begin_to_stop()
+            server.request_stop()
         for server in servers:
             server.stop()
 
 
-def address(listener: socket.socket) -> str:
+def url_of(listener: socket.socket) -> str:
     """The URL of a listening socket."""
     return f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -1,37 +1,37 @@
-"""What happens by itself when its time has come: renewals, retries, endings, expiries."""
+"""What is due by the clock: renewals, retries, cancellations and expirations."""
 
 from cv_stripe_sandbox.actions import invoices, sessions, subscriptions
 from cv_stripe_sandbox.context import Context
 from cv_stripe_sandbox.shapes import Json
 
-_LIVING = ["active", "past_due", "unpaid", "trialing"]
-_MOST_STEPS = 500
+_NOT_ENDED = ["active", "past_due", "unpaid", "trialing"]
+_MAX_STEPS = 500
 
 
 def run_due(context: Context) -> None:
-    """Do everything that is due, step by step in the order of time, until nothing is."""
+    """Run everything that is due, in chronological order."""
     sessions.expire_due(context)
-    for subscription_id in _due(context):
+    for subscription_id in _list_due(context):
         subscription = context.objects.get(subscription_id, "subscription")
-        for _ in range(_MOST_STEPS):
-            if not _step(context, subscription):
+        for _ in range(_MAX_STEPS):
+            if not _run_next_step(context, subscription):
                 break
 
 
-def _due(context: Context) -> list[str]:
-    """Ids of the subscriptions for which something may be due: an ending, a renewal, a retry."""
+def _list_due(context: Context) -> list[str]:
+    """Ids of the subscriptions that may have a cancellation, a renewal or a retry due."""
     ending, renewing = (
-        context.objects.due("subscription", moment, _LIVING, context.now)
+        context.objects.list_due("subscription", moment, _NOT_ENDED, context.now)
         for moment in ("cancel_at", "items.data[0].current_period_end")
     )
-    unpaid = context.objects.due("invoice", "next_payment_attempt", ["open"], context.now)
+    unpaid = context.objects.list_due("invoice", "next_payment_attempt", ["open"], context.now)
     found = [*(each["id"] for each in [*ending, *renewing]), *map(invoices.subscription_of, unpaid)]
     return list(dict.fromkeys(found))
 
 
-def _step(context: Context, subscription: Json) -> bool:
-    """The subscription's earliest due step; False when there is none."""
-    if subscription["status"] not in _LIVING:
+def _run_next_step(context: Context, subscription: Json) -> bool:
+    """Run the earliest step of the subscription that is due. False if there is none."""
+    if subscription["status"] not in _NOT_ENDED:
         return False
     retries = [
         (invoice["next_payment_attempt"], invoice)

@@ -1,24 +1,24 @@
-"""Products and prices: made, looked up, changed."""
+"""Create and change products and prices."""
 
 from cv_stripe_sandbox.context import Context
 from cv_stripe_sandbox.errors import StripeError
 from cv_stripe_sandbox.objects import catalog
-from cv_stripe_sandbox.params.check import missing
+from cv_stripe_sandbox.params.check import missing_param
 from cv_stripe_sandbox.shapes import Json
 
 
 def create_product(context: Context, params: Json) -> Json:
-    """A product; an id of the caller's choice must be free."""
+    """Create a product. An id that the caller chooses must be unused."""
     if params.get("id") and context.objects.find(params["id"]):
         raise StripeError("Product already exists.", code="resource_already_exists", param="id")
     return context.create(catalog.product(params, context.now), event="product.created")
 
 
 def create_price(context: Context, params: Json, *, path: str = "") -> Json:
-    """A per-unit price of a known or a new product. `path` is where the parameters stand in the request."""
+    """Create a per-unit price of an existing or a new product. `path` is that of the parameters in the request."""
     product = _product_of(context, params, path)
     if "unit_amount" not in params:
-        raise missing(_at(path, "unit_amount"))
+        raise missing_param(_at(path, "unit_amount"))
     if params["unit_amount"] < 0:
         raise StripeError("Invalid non-negative integer", param=_at(path, "unit_amount"))
     _check_lookup_key(context, params)
@@ -33,7 +33,7 @@ def update_product(context: Context, product_id: str, params: Json) -> Json:
 
 
 def update_price(context: Context, price_id: str, params: Json) -> Json:
-    """Change what may change of a price: never its amount."""
+    """Change a price, except its amount."""
     price = context.objects.get(price_id, "price")
     _check_lookup_key(context, params)
     shown = {name: value for name, value in params.items() if name in price}
@@ -46,7 +46,7 @@ def _product_of(context: Context, params: Json, path: str) -> Json:
     if "product_data" in params:
         return create_product(context, params["product_data"])
     if "product" not in params:
-        raise missing(_at(path, "product"))
+        raise missing_param(_at(path, "product"))
     return context.objects.get(params["product"], "product", param=_at(path, "product"))
 
 

@@ -1,4 +1,4 @@
-"""What a buyer can do on the hosted checkout page."""
+"""The actions of a buyer on the hosted checkout page."""
 
 from dataclasses import dataclass
 
@@ -10,79 +10,79 @@ from cv_stripe_sandbox.objects import checkout
 from cv_stripe_sandbox.objects.customers import payment_method
 from cv_stripe_sandbox.shapes import Json
 
-ANONYMOUS = "buyer@example.com"
-"""The address of a buyer who gave none; Stripe's page would insist on one."""
+DEFAULT_EMAIL = "buyer@example.com"
+"""The email address of a buyer who entered none. Stripe's page requires one."""
 
 
 @dataclass(frozen=True)
 class Buyer:
-    """Who stands before the page, and what they typed."""
+    """What the buyer has entered on the page."""
 
     email: str | None = None
     name: str | None = None
 
 
 @dataclass(frozen=True)
-class Completed:
-    """A session that is done, and the event that says so."""
+class CompletedSession:
+    """A completed session and the id of its `checkout.session.completed` event."""
 
     session: Json
     event: str
 
 
-def pay(context: Context, session_id: str, buyer: Buyer) -> Completed:
-    """The buyer pays with a card that works. Where nothing is to be paid, no payment is made."""
-    session = _open(context, session_id)
+def pay(context: Context, session_id: str, buyer: Buyer) -> CompletedSession:
+    """Pay with a card that succeeds. If the total is 0, no payment is made."""
+    session = _get_open(context, session_id)
     free = session["amount_total"] == 0
     if session["mode"] == "payment":
-        customer = _customer(context, session, buyer)
+        customer = _customer_id(context, session, buyer)
         if free:
             return _complete(context, session, buyer, customer, "no_payment_required", {"payment_intent": None})
-        method = _method(context, session, buyer, GOOD)
-        intent = _intent(context, session, customer)
+        method = _create_method(context, session, buyer, GOOD)
+        intent = _get_or_create_intent(context, session, customer)
         payments.attempt(context, intent, method)
         links = {"payment_intent": intent["id"]}
     else:
-        customer = _customer(context, session, buyer)
-        method = customers.attach_card(context, _known(context, customer), GOOD)
-        links = subscriptions.begin(context, session, _plan(context, session), method)
+        customer = _customer_id(context, session, buyer)
+        method = customers.attach_card(context, _get_customer(context, customer), GOOD)
+        links = subscriptions.create(context, session, _plan(context, session), method)
     return _complete(context, session, buyer, customer, "no_payment_required" if free else "paid", links)
 
 
 def decline(context: Context, session_id: str, buyer: Buyer) -> str:
-    """The bank says no: the session stays open; returns what the page tells the buyer."""
-    session = _to_be_paid(context, session_id)
-    method = _method(context, session, buyer, DECLINING)
-    payments.attempt(context, _intent(context, session, session["customer"]), method)
+    """The card is declined and the session stays open. Returns the message for the buyer."""
+    session = _get_payable(context, session_id)
+    method = _create_method(context, session, buyer, DECLINING)
+    payments.attempt(context, _get_or_create_intent(context, session, session["customer"]), method)
     return "Your card has been declined."
 
 
 def fail_authentication(context: Context, session_id: str, buyer: Buyer) -> str:
-    """3-D Secure fails: the session stays open; returns what the page tells the buyer."""
-    session = _to_be_paid(context, session_id)
-    method = _method(context, session, buyer, GOOD)
-    payments.fail_authentication(context, _intent(context, session, session["customer"]), method)
+    """3-D Secure fails and the session stays open. Returns the message for the buyer."""
+    session = _get_payable(context, session_id)
+    method = _create_method(context, session, buyer, GOOD)
+    payments.fail_authentication(context, _get_or_create_intent(context, session, session["customer"]), method)
     return "We are unable to authenticate your payment method. Please choose a different payment method and try again."
 
 
-def pay_later(context: Context, session_id: str, buyer: Buyer) -> Completed:
-    """A delayed payment method: the session completes unpaid, `settle` tells how it ends."""
-    session = _to_be_paid(context, session_id)
+def pay_later(context: Context, session_id: str, buyer: Buyer) -> CompletedSession:
+    """Pay with a delayed payment method: the session completes unpaid, until `settle` is called."""
+    session = _get_payable(context, session_id)
     if session["mode"] != "payment":
-        raise StripeError("The stand-in delays one-time payments only.")
-    customer = _customer(context, session, buyer)
-    intent = _intent(context, session, customer)
-    payments.promise(context, intent, _method(context, session, buyer, GOOD))
+        raise StripeError("The sandbox supports delayed payments in `payment` mode only.")
+    customer = _customer_id(context, session, buyer)
+    intent = _get_or_create_intent(context, session, customer)
+    payments.start_delayed(context, intent, _create_method(context, session, buyer, GOOD))
     return _complete(context, session, buyer, customer, "unpaid", {"payment_intent": intent["id"]})
 
 
 def settle(context: Context, session_id: str, *, arrived: bool) -> Json:
-    """The money of a delayed payment arrived, or never will."""
+    """A delayed payment succeeds or fails."""
     session = context.objects.get(session_id, "checkout.session")
     if session["status"] != "complete" or session["payment_status"] != "unpaid":
         raise StripeError(f"Checkout Session {session_id} does not wait for a delayed payment.")
     intent = context.objects.get(session["payment_intent"], "payment_intent")
-    payments.settle(context, intent, arrived=arrived)
+    payments.settle_delayed(context, intent, arrived=arrived)
     if arrived:
         session = context.update(session, {"payment_status": "paid"})
     outcome = "succeeded" if arrived else "failed"
@@ -90,7 +90,7 @@ def settle(context: Context, session_id: str, *, arrived: bool) -> Json:
     return session
 
 
-def _open(context: Context, session_id: str) -> Json:
+def _get_open(context: Context, session_id: str) -> Json:
     sessions.expire_due(context)
     session = context.objects.get(session_id, "checkout.session")
     if session["status"] != "open":
@@ -98,16 +98,16 @@ def _open(context: Context, session_id: str) -> Json:
     return session
 
 
-def _to_be_paid(context: Context, session_id: str) -> Json:
-    session = _open(context, session_id)
+def _get_payable(context: Context, session_id: str) -> Json:
+    session = _get_open(context, session_id)
     if session["amount_total"] == 0:
-        raise StripeError("Nothing is to be paid here: no card is asked for.")
+        raise StripeError("The total is 0, so no card is needed.")
     return session
 
 
 def _complete(
     context: Context, session: Json, buyer: Buyer, customer: str | None, payment_status: str, links: Json
-) -> Completed:
+) -> CompletedSession:
     changes = {
         **links,
         "customer": customer,
@@ -117,37 +117,37 @@ def _complete(
         "url": None,
     }
     context.update(session, changes)
-    return Completed(session, context.emit("checkout.session.completed", session)["id"])
+    return CompletedSession(session, context.emit("checkout.session.completed", session)["id"])
 
 
 def _email(context: Context, session: Json, buyer: Buyer) -> str:
     known = context.objects.find(session["customer"]) if session["customer"] else None
-    return (known or {}).get("email") or session["customer_email"] or buyer.email or ANONYMOUS
+    return (known or {}).get("email") or session["customer_email"] or buyer.email or DEFAULT_EMAIL
 
 
-def _customer(context: Context, session: Json, buyer: Buyer) -> str | None:
+def _customer_id(context: Context, session: Json, buyer: Buyer) -> str | None:
     if session["customer"] or session["customer_creation"] != "always":
         return str(session["customer"]) if session["customer"] else None
     params = {"email": _email(context, session, buyer), "name": buyer.name}
     return str(customers.create(context, params)["id"])
 
 
-def _known(context: Context, customer: str | None) -> Json:
+def _get_customer(context: Context, customer: str | None) -> Json:
     return context.objects.get(str(customer), "customer")
 
 
-def _method(context: Context, session: Json, buyer: Buyer, card: Card) -> Json:
+def _create_method(context: Context, session: Json, buyer: Buyer, card: Card) -> Json:
     method = payment_method(card, None, _email(context, session, buyer), context.now)
     return context.create(method)
 
 
-def _intent(context: Context, session: Json, customer: str | None) -> Json:
-    """The session's PaymentIntent: made at the first attempt to pay, used again by the next."""
+def _get_or_create_intent(context: Context, session: Json, customer: str | None) -> Json:
+    """The session's PaymentIntent, which the first attempt to pay creates and later ones reuse."""
     if session["payment_intent"]:
         intent = context.objects.get(session["payment_intent"], "payment_intent")
         return context.update(intent, {"customer": customer, "amount": session["amount_total"]})
-    wanted = context.objects.private(session["id"])["payment_intent_data"]
-    intent = payments.start(
+    wanted = context.objects.get_private(session["id"])["payment_intent_data"]
+    intent = payments.create_intent(
         context,
         session["amount_total"],
         session["currency"],
@@ -162,6 +162,6 @@ def _intent(context: Context, session: Json, customer: str | None) -> Json:
 
 
 def _plan(context: Context, session: Json) -> subscriptions.Plan:
-    remembered = context.objects.private(session["id"])
+    remembered = context.objects.get_private(session["id"])
     wanted = remembered["subscription_data"]
     return subscriptions.Plan(remembered["line_items"], wanted.get("metadata", {}), wanted.get("description"))

@@ -1,4 +1,4 @@
-"""Customers: made by the API or by a hosted page, with the card they pay with."""
+"""Create and change customers and their cards."""
 
 from cv_stripe_sandbox.cards import CARDS, GOOD, Card
 from cv_stripe_sandbox.context import Context
@@ -7,21 +7,21 @@ from cv_stripe_sandbox.shapes import Json
 
 
 def create(context: Context, params: Json) -> Json:
-    """A customer."""
+    """Create a customer."""
     return context.create(customers.customer(params, context.now), event="customer.created")
 
 
 def update(context: Context, customer_id: str, params: Json) -> Json:
-    """Change what is shown of a customer; metadata is merged, an empty value removes its key."""
+    """Change a customer. Metadata is merged; an empty value removes its key."""
     customer = context.objects.get(customer_id, "customer")
     shown = {name: value or None for name, value in params.items() if name in customer and name != "metadata"}
     if "invoice_settings" in shown:
         shown["invoice_settings"] = customer["invoice_settings"] | (params["invoice_settings"] or {})
-    return context.update(customer, {**shown, **merged_metadata(customer, params)}, event="customer.updated")
+    return context.update(customer, {**shown, **merge_metadata(customer, params)}, event="customer.updated")
 
 
 def attach_card(context: Context, customer: Json, card: Card) -> Json:
-    """A new card, attached to the customer and used for their future payments."""
+    """Attach a new card to the customer as the default for future payments."""
     method = customers.payment_method(card, customer["id"], customer["email"], context.now)
     context.create(method, event="payment_method.attached")
     settings = customer["invoice_settings"] | {"default_payment_method": method["id"]}
@@ -30,18 +30,18 @@ def attach_card(context: Context, customer: Json, card: Card) -> Json:
 
 
 def card_of(context: Context, customer: Json) -> Json | None:
-    """The card the customer's invoices are paid with."""
+    """The customer's default card."""
     method = customer["invoice_settings"]["default_payment_method"]
     return context.objects.find(method) if method else None
 
 
 def card_by_number(last4: str | None) -> Card:
-    """The test card with these last digits, by default the one that works."""
+    """The test card with these last digits; the card that succeeds if there is none."""
     return CARDS.get(last4 or GOOD.last4, GOOD)
 
 
-def merged_metadata(known: Json, params: Json) -> Json:
-    """The `metadata` change of an update: keys are merged, emptied keys vanish, `""` empties everything."""
+def merge_metadata(known: Json, params: Json) -> Json:
+    """The change of `metadata` in an update: keys are merged, an empty value removes its key, `""` removes all."""
     if "metadata" not in params:
         return {}
     merged = {**known["metadata"], **(params["metadata"] or {})} if params["metadata"] else {}

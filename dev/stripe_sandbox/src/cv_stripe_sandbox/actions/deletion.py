@@ -1,4 +1,4 @@
-"""A customer erased for good."""
+"""Delete customers."""
 
 from cv_stripe_sandbox.actions import subscriptions
 from cv_stripe_sandbox.context import Context
@@ -8,10 +8,10 @@ KIND = "deleted customer"
 
 
 def delete_customer(context: Context, customer_id: str) -> Json:
-    """Forget a customer; their subscriptions end now, and only the id can still be looked up."""
+    """Delete a customer and end their subscriptions. Only the id can still be retrieved."""
     customer = context.objects.get(customer_id, "customer")
     for subscription in context.objects.select("subscription", {"customer": customer_id}):
         if subscription["status"] not in subscriptions.ENDED:
             subscriptions.end(context, subscription, "cancellation_requested")
     context.emit("customer.deleted", customer)
-    return context.objects.retire({"id": customer_id, "object": "customer", "deleted": True}, KIND)
+    return context.objects.replace_deleted({"id": customer_id, "object": "customer", "deleted": True}, KIND)

@@ -1,20 +1,20 @@
-"""Coupons and the codes that redeem them, and what they take off a session or an invoice.
+"""Coupons, promotion codes and the discounts on sessions and invoices.
 
-One discount at a time: a subscription's own, else its customer's.
+One discount applies at a time: that of the subscription, or else that of its customer.
 """
 
 from decimal import ROUND_HALF_UP, Decimal
 
-from cv_stripe_sandbox.clock import after_interval
+from cv_stripe_sandbox.clock import add_interval
 from cv_stripe_sandbox.context import Context
 from cv_stripe_sandbox.errors import StripeError
 from cv_stripe_sandbox.objects import billing, discounts
-from cv_stripe_sandbox.params.check import missing
+from cv_stripe_sandbox.params.check import missing_param
 from cv_stripe_sandbox.shapes import Json
 
 
 def create_coupon(context: Context, params: Json) -> Json:
-    """A coupon: a percentage or an amount off, once, for some months or forever."""
+    """Create a coupon: a percentage or an amount off, once, for some months or forever."""
     if ("percent_off" in params) == ("amount_off" in params):
         raise StripeError("You must pass exactly one of percent_off and amount_off.", param="percent_off")
     if "percent_off" in params and not 0 < Decimal(params["percent_off"]) <= 100:
@@ -22,7 +22,7 @@ def create_coupon(context: Context, params: Json) -> Json:
     if "amount_off" in params and params["amount_off"] < 1:
         raise StripeError("Invalid positive integer", param="amount_off")
     if "amount_off" in params and "currency" not in params:
-        raise missing("currency")
+        raise missing_param("currency")
     if (params.get("duration") == "repeating") != ("duration_in_months" in params):
         raise StripeError("duration_in_months belongs to the duration repeating.", param="duration_in_months")
     if params.get("id") and context.objects.find(params["id"]):
@@ -31,42 +31,42 @@ def create_coupon(context: Context, params: Json) -> Json:
 
 
 def create_promotion_code(context: Context, params: Json) -> Json:
-    """A code for a coupon; no two active codes are the same, whatever their case."""
+    """Create a promotion code for a coupon. Active codes are unique, regardless of case."""
     coupon = params["promotion"].get("coupon")
     if coupon is None:
-        raise missing("promotion[coupon]")
+        raise missing_param("promotion[coupon]")
     context.objects.get(coupon, "coupon", param="promotion[coupon]")
     if "code" in params and _active_code(context, params["code"]) is not None:
         raise StripeError("An active promotion code with this code already exists.", param="code")
     return context.create(discounts.promotion_code(params, context.now), event="promotion_code.created")
 
 
-def named(context: Context, wanted: list[Json]) -> Json | None:
-    """The `{coupon, promotion_code}` that a request's `discounts` name; None for an empty list."""
+def find_redeemed(context: Context, wanted: list[Json]) -> Json | None:
+    """The `{coupon, promotion_code}` in the parameter `discounts`; None for an empty list."""
     if not wanted:
         return None
     if len(wanted) > 1:
-        raise StripeError("The local stand-in applies one discount at a time.", param="discounts")
+        raise StripeError("The local sandbox supports one discount at a time.", param="discounts")
     if ("coupon" in wanted[0]) == ("promotion_code" in wanted[0]):
         message = "You must pass exactly one of these parameters: coupon, promotion_code."
         raise StripeError(message, param="discounts[0]")
     if "promotion_code" in wanted[0]:
         code = context.objects.get(wanted[0]["promotion_code"], "promotion_code", param="discounts[0][promotion_code]")
-        return _of_code(code)
+        return _redeemed(code)
     coupon = context.objects.get(wanted[0]["coupon"], "coupon", param="discounts[0][coupon]")
     return {"coupon": coupon["id"], "promotion_code": None}
 
 
-def of_code(context: Context, code: str) -> Json:
-    """The `{coupon, promotion_code}` of a code that a buyer typed."""
+def find_by_code(context: Context, code: str) -> Json:
+    """The `{coupon, promotion_code}` of a code that a buyer has entered."""
     found = _active_code(context, code)
     if found is None:
         raise StripeError("This code is invalid.")
-    return _of_code(found)
+    return _redeemed(found)
 
 
-def taken_off(context: Context, coupon_id: str, amounts: list[int]) -> list[int]:
-    """What a coupon takes off each of these amounts, which belong to one session or invoice."""
+def discount_amounts(context: Context, coupon_id: str, amounts: list[int]) -> list[int]:
+    """The discount of a coupon on each of these amounts, which belong to one session or invoice."""
     coupon = context.objects.get(coupon_id, "coupon")
     if coupon["percent_off"] is not None:
         share = Decimal(str(coupon["percent_off"])) / 100
@@ -80,20 +80,20 @@ def taken_off(context: Context, coupon_id: str, amounts: list[int]) -> list[int]
 
 
 def attach(context: Context, redeemed: Json, changes: Json) -> Json:
-    """A stored discount with these changes: what it is applied to. Its coupon counts one more redemption."""
+    """Create a discount, with `changes` that name what it applies to, and count the redemption."""
     for name, kind in (("coupon", "coupon"), ("promotion_code", "promotion_code")):
         if redeemed[name] is not None:
             known = context.objects.get(redeemed[name], kind)
             context.update(known, {"times_redeemed": known["times_redeemed"] + 1})
     coupon = context.objects.get(redeemed["coupon"], "coupon")
     months = coupon["duration_in_months"]
-    end = after_interval(context.now, "month", months) if months is not None else None
+    end = add_interval(context.now, "month", months) if months is not None else None
     attached = discounts.discount(redeemed["coupon"], redeemed["promotion_code"], context.now, end) | changes
     return context.create(attached, event="customer.discount.created")
 
 
 def attach_to_customer(context: Context, customer_id: str, coupon_id: str) -> Json:
-    """A customer's own discount, as somebody gives it on Stripe's dashboard."""
+    """Give a customer a discount, as on Stripe's dashboard."""
     customer = context.objects.get(customer_id, "customer")
     context.objects.get(coupon_id, "coupon", param="coupon")
     attached = attach(context, {"coupon": coupon_id, "promotion_code": None}, {"customer": customer_id})
@@ -101,27 +101,27 @@ def attach_to_customer(context: Context, customer_id: str, coupon_id: str) -> Js
 
 
 def apply(context: Context, subscription: Json, lines: list[Json]) -> list[Json]:
-    """The lines of a subscription's next invoice, with its discount taken off those that are discountable."""
-    discount = _active(context, subscription)
+    """Apply a subscription's discount to the discountable lines of its next invoice."""
+    discount = _active_discount(context, subscription)
     if discount is None:
         return lines
     full = [line for line in lines if line["discountable"]]
-    amounts = taken_off(context, discount["source"]["coupon"], [line["amount"] for line in full])
+    amounts = discount_amounts(context, discount["source"]["coupon"], [line["amount"] for line in full])
     reduced = {
         line["id"]: billing.discounted(line, discount["id"], amount) for line, amount in zip(full, amounts, strict=True)
     }
     return [reduced.get(line["id"], line) for line in lines]
 
 
-def net(context: Context, subscription: Json, amount: int) -> int:
-    """An amount of a proration, which includes the discount."""
-    discount = _active(context, subscription)
-    return amount if discount is None else amount - taken_off(context, discount["source"]["coupon"], [amount])[0]
+def discounted_amount(context: Context, subscription: Json, amount: int) -> int:
+    """The amount of a proration after the discount."""
+    discount = _active_discount(context, subscription)
+    return amount if discount is None else amount - discount_amounts(context, discount["source"]["coupon"], [amount])[0]
 
 
-def spend(context: Context, subscription: Json) -> None:
-    """An invoice has been made: a discount whose duration is `once` ends."""
-    discount = _active(context, subscription)
+def end_single_use(context: Context, subscription: Json) -> None:
+    """End a discount whose duration is `once`, after an invoice."""
+    discount = _active_discount(context, subscription)
     if discount is None or context.objects.get(discount["source"]["coupon"], "coupon")["duration"] != "once":
         return
     if discount["id"] in subscription["discounts"]:
@@ -131,7 +131,7 @@ def spend(context: Context, subscription: Json) -> None:
     context.emit("customer.discount.deleted", discount)
 
 
-def _active(context: Context, subscription: Json) -> Json | None:
+def _active_discount(context: Context, subscription: Json) -> Json | None:
     """The discount that applies to a subscription now."""
     found = [context.objects.get(each, "discount") for each in subscription["discounts"]]
     customer = context.objects.find(subscription["customer"], "customer")
@@ -145,5 +145,5 @@ def _active_code(context: Context, code: str) -> Json | None:
     return next((each for each in active if each["code"].lower() == code.lower()), None)
 
 
-def _of_code(code: Json) -> Json:
+def _redeemed(code: Json) -> Json:
     return {"coupon": code["promotion"]["coupon"], "promotion_code": code["id"]}

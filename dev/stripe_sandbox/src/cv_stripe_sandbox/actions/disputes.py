@@ -1,4 +1,4 @@
-"""Buyers who go to their bank: inquiries, chargebacks and how they end."""
+"""Disputes: inquiries and chargebacks."""
 
 from cv_stripe_sandbox.context import Context
 from cv_stripe_sandbox.errors import StripeError
@@ -10,7 +10,7 @@ CLOSED = ("warning_closed", "won", "lost", "prevented")
 
 
 def create(context: Context, charge_id: str, status: str) -> Json:
-    """The bank disputes a charge, perhaps again; a `warning_...` status is an inquiry, which moves no money."""
+    """Create a dispute of a charge. A `warning_...` status is an inquiry, which moves no money."""
     charged = context.objects.get(charge_id, "charge")
     if status not in OPEN or not charged["paid"]:
         raise StripeError(f"A dispute begins with one of {', '.join(OPEN)}, on a paid charge.")
@@ -21,8 +21,8 @@ def create(context: Context, charge_id: str, status: str) -> Json:
     return dispute
 
 
-def move(context: Context, dispute_id: str, status: str) -> Json:
-    """The dispute goes on, or ends."""
+def update_status(context: Context, dispute_id: str, status: str) -> Json:
+    """Move a dispute to another status, which may close it."""
     dispute = context.objects.get(dispute_id, "dispute")
     if status not in OPEN + CLOSED or dispute["status"] in CLOSED:
         raise StripeError(f"A dispute that is {dispute['status']} cannot become {status}.")
@@ -35,7 +35,7 @@ def move(context: Context, dispute_id: str, status: str) -> Json:
     return dispute
 
 
-def holds_back(context: Context, charge_id: str) -> bool:
-    """Whether a dispute keeps the charge from being refunded: the bank has the money, or may take it."""
+def blocks_refund(context: Context, charge_id: str) -> bool:
+    """Whether a dispute of the charge is open or lost, so that the charge cannot be refunded."""
     disputes = context.objects.select("dispute", {"charge": charge_id})
     return any(dispute["status"] in {"needs_response", "under_review", "lost"} for dispute in disputes)

@@ -1,4 +1,4 @@
-"""Invoices of subscriptions: issued, collected, retried, given up."""
+"""Issue invoices of subscriptions, collect and retry their payment, and void them."""
 
 from cv_stripe_sandbox.actions import payments
 from cv_stripe_sandbox.context import Context
@@ -8,11 +8,11 @@ from cv_stripe_sandbox.shapes import Json
 
 _DAY = 86400
 _RETRY_AFTER_DAYS = (3, 5, 7)
-"""Days from each failed attempt to the next; after the last failure nothing more is tried."""
+"""Days from each failed attempt to the next. The fourth failure is the last."""
 
 
 def issue(context: Context, invoice: Json) -> Json:
-    """Store a built invoice: created as a draft, finalized at once (Stripe leaves renewals an hour)."""
+    """Store an invoice as a draft and finalize it at once. Stripe waits an hour for renewals."""
     finalized = {name: invoice[name] for name in ("status", "number", "effective_at", "status_transitions")}
     draft = {
         "status": "draft",
@@ -35,22 +35,22 @@ def issue(context: Context, invoice: Json) -> Json:
 
 
 def collect(context: Context, invoice: Json, method: Json | None) -> bool:
-    """Try to pay an open invoice with a card; a free one is paid without any."""
+    """Try to pay an open invoice with a card. An invoice with amount 0 needs no card."""
     if invoice["amount_due"] == 0:
-        _paid(context, invoice, attempts=invoice["attempt_count"])
+        _mark_paid(context, invoice, attempts=invoice["attempt_count"])
         return True
-    link, intent = _means(context, invoice)
+    link, intent = _get_or_create_payment(context, invoice)
     attempts = invoice["attempt_count"] + 1
     if method is not None and payments.attempt(context, intent, method):
-        _paid(context, invoice, attempts=attempts)
-        _link_paid(context, link)
+        _mark_paid(context, invoice, attempts=attempts)
+        _mark_payment_paid(context, link)
         return True
-    fail(context, invoice, attempts=attempts)
+    record_failure(context, invoice, attempts=attempts)
     return False
 
 
-def fail(context: Context, invoice: Json, *, attempts: int) -> None:
-    """An attempt has failed: the next one is planned, until there is none left."""
+def record_failure(context: Context, invoice: Json, *, attempts: int) -> None:
+    """Record a failed attempt and schedule the next, if there is one."""
     retries_left = attempts <= len(_RETRY_AFTER_DAYS)
     upcoming = context.now + _RETRY_AFTER_DAYS[attempts - 1] * _DAY if retries_left else None
     changes = {"attempt_count": attempts, "attempted": True, "next_payment_attempt": upcoming}
@@ -58,14 +58,14 @@ def fail(context: Context, invoice: Json, *, attempts: int) -> None:
 
 
 def void(context: Context, invoice: Json) -> Json:
-    """Nobody is to pay this invoice any more."""
+    """Void an invoice."""
     transitions = invoice["status_transitions"] | {"voided_at": context.now}
     changes = {"status": "void", "next_payment_attempt": None, "status_transitions": transitions}
     return context.update(invoice, changes, event="invoice.voided")
 
 
 def stop_collecting(context: Context, subscription: str) -> None:
-    """The subscription has ended: its open invoices stay open and are not retried."""
+    """Stop the retries of a subscription's open invoices, which stay open."""
     for invoice in open_invoices(context, subscription):
         context.update(invoice, {"auto_advance": False, "next_payment_attempt": None})
 
@@ -77,8 +77,8 @@ def open_invoices(context: Context, subscription: str) -> list[Json]:
     )
 
 
-def payable(context: Context, invoice_id: str) -> Json:
-    """An invoice that can still be paid, or Stripe's refusal."""
+def get_payable(context: Context, invoice_id: str) -> Json:
+    """The open invoice with this id. Raises StripeError if it cannot be paid."""
     invoice = context.objects.get(invoice_id, "invoice")
     if invoice["status"] == "paid":
         raise StripeError("Invoice is already paid", code="invoice_already_paid")
@@ -89,26 +89,26 @@ def payable(context: Context, invoice_id: str) -> Json:
 
 
 def subscription_of(invoice: Json) -> str:
-    """The id of the subscription it bills."""
+    """The id of the invoice's subscription."""
     return str(invoice["parent"]["subscription_details"]["subscription"])
 
 
 def payments_of(context: Context, invoice: str) -> list[Json]:
-    """The invoice's InvoicePayments."""
+    """The InvoicePayments of an invoice."""
     return context.objects.select("invoice_payment", {"invoice": invoice})
 
 
-def _means(context: Context, invoice: Json) -> tuple[Json, Json]:
-    """The invoice's link to its PaymentIntent, both made at the first attempt."""
+def _get_or_create_payment(context: Context, invoice: Json) -> tuple[Json, Json]:
+    """The invoice's InvoicePayment and PaymentIntent, which the first attempt creates."""
     for link in payments_of(context, invoice["id"]):
         return link, context.objects.get(link["payment"]["payment_intent"], "payment_intent")
-    intent = payments.start(context, invoice["amount_due"], invoice["currency"], customer=invoice["customer"])
+    intent = payments.create_intent(context, invoice["amount_due"], invoice["currency"], customer=invoice["customer"])
     created = invoice["billing_reason"] == "subscription_create"
     context.update(intent, {"description": f"Subscription {'creation' if created else 'update'}"})
     return context.create(billing.invoice_payment(invoice, intent["id"], context.now)), intent
 
 
-def _paid(context: Context, invoice: Json, *, attempts: int) -> None:
+def _mark_paid(context: Context, invoice: Json, *, attempts: int) -> None:
     changes = {
         "amount_paid": invoice["amount_due"],
         "amount_remaining": 0,
@@ -124,7 +124,7 @@ def _paid(context: Context, invoice: Json, *, attempts: int) -> None:
     context.emit("invoice.payment_succeeded", invoice)
 
 
-def _link_paid(context: Context, link: Json) -> None:
+def _mark_payment_paid(context: Context, link: Json) -> None:
     changes = {
         "amount_paid": link["amount_requested"],
         "status": "paid",

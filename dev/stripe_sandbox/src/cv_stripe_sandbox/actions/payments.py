@@ -1,4 +1,4 @@
-"""Money that does not move: attempts to pay, and money given back."""
+"""PaymentIntents, charges and refunds. No money moves."""
 
 from cv_stripe_sandbox.actions import disputes
 from cv_stripe_sandbox.cards import CARDS, Card
@@ -6,33 +6,33 @@ from cv_stripe_sandbox.context import Context
 from cv_stripe_sandbox.errors import StripeError
 from cv_stripe_sandbox.objects import payments
 from cv_stripe_sandbox.objects.ids import new_id
-from cv_stripe_sandbox.params.check import missing
+from cv_stripe_sandbox.params.check import missing_param
 from cv_stripe_sandbox.shapes import Json
 
 
-def start(
+def create_intent(
     context: Context, amount: int, currency: str, *, customer: str | None = None, metadata: Json | None = None
 ) -> Json:
-    """A new PaymentIntent."""
+    """Create a PaymentIntent."""
     intent = payments.payment_intent(amount, currency, context.now, customer=customer, metadata=dict(metadata or {}))
     return context.create(intent, event="payment_intent.created")
 
 
 def attempt(context: Context, intent: Json, method: Json) -> bool:
-    """Charge the whole intent to a card; whether that succeeded is the test card's nature."""
+    """Charge the whole intent to a card. Whether that succeeds depends on the test card."""
     card = CARDS[method["card"]["last4"]]
-    charged = _charge(context, intent, method)
+    charged = _build_charge(context, intent, method)
     if card.decline is None:
         context.create(charged, event="charge.succeeded")
-        _succeed(context, intent, charged)
+        _mark_succeeded(context, intent, charged)
         return True
     context.create(payments.declined(charged, card), event="charge.failed")
-    _fail(context, intent, _card_error(card, charged["id"], method), latest_charge=charged["id"])
+    _mark_failed(context, intent, _card_error(card, charged["id"], method), latest_charge=charged["id"])
     return False
 
 
 def fail_authentication(context: Context, intent: Json, method: Json) -> None:
-    """The buyer did not pass 3-D Secure: no charge was tried."""
+    """The buyer fails 3-D Secure, so no charge is attempted."""
     context.update(
         intent,
         {"status": "requires_action", "payment_method": method["id"]},
@@ -45,24 +45,24 @@ def fail_authentication(context: Context, intent: Json, method: Json) -> None:
         "payment_method": method,
         "type": "invalid_request_error",
     }
-    _fail(context, intent, error, latest_charge=intent["latest_charge"])
+    _mark_failed(context, intent, error, latest_charge=intent["latest_charge"])
 
 
-def promise(context: Context, intent: Json, method: Json) -> None:
-    """A delayed payment method: the money is on its way, the outcome comes with `settle`."""
-    charged = _charge(context, intent, method) | {"status": "pending", "paid": False, "amount_captured": 0}
+def start_delayed(context: Context, intent: Json, method: Json) -> None:
+    """Start a payment with a delayed payment method, which `settle_delayed` completes."""
+    charged = _build_charge(context, intent, method) | {"status": "pending", "paid": False, "amount_captured": 0}
     context.create(charged, event="charge.pending")
     changes = {"status": "processing", "payment_method": method["id"], "latest_charge": charged["id"]}
     context.update(intent, changes, event="payment_intent.processing")
 
 
-def settle(context: Context, intent: Json, *, arrived: bool) -> None:
-    """The delayed money arrived, or never will."""
+def settle_delayed(context: Context, intent: Json, *, arrived: bool) -> None:
+    """A delayed payment succeeds or fails."""
     charged = context.objects.get(intent["latest_charge"], "charge")
     if arrived:
         captured = {"status": "succeeded", "paid": True, "amount_captured": charged["amount"]}
         context.update(charged, captured, event="charge.succeeded")
-        _succeed(context, intent, charged)
+        _mark_succeeded(context, intent, charged)
         return
     failed = {
         "status": "failed",
@@ -72,12 +72,12 @@ def settle(context: Context, intent: Json, *, arrived: bool) -> None:
     }
     context.update(charged, failed, event="charge.failed")
     error = {"code": "payment_failed", "message": failed["failure_message"], "type": "card_error"}
-    _fail(context, intent, error, latest_charge=charged["id"])
+    _mark_failed(context, intent, error, latest_charge=charged["id"])
 
 
 def refund(context: Context, params: Json) -> Json:
-    """Give back part or all of a charge, named by itself or by its PaymentIntent."""
-    charged = _refunded_charge(context, params)
+    """Refund part or all of a charge, which `charge` or `payment_intent` names."""
+    charged = _get_refundable_charge(context, params)
     left = charged["amount"] - charged["amount_refunded"]
     amount = params.get("amount", left)
     if left == 0:
@@ -97,7 +97,7 @@ def refund(context: Context, params: Json) -> Json:
 
 
 def fail_refund(context: Context, refund_id: str) -> Json:
-    """The buyer's bank sent the refund back: the charge counts as not refunded again."""
+    """The buyer's bank returns the refund, so the charge is not refunded any more."""
     refunded = context.objects.get(refund_id, "refund")
     if refunded["status"] != "succeeded":
         raise StripeError(f"Refund {refund_id} is {refunded['status']}.")
@@ -109,7 +109,7 @@ def fail_refund(context: Context, refund_id: str) -> Json:
     return refunded
 
 
-def _refunded_charge(context: Context, params: Json) -> Json:
+def _get_refundable_charge(context: Context, params: Json) -> Json:
     if "charge" in params and "payment_intent" in params:
         raise StripeError("You may only specify one of these parameters: charge, payment_intent.")
     if "payment_intent" in params:
@@ -123,20 +123,20 @@ def _refunded_charge(context: Context, params: Json) -> Json:
     elif "charge" in params:
         charged = context.objects.get(params["charge"], "charge", param="charge")
     else:
-        raise missing("payment_intent")
+        raise missing_param("payment_intent")
     if not charged["paid"]:
         raise StripeError(f"Charge {charged['id']} has not been paid.", code="charge_not_refundable")
-    if disputes.holds_back(context, charged["id"]):
+    if disputes.blocks_refund(context, charged["id"]):
         raise StripeError(f"Charge {charged['id']} has been charged back.", code="charge_disputed")
     return charged
 
 
-def _charge(context: Context, intent: Json, method: Json) -> Json:
+def _build_charge(context: Context, intent: Json, method: Json) -> Json:
     receipt = f"{context.settings.public_url}/receipts/{new_id('test_')}"
     return payments.charge(intent, method, receipt, context.now)
 
 
-def _succeed(context: Context, intent: Json, charged: Json) -> None:
+def _mark_succeeded(context: Context, intent: Json, charged: Json) -> None:
     changes = {
         "amount_received": intent["amount"],
         "last_payment_error": None,
@@ -147,7 +147,7 @@ def _succeed(context: Context, intent: Json, charged: Json) -> None:
     context.update(intent, changes, event="payment_intent.succeeded")
 
 
-def _fail(context: Context, intent: Json, error: Json, *, latest_charge: str | None) -> None:
+def _mark_failed(context: Context, intent: Json, error: Json, *, latest_charge: str | None) -> None:
     changes = {
         "last_payment_error": error,
         "latest_charge": latest_charge,

@@ -1,4 +1,4 @@
-"""The billing portal: sessions made by the API, and what a customer does with one."""
+"""The billing portal: its configurations and sessions, and the actions of a customer."""
 
 from cv_stripe_sandbox.actions import customers, invoices, subscription_changes, subscriptions
 from cv_stripe_sandbox.cards import Card
@@ -6,19 +6,19 @@ from cv_stripe_sandbox.context import Context
 from cv_stripe_sandbox.errors import StripeError, missing_object
 from cv_stripe_sandbox.objects import portal
 from cv_stripe_sandbox.objects.ids import new_id
-from cv_stripe_sandbox.params.check import missing
+from cv_stripe_sandbox.params.check import missing_param
 from cv_stripe_sandbox.shapes import Json
 
-LIFETIME = 3600
+SESSION_SECONDS = 3600
 
 
-def configure(context: Context, params: Json) -> Json:
-    """A new portal configuration."""
+def create_configuration(context: Context, params: Json) -> Json:
+    """Create a portal configuration."""
     _check_features(context, params["features"])
     return context.create(portal.configuration(params, context.now), event="billing_portal.configuration.created")
 
 
-def reconfigure(context: Context, configuration_id: str, params: Json) -> Json:
+def update_configuration(context: Context, configuration_id: str, params: Json) -> Json:
     """Change a portal configuration."""
     known = context.objects.get(configuration_id, "billing_portal.configuration")
     changes = {name: value for name, value in params.items() if name in {"active", "metadata", "name"}}
@@ -33,61 +33,61 @@ def reconfigure(context: Context, configuration_id: str, params: Json) -> Json:
 
 
 def create_session(context: Context, params: Json) -> Json:
-    """A portal session for a customer, at its home page or deep in one flow."""
+    """Create a portal session for a customer, with an optional flow."""
     if "customer" not in params:
-        raise missing("customer")
+        raise missing_param("customer")
     customer = context.objects.get(params["customer"], "customer", param="customer")
-    configured = _configuration(context, params.get("configuration"))
+    configured = _get_configuration(context, params.get("configuration"))
     flow = _flow(context, params["flow_data"], customer, configured) if "flow_data" in params else None
     url = f"{context.settings.public_url}/p/session/{new_id('test_')}"
     session = portal.session(configured, customer["id"], flow, params, url, context.now)
     return context.create(session, event="billing_portal.session.created")
 
 
-def session_at(context: Context, token: str) -> Json:
-    """The session of a portal URL, while it lives."""
+def get_session(context: Context, token: str) -> Json:
+    """The session of a portal URL. Raises StripeError (410) if it is unknown or has expired."""
     url = f"{context.settings.public_url}/p/session/{token}"
     found = context.objects.select("billing_portal.session", {"url": url})
-    if not found or found[0]["created"] + LIFETIME < context.now:
+    if not found or found[0]["created"] + SESSION_SECONDS < context.now:
         raise StripeError("This portal session has expired. Go back and open it again.", status=410)
     return found[0]
 
 
-def living_subscriptions(context: Context, session: Json) -> list[Json]:
+def list_subscriptions(context: Context, session: Json) -> list[Json]:
     """The customer's subscriptions that have not ended, oldest first."""
     owned = context.objects.select("subscription", {"customer": session["customer"]})
     return [subscription for subscription in owned if subscription["status"] not in subscriptions.ENDED]
 
 
 def features(context: Context, session: Json) -> Json:
-    """What the session's configuration allows."""
+    """The features of the session's configuration."""
     configured = context.objects.get(session["configuration"], "billing_portal.configuration")
     allowed: Json = configured["features"]
     return allowed
 
 
 def cancel(context: Context, session: Json, subscription_id: str) -> str:
-    """Cancel, at the end of the period or now, as configured; returns what to tell the customer."""
-    allowed = _allowed(context, session, "subscription_cancel")
-    _owned(context, session, subscription_id)
+    """Cancel at the end of the period or now, as configured. Returns the message for the customer."""
+    allowed = _get_enabled_feature(context, session, "subscription_cancel")
+    _get_own_subscription(context, session, subscription_id)
     if allowed["mode"] == "immediately":
         subscriptions.cancel(context, subscription_id)
-        return "Your subscription has been cancelled."
+        return "Your subscription has been canceled."
     subscriptions.schedule_cancel(context, subscription_id)
     return "Your subscription will end with the current period."
 
 
 def keep(context: Context, session: Json, subscription_id: str) -> str:
-    """Take a scheduled cancellation back."""
-    _owned(context, session, subscription_id)
-    subscriptions.keep(context, subscription_id)
+    """Undo a scheduled cancellation."""
+    _get_own_subscription(context, session, subscription_id)
+    subscriptions.undo_scheduled_cancel(context, subscription_id)
     return "Your subscription goes on."
 
 
 def switch(context: Context, session: Json, subscription_id: str, price_id: str, quantity: int = 1) -> str:
-    """Change to another of the configured prices; a declined card changes nothing."""
-    allowed = _allowed(context, session, "subscription_update")
-    subscription = _owned(context, session, subscription_id)
+    """Switch to another of the configured prices. A declined card changes nothing."""
+    allowed = _get_enabled_feature(context, session, "subscription_update")
+    subscription = _get_own_subscription(context, session, subscription_id)
     if price_id not in prices(allowed):
         raise StripeError("This plan is not offered here.")
     price = context.objects.get(price_id, "price", param="price")
@@ -101,31 +101,31 @@ def switch(context: Context, session: Json, subscription_id: str, price_id: str,
 
 
 def change_card(context: Context, session: Json, card: Card) -> str:
-    """Another card for everything to come."""
-    _allowed(context, session, "payment_method_update")
+    """Use another card for all future payments."""
+    _get_enabled_feature(context, session, "payment_method_update")
     customer = context.objects.get(session["customer"], "customer")
     method = customers.attach_card(context, customer, card)
-    for subscription in living_subscriptions(context, session):
+    for subscription in list_subscriptions(context, session):
         context.update(subscription, {"default_payment_method": method["id"]}, event=subscriptions.UPDATED)
     return f"Payments are made with Visa •••• {card.last4} from now on."
 
 
 def pay_invoice(context: Context, session: Json, invoice_id: str) -> str:
-    """Pay an open invoice with the card on file; whether that works is the card's nature."""
-    _allowed(context, session, "invoice_history")
-    invoice = invoices.payable(context, invoice_id)
-    subscription = _owned(context, session, invoices.subscription_of(invoice))
+    """Pay an open invoice with the default card. Whether that succeeds depends on the test card."""
+    _get_enabled_feature(context, session, "invoice_history")
+    invoice = invoices.get_payable(context, invoice_id)
+    subscription = _get_own_subscription(context, session, invoices.subscription_of(invoice))
     if subscriptions.collect(context, subscription, invoice):
         return "The invoice has been paid."
     return "Your card was declined. Change it, then try again."
 
 
 def prices(allowed: Json) -> list[str]:
-    """Ids of the prices between which a customer may switch."""
+    """Ids of the prices that a customer can switch to."""
     return [price for product in allowed["products"] for price in product["prices"]]
 
 
-def _configuration(context: Context, configuration_id: str | None) -> Json:
+def _get_configuration(context: Context, configuration_id: str | None) -> Json:
     if configuration_id is not None:
         return context.objects.get(configuration_id, "billing_portal.configuration", param="configuration")
     defaults = context.objects.select("billing_portal.configuration", {"is_default": True})
@@ -142,7 +142,7 @@ def _check_features(context: Context, wanted: Json) -> None:
     if update.get("enabled"):
         for name in ("default_allowed_updates", "products"):
             if not update.get(name):
-                raise missing(f"features[subscription_update][{name}]")
+                raise missing_param(f"features[subscription_update][{name}]")
     for product in update.get("products") or []:
         context.objects.get(product["product"], "product", param="features[subscription_update][products]")
         for price in product["prices"]:
@@ -155,7 +155,7 @@ def _flow(context: Context, wanted: Json, customer: Json, configured: Json) -> J
     kind = wanted["type"]
     needed = _FEATURE_OF_FLOW.get(kind)
     if needed is None:
-        raise StripeError(f"The local stand-in does not model the flow {kind}.", param="flow_data[type]")
+        raise StripeError(f"The local sandbox does not support the flow {kind}.", param="flow_data[type]")
     if not configured["features"][needed]["enabled"]:
         raise StripeError(
             f"This feature in the portal configuration is disabled: {needed}. Enable it to use this flow.",
@@ -163,7 +163,7 @@ def _flow(context: Context, wanted: Json, customer: Json, configured: Json) -> J
         )
     if kind != "payment_method_update":
         if kind not in wanted:
-            raise missing(f"flow_data[{kind}]")
+            raise missing_param(f"flow_data[{kind}]")
         _check_flow(context, wanted[kind], kind, customer, configured)
     return portal.flow(wanted)
 
@@ -190,15 +190,15 @@ def _check_flow(context: Context, details: Json, kind: str, customer: Json, conf
         )
 
 
-def _allowed(context: Context, session: Json, feature: str) -> Json:
+def _get_enabled_feature(context: Context, session: Json, feature: str) -> Json:
     allowed: Json = features(context, session)[feature]
     if not allowed["enabled"]:
         raise StripeError(f"The portal configuration does not enable {feature}.")
     return allowed
 
 
-def _owned(context: Context, session: Json, subscription_id: str) -> Json:
-    subscription = subscriptions.living(context, subscription_id)
+def _get_own_subscription(context: Context, session: Json, subscription_id: str) -> Json:
+    subscription = subscriptions.get_not_ended(context, subscription_id)
     if subscription["customer"] != session["customer"]:
         raise missing_object("subscription", subscription_id)
     return subscription

@@ -1,4 +1,4 @@
-"""Checkout sessions as the API makes, shows and expires them."""
+"""Create, change and expire checkout sessions."""
 
 from urllib.parse import urlsplit
 
@@ -6,13 +6,13 @@ from cv_stripe_sandbox.actions import catalog, discounts
 from cv_stripe_sandbox.context import Context
 from cv_stripe_sandbox.errors import ParameterError, StripeError
 from cv_stripe_sandbox.objects import checkout
-from cv_stripe_sandbox.params.check import missing
+from cv_stripe_sandbox.params.check import missing_param
 from cv_stripe_sandbox.shapes import Json
 
-_SHORTEST, _LONGEST = 30 * 60, 24 * 3600
-_LONGEST_REFERENCE = 200
-_SMALLEST_TOTAL = 50
-_MOST_LINES = 100
+_MIN_LIFETIME, _MAX_LIFETIME = 30 * 60, 24 * 3600
+_MAX_REFERENCE = 200
+_MIN_TOTAL = 50
+_MAX_LINES = 100
 
 _DATA = frozenset({"description", "metadata"})
 _LINE = frozenset({"price", "price_data", "quantity"})
@@ -20,7 +20,7 @@ _PRICE_DATA = frozenset({"currency", "product", "product_data", "recurring", "ta
 
 
 def create(context: Context, params: Json) -> Json:
-    """An open hosted session for one payment or one subscription."""
+    """Create an open hosted session for a payment or a subscription."""
     _check_mode(params)
     _check_buyer(context, params)
     _check_addresses(params)
@@ -28,7 +28,7 @@ def create(context: Context, params: Json) -> Json:
     items = [_line(context, line, params["mode"], index) for index, line in enumerate(_lines(params))]
     _check_items(items, params["mode"])
     redeemed = _redeemed(context, params)
-    reducing = redeemed or _customers_discount(context, params)
+    reducing = redeemed or _customer_discount(context, params)
     if reducing is not None:
         items = _discounted(context, items, reducing)
     session = checkout.session(params, items, "", context.now) | {"discounts": [redeemed] if redeemed else []}
@@ -41,20 +41,20 @@ def create(context: Context, params: Json) -> Json:
     return context.create(session, private=later)
 
 
-def apply_code(context: Context, session_id: str, code: str) -> Json:
-    """The buyer typed a promotion code on the page: everything costs less, and may cost nothing."""
+def apply_promotion_code(context: Context, session_id: str, code: str) -> Json:
+    """Apply a promotion code that the buyer has entered on the page. The total may become 0."""
     session = context.objects.get(session_id, "checkout.session")
     if not session["allow_promotion_codes"]:
         raise StripeError("This session takes no promotion codes.")
-    redeemed = discounts.of_code(context, code)
-    private = context.objects.private(session_id)
+    redeemed = discounts.find_by_code(context, code)
+    private = context.objects.get_private(session_id)
     items = _discounted(context, private["line_items"], redeemed)
-    context.objects.remember(session_id, private | {"line_items": items})
+    context.objects.set_private(session_id, private | {"line_items": items})
     return context.update(session, {"discounts": [redeemed], **checkout.totals(items)})
 
 
 def expire(context: Context, session_id: str) -> Json:
-    """Close an open session; its URL is gone and nobody can pay it any more."""
+    """Expire an open session, which can then no longer be paid."""
     session = context.objects.get(session_id, "checkout.session")
     if session["status"] != "open":
         raise StripeError(
@@ -65,25 +65,25 @@ def expire(context: Context, session_id: str) -> Json:
 
 
 def expire_due(context: Context) -> None:
-    """Expire every open session whose time is over."""
-    for session in context.objects.due("checkout.session", "expires_at", ["open"], context.now):
+    """Expire all open sessions that are past their `expires_at`."""
+    for session in context.objects.list_due("checkout.session", "expires_at", ["open"], context.now):
         expire(context, session["id"])
 
 
 def line_items(context: Context, session_id: str) -> list[Json]:
-    """What is bought, line by line."""
-    lines: list[Json] = context.objects.private(session_id)["line_items"]
+    """The line items of a session."""
+    lines: list[Json] = context.objects.get_private(session_id)["line_items"]
     return lines
 
 
 def _redeemed(context: Context, params: Json) -> Json | None:
     if "discounts" in params and "allow_promotion_codes" in params:
         raise StripeError("You may only specify one of these parameters: allow_promotion_codes, discounts.")
-    return discounts.named(context, params.get("discounts", []))
+    return discounts.find_redeemed(context, params.get("discounts", []))
 
 
-def _customers_discount(context: Context, params: Json) -> Json | None:
-    """The coupon that the customer's invoices take off; it does not apply to a single payment."""
+def _customer_discount(context: Context, params: Json) -> Json | None:
+    """The coupon of the customer's discount, which does not apply to one-time payments."""
     if params["mode"] != "subscription" or "customer" not in params:
         return None
     discount = context.objects.get(params["customer"], "customer")["discount"]
@@ -91,7 +91,7 @@ def _customers_discount(context: Context, params: Json) -> Json | None:
 
 
 def _discounted(context: Context, items: list[Json], redeemed: Json) -> list[Json]:
-    amounts = discounts.taken_off(context, redeemed["coupon"], [item["amount_subtotal"] for item in items])
+    amounts = discounts.discount_amounts(context, redeemed["coupon"], [item["amount_subtotal"] for item in items])
     reduced = checkout.discounted(items, amounts)
     _check_total(reduced)
     return reduced
@@ -100,13 +100,13 @@ def _discounted(context: Context, items: list[Json], redeemed: Json) -> list[Jso
 def _check_mode(params: Json) -> None:
     mode = params.get("mode")
     if mode is None:
-        raise missing("mode")
+        raise missing_param("mode")
     if mode == "setup":
-        raise StripeError("This stand-in has no `setup` mode.", param="mode")
+        raise StripeError("This sandbox does not support `setup` mode.", param="mode")
     if params.get("ui_mode", "hosted_page") != "hosted_page":
-        raise StripeError("This stand-in has only `hosted_page` sessions.", param="ui_mode")
+        raise StripeError("This sandbox supports only `hosted_page` sessions.", param="ui_mode")
     for name, only in (("payment_intent_data", "payment"), ("subscription_data", "subscription")):
-        _refuse_unmodelled(params.get(name, {}), name, _DATA)
+        _reject_unsupported(params.get(name, {}), name, _DATA)
         if name in params and mode != only:
             raise StripeError(f"You can not pass `{name}` in `{mode}` mode.", param=name)
     if "customer_creation" in params and mode != "payment":
@@ -115,10 +115,10 @@ def _check_mode(params: Json) -> None:
         )
 
 
-def _refuse_unmodelled(params: Json, path: str, known: frozenset[str]) -> None:
+def _reject_unsupported(params: Json, path: str, known: frozenset[str]) -> None:
     for name in params.keys() - known:
         raise ParameterError(
-            f"The local stand-in does not model the parameter `{path}[{name}]`.",
+            f"The local sandbox does not support the parameter `{path}[{name}]`.",
             code="parameter_not_modelled",
             param=f"{path}[{name}]",
         )
@@ -139,7 +139,7 @@ def _check_buyer(context: Context, params: Json) -> None:
 
 def _check_addresses(params: Json) -> None:
     if "success_url" not in params:
-        raise missing("success_url")
+        raise missing_param("success_url")
     for name in ("success_url", "cancel_url"):
         url = params.get(name, "https://example.com")
         parts = urlsplit(url)
@@ -148,36 +148,34 @@ def _check_addresses(params: Json) -> None:
 
 
 def _check_bounds(context: Context, params: Json) -> None:
-    lifetime = params.get("expires_at", context.now + _SHORTEST) - context.now
-    if lifetime < _SHORTEST:
+    lifetime = params.get("expires_at", context.now + _MIN_LIFETIME) - context.now
+    if lifetime < _MIN_LIFETIME:
         raise StripeError(
             "The `expires_at` timestamp must be at least 30 minutes from Checkout Session creation.",
             param="expires_at",
         )
-    if lifetime > _LONGEST:
+    if lifetime > _MAX_LIFETIME:
         raise StripeError(
             "The `expires_at` timestamp must be less than 24 hours from Checkout Session creation.",
             param="expires_at",
         )
-    if len(params.get("client_reference_id", "")) > _LONGEST_REFERENCE:
-        raise StripeError(
-            f"Invalid string: must be at most {_LONGEST_REFERENCE} characters", param="client_reference_id"
-        )
+    if len(params.get("client_reference_id", "")) > _MAX_REFERENCE:
+        raise StripeError(f"Invalid string: must be at most {_MAX_REFERENCE} characters", param="client_reference_id")
 
 
 def _lines(params: Json) -> list[Json]:
     lines: list[Json] = params.get("line_items") or []
     if not lines:
-        raise missing("line_items")
-    if len(lines) > _MOST_LINES:
-        raise StripeError(f"Up to {_MOST_LINES} line items are allowed.", param="line_items")
+        raise missing_param("line_items")
+    if len(lines) > _MAX_LINES:
+        raise StripeError(f"Up to {_MAX_LINES} line items are allowed.", param="line_items")
     return lines
 
 
 def _line(context: Context, line: Json, mode: str, index: int) -> Json:
     path = f"line_items[{index}]"
-    _refuse_unmodelled(line, path, _LINE)
-    _refuse_unmodelled(line.get("price_data", {}), f"{path}[price_data]", _PRICE_DATA)
+    _reject_unsupported(line, path, _LINE)
+    _reject_unsupported(line.get("price_data", {}), f"{path}[price_data]", _PRICE_DATA)
     if ("price" in line) == ("price_data" in line):
         message = "You must specify exactly one of these parameters: price, price_data."
         raise StripeError(message, param=path)
@@ -198,7 +196,7 @@ def _line(context: Context, line: Json, mode: str, index: int) -> Json:
         )
     quantity = line.get("quantity")
     if quantity is None:
-        raise missing(f"{path}[quantity]")
+        raise missing_param(f"{path}[quantity]")
     if quantity < 1:
         raise StripeError("Invalid positive integer", param=f"{path}[quantity]")
     product = context.objects.get(price["product"], "product")
@@ -218,7 +216,7 @@ def _check_items(items: list[Json], mode: str) -> None:
 
 def _check_total(items: list[Json]) -> None:
     total = sum(item["amount_total"] for item in items)
-    if 0 < total < _SMALLEST_TOTAL:
+    if 0 < total < _MIN_TOTAL:
         raise StripeError(
             "The Checkout Session's total amount due must add up to at least 50 cents.",
             code="amount_too_small",

@@ -1,13 +1,13 @@
-"""Subscriptions, invoices and what links an invoice to the money."""
+"""Subscriptions, invoices and InvoicePayments."""
 
 from cv_stripe_sandbox.objects.ids import new_id
-from cv_stripe_sandbox.shapes import Json, envelope
+from cv_stripe_sandbox.shapes import Json, list_object
 
 _NO_TAX = {"disabled_reason": None, "enabled": False, "liability": None}
 
 
 def subscription(customer: Json, metadata: Json, method: str | None, now: int) -> Json:
-    """An active subscription in flexible billing mode, its items still to come."""
+    """An active subscription in flexible billing mode, without items."""
     subscription_id = new_id("sub_1")
     return {
         "id": subscription_id,
@@ -43,7 +43,7 @@ def subscription(customer: Json, metadata: Json, method: str | None, now: int) -
             "footer": None,
             "issuer": {"type": "self"},
         },
-        "items": envelope(f"/v1/subscription_items?subscription={subscription_id}", []),
+        "items": list_object(f"/v1/subscription_items?subscription={subscription_id}", []),
         "latest_invoice": None,
         "livemode": False,
         "managed_payments": {"enabled": False},
@@ -72,7 +72,7 @@ def subscription(customer: Json, metadata: Json, method: str | None, now: int) -
 
 
 def subscription_item(subscription_id: str, price: Json, quantity: int, start: int, end: int) -> Json:
-    """One item; since `basil` the billing period stands here and not on the subscription."""
+    """One item; since `basil` it has the billing period, and the subscription has none."""
     return {
         "id": new_id("si_"),
         "object": "subscription_item",
@@ -91,7 +91,7 @@ def subscription_item(subscription_id: str, price: Json, quantity: int, start: i
 
 
 def priced(item: Json, price: Json) -> Json:
-    """The changes that give an item another price."""
+    """The changes of an item for another price."""
     return {**item, "price": price, "plan": _plan(price)}
 
 
@@ -155,7 +155,7 @@ def invoice(subscribed: Json, customer: Json, lines: list[Json], reason: str, no
         "issuer": {"type": "self"},
         "last_finalization_error": None,
         "latest_revision": None,
-        "lines": envelope(f"/v1/invoices/{invoice_id}/lines", [{**line, "invoice": invoice_id} for line in lines]),
+        "lines": list_object(f"/v1/invoices/{invoice_id}/lines", [{**line, "invoice": invoice_id} for line in lines]),
         "livemode": False,
         "metadata": {},
         "next_payment_attempt": now,
@@ -246,7 +246,7 @@ def invoice_line(item: Json, amount: int, period: Json, description: str, *, pro
 
 
 def discounted(line: Json, discount: str, amount: int) -> Json:
-    """The line with so much taken off by a discount."""
+    """The line after a discount of `amount`."""
     taken_off = _discount_amounts({discount: amount})
     pretax = [{**each, "type": "discount"} for each in taken_off]
     return line | {"discount_amounts": taken_off, "pretax_credit_amounts": pretax}
@@ -257,7 +257,7 @@ def _discount_amounts(amounts: dict[str, int]) -> list[Json]:
 
 
 def invoice_payment(billed: Json, intent: str, now: int) -> Json:
-    """The open link between an invoice and the PaymentIntent meant to pay it."""
+    """An open InvoicePayment, which links an invoice to its PaymentIntent."""
     return {
         "id": new_id("inpay_1"),
         "object": "invoice_payment",

@@ -5,7 +5,7 @@ from cv_stripe_sandbox.shapes import Json
 
 
 def product(params: Json, now: int) -> Json:
-    """A product from the parameters of its creation (or a session's `product_data`)."""
+    """A product from its creation parameters, or a session's `product_data`."""
     return {
         "id": params.get("id") or new_id("prod_"),
         "object": "product",
@@ -30,7 +30,7 @@ def product(params: Json, now: int) -> Json:
 
 
 def price(params: Json, product_id: str, now: int) -> Json:
-    """A per-unit price from the parameters of its creation (or a line item's `price_data`)."""
+    """A per-unit price from its creation parameters, or a line item's `price_data`."""
     wanted = params.get("recurring")
     recurring = wanted and {
         "interval": wanted["interval"],

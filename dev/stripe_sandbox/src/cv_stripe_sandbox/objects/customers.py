@@ -1,4 +1,4 @@
-"""Customers and the cards they pay with."""
+"""Customers and their cards."""
 
 from cv_stripe_sandbox.cards import Card
 from cv_stripe_sandbox.objects.ids import new_id
@@ -10,7 +10,7 @@ NO_ADDRESS: Json = {
 
 
 def customer(params: Json, now: int) -> Json:
-    """A customer from the parameters of its creation."""
+    """A customer from its creation parameters."""
     return {
         "id": new_id("cus_"),
         "object": "customer",
@@ -43,7 +43,7 @@ def customer(params: Json, now: int) -> Json:
 
 
 def payment_method(card: Card, customer_id: str | None, email: str | None, now: int) -> Json:
-    """A card as a payment method, attached to a customer or to nobody."""
+    """A payment method of a card, optionally attached to a customer."""
     return {
         "id": new_id("pm_1"),
         "object": "payment_method",
@@ -74,5 +74,5 @@ def payment_method(card: Card, customer_id: str | None, email: str | None, now: 
 
 
 def billing_details(email: str | None) -> Json:
-    """What a buyer who typed only an e-mail address has told about themselves."""
+    """What a buyer who typed only an email address has told about themselves."""
     return {"address": dict(NO_ADDRESS), "email": email, "name": None, "phone": None, "tax_id": None}

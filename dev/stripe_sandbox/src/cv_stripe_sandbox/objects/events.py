@@ -1,4 +1,4 @@
-"""Events, and the endpoints they are sent to."""
+"""Events and webhook endpoints."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,8 +7,8 @@ from cv_stripe_sandbox.objects.ids import new_id
 from cv_stripe_sandbox.shapes import API_VERSION, Json
 
 
-def event(kind: str, about: Json, now: int, *, previous: Json | None, request: Mapping[str, Any]) -> Json:
-    """A snapshot event: the object as it is now, and the attributes it had before an update."""
+def event(kind: str, source: Json, now: int, *, previous: Json | None, request: Mapping[str, Any]) -> Json:
+    """An event with a snapshot of the object, and its previous attributes after an update."""
     data: Json = {"object": about}
     if previous is not None:
         data["previous_attributes"] = previous
@@ -26,7 +26,7 @@ def event(kind: str, about: Json, now: int, *, previous: Json | None, request: M
 
 
 def previous_attributes(before: Json, after: Json) -> Json:
-    """The old values of what changed; within objects only the changed keys, lists as a whole."""
+    """The previous values of changed attributes: of nested objects the changed keys, of lists the whole list."""
     previous: Json = {}
     for name, old in before.items():
         new = after.get(name)
@@ -39,7 +39,7 @@ def previous_attributes(before: Json, after: Json) -> Json:
 
 
 def webhook_endpoint(params: Json, now: int) -> Json:
-    """An endpoint as its owner sees it; the secret is shown by the answer that creates it, and never again."""
+    """A webhook endpoint. Only the response that creates it shows the secret."""
     return {
         "id": new_id("we_1"),
         "object": "webhook_endpoint",

@@ -9,7 +9,7 @@ _DAY = 86400
 
 
 def payment_intent(amount: int, currency: str, now: int, *, customer: str | None, metadata: Json) -> Json:
-    """A PaymentIntent before its first attempt; amounts are in the currency's smallest unit."""
+    """A PaymentIntent before its first attempt. Amounts are in the currency's smallest unit."""
     intent_id = new_id("pi_3")
     return {
         "id": intent_id,
@@ -105,7 +105,7 @@ def charge(intent: Json, method: Json, receipt_url: str, now: int) -> Json:
 
 
 def declined(attempted: Json, card: Card) -> Json:
-    """The charge as it looks when the bank said no."""
+    """The charge after the card was declined."""
     return {
         **attempted,
         "amount_captured": 0,
@@ -120,12 +120,12 @@ def declined(attempted: Json, card: Card) -> Json:
 
 
 def decline_reason(card: Card) -> str:
-    """The issuer's reason in Stripe's words."""
+    """The `decline_code` of a card."""
     return "generic_decline" if card.decline in {None, "card_declined"} else str(card.decline)
 
 
 def refund(charged: Json, amount: int, params: Json, now: int) -> Json:
-    """A refund of part or all of a charge; cards are refunded at once."""
+    """A succeeded refund of part or all of a charge."""
     return {
         "id": new_id("re_3"),
         "object": "refund",
@@ -153,7 +153,7 @@ def refund(charged: Json, amount: int, params: Json, now: int) -> Json:
 
 
 def dispute(charged: Json, status: str, now: int) -> Json:
-    """A dispute of the whole charge; a status of `warning_...` makes it an inquiry: no money has moved."""
+    """A dispute of the whole charge; a `warning_...` status makes it an inquiry, which moves no money."""
     inquiry = status.startswith("warning_")
     return {
         "id": new_id("du_1"),

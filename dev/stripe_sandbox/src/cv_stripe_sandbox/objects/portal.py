@@ -5,7 +5,7 @@ from cv_stripe_sandbox.shapes import Json
 
 
 def configuration(params: Json, now: int) -> Json:
-    """A portal configuration; a feature that is not asked for is off."""
+    """A portal configuration. Features that are not mentioned are off."""
     business = params.get("business_profile", {})
     return {
         "id": new_id("bpc_1"),
@@ -30,7 +30,7 @@ def configuration(params: Json, now: int) -> Json:
 
 
 def features(known: Json, wanted: Json) -> Json:
-    """The features of a configuration after a change: what is not mentioned stays as it is, or is off."""
+    """The features of a configuration after a change. Features that are not mentioned are unchanged."""
     merged: Json = {}
     for name, defaults in _FEATURES_OFF.items():
         # "" unsets a parameter.
@@ -43,7 +43,7 @@ def features(known: Json, wanted: Json) -> Json:
 
 
 def session(configured: Json, customer: str, flow: Json | None, params: Json, url: str, now: int) -> Json:
-    """A portal session; whoever knows its URL acts as the customer."""
+    """A portal session. Anyone with its URL can act as the customer."""
     return {
         "id": new_id("bps_1"),
         "object": "billing_portal.session",
@@ -62,7 +62,7 @@ def session(configured: Json, customer: str, flow: Json | None, params: Json, ur
 
 
 def flow(wanted: Json) -> Json:
-    """A deep link's flow, with every part that it does not have as null."""
+    """The flow of a deep link, with null for the parts that it does not have."""
     after = {"hosted_confirmation": None, "redirect": None, "type": "portal_homepage"}
     parts = dict.fromkeys(_FLOWS)
     return {**parts, **wanted, "after_completion": after | wanted.get("after_completion", {})}

@@ -1,31 +1,31 @@
-"""The hosted checkout page: one session, and the ways it can go."""
+"""The hosted checkout page."""
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from cv_stripe_sandbox.actions import checkout, sessions
-from cv_stripe_sandbox.actions.checkout import Buyer, Completed
+from cv_stripe_sandbox.actions.checkout import Buyer, CompletedSession
 from cv_stripe_sandbox.context import Context
-from cv_stripe_sandbox.delivery import Courier
 from cv_stripe_sandbox.errors import StripeError
-from cv_stripe_sandbox.pages.form import posted
-from cv_stripe_sandbox.pages.render import page
+from cv_stripe_sandbox.pages.form import read_form
+from cv_stripe_sandbox.pages.render import render_page
 from cv_stripe_sandbox.sandbox import Sandbox
 from cv_stripe_sandbox.shapes import Json
+from cv_stripe_sandbox.webhook_sender import WebhookSender
 
 PATH = "/c/pay/{session_id}"
 
 
 class CheckoutPage:
-    """Shows a session and does what the buyer chooses."""
+    """Shows a session, with a button for each outcome."""
 
-    def __init__(self, sandbox: Sandbox, courier: Courier) -> None:
+    def __init__(self, sandbox: Sandbox, sender: WebhookSender) -> None:
         self._sandbox = sandbox
-        self._courier = courier
+        self._sender = sender
 
     def routes(self) -> list[Route]:
-        """The page and its buttons."""
+        """The routes of the page and its buttons."""
         return [
             Route(PATH, self.show),
             Route(f"{PATH}/pay", self.pay, methods=["POST"]),
@@ -37,66 +37,66 @@ class CheckoutPage:
         ]
 
     async def show(self, request: Request) -> Response:
-        """The page of an open session; what to say of any other."""
+        """Show an open session, or a message for any other."""
         with self._sandbox.change() as context:
             sessions.expire_due(context)
             return _page(context, request.path_params["session_id"])
 
     async def pay(self, request: Request) -> Response:
-        """The card works: back to the shop, as soon as it knows."""
+        """Pay with a card that succeeds, and return to the shop after its webhook has answered."""
         buyer = await _buyer(request)
         with self._sandbox.change() as context:
             completed = checkout.pay(context, request.path_params["session_id"], buyer)
         return await self._return(completed)
 
     async def pay_later(self, request: Request) -> Response:
-        """A delayed payment: back to the shop, unpaid."""
+        """Start a delayed payment, and return to the shop."""
         buyer = await _buyer(request)
         with self._sandbox.change() as context:
             completed = checkout.pay_later(context, request.path_params["session_id"], buyer)
         return await self._return(completed)
 
     async def decline(self, request: Request) -> Response:
-        """The card is declined: the page again, with the reason."""
+        """Decline the card, and show the page with the reason."""
         buyer, session_id = await _buyer(request), request.path_params["session_id"]
         with self._sandbox.change() as context:
             return _page(context, session_id, checkout.decline(context, session_id, buyer), buyer)
 
     async def fail_authentication(self, request: Request) -> Response:
-        """3-D Secure fails: the page again, with the reason."""
+        """Fail 3-D Secure, and show the page with the reason."""
         buyer, session_id = await _buyer(request), request.path_params["session_id"]
         with self._sandbox.change() as context:
             return _page(context, session_id, checkout.fail_authentication(context, session_id, buyer), buyer)
 
     async def apply_code(self, request: Request) -> Response:
-        """A promotion code is redeemed: the page again, with the new total or the reason against it."""
-        form, session_id = await posted(request), request.path_params["session_id"]
+        """Apply a promotion code, and show the page with the new total or the error."""
+        form, session_id = await read_form(request), request.path_params["session_id"]
         problem = None
         try:
             with self._sandbox.change() as context:
-                sessions.apply_code(context, session_id, form.get("code", ""))
-        except StripeError as refusal:
-            problem = refusal.message
+                sessions.apply_promotion_code(context, session_id, form.get("code", ""))
+        except StripeError as error:
+            problem = error.message
         with self._sandbox.view() as context:
             return _page(context, session_id, problem)
 
     async def cancel(self, request: Request) -> Response:
-        """Back to the shop without paying; the session stays open."""
-        await posted(request)
+        """Return to the shop without paying. The session stays open."""
+        await read_form(request)
         with self._sandbox.view() as context:
             session = context.objects.get(request.path_params["session_id"], "checkout.session")
         if session["cancel_url"] is None:
             raise StripeError("This session has no cancel_url.")
         return RedirectResponse(session["cancel_url"], 303)
 
-    async def _return(self, completed: Completed) -> Response:
-        """To the success URL, once the shop's webhook has answered or ten seconds have passed."""
-        await self._courier.answered(completed.event, self._sandbox.settings.checkout_wait)
+    async def _return(self, completed: CompletedSession) -> Response:
+        """Redirect to the success URL after the shop's webhook has answered, or after SANDBOX_CHECKOUT_WAIT seconds."""
+        await self._sender.wait_until_acknowledged(completed.event, self._sandbox.settings.checkout_wait)
         return RedirectResponse(_success_url(completed.session), 303)
 
 
 async def _buyer(request: Request) -> Buyer:
-    form = await posted(request)
+    form = await read_form(request)
     return Buyer(email=form.get("email"), name=form.get("name"))
 
 
@@ -112,7 +112,7 @@ def _page(context: Context, session_id: str, problem: str | None = None, typed: 
     recurring = lines[0]["price"]["recurring"]
     customer = context.objects.find(session["customer"]) if session["customer"] else None
     email = session["customer_email"] or (customer or {}).get("email")
-    return page(
+    return render_page(
         "checkout.html",
         402 if problem else 200,
         session=session,
@@ -132,7 +132,7 @@ def _closed(session: Json) -> Response:
         "complete": "This payment has been made. You can close this page.",
         "expired": "Nothing was charged. Go back to the shop and start again.",
     }
-    return page(
+    return render_page(
         "message.html",
         410 if session["status"] == "expired" else 200,
         title=titles[session["status"]],

@@ -1,4 +1,4 @@
-"""The dashboard: everything the stand-in knows, with a button for everything that can happen to it."""
+"""The dashboard: the newest objects, with buttons for the control API."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -7,7 +7,7 @@ from starlette.routing import Route
 from cv_stripe_sandbox.actions import disputes, subscriptions
 from cv_stripe_sandbox.cards import CARDS
 from cv_stripe_sandbox.context import Context
-from cv_stripe_sandbox.pages.render import page
+from cv_stripe_sandbox.pages.render import render_page
 from cv_stripe_sandbox.sandbox import Sandbox
 from cv_stripe_sandbox.shapes import Json
 
@@ -21,13 +21,13 @@ class Dashboard:
         self._sandbox = sandbox
 
     def routes(self) -> list[Route]:
-        """One page; its buttons post to /sandbox/."""
+        """The route of the page. Its buttons post to /sandbox/."""
         return [Route("/", self.show)]
 
     async def show(self, request: Request) -> Response:
-        """The newest of everything."""
+        """Show the newest objects of each kind."""
         with self._sandbox.view() as context:
-            return page(
+            return render_page(
                 "dashboard.html",
                 done=request.query_params.get("done"),
                 sessions=_newest(context, "checkout.session"),
@@ -35,8 +35,8 @@ class Dashboard:
                 subscriptions=[_subscription(context, owned) for owned in _newest(context, "subscription")],
                 events=[_event(context, event) for event in _newest(context, "event")],
                 endpoints=context.objects.select("webhook_endpoint"),
-                knobs=context.knobs.delivery(),
-                dunning=context.knobs.dunning(),
+                controls=context.controls.delivery(),
+                dunning=context.controls.dunning(),
                 cards=CARDS.values(),
                 dispute_ends=disputes.CLOSED,
             )
@@ -50,7 +50,9 @@ def _newest(context: Context, kind: str) -> list[Json]:
 def _charge(context: Context, charged: Json) -> Json:
     return {
         **charged,
-        "refundable": charged["paid"] and not charged["refunded"] and not disputes.holds_back(context, charged["id"]),
+        "refundable": charged["paid"]
+        and not charged["refunded"]
+        and not disputes.blocks_refund(context, charged["id"]),
         "refunds": context.objects.select("refund", {"charge": charged["id"]}),
         "disputes": context.objects.select("dispute", {"charge": charged["id"]}),
     }
@@ -75,5 +77,5 @@ def _event(context: Context, event: Json) -> Json:
         "type": event["type"],
         "created": event["created"],
         "about": event["data"]["object"]["id"],
-        "deliveries": context.deliveries.of_event(event["id"]),
+        "deliveries": context.deliveries.list_by_event(event["id"]),
     }

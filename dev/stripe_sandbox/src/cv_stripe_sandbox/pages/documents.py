@@ -1,22 +1,22 @@
-"""Invoices and receipts, as pages to look at."""
+"""The pages of invoices and receipts."""
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from cv_stripe_sandbox.errors import missing_object
-from cv_stripe_sandbox.pages.render import page
+from cv_stripe_sandbox.pages.render import render_page
 from cv_stripe_sandbox.sandbox import Sandbox
 
 
 class Documents:
-    """What `hosted_invoice_url`, `invoice_pdf` and `receipt_url` lead to."""
+    """The pages at `hosted_invoice_url`, `invoice_pdf` and `receipt_url`."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
 
     def routes(self) -> list[Route]:
-        """The two pages; the PDF is the invoice's page too: print it."""
+        """The routes. `invoice_pdf` is the HTML page too."""
         return [
             Route("/i/{invoice}", self.invoice),
             Route("/i/{invoice}/pdf", self.invoice),
@@ -24,13 +24,13 @@ class Documents:
         ]
 
     async def invoice(self, request: Request) -> Response:
-        """One invoice with its lines."""
+        """Show an invoice with its lines."""
         with self._sandbox.view() as context:
             invoice = context.objects.get(request.path_params["invoice"], "invoice")
         lines = [(line["description"], line["amount"]) for line in invoice["lines"]["data"]]
         if invoice["total"] != invoice["amount_due"]:
             lines.append(("Customer balance", invoice["amount_due"] - invoice["total"]))
-        return page(
+        return render_page(
             "document.html",
             title=f"Invoice {invoice['number']}",
             status=invoice["status"],
@@ -42,7 +42,7 @@ class Documents:
         )
 
     async def receipt(self, request: Request) -> Response:
-        """One charge, and what was given back of it."""
+        """Show a charge and its refunds."""
         url = f"{self._sandbox.settings.public_url}/receipts/{request.path_params['token']}"
         with self._sandbox.view() as context:
             charges = context.objects.select("charge", {"receipt_url": url})
@@ -52,7 +52,7 @@ class Documents:
         lines = [("Payment", charged["amount"])]
         if charged["amount_refunded"]:
             lines.append(("Refunded", -charged["amount_refunded"]))
-        return page(
+        return render_page(
             "document.html",
             title="Receipt",
             status="refunded" if charged["refunded"] else charged["status"],

@@ -1,4 +1,4 @@
-"""Reading what a page's form, or curl, has posted."""
+"""Read urlencoded form bodies."""
 
 from urllib.parse import parse_qsl, urlsplit
 
@@ -9,10 +9,10 @@ from cv_stripe_sandbox.errors import StripeError
 Form = dict[str, str]
 
 
-async def posted(request: Request) -> Form:
-    """The fields of a urlencoded body (none at all is fine); empty fields count as not given.
+async def read_form(request: Request) -> Form:
+    """The non-empty fields of a urlencoded body.
 
-    A form of another site is refused: the pages know no cookie, but the developer's browser reaches them.
+    Raises StripeError (403) for a form on another site, which could reach the sandbox through the developer's browser.
     """
     origin = request.headers.get("origin")
     if origin is not None and origin != "null" and urlsplit(origin).netloc != request.headers.get("host"):

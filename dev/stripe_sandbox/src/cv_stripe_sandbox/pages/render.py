@@ -1,11 +1,11 @@
-"""HTML pages from templates; none of them loads anything from elsewhere."""
+"""Render HTML pages from templates. They load no external resources."""
 
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
-from cv_stripe_sandbox import wording
+from cv_stripe_sandbox import formatting
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -21,10 +21,10 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_templates.filters.update(money=wording.money, day=wording.day, minute=wording.minute)
+_templates.filters.update(money=formatting.format_money, day=formatting.format_day, minute=formatting.format_minute)
 
 
-def page(template: str, http_status: int = 200, **values: Any) -> HTMLResponse:
-    """A finished page; the values are the template's."""
+def render_page(template: str, http_status: int = 200, **values: Any) -> HTMLResponse:
+    """Render a template with these values."""
     html = _templates.get_template(template).render(**values)
     return HTMLResponse(html, http_status, dict(_HEADERS))

@@ -1,20 +1,20 @@
-"""Parameters checked and typed against the tree, with Stripe's own words for what is wrong."""
+"""Parse and validate parameters, with Stripe's error messages."""
 
 import re
 from collections.abc import Callable
 from typing import Any
 
 from cv_stripe_sandbox.errors import ParameterError
-from cv_stripe_sandbox.params.tree import Node, tree_of
+from cv_stripe_sandbox.params.tree import Node, params_node
 from cv_stripe_sandbox.shapes import Json
 
 _WHOLE_NUMBER_DIGITS = 18
 _METADATA_KEYS, _METADATA_KEY, _METADATA_VALUE = 50, 40, 500
 
 
-def check(sent: Json, params: type) -> Json:
-    """The parameters as integers, booleans, lists and texts; ParameterError for the first that is wrong."""
-    checked: Json = _object(sent, tree_of(params), "")
+def parse(sent: Json, params: type) -> Json:
+    """The parameters as integers, booleans, lists and strings. Raises ParameterError for the first invalid one."""
+    checked: Json = _object(sent, params_node(params), "")
     return checked
 
 
@@ -38,7 +38,7 @@ def _object(value: Json, node: Node, path: str) -> Json:
         message = f"Received unknown parameter{plural}: {', '.join(unknown)}"
         raise ParameterError(message, code="parameter_unknown", param=unknown[0])
     for name in sorted(node.required - value.keys()):
-        raise missing(_join(path, name))
+        raise missing_param(_join(path, name))
     return {name: _checked(entry, fields[name], _join(path, name)) for name, entry in value.items()}
 
 
@@ -74,7 +74,7 @@ def _scalar(text: str, node: Node, path: str) -> Any:
         value = _text(text, path) if kind == "string" else _READERS[kind](text)
         if value is not None:
             return value
-    raise _refusal(text, node, path)
+    raise _type_error(text, node, path)
 
 
 def _integer(text: str) -> int | None:
@@ -104,7 +104,7 @@ def _text(text: str, path: str) -> str:
     return text
 
 
-def _refusal(text: str, node: Node, path: str) -> ParameterError:
+def _type_error(text: str, node: Node, path: str) -> ParameterError:
     if node.choices:
         listed = ", ".join(node.choices[:-1]) + f", or {node.choices[-1]}"
         known = listed if len(node.choices) > 1 else node.choices[0]
@@ -115,8 +115,8 @@ def _refusal(text: str, node: Node, path: str) -> ParameterError:
     return ParameterError(f"Invalid {noun}: {text}", param=path)
 
 
-def missing(param: str) -> ParameterError:
-    """`Missing required param`, as Stripe says it."""
+def missing_param(param: str) -> ParameterError:
+    """Stripe's error `Missing required param`."""
     return ParameterError(f"Missing required param: {param}.", code="parameter_missing", param=param)
 
 

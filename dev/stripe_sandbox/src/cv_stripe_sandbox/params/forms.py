@@ -1,4 +1,4 @@
-"""Stripe's request encoding: `line_items[0][price]=x` in a query or form body becomes a tree of strings."""
+"""Stripe's request encoding: `line_items[0][price]=x` in a query or form body is decoded to a tree of strings."""
 
 import re
 from typing import Any
@@ -12,7 +12,7 @@ _SEGMENTS = re.compile(r"\[([^\[\]]*)\]")
 
 
 def decode(encoded: str) -> Tree:
-    """Decode a query string or form body; lists stay mappings of their indexes until they are checked."""
+    """Decode a query string or form body. Lists become mappings of their indexes, which `parse` turns into lists."""
     tree: Tree = {}
     for name, value in parse_qsl(encoded, keep_blank_values=True):
         _place(tree, _path(name), value)

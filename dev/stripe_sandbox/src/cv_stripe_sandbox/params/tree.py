@@ -1,6 +1,6 @@
-"""What each endpoint accepts, read from the SDK's own TypedDicts.
+"""The parameters of each endpoint, read from the SDK's TypedDicts.
 
-A parameter that Stripe has removed is unknown here too, because the SDK no longer lists it.
+A parameter that Stripe has removed is rejected here too, because the SDK no longer lists it.
 """
 
 import sys
@@ -27,7 +27,7 @@ _SCALARS: dict[Any, Scalar] = {
 
 @dataclass(frozen=True)
 class Node:
-    """What one parameter may be; several shapes at once where Stripe allows a choice (`now` or a time)."""
+    """The type of a parameter. It has several alternatives where Stripe allows them (`now` or a time)."""
 
     scalars: tuple[Scalar, ...] = ()
     choices: tuple[str, ...] = ()
@@ -39,7 +39,7 @@ class Node:
 
 
 @cache
-def tree_of(params: type) -> Node:
+def params_node(params: type) -> Node:
     """The node of an SDK params class such as `stripe.params.RefundCreateParams`."""
     own = {name: hint for name, hint in params.__annotations__.items() if name not in RequestOptions.__annotations__}
     holder = type(params.__name__, (), {"__annotations__": own, "__module__": params.__module__})
@@ -53,7 +53,7 @@ def _node(hint: Any) -> Node:
     if origin in {NotRequired, Required}:
         return _node(get_args(hint)[0])
     if origin in {Union, types.UnionType}:
-        return _merged([_node(arm) for arm in get_args(hint)])
+        return _merge([_node(arm) for arm in get_args(hint)])
     if origin is Literal:
         return _literal(get_args(hint))
     if origin is list:
@@ -61,7 +61,7 @@ def _node(hint: Any) -> Node:
     if origin is dict:
         return Node(values=_node(get_args(hint)[1]))
     if is_typeddict(hint):
-        return tree_of(hint)
+        return params_node(hint)
     if hint in _SCALARS:
         return Node(scalars=(_SCALARS[hint],))
     return Node()
@@ -73,7 +73,7 @@ def _literal(values: tuple[Any, ...]) -> Node:
     return Node(scalars=kind, choices=texts, unsettable="" in values)
 
 
-def _merged(arms: list[Node]) -> Node:
+def _merge(arms: list[Node]) -> Node:
     merged = Node()
     for arm in arms:
         merged = replace(
@@ -86,7 +86,7 @@ def _merged(arms: list[Node]) -> Node:
             required=merged.required | arm.required,
             unsettable=merged.unsettable or arm.unsettable,
         )
-    # `Literal["a", "b"] | str` is how the SDK writes an enum that may grow; today's server knows the listed ones.
+    # `Literal["a", "b"] | str` is how the SDK types an enum that may grow. Today's API accepts only the listed values.
     if merged.choices:
         merged = replace(merged, scalars=tuple(kind for kind in merged.scalars if kind != "string"))
     return merged

@@ -3,10 +3,10 @@
 from stripe.params import checkout as sdk
 
 from cv_stripe_sandbox.actions import sessions
-from cv_stripe_sandbox.actions.customers import merged_metadata
+from cv_stripe_sandbox.actions.customers import merge_metadata
 from cv_stripe_sandbox.context import Context
-from cv_stripe_sandbox.routes.operation import Operation, listing, modelled, paged, retrieval
-from cv_stripe_sandbox.shapes import Json, envelope
+from cv_stripe_sandbox.routes.operation import Operation, list_objects, list_params, param_names, retrieve_object
+from cv_stripe_sandbox.shapes import Json, list_object
 
 _PATH = "/v1/checkout/sessions"
 
@@ -17,7 +17,7 @@ def _create(context: Context, params: Json) -> Json:
 
 def _update(context: Context, params: Json, session_id: str) -> Json:
     session = context.objects.get(session_id, "checkout.session")
-    return context.update(session, merged_metadata(session, params))
+    return context.update(session, merge_metadata(session, params))
 
 
 def _expire(context: Context, _params: Json, session_id: str) -> Json:
@@ -27,7 +27,7 @@ def _expire(context: Context, _params: Json, session_id: str) -> Json:
 def _list(context: Context, params: Json) -> Json:
     if "customer_details" in params:
         params |= {"customer_details.email": params.pop("customer_details")["email"]}
-    return listing(
+    return list_objects(
         context, "checkout.session", _PATH, params,
         "customer", "payment_intent", "subscription", "status", "customer_details.email",
     )  # fmt: skip
@@ -37,10 +37,10 @@ def _line_items(context: Context, params: Json, session_id: str) -> Json:
     context.objects.get(session_id, "checkout.session")
     limit = params.get("limit", 10)
     lines = sessions.line_items(context, session_id)
-    return envelope(f"{_PATH}/{session_id}/line_items", lines[:limit], has_more=len(lines) > limit)
+    return list_object(f"{_PATH}/{session_id}/line_items", lines[:limit], has_more=len(lines) > limit)
 
 
-_CREATE = modelled(
+_CREATE = param_names(
     "adaptive_pricing allow_promotion_codes allowed_payment_method_types billing_address_collection cancel_url "
     "client_reference_id customer customer_creation customer_email customer_update discounts expires_at "
     "integration_identifier line_items locale metadata mode origin_context payment_intent_data "
@@ -50,9 +50,9 @@ _CREATE = modelled(
 OPERATIONS = [
     Operation("POST", _PATH, sdk.SessionCreateParams, _create, _CREATE),
     Operation("GET", _PATH, sdk.SessionListParams, _list,
-              paged("customer customer_details payment_intent status subscription")),
-    Operation("GET", f"{_PATH}/{{id}}", sdk.SessionRetrieveParams, retrieval("checkout.session")),
-    Operation("POST", f"{_PATH}/{{id}}", sdk.SessionUpdateParams, _update, modelled("metadata")),
+              list_params("customer customer_details payment_intent status subscription")),
+    Operation("GET", f"{_PATH}/{{id}}", sdk.SessionRetrieveParams, retrieve_object("checkout.session")),
+    Operation("POST", f"{_PATH}/{{id}}", sdk.SessionUpdateParams, _update, param_names("metadata")),
     Operation("POST", f"{_PATH}/{{id}}/expire", sdk.SessionExpireParams, _expire),
-    Operation("GET", f"{_PATH}/{{id}}/line_items", sdk.SessionListLineItemsParams, _line_items, modelled("limit")),
+    Operation("GET", f"{_PATH}/{{id}}/line_items", sdk.SessionListLineItemsParams, _line_items, param_names("limit")),
 ]  # fmt: skip

@@ -4,16 +4,16 @@ from typing import Any
 
 from stripe import params as sdk
 
-from cv_stripe_sandbox.context import Context, public_event
+from cv_stripe_sandbox.context import Context, serialize_event
 from cv_stripe_sandbox.errors import StripeError
 from cv_stripe_sandbox.objects.events import webhook_endpoint
 from cv_stripe_sandbox.objects.ids import new_id
-from cv_stripe_sandbox.routes.operation import Operation, listing, modelled, paged, retrieval
-from cv_stripe_sandbox.shapes import Json, envelope
+from cv_stripe_sandbox.routes.operation import Operation, list_objects, list_params, param_names, retrieve_object
+from cv_stripe_sandbox.shapes import Json, list_object
 
 
 def _retrieve_event(context: Context, _params: Json, event_id: str) -> Json:
-    return public_event(context, context.objects.get(event_id, "event"))
+    return serialize_event(context, context.objects.get(event_id, "event"))
 
 
 def _list_events(context: Context, params: Json) -> Json:
@@ -26,13 +26,13 @@ def _list_events(context: Context, params: Json) -> Json:
         where["type"] = context.objects.event_types(params["type"][:-1])
     without: list[str] = []
     if "delivery_success" in params:
-        undelivered = context.deliveries.undelivered()
+        undelivered = context.deliveries.list_undelivered_events()
         if params["delivery_success"]:
             without = undelivered
         else:
             where["id"] = undelivered
     data, more = context.objects.page("event", where, params, without=without)
-    return envelope("/v1/events", [public_event(context, event) for event in data], has_more=more)
+    return list_object("/v1/events", [serialize_event(context, event) for event in data], has_more=more)
 
 
 def _create_endpoint(context: Context, params: Json) -> Json:
@@ -55,19 +55,19 @@ def _delete_endpoint(context: Context, _params: Json, endpoint_id: str) -> Json:
 
 
 def _list_endpoints(context: Context, params: Json) -> Json:
-    return listing(context, "webhook_endpoint", "/v1/webhook_endpoints", params)
+    return list_objects(context, "webhook_endpoint", "/v1/webhook_endpoints", params)
 
 
 _ENDPOINT = "/v1/webhook_endpoints/{id}"
-_CREATE = modelled("api_version description enabled_events metadata url")
-_UPDATE = modelled("description disabled enabled_events metadata url")
+_CREATE = param_names("api_version description enabled_events metadata url")
+_UPDATE = param_names("description disabled enabled_events metadata url")
 
 OPERATIONS = [
-    Operation("GET", "/v1/events", sdk.EventListParams, _list_events, paged("delivery_success type types")),
+    Operation("GET", "/v1/events", sdk.EventListParams, _list_events, list_params("delivery_success type types")),
     Operation("GET", "/v1/events/{id}", sdk.EventRetrieveParams, _retrieve_event),
     Operation("POST", "/v1/webhook_endpoints", sdk.WebhookEndpointCreateParams, _create_endpoint, _CREATE),
-    Operation("GET", "/v1/webhook_endpoints", sdk.WebhookEndpointListParams, _list_endpoints, paged("")),
-    Operation("GET", _ENDPOINT, sdk.WebhookEndpointRetrieveParams, retrieval("webhook_endpoint")),
+    Operation("GET", "/v1/webhook_endpoints", sdk.WebhookEndpointListParams, _list_endpoints, list_params("")),
+    Operation("GET", _ENDPOINT, sdk.WebhookEndpointRetrieveParams, retrieve_object("webhook_endpoint")),
     Operation("POST", _ENDPOINT, sdk.WebhookEndpointUpdateParams, _update_endpoint, _UPDATE),
     Operation("DELETE", _ENDPOINT, sdk.WebhookEndpointDeleteParams, _delete_endpoint),
 ]

@@ -1,4 +1,4 @@
-"""One call of Stripe's API: where it is, what it takes, what it does."""
+"""An operation of Stripe's API: its path, its parameters and its action."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,52 +6,52 @@ from typing import Any
 
 from cv_stripe_sandbox.context import Context
 from cv_stripe_sandbox.errors import ParameterError
-from cv_stripe_sandbox.shapes import Json, envelope
+from cv_stripe_sandbox.shapes import Json, list_object
 
 
 @dataclass(frozen=True)
 class Operation:
-    """`perform(context, params, *ids)` answers the call; `params` is the SDK's TypedDict for it.
+    """`perform(context, params, *ids)` returns the response; `params` is the SDK's TypedDict of the parameters.
 
-    `modelled` names the parameters that have an effect here, when not all of them have. The others are
-    refused, rather than swallowed: a test must not pass because the stand-in ignored something.
+    `supported` are the names of the parameters that have an effect here; None means all. The others are rejected,
+    because a test must not pass when the sandbox ignores a parameter.
     """
 
     method: str
     path: str
     params: type
     perform: Callable[..., Json]
-    modelled: frozenset[str] | None = None
+    supported: frozenset[str] | None = None
 
-    def refuse_unmodelled(self, params: Json) -> None:
-        """ParameterError for a parameter that Stripe knows and the stand-in does not act on."""
-        if self.modelled is None:
+    def reject_unsupported(self, params: Json) -> None:
+        """Raise ParameterError for a parameter that Stripe supports and the sandbox does not."""
+        if self.supported is None:
             return
         for name in params:
-            if name not in self.modelled and name != "expand":
-                message = f"The local stand-in does not model the parameter `{name}` of {self.path}."
+            if name not in self.supported and name != "expand":
+                message = f"The local sandbox does not support the parameter `{name}` of {self.path}."
                 raise ParameterError(message, code="parameter_not_modelled", param=name)
 
 
-def modelled(names: str) -> frozenset[str]:
-    """A set of names from one line of text."""
-    return frozenset(names.split())
+def param_names(text: str) -> frozenset[str]:
+    """The set of the names in a text, separated by spaces."""
+    return frozenset(text.split())
 
 
-def paged(filters: str) -> frozenset[str]:
-    """The parameters of a list: these filters, and what pages it."""
-    return modelled(f"{filters} created ending_before limit starting_after")
+def list_params(filters: str) -> frozenset[str]:
+    """The parameters of a list: these filters, and those of paging."""
+    return param_names(f"{filters} created ending_before limit starting_after")
 
 
-def listing(context: Context, kind: str, url: str, params: Json, *filters: str) -> Json:
-    """A page of objects of a kind, filtered by those of the named parameters that were sent."""
+def list_objects(context: Context, kind: str, url: str, params: Json, *filters: str) -> Json:
+    """A page of objects of a kind, filtered by the parameters named in `filters`."""
     where: dict[str, Any] = {name: params[name] for name in filters if name in params}
     data, more = context.objects.page(kind, where, params)
-    return envelope(url, data, has_more=more)
+    return list_object(url, data, has_more=more)
 
 
-def retrieval(kind: str) -> Callable[[Context, Json, str], Json]:
-    """An operation's `perform` that looks one object up."""
+def retrieve_object(kind: str) -> Callable[[Context, Json, str], Json]:
+    """Create the `perform` of an operation that retrieves one object."""
 
     def retrieve(context: Context, _params: Json, object_id: str) -> Json:
         return context.objects.get(object_id, kind)

@@ -1,6 +1,6 @@
-"""Stripe's objects as JSON rows, oldest first by `seq`."""
+"""Stripe's objects as rows of JSON. `seq` is their order of creation."""
 
-# ruff: noqa: S608 - kinds and paths are those of this module, values are bound
+# ruff: noqa: S608 - kinds and paths are constants of this module, values are bound
 
 import itertools
 import json
@@ -17,7 +17,7 @@ NOUNS = {
     "payment_intent": "payment_intent",
     "payment_method": "PaymentMethod",
 }
-"""How Stripe's messages call an object, where that is not its name."""
+"""The names of objects in Stripe's messages, where they differ from the `object` field."""
 
 
 FILTERS: dict[str, tuple[str, ...]] = {
@@ -41,41 +41,41 @@ FILTERS: dict[str, tuple[str, ...]] = {
     "subscription": ("customer", "items.data[0].price.id", "status"),
     "webhook_endpoint": ("status",),
 }
-"""The JSON paths by which objects of a kind are looked up, the most selective first. Each has an index, and by no
-other path can anything be looked up: a list would read every object of its kind."""
+"""The JSON paths that objects of a kind can be filtered by, the most selective first. Each has an index. Other paths
+raise KeyError, because a query would read every object of the kind."""
 
-MOMENTS: dict[str, tuple[str, ...]] = {
+DUE_TIMES: dict[str, tuple[str, ...]] = {
     "checkout.session": ("expires_at",),
     "invoice": ("next_payment_attempt",),
     "subscription": ("cancel_at", "items.data[0].current_period_end"),
 }
-"""The JSON paths of the times at which something becomes due, for objects in a given status."""
+"""The JSON paths of the times at which an object becomes due. Each has an index, together with the status."""
 
 
-def indexes() -> list[str]:
-    """The statements that make the indexes of FILTERS and MOMENTS, within each in the order of pages."""
+def create_index_statements() -> list[str]:
+    """The statements that create the indexes of FILTERS and DUE_TIMES, in the order of pages."""
     described = [
         *((kind, [path, "created"]) for kind, paths in FILTERS.items() for path in paths),
-        *((kind, ["status", path]) for kind, paths in MOMENTS.items() for path in paths),
+        *((kind, ["status", path]) for kind, paths in DUE_TIMES.items() for path in paths),
     ]
     statements = [
         "CREATE INDEX IF NOT EXISTS objects_by_kind_and_time ON objects (kind, json_extract(body, '$.created'))"
     ]
     for kind, paths in described:
         columns = ", ".join(map(_column, paths))
-        name = _index(kind, *paths)
+        name = _index_name(kind, *paths)
         statements.append(f"CREATE INDEX IF NOT EXISTS {name} ON objects ({columns}) WHERE kind = '{kind}'")
     return statements
 
 
 class Objects:
-    """Reads and writes within one transaction."""
+    """The queries of one transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
     def add(self, body: Json, *, private: Json | None = None) -> Json:
-        """Store a new object; `private` is what Stripe remembers and never shows."""
+        """Store a new object. `private` is data that the API never shows."""
         self._connection.execute(
             "INSERT INTO objects (id, kind, body, private) VALUES (?, ?, ?, ?)",
             (body["id"], body["object"], json.dumps(body), json.dumps(private or {})),
@@ -83,18 +83,18 @@ class Objects:
         return body
 
     def save(self, body: Json) -> Json:
-        """Store the new state of a known object."""
+        """Store the new state of an object."""
         self._connection.execute("UPDATE objects SET body = ? WHERE id = ?", (json.dumps(body), body["id"]))
         return body
 
-    def retire(self, body: Json, kind: str) -> Json:
-        """Replace a known object by what is left of it; lists of its former kind no longer show it."""
+    def replace_deleted(self, body: Json, kind: str) -> Json:
+        """Replace an object by the remains of a deleted one, under another kind, so that lists no longer show it."""
         self.save(body)
         self._connection.execute("UPDATE objects SET kind = ? WHERE id = ?", (kind, body["id"]))
         return body
 
     def find(self, object_id: str, kind: str | None = None) -> Json | None:
-        """The object of that id (and kind), or None."""
+        """The object with this id (and kind), or None."""
         row = self._connection.execute("SELECT kind, body FROM objects WHERE id = ?", (object_id,)).fetchone()
         if row is None or (kind is not None and row["kind"] != kind):
             return None
@@ -102,45 +102,45 @@ class Objects:
         return body
 
     def get(self, object_id: str, kind: str, *, param: str | None = None) -> Json:
-        """The object of that id, or Stripe's `No such ...` (naming `param` when a parameter asked for it)."""
+        """The object with this id. Raises Stripe's `No such ...`, with `param` if a parameter named the object."""
         found = self.find(object_id, kind)
         if found is None:
             raise missing_object(NOUNS.get(kind, kind), object_id, param)
         return found
 
-    def private(self, object_id: str) -> Json:
-        """What was stored as `private` beside the object."""
+    def get_private(self, object_id: str) -> Json:
+        """The private data of an object."""
         row = self._connection.execute("SELECT private FROM objects WHERE id = ?", (object_id,)).fetchone()
-        remembered: Json = json.loads(row["private"])
-        return remembered
+        private: Json = json.loads(row["private"])
+        return private
 
-    def remember(self, object_id: str, private: Json) -> None:
-        """Replace what is `private` beside the object."""
+    def set_private(self, object_id: str, private: Json) -> None:
+        """Replace the private data of an object."""
         self._connection.execute("UPDATE objects SET private = ? WHERE id = ?", (json.dumps(private), object_id))
 
     def delete(self, object_id: str) -> None:
-        """Forget the object entirely."""
+        """Delete an object without remains."""
         self._connection.execute("DELETE FROM objects WHERE id = ?", (object_id,))
 
     def select(self, kind: str, where: Mapping[str, Any] | None = None) -> list[Json]:
-        """All objects of a kind, oldest first; `where` maps paths of FILTERS to a value, or to a list of values."""
+        """All objects of a kind, oldest first. `where` maps paths of FILTERS to a value or a list of values."""
         conditions, values = _conditions(kind, where or {})
         return self._read(f"{conditions} ORDER BY seq", values)
 
-    def due(self, kind: str, moment: str, statuses: Sequence[str], now: int) -> list[Json]:
-        """Objects in one of these statuses for which a path of MOMENTS names a time that has come."""
-        if moment not in MOMENTS[kind]:
+    def list_due(self, kind: str, moment: str, statuses: Sequence[str], now: int) -> list[Json]:
+        """The objects in one of these statuses whose time at `moment`, a path of DUE_TIMES, has passed."""
+        if moment not in DUE_TIMES[kind]:
             raise KeyError(moment)
         places = f"kind = '{kind}' AND {_column('status')} = ? AND {_column(moment)} <= ? ORDER BY seq"
         return [body for status in statuses for body in self._read(places, [status, now])]
 
     def event_types(self, prefix: str) -> list[str]:
-        """The types of recorded events that begin with `prefix`, found one after the other in their index."""
+        """The types of recorded events that start with `prefix`. Each is one lookup in the index."""
         found: list[str] = []
         last = prefix
         while True:
             row = self._connection.execute(
-                f"SELECT {_column('type')} FROM objects INDEXED BY {_index('event', 'type', 'created')} "
+                f"SELECT {_column('type')} FROM objects INDEXED BY {_index_name('event', 'type', 'created')} "
                 f"WHERE kind = 'event' AND {_column('type')} > ? ORDER BY {_column('type')} LIMIT 1",
                 [last],
             ).fetchone()
@@ -154,20 +154,20 @@ class Objects:
     ) -> tuple[list[Json], bool]:
         """One page, newest first, by Stripe's `limit`, `starting_after`, `ending_before` and `created`.
 
-        `where` is that of `select`, and may name `id` too; objects whose ids are in `without` are left out. The second
-        value tells whether more objects follow in the direction of reading.
+        `where` is as in `select`, and may contain `id`. Objects with an id in `without` are left out. The second value
+        says whether there are more objects in the direction of reading.
         """
         limit = params.get("limit", 10)
         if not 1 <= limit <= 100:
             raise StripeError(f"Invalid limit: must be between 1 and 100, not {limit}.", param="limit")
-        bounds, bound_values = _created(params.get("created"))
+        bounds, bound_values = _created_conditions(params.get("created"))
         if without:
             bounds += " AND id NOT IN (SELECT value FROM json_each(?))"
             bound_values.append(json.dumps(without))
         order, ranges = self._ranges(kind, params)
         found: list[tuple[int, int, Json]] = []
-        # Value by value, because SQLite would sort all that match one of several before it takes the first.
-        for one, (of_range, range_values) in itertools.product(_single(kind, where), ranges):
+        # One query for each value: for several, SQLite would sort all matches before it returns the first.
+        for one, (of_range, range_values) in itertools.product(_split_values(kind, where), ranges):
             conditions, values = _conditions(kind, one)
             rows = self._connection.execute(
                 f"SELECT {_column('created')} AS created, seq, body FROM objects WHERE {conditions}{bounds}{of_range} "
@@ -180,7 +180,7 @@ class Objects:
         return (shown if order == "DESC" else shown[::-1]), len(found) > limit
 
     def _ranges(self, kind: str, params: Json) -> tuple[str, list[tuple[str, list[Any]]]]:
-        """The direction of reading, and the conditions for what lies beyond the cursor: in its second, and further."""
+        """The direction of reading, and the conditions for rows beyond the cursor: of the same second, and others."""
         for name, order, sign in (("starting_after", "DESC", "<"), ("ending_before", "ASC", ">")):
             if cursor := params.get(name):
                 created = self.get(cursor, kind, param=name)["created"]
@@ -194,7 +194,7 @@ class Objects:
         return [json.loads(row["body"]) for row in rows]
 
 
-def _index(kind: str, *paths: str) -> str:
+def _index_name(kind: str, *paths: str) -> str:
     return f'"{kind} by {" and ".join(paths)}"'
 
 
@@ -202,24 +202,24 @@ def _column(path: str) -> str:
     return f"json_extract(body, '$.{path}')"
 
 
-def _ranked(kind: str, where: Mapping[str, Any]) -> list[str]:
-    """The paths of a filter, the most selective first. KeyError for a path that has no index."""
+def _by_selectivity(kind: str, where: Mapping[str, Any]) -> list[str]:
+    """The paths of a filter, the most selective first. Raises KeyError for a path without an index."""
     order = {path: rank for rank, path in enumerate(("id", *FILTERS[kind]))}
     return sorted(where, key=lambda path: order[path])
 
 
-def _single(kind: str, where: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Filters that together find the same, of which each has one value for its most selective path."""
-    paths = _ranked(kind, where)
+def _split_values(kind: str, where: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Split a filter into filters that each have one value for the most selective path."""
+    paths = _by_selectivity(kind, where)
     if not paths or paths[0] == "id" or not isinstance(where[paths[0]], list):
         return [where]
     return [{**where, paths[0]: value} for value in dict.fromkeys(where[paths[0]])]
 
 
 def _conditions(kind: str, where: Mapping[str, Any]) -> tuple[str, list[Any]]:
-    """The most selective path finds the rows by its index; a `+` keeps SQLite from choosing another one."""
+    """The SQL conditions of a filter. A `+` makes SQLite use the index of the most selective path and no other."""
     clauses, values = [f"kind = '{kind}'"], []
-    for rank, path in enumerate(_ranked(kind, where)):
+    for rank, path in enumerate(_by_selectivity(kind, where)):
         column = f"{'+' if rank else ''}{'id' if path == 'id' else _column(path)}"
         if path == "id":
             clauses[0] = f"+{clauses[0]}"
@@ -232,7 +232,7 @@ def _conditions(kind: str, where: Mapping[str, Any]) -> tuple[str, list[Any]]:
     return " AND ".join(clauses), values
 
 
-def _created(wanted: Json | int | None) -> tuple[str, list[Any]]:
+def _created_conditions(wanted: Json | int | None) -> tuple[str, list[Any]]:
     if wanted is None:
         return "", []
     bounds = {"eq": wanted} if isinstance(wanted, int) else wanted

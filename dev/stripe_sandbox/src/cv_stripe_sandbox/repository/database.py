@@ -1,11 +1,11 @@
-"""The SQLite file: one writer, write-ahead log, so that a killed process loses nothing it has answered."""
+"""The SQLite database. Its write-ahead log keeps all committed changes when the process is killed."""
 
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cv_stripe_sandbox.store.objects import indexes
+from cv_stripe_sandbox.repository.objects import create_index_statements
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (
@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS objects (
     body TEXT NOT NULL,
     private TEXT NOT NULL DEFAULT '{}'
 );
--- Of an earlier version.
+-- Objects of earlier versions.
 DROP INDEX IF EXISTS objects_by_kind;
 DROP INDEX IF EXISTS objects_by_customer;
 
@@ -42,26 +42,27 @@ CREATE TABLE IF NOT EXISTS replays (
 );
 CREATE INDEX IF NOT EXISTS replays_by_age ON replays (created);
 
-CREATE TABLE IF NOT EXISTS knobs (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+DROP TABLE IF EXISTS knobs;
+CREATE TABLE IF NOT EXISTS controls (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 
 
 class Database:
-    """One connection, used from one thread; a transaction never spans an `await`, so none ever waits."""
+    """One connection, used by one thread. Transactions contain no `await`, so they never wait for each other."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        # Starlette's test client and uvicorn may start the application in another thread than its maker's.
+        # The application may be created in one thread and served in another.
         self.connection = sqlite3.connect(folder / "stripe.sqlite3", isolation_level=None, check_same_thread=False)
         self.connection.row_factory = sqlite3.Row
         self.connection.execute("PRAGMA journal_mode = WAL")
         self.connection.execute("PRAGMA synchronous = NORMAL")
         self.connection.executescript(_SCHEMA)
-        self.connection.executescript(";".join(indexes()))
+        self.connection.executescript(";".join(create_index_statements()))
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Commit what the block did, or nothing of it."""
+        """Commit the block as a whole, or roll it back."""
         self.connection.execute("BEGIN IMMEDIATE")
         try:
             yield self.connection
@@ -70,12 +71,12 @@ class Database:
             raise
         self.connection.execute("COMMIT")
 
-    def empty(self) -> None:
+    def delete_all(self) -> None:
         """Delete every row."""
         with self.transaction() as connection:
-            for table in ("objects", "deliveries", "replays", "knobs"):
+            for table in ("objects", "deliveries", "replays", "controls"):
                 connection.execute(f"DELETE FROM {table}")  # noqa: S608 - the four names above
 
     def close(self) -> None:
-        """Close the file; afterwards the store is unusable."""
+        """Close the database."""
         self.connection.close()

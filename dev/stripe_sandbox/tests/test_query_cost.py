@@ -1,4 +1,4 @@
-"""What a call reads does not grow with what the stand-in holds: SQLite's own steps are counted, so no clock matters."""
+"""What a call reads does not grow with what the sandbox holds: SQLite's own steps are counted, so no clock matters."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cv_stripe_sandbox.actions import billing_cycle, checkout, disputes, payments, portal, sessions, travel
+from cv_stripe_sandbox.actions import billing_cycle, checkout, disputes, payments, portal, sessions, time_travel
 from cv_stripe_sandbox.context import Context
 from cv_stripe_sandbox.main import OPERATIONS
 from cv_stripe_sandbox.objects.events import webhook_endpoint
+from cv_stripe_sandbox.repository.database import Database
+from cv_stripe_sandbox.repository.replays import Replay
 from cv_stripe_sandbox.routes.operation import Operation
 from cv_stripe_sandbox.settings import Settings
 from cv_stripe_sandbox.shapes import Json
-from cv_stripe_sandbox.store.database import Database
-from cv_stripe_sandbox.store.replays import Replay
-from cv_stripe_sandbox.testing import monthly, single
+from cv_stripe_sandbox.testing import payment_params, subscription_params
 
 FEW, MANY = 20, 160
 BUYER = checkout.Buyer("buyer@example.com")
@@ -38,13 +38,13 @@ class World:
         with self._change() as context:
             described = {"url": "http://localhost/webhook/", "enabled_events": ["*"]}
             context.create(webhook_endpoint(described, context.now), private={"secrets": ["whsec_sandbox"]})
-            self.configuration = portal.configure(context, WITH_PORTAL)["id"]
+            self.configuration = portal.create_configuration(context, WITH_PORTAL)["id"]
             context.now -= buyers  # one a second
             for number in range(buyers):
                 context.now += 1
                 self._add_past(context, number)
-            for delivery in context.deliveries.listed():
-                context.deliveries.attempted(delivery.id, "delivered", status=200, error=None, next_attempt=0)
+            for delivery in context.deliveries.list_page():
+                context.deliveries.record_attempt(delivery.id, "delivered", status=200, error=None, next_attempt=0)
             self.known = self._add_past(context, buyers)
 
     def close(self) -> None:
@@ -70,11 +70,11 @@ class World:
 
     def _add_past(self, context: Context, number: int) -> dict[str, str]:
         """What one buyer leaves: two purchases, one of them refunded or disputed, and two pages that were not paid."""
-        bought, left = (sessions.create(context, dict(single())) for _ in range(2))
-        subscribed = sessions.create(context, dict(monthly()))
+        bought, left = (sessions.create(context, dict(payment_params())) for _ in range(2))
+        subscribed = sessions.create(context, dict(subscription_params()))
         checkout.pay(context, bought["id"], BUYER)
         checkout.pay(context, subscribed["id"], BUYER)
-        expired = sessions.expire(context, sessions.create(context, dict(single()))["id"])
+        expired = sessions.expire(context, sessions.create(context, dict(payment_params()))["id"])
         session = context.objects.get(bought["id"], "checkout.session")
         subscription = context.objects.get(subscribed["id"], "checkout.session")
         intent = context.objects.get(session["payment_intent"], "payment_intent")
@@ -100,7 +100,7 @@ class World:
             "customer": subscription["customer"],
             "subscription": subscription["subscription"],
             "invoice": subscription["invoice"],
-            "price": context.objects.private(subscribed["id"])["line_items"][0]["price"]["id"],
+            "price": context.objects.get_private(subscribed["id"])["line_items"][0]["price"]["id"],
             "portal": page["url"].rpartition("/")[2],
             "expired": expired["id"],
             "open": left["id"],
@@ -131,18 +131,20 @@ def acts(known: dict[str, str]) -> dict[str, Act]:
         "the clock": billing_cycle.run_due,
         "pay": lambda context: checkout.pay(context, known["open"], BUYER),
         "decline": lambda context: checkout.decline(context, known["open"], BUYER),
-        "subscribe": lambda context: checkout.pay(context, sessions.create(context, dict(monthly()))["id"], BUYER),
-        "renew": lambda context: travel.to_renewal(context, known["subscription"]),
-        "expire": lambda context: travel.to_expiry(context, known["open"]),
-        "open the portal": lambda context: portal.session_at(context, known["portal"]),
+        "subscribe": lambda context: checkout.pay(
+            context, sessions.create(context, dict(subscription_params()))["id"], BUYER
+        ),
+        "renew": lambda context: time_travel.renew_now(context, known["subscription"]),
+        "expire": lambda context: time_travel.expire_now(context, known["open"]),
+        "open the portal": lambda context: portal.get_session(context, known["portal"]),
         "receipt": lambda context: context.objects.select("charge", {"receipt_url": known["receipt_url"]}),
-        "dispute": lambda context: disputes.holds_back(context, known["charge"]),
+        "dispute": lambda context: disputes.blocks_refund(context, known["charge"]),
         "default portal": lambda context: context.objects.select("billing_portal.configuration", {"is_default": True}),
         "remember an answer": lambda context: context.replays.add(Replay("new", "", 200, "{}"), context.now),
-        "due deliveries": lambda context: context.deliveries.due(0, 16, [1, 2]),
+        "due deliveries": lambda context: context.deliveries.list_due(0, 16, [1, 2]),
         "next delivery": lambda context: context.deliveries.next_attempt([1, 2]),
-        "some deliveries": lambda context: context.deliveries.listed("delivered", limit=10),
-        "held deliveries": lambda context: context.deliveries.listed("held"),
+        "some deliveries": lambda context: context.deliveries.list_page("delivered", limit=10),
+        "held deliveries": lambda context: context.deliveries.list_page("held"),
         **{f"GET {path} {number}": listing(path, params) for number, (path, params) in enumerate(lists(known))},
     }
 
@@ -160,10 +162,10 @@ def lists(known: dict[str, str]) -> Iterator[tuple[str, Json]]:
     }  # fmt: skip
     paging = {"limit", "starting_after", "ending_before"}
     for operation in OPERATIONS:
-        if operation.method != "GET" or operation.modelled is None or not paging <= operation.modelled:
+        if operation.method != "GET" or operation.supported is None or not paging <= operation.supported:
             continue
         yield operation.path, {}
-        filters = operation.modelled - paging
+        filters = operation.supported - paging
         yield from ((operation.path, {name: values[name]}) for name in sorted(filters))
     yield "/v1/checkout/sessions", {"starting_after": known["open"]}
     yield "/v1/checkout/sessions", {"ending_before": known["session"]}

@@ -1,7 +1,7 @@
-"""The durable queue of webhooks: a row for each event and endpoint, done only when the endpoint said 2xx.
+"""The durable queue of webhooks: one row for each event and endpoint.
 
-States: `pending` (will be tried at `next_attempt`), `held` (waits for someone to send it), `delivered`,
-`failed` (given up), `dropped` (lost on purpose).
+States: `pending` (will be attempted at `next_attempt`), `held` (until sent by hand), `delivered` (the endpoint answered
+2xx), `failed` (given up), `dropped` (never sent, as the controls demand).
 """
 
 import json
@@ -25,56 +25,56 @@ class Delivery:
 
 
 class Deliveries:
-    """Reads and writes within one transaction."""
+    """The queries of one transaction."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
     def add(self, event: str, endpoint: str, state: str, next_attempt: float) -> int:
-        """Queue one delivery; returns its id."""
+        """Queue a delivery. Returns its id."""
         cursor = self._connection.execute(
             "INSERT INTO deliveries (event, endpoint, state, next_attempt) VALUES (?, ?, ?, ?)",
             (event, endpoint, state, next_attempt),
         )
         return int(cursor.lastrowid or 0)
 
-    def due(self, now: float, limit: int, busy: Sequence[int]) -> list[Delivery]:
-        """Pending deliveries whose time has come, but for those being sent already."""
+    def list_due(self, now: float, limit: int, in_flight: Sequence[int]) -> list[Delivery]:
+        """Pending deliveries that are due, except those that are being sent."""
         return self._read(
             "state = 'pending' AND next_attempt <= ? AND id NOT IN (SELECT value FROM json_each(?)) "
             "ORDER BY next_attempt, id LIMIT ?",
-            [now, json.dumps(busy), limit],
+            [now, json.dumps(in_flight), limit],
         )
 
-    def next_attempt(self, busy: Sequence[int]) -> float | None:
-        """When the next pending delivery is due, or None."""
+    def next_attempt(self, in_flight: Sequence[int]) -> float | None:
+        """When the next pending delivery is due, as a Unix time, or None."""
         row = self._connection.execute(
             "SELECT min(next_attempt) FROM deliveries "
             "WHERE state = 'pending' AND id NOT IN (SELECT value FROM json_each(?))",
-            [json.dumps(busy)],
+            [json.dumps(in_flight)],
         ).fetchone()
         return None if row[0] is None else float(row[0])
 
-    def of_event(self, event: str) -> list[Delivery]:
-        """Every delivery of one event."""
+    def list_by_event(self, event: str) -> list[Delivery]:
+        """All deliveries of an event."""
         return self._read("event = ? ORDER BY id", [event])
 
-    def listed(self, state: str | None = None, *, after: int = 0, limit: int = -1) -> list[Delivery]:
-        """Deliveries, or those in one state, oldest first: `limit` of them after the one with the id `after`."""
+    def list_page(self, state: str | None = None, *, after: int = 0, limit: int = -1) -> list[Delivery]:
+        """Up to `limit` deliveries with an id above `after`, oldest first, optionally those in one state."""
         chosen, values = ("", []) if state is None else ("state = ? AND ", [state])
         return self._read(f"{chosen}id > ? ORDER BY id LIMIT ?", [*values, after, limit])
 
-    def undelivered(self) -> list[str]:
-        """Ids of the events that some endpoint has not acknowledged."""
+    def list_undelivered_events(self) -> list[str]:
+        """Ids of the events that at least one endpoint has not acknowledged."""
         rows = self._connection.execute(
             "SELECT DISTINCT event FROM deliveries WHERE state IN ('pending', 'held', 'failed', 'dropped')"
         )
         return [row["event"] for row in rows]
 
-    def attempted(
+    def record_attempt(
         self, delivery: int, state: str, *, status: int | None, error: str | None, next_attempt: float
     ) -> None:
-        """Write down how an attempt went."""
+        """Record the result of an attempt."""
         self._connection.execute(
             "UPDATE deliveries SET state = ?, attempts = attempts + 1, last_status = ?, last_error = ?, "
             "next_attempt = ? WHERE id = ?",
@@ -82,13 +82,13 @@ class Deliveries:
         )
 
     def release(self, delivery: int, next_attempt: float) -> None:
-        """Let one delivery be tried, as if for the first time."""
+        """Make a delivery pending again, with no attempts."""
         self._connection.execute(
             "UPDATE deliveries SET state = 'pending', attempts = 0, next_attempt = ? WHERE id = ?",
             (next_attempt, delivery),
         )
 
     def _read(self, condition: str, values: Sequence[object]) -> list[Delivery]:
-        statement = f"SELECT * FROM deliveries WHERE {condition}"  # noqa: S608 - the conditions are those of this class
+        statement = f"SELECT * FROM deliveries WHERE {condition}"  # noqa: S608 - the conditions are constants of this class
         rows = self._connection.execute(statement, values)
         return [Delivery(**dict(row)) for row in rows]
