@@ -1,4 +1,4 @@
-"""A real sandbox for every test, on its own folder and port."""
+"""Fixtures: a running sandbox for each test, with its own folder and port."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""One payment: from the session to the signed webhook, and the ways a buyer can fail."""
+"""One-time payments: from the session to the webhook, with declines and expirations."""
 
 import time
 
@@ -8,7 +8,7 @@ from cv_stripe_sandbox.shapes import API_VERSION
 from cv_stripe_sandbox.testing import Receiver, SandboxClient
 
 
-def test_an_open_session_has_a_page_that_says_no_money_moves(sandbox: SandboxClient) -> None:
+def test_the_page_of_an_open_session_says_that_no_money_moves(sandbox: SandboxClient) -> None:
     session = sandbox.checkout()
 
     assert (session.status, session.payment_status, session.payment_intent) == ("open", "unpaid", None)
@@ -20,20 +20,20 @@ def test_an_open_session_has_a_page_that_says_no_money_moves(sandbox: SandboxCli
     assert "€4.99" in page.text
 
 
-def test_paying_returns_to_the_shop_after_the_shop_has_been_told(sandbox: SandboxClient, receiver: Receiver) -> None:
+def test_paying_redirects_after_the_webhook_has_answered(sandbox: SandboxClient, receiver: Receiver) -> None:
     session = sandbox.checkout()
 
     answer = sandbox.pay(session)
 
     assert answer.status_code == 303
     assert answer.headers["location"] == f"http://localhost:3000/thanks?session={session.id}"
-    told = receiver.of_type("checkout.session.completed")[0].data.object
-    assert told.id == session.id
-    assert told.payment_status == "paid"
-    assert told.metadata.payment_id == "attempt-1"
+    completed = receiver.of_type("checkout.session.completed")[0].data.object
+    assert completed.id == session.id
+    assert completed.payment_status == "paid"
+    assert completed.metadata.payment_id == "attempt-1"
 
 
-def test_a_paid_session_links_the_money_and_the_customer(sandbox: SandboxClient) -> None:
+def test_a_paid_session_links_the_payment_and_the_customer(sandbox: SandboxClient) -> None:
     session = sandbox.checkout(customer_email="jane@example.com")
     sandbox.pay(session)
 
@@ -54,7 +54,7 @@ def test_a_paid_session_links_the_money_and_the_customer(sandbox: SandboxClient)
     assert [line.description for line in paid.line_items.data] == ["One CV"]
 
 
-def test_events_are_in_a_plausible_order_and_of_the_pinned_version(sandbox: SandboxClient) -> None:
+def test_events_have_a_plausible_order_and_the_pinned_version(sandbox: SandboxClient) -> None:
     sandbox.pay(sandbox.checkout())
 
     events = sandbox.client.v1.events.list().data[::-1]
@@ -97,11 +97,11 @@ def test_a_delayed_payment_completes_unpaid(sandbox: SandboxClient, receiver: Re
     answer = sandbox.browser.post(f"{session.url}/pay-later")
 
     assert answer.status_code == 303
-    told = receiver.of_type("checkout.session.completed")[0].data.object
-    assert (told.status, told.payment_status) == ("complete", "unpaid")
+    completed = receiver.of_type("checkout.session.completed")[0].data.object
+    assert (completed.status, completed.payment_status) == ("complete", "unpaid")
 
 
-def test_cancelling_goes_back_and_keeps_the_session(sandbox: SandboxClient) -> None:
+def test_cancel_redirects_and_keeps_the_session_open(sandbox: SandboxClient) -> None:
     session = sandbox.checkout()
 
     answer = sandbox.browser.post(f"{session.url}/cancel")
@@ -110,7 +110,7 @@ def test_cancelling_goes_back_and_keeps_the_session(sandbox: SandboxClient) -> N
     assert sandbox.client.v1.checkout.sessions.retrieve(session.id).status == "open"
 
 
-def test_a_session_is_paid_only_once(sandbox: SandboxClient, receiver: Receiver) -> None:
+def test_a_session_can_be_paid_only_once(sandbox: SandboxClient, receiver: Receiver) -> None:
     session = sandbox.checkout()
     sandbox.pay(session)
 
@@ -132,7 +132,7 @@ def test_an_expired_session_cannot_be_paid(sandbox: SandboxClient, receiver: Rec
         sandbox.client.v1.checkout.sessions.expire(session.id)
 
 
-def test_a_form_of_another_site_is_refused(sandbox: SandboxClient) -> None:
+def test_a_form_of_another_site_is_rejected(sandbox: SandboxClient) -> None:
     session = sandbox.checkout()
 
     answer = sandbox.browser.post(f"{session.url}/pay", headers={"Origin": "https://evil.example"})
@@ -161,16 +161,16 @@ def test_a_form_of_another_site_is_refused(sandbox: SandboxClient) -> None:
         ({"customer": "cus_unknown", "customer_creation": None}, "customer"),
     ],
 )
-def test_a_wrong_parameter_is_named(sandbox: SandboxClient, changes: dict[str, object], param: str) -> None:
-    with pytest.raises(stripe.InvalidRequestError) as refusal:
+def test_an_invalid_parameter_is_named(sandbox: SandboxClient, changes: dict[str, object], param: str) -> None:
+    with pytest.raises(stripe.InvalidRequestError) as raised:
         sandbox.checkout(**changes)
 
-    assert refusal.value.param == param
-    assert refusal.value.http_status == 400
-    assert refusal.value.request_id
+    assert raised.value.param == param
+    assert raised.value.http_status == 400
+    assert raised.value.request_id
 
 
-def test_customer_and_customer_email_exclude_each_other(sandbox: SandboxClient) -> None:
+def test_customer_and_customer_email_are_mutually_exclusive(sandbox: SandboxClient) -> None:
     customer = sandbox.client.v1.customers.create({"email": "jane@example.com"})
 
     with pytest.raises(stripe.InvalidRequestError, match="customer, customer_email"):

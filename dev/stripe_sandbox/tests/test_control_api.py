@@ -1,4 +1,4 @@
-"""The knobs: what customers, banks, networks and calendars do to a sandbox, on request."""
+"""The control API: webhook delivery, faults, time travel, disputes, and the dashboard."""
 
 import threading
 import time
@@ -8,7 +8,7 @@ import stripe
 from cv_stripe_sandbox.testing import Receiver, SandboxClient, payment_params, wait_until
 
 
-def test_duplicates_are_delivered_as_often_as_asked(sandbox: SandboxClient, receiver: Receiver) -> None:
+def test_duplicates_sets_the_number_of_copies(sandbox: SandboxClient, receiver: Receiver) -> None:
     sandbox.control("delivery", duplicates=2)
 
     sandbox.client.v1.customers.create({})
@@ -17,7 +17,7 @@ def test_duplicates_are_delivered_as_often_as_asked(sandbox: SandboxClient, rece
     assert len({event.id for event in receiver.of_type("customer.created")}) == 1
 
 
-def test_dropped_events_are_found_by_asking_stripe(sandbox: SandboxClient, receiver: Receiver) -> None:
+def test_dropped_events_are_listed_as_undelivered(sandbox: SandboxClient, receiver: Receiver) -> None:
     sandbox.control("delivery", drop=["checkout.session.*"])
 
     sandbox.pay(sandbox.checkout())
@@ -28,7 +28,7 @@ def test_dropped_events_are_found_by_asking_stripe(sandbox: SandboxClient, recei
     assert sandbox.client.v1.events.list({"delivery_success": False}).data[0].type == "checkout.session.completed"
 
 
-def test_held_events_are_sent_in_any_order_by_hand(sandbox: SandboxClient, receiver: Receiver) -> None:
+def test_held_events_can_be_sent_in_any_order(sandbox: SandboxClient, receiver: Receiver) -> None:
     sandbox.control("delivery", hold=True)
     sandbox.pay(sandbox.checkout())
     held = sandbox.browser.get("/sandbox/deliveries?state=held").json()
@@ -41,7 +41,7 @@ def test_held_events_are_sent_in_any_order_by_hand(sandbox: SandboxClient, recei
     assert "checkout.session.completed" in receiver.types()
 
 
-def test_released_events_all_arrive(sandbox: SandboxClient, receiver: Receiver) -> None:
+def test_release_sends_all_held_events(sandbox: SandboxClient, receiver: Receiver) -> None:
     sandbox.control("delivery", hold=True)
     sandbox.pay(sandbox.checkout())
 
@@ -50,7 +50,7 @@ def test_released_events_all_arrive(sandbox: SandboxClient, receiver: Receiver) 
     wait_until(lambda: len(receiver.events) == released)
 
 
-def test_a_delay_holds_back(sandbox: SandboxClient, receiver: Receiver) -> None:
+def test_delay_postpones_the_delivery(sandbox: SandboxClient, receiver: Receiver) -> None:
     sandbox.control("delivery", delay=3600)
 
     sandbox.client.v1.customers.create({})
@@ -68,19 +68,19 @@ def test_a_delay_holds_back(sandbox: SandboxClient, receiver: Receiver) -> None:
         (500, stripe.APIError),
     ],
 )
-def test_planned_failures_of_the_api(sandbox: SandboxClient, status: int, error: type[stripe.StripeError]) -> None:
+def test_a_fault_makes_an_api_call_fail(sandbox: SandboxClient, status: int, error: type[stripe.StripeError]) -> None:
     sandbox.control("fault", path="/v1/checkout/sessions", status=status)
 
-    with pytest.raises(stripe.StripeError) as refusal:
+    with pytest.raises(stripe.StripeError) as raised:
         sandbox.checkout()
 
-    assert refusal.value.http_status == status
+    assert raised.value.http_status == status
     if status != 409:
-        assert type(refusal.value) is error
+        assert type(raised.value) is error
     assert sandbox.checkout().status == "open"
 
 
-def test_the_sdk_retries_a_conflict_under_one_key(sandbox: SandboxClient) -> None:
+def test_the_sdk_retries_a_conflict_with_the_same_key(sandbox: SandboxClient) -> None:
     sandbox.control("fault", path="/v1/checkout/sessions", status=409, times=2)
     client = stripe.StripeClient(
         str(sandbox.settings.api_key), base_addresses={"api": sandbox.url}, max_network_retries=2
@@ -106,16 +106,16 @@ def test_a_key_in_use_is_a_conflict(sandbox: SandboxClient) -> None:
     slow.start()
     wait_until(lambda: sandbox.browser.get("/sandbox/knobs").json()["faults"] == [])
 
-    with pytest.raises(stripe.StripeError) as refusal:
+    with pytest.raises(stripe.StripeError) as raised:
         sandbox.client.v1.checkout.sessions.create(payment_params(), {"idempotency_key": "k"})
     slow.join()
 
-    assert refusal.value.http_status == 409
+    assert raised.value.http_status == 409
     assert len(sandbox.client.v1.checkout.sessions.list().data) == 1
 
 
 @pytest.mark.parametrize(("arrived", "event", "status"), [(True, "succeeded", "paid"), (False, "failed", "unpaid")])
-def test_a_delayed_payment_ends_either_way(
+def test_a_delayed_payment_succeeds_or_fails(
     sandbox: SandboxClient, receiver: Receiver, arrived: bool, event: str, status: str
 ) -> None:
     session = sandbox.checkout()
@@ -126,7 +126,7 @@ def test_a_delayed_payment_ends_either_way(
     assert receiver.wait_for(f"checkout.session.async_payment_{event}").data.object.payment_status == status
 
 
-def test_a_session_expires_before_its_time(sandbox: SandboxClient, receiver: Receiver) -> None:
+def test_expire_expires_a_session(sandbox: SandboxClient, receiver: Receiver) -> None:
     session = sandbox.checkout()
 
     sandbox.control("expire", session=session.id)
@@ -137,7 +137,7 @@ def test_a_session_expires_before_its_time(sandbox: SandboxClient, receiver: Rec
     assert sandbox.browser.get(str(session.url)).status_code == 410
 
 
-def test_refunds_add_up_and_a_bounced_one_is_taken_back(sandbox: SandboxClient, receiver: Receiver) -> None:
+def test_refunds_add_up_and_a_failed_one_is_undone(sandbox: SandboxClient, receiver: Receiver) -> None:
     sandbox.pay(sandbox.checkout())
     charge = sandbox.client.v1.charges.list().data[0]
 
@@ -159,7 +159,7 @@ def test_refunds_add_up_and_a_bounced_one_is_taken_back(sandbox: SandboxClient, 
 
 
 @pytest.mark.parametrize("end", ["won", "lost"])
-def test_a_dispute_takes_its_course(sandbox: SandboxClient, receiver: Receiver, end: str) -> None:
+def test_a_dispute_can_be_won_or_lost(sandbox: SandboxClient, receiver: Receiver, end: str) -> None:
     sandbox.pay(sandbox.checkout())
     charge = sandbox.client.v1.charges.list().data[0]
 
@@ -186,7 +186,7 @@ def test_an_inquiry_moves_no_money(sandbox: SandboxClient, receiver: Receiver) -
     assert "charge.dispute.funds_withdrawn" not in [event.type for event in sandbox.client.v1.events.list().data]
 
 
-def test_a_rolled_secret_signs_beside_the_old_one(sandbox: SandboxClient, receiver: Receiver) -> None:
+def test_a_rolled_secret_signs_together_with_the_old_one(sandbox: SandboxClient, receiver: Receiver) -> None:
     rolled = sandbox.control("roll-secret", endpoint="we_1SandboxEnvironmentEndpoint", keep=True)
     receiver.secrets = rolled["secrets"]
 
@@ -196,7 +196,7 @@ def test_a_rolled_secret_signs_beside_the_old_one(sandbox: SandboxClient, receiv
     assert receiver.signatures[0].count("v1=") == 2
 
 
-def test_reset_forgets_everything(sandbox: SandboxClient, receiver: Receiver) -> None:
+def test_reset_deletes_everything(sandbox: SandboxClient, receiver: Receiver) -> None:
     sandbox.pay(sandbox.checkout())
     sandbox.control("delivery", hold=True)
 
@@ -210,7 +210,7 @@ def test_reset_forgets_everything(sandbox: SandboxClient, receiver: Receiver) ->
 
 
 @pytest.mark.parametrize(
-    ("knob", "body"),
+    ("control", "body"),
     [
         ("delivery", {"nonsense": 1}),
         ("delivery", {"duplicates": "many"}),
@@ -220,20 +220,22 @@ def test_reset_forgets_everything(sandbox: SandboxClient, receiver: Receiver) ->
         ("settle", {"session": "cs_unknown"}),
     ],
 )
-def test_a_wrong_knob_is_a_clear_refusal(sandbox: SandboxClient, knob: str, body: dict[str, object]) -> None:
-    answer = sandbox.browser.post(f"/sandbox/{knob}", json=body)
+def test_an_invalid_control_is_a_400_with_a_message(
+    sandbox: SandboxClient, control: str, body: dict[str, object]
+) -> None:
+    answer = sandbox.browser.post(f"/sandbox/{control}", json=body)
 
     assert answer.status_code in {400, 404}
     assert answer.json()["error"]["message"]
 
 
-def test_the_dashboard_shows_it_all_and_its_buttons_work(sandbox: SandboxClient) -> None:
+def test_the_dashboard_shows_all_objects_and_its_buttons_work(sandbox: SandboxClient) -> None:
     sandbox.pay(sandbox.checkout())
     subscription = sandbox.subscribe()
 
     page = sandbox.browser.get("/")
     assert page.status_code == 200
-    for text in ("Refund half", "Period ends now", "checkout.session.completed", "No money moves"):
+    for text in ("Refund half", "End period now", "checkout.session.completed", "No money moves"):
         assert text in page.text
     answer = sandbox.browser.post("/sandbox/renew", data={"subscription": subscription.id})
 
@@ -241,7 +243,7 @@ def test_the_dashboard_shows_it_all_and_its_buttons_work(sandbox: SandboxClient)
     assert len(sandbox.client.v1.invoices.list().data) == 2
 
 
-def test_invoices_and_receipts_are_pages(sandbox: SandboxClient) -> None:
+def test_invoices_and_receipts_have_pages(sandbox: SandboxClient) -> None:
     sandbox.subscribe()
 
     invoice = sandbox.client.v1.invoices.list().data[0]
@@ -251,7 +253,7 @@ def test_invoices_and_receipts_are_pages(sandbox: SandboxClient) -> None:
     assert "€9.99" in sandbox.browser.get(str(charge.receipt_url)).text
 
 
-def test_what_is_held_stays_held_when_sending_it_fails(sandbox: SandboxClient, receiver: Receiver) -> None:
+def test_a_held_delivery_stays_held_after_a_failed_attempt(sandbox: SandboxClient, receiver: Receiver) -> None:
     sandbox.control("delivery", hold=True)
     receiver.answers = [500]
     sandbox.client.v1.customers.create({})

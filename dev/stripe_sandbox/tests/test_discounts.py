@@ -1,4 +1,4 @@
-"""Coupons: on a session, by a promotion code, on a subscription and on a customer."""
+"""Coupons on sessions, promotion codes, subscriptions and customers."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ from cv_stripe_sandbox.testing import Receiver, SandboxClient, payment_params, s
 
 def coupon(sandbox: SandboxClient, **changes: Any) -> str:
     params: Any = {"percent_off": 50, "duration": "forever", **changes}
-    wanted: Any = {name: value for name, value in params.items() if value is not None}
-    return sandbox.client.v1.coupons.create(wanted).id
+    requested: Any = {name: value for name, value in params.items() if value is not None}
+    return sandbox.client.v1.coupons.create(requested).id
 
 
 def code(sandbox: SandboxClient, coupon_id: str, text: str) -> str:
@@ -23,7 +23,7 @@ def invoices(sandbox: SandboxClient, subscription: stripe.Subscription) -> list[
     return sandbox.client.v1.invoices.list({"subscription": subscription.id}).data
 
 
-def test_a_coupon_of_the_request_takes_its_share_off(sandbox: SandboxClient) -> None:
+def test_a_coupon_reduces_the_total(sandbox: SandboxClient) -> None:
     session = sandbox.checkout(discounts=[{"coupon": coupon(sandbox)}])
     sandbox.pay(session)
 
@@ -39,7 +39,7 @@ def test_a_coupon_of_the_request_takes_its_share_off(sandbox: SandboxClient) -> 
     assert paid.payment_intent.amount_received == 249
 
 
-def test_a_promotion_code_may_leave_nothing_to_pay(sandbox: SandboxClient, receiver: Receiver) -> None:
+def test_a_promotion_code_can_reduce_the_total_to_zero(sandbox: SandboxClient, receiver: Receiver) -> None:
     promotion_code = code(sandbox, coupon(sandbox, percent_off=100), "GIFT")
     session = sandbox.checkout(allow_promotion_codes=True)
 
@@ -49,13 +49,14 @@ def test_a_promotion_code_may_leave_nothing_to_pay(sandbox: SandboxClient, recei
     assert sandbox.browser.post(f"{session.url}/decline").status_code == 400
     sandbox.pay(session)
 
-    told = receiver.wait_for("checkout.session.completed").data.object
-    assert (told.amount_subtotal, told.amount_total, told.payment_status) == (499, 0, "no_payment_required")
-    assert told.payment_intent is None
-    assert told.discounts[0].promotion_code == promotion_code
+    completed = receiver.wait_for("checkout.session.completed").data.object
+    assert (completed.amount_subtotal, completed.amount_total) == (499, 0)
+    assert completed.payment_status == "no_payment_required"
+    assert completed.payment_intent is None
+    assert completed.discounts[0].promotion_code == promotion_code
 
 
-def test_a_code_after_a_decline_changes_what_is_charged(sandbox: SandboxClient) -> None:
+def test_a_code_after_a_decline_changes_the_charge(sandbox: SandboxClient) -> None:
     code(sandbox, coupon(sandbox), "HALF")
     session = sandbox.checkout(allow_promotion_codes=True)
     sandbox.browser.post(f"{session.url}/decline")
@@ -67,7 +68,7 @@ def test_a_code_after_a_decline_changes_what_is_charged(sandbox: SandboxClient) 
     assert [(charge.amount, charge.paid) for charge in charges] == [(249, True), (499, False)]
 
 
-def test_a_code_is_refused(sandbox: SandboxClient) -> None:
+def test_an_invalid_code_is_rejected(sandbox: SandboxClient) -> None:
     code(sandbox, coupon(sandbox, amount_off=470, currency="eur", percent_off=None), "SMALL")
     open_to_codes, closed = sandbox.checkout(allow_promotion_codes=True), sandbox.checkout()
 
@@ -86,21 +87,21 @@ def test_a_code_is_refused(sandbox: SandboxClient) -> None:
         ({"percent_off": 50, "redeem_by": 1}, "redeem_by"),
     ],
 )
-def test_a_wrong_coupon_is_refused(sandbox: SandboxClient, params: Any, param: str) -> None:
-    with pytest.raises(stripe.InvalidRequestError) as refusal:
+def test_an_invalid_coupon_is_rejected(sandbox: SandboxClient, params: Any, param: str) -> None:
+    with pytest.raises(stripe.InvalidRequestError) as raised:
         sandbox.client.v1.coupons.create(params)
 
-    assert refusal.value.param == param
+    assert raised.value.param == param
 
 
-def test_codes_and_discounts_exclude_each_other(sandbox: SandboxClient) -> None:
+def test_codes_and_discounts_are_mutually_exclusive(sandbox: SandboxClient) -> None:
     with pytest.raises(stripe.InvalidRequestError, match="allow_promotion_codes, discounts"):
         sandbox.client.v1.checkout.sessions.create(
             payment_params(allow_promotion_codes=True, discounts=[{"coupon": coupon(sandbox)}])
         )
 
 
-def test_a_subscription_keeps_a_discount_that_lasts(sandbox: SandboxClient) -> None:
+def test_a_subscription_keeps_a_lasting_discount(sandbox: SandboxClient) -> None:
     subscription = sandbox.subscribe(discounts=[{"coupon": coupon(sandbox)}])
     sandbox.control("renew", subscription=subscription.id)
 
@@ -114,7 +115,7 @@ def test_a_subscription_keeps_a_discount_that_lasts(sandbox: SandboxClient) -> N
 
 
 @pytest.mark.parametrize("mode", ["subscription", "customer"])
-def test_a_discount_of_once_is_spent_by_the_next_invoice(sandbox: SandboxClient, mode: str) -> None:
+def test_a_single_use_discount_ends_with_the_next_invoice(sandbox: SandboxClient, mode: str) -> None:
     free = coupon(sandbox, percent_off=100, duration="once")
     if mode == "subscription":
         subscription = sandbox.subscribe(discounts=[{"coupon": free}])
@@ -136,7 +137,7 @@ def test_a_discount_of_once_is_spent_by_the_next_invoice(sandbox: SandboxClient,
     assert sandbox.client.v1.customers.retrieve(str(subscription.customer)).discount is None
 
 
-def test_a_customers_discount_makes_a_new_subscription_cheaper(sandbox: SandboxClient) -> None:
+def test_a_customer_discount_applies_to_a_new_subscription(sandbox: SandboxClient) -> None:
     customer = sandbox.client.v1.customers.create({"email": "jane@example.com"})
     sandbox.control("discount", customer=customer.id, coupon=coupon(sandbox))
     session = sandbox.client.v1.checkout.sessions.create(subscription_params(customer=customer.id))
@@ -163,7 +164,7 @@ def test_prorations_include_the_discount(sandbox: SandboxClient) -> None:
     assert (switched.subtotal, switched.total) == (9500, 4500)
 
 
-def test_a_session_of_a_subscription_takes_codes(sandbox: SandboxClient) -> None:
+def test_a_subscription_session_accepts_codes(sandbox: SandboxClient) -> None:
     code(sandbox, coupon(sandbox, amount_off=100, currency="eur", percent_off=None), "EURO")
     session = sandbox.client.v1.checkout.sessions.create(subscription_params(allow_promotion_codes=True))
     sandbox.browser.post(f"{session.url}/promotion-code", data={"code": "EURO"})

@@ -1,4 +1,4 @@
-"""The billing portal: configurations, deep links, and what a customer does with them."""
+"""The billing portal: configurations, flows, and the actions of a customer."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from cv_stripe_sandbox.testing import Receiver, SandboxClient
 
 
 class Portal:
-    """A subscribed customer before the portal's page."""
+    """A customer with a subscription and a portal session."""
 
     def __init__(self, sandbox: SandboxClient) -> None:
         self.sandbox = sandbox
@@ -69,22 +69,22 @@ def test_the_home_page_shows_the_subscription_and_its_invoices(portal: Portal) -
         assert text in page.text
 
 
-def test_cancelling_sets_cancel_at_and_resuming_clears_it(portal: Portal, receiver: Receiver) -> None:
+def test_cancel_sets_cancel_at_and_undoing_it_clears_it(portal: Portal, receiver: Receiver) -> None:
     session = portal.open()
 
     portal.press(session, "cancel")
     canceled = portal.current()
     assert canceled.cancel_at == canceled.items.data[0].current_period_end
     assert (canceled.cancel_at_period_end, canceled.status) == (False, "active")
-    told = receiver.wait_for("customer.subscription.updated")
-    assert told.data.previous_attributes is not None
-    assert told.data.previous_attributes["cancel_at"] is None
+    event = receiver.wait_for("customer.subscription.updated")
+    assert event.data.previous_attributes is not None
+    assert event.data.previous_attributes["cancel_at"] is None
     portal.press(session, "keep")
 
     assert portal.current().cancel_at is None
 
 
-def test_switching_the_plan(portal: Portal) -> None:
+def test_a_customer_can_switch_the_plan(portal: Portal) -> None:
     answer = portal.press(portal.open(), "switch", price=portal.prices[1].id)
 
     assert "has been changed" in portal.sandbox.browser.get(answer.headers["location"]).text
@@ -141,14 +141,14 @@ def test_deep_links_to_one_step_have_a_page(portal: Portal, kind: str) -> None:
     assert portal.sandbox.browser.get(session.url).status_code == 200
 
 
-def test_a_session_needs_a_configuration(sandbox: SandboxClient) -> None:
+def test_a_session_requires_a_configuration(sandbox: SandboxClient) -> None:
     customer = sandbox.client.v1.customers.create({})
 
     with pytest.raises(stripe.InvalidRequestError, match="default configuration has not been created"):
         sandbox.client.v1.billing_portal.sessions.create({"customer": customer.id})
 
 
-def test_a_flow_needs_its_feature_and_its_own_customer(portal: Portal) -> None:
+def test_a_flow_requires_its_feature_and_the_right_customer(portal: Portal) -> None:
     stranger = portal.sandbox.client.v1.customers.create({})
     flow: Any = {"type": "subscription_cancel", "subscription_cancel": {"subscription": portal.subscription.id}}
 
@@ -164,7 +164,7 @@ def test_a_flow_needs_its_feature_and_its_own_customer(portal: Portal) -> None:
     assert portal.press(portal.open(), "cancel").status_code == 400
 
 
-def test_nobody_acts_on_another_customers_subscription(portal: Portal) -> None:
+def test_a_customer_cannot_change_the_subscription_of_another(portal: Portal) -> None:
     stranger = portal.sandbox.client.v1.customers.create({})
     session = portal.sandbox.client.v1.billing_portal.sessions.create(
         {"customer": stranger.id, "configuration": portal.configuration.id}
@@ -174,5 +174,5 @@ def test_nobody_acts_on_another_customers_subscription(portal: Portal) -> None:
     assert portal.current().cancel_at is None
 
 
-def test_an_unknown_portal_url_has_expired(sandbox: SandboxClient) -> None:
+def test_an_unknown_portal_url_is_a_410(sandbox: SandboxClient) -> None:
     assert sandbox.browser.get("/p/session/test_unknown").status_code == 410

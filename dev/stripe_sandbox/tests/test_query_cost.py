@@ -1,4 +1,4 @@
-"""What a call reads does not grow with what the sandbox holds: SQLite's own steps are counted, so no clock matters."""
+"""The cost of an API call does not depend on the number of objects. It is counted in SQLite's steps, not in time."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -29,8 +29,8 @@ WITH_PORTAL = {
 Act = Callable[[Context], object]
 
 
-class World:
-    """A store with the past of a number of buyers, and one buyer more, who is looked up."""
+class FilledDatabase:
+    """A database with the objects of many buyers, and of one more, who is queried."""
 
     def __init__(self, folder: Path, buyers: int) -> None:
         self._settings = Settings(data=folder, api_key="sk_test_sandbox")
@@ -51,7 +51,7 @@ class World:
         self._database.close()
 
     def steps(self, act: Act) -> int:
-        """How many steps SQLite takes for an act, which is undone."""
+        """The number of steps that SQLite takes for an action, which is rolled back."""
         taken = 0
 
         def count() -> int:
@@ -69,7 +69,7 @@ class World:
         return taken
 
     def _add_past(self, context: Context, number: int) -> dict[str, str]:
-        """What one buyer leaves: two purchases, one of them refunded or disputed, and two pages that were not paid."""
+        """Create the objects of one buyer: two purchases, one of them refunded or disputed, and two unpaid sessions."""
         bought, left = (sessions.create(context, dict(payment_params())) for _ in range(2))
         subscribed = sessions.create(context, dict(subscription_params()))
         checkout.pay(context, bought["id"], BUYER)
@@ -113,20 +113,20 @@ class World:
 
 
 class Undone(Exception):
-    """Ends a transaction without a trace."""
+    """Rolls a transaction back."""
 
 
 @pytest.fixture(scope="module")
-def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[World, World]]:
-    """The same past of few and of many buyers."""
-    few, many = (World(tmp_path_factory.mktemp("cost"), buyers) for buyers in (FEW, MANY))
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FilledDatabase, FilledDatabase]]:
+    """Databases with few and with many buyers."""
+    few, many = (FilledDatabase(tmp_path_factory.mktemp("cost"), buyers) for buyers in (FEW, MANY))
     yield few, many
     few.close()
     many.close()
 
 
 def acts(known: dict[str, str]) -> dict[str, Act]:
-    """Everything that looks something up, by a name."""
+    """Every action that queries objects, by name."""
     return {
         "the clock": billing_cycle.run_due,
         "pay": lambda context: checkout.pay(context, known["open"], BUYER),
@@ -150,7 +150,7 @@ def acts(known: dict[str, str]) -> dict[str, Act]:
 
 
 def lists(known: dict[str, str]) -> Iterator[tuple[str, Json]]:
-    """Every list of the API with each of its filters, one at a time, and together with what pages it."""
+    """Every list of the API: without filters, with each filter, and with paging."""
     values: dict[str, Any] = known | {
         "active": True,
         "code": "NONE", "created": {"gte": 4_000_000_000}, "currency": "eur",
@@ -180,9 +180,9 @@ def listing(path: str, params: Json) -> Act:
     return lambda context: operation.perform(context, dict(params))
 
 
-def test_no_call_reads_more_because_others_have_bought(worlds: tuple[World, World]) -> None:
-    few, many = worlds
+def test_query_cost_does_not_depend_on_the_number_of_objects(databases: tuple[FilledDatabase, FilledDatabase]) -> None:
+    few, many = databases
     steps = {name: (few.steps(act), many.steps(acts(many.known)[name])) for name, act in acts(few.known).items()}
-    # A sort of what is found, and a page that is full only in the larger world, leave a little room.
+    # The margin allows for sorting, and for a page that is full only in the larger database.
     grown = {name: counts for name, counts in steps.items() if counts[1] > 1.5 * counts[0] + 500}
     assert grown == {}, dict(enumerate(lists(few.known)))

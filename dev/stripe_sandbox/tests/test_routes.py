@@ -1,4 +1,4 @@
-"""The API's door: keys, errors, idempotency, lists, and failures on request."""
+"""The API: keys, errors, idempotency, lists and expansion."""
 
 import httpx
 import pytest
@@ -7,14 +7,14 @@ from cv_stripe_sandbox.testing import API_KEY, SandboxClient, payment_params
 
 
 @pytest.mark.parametrize("key", ["sk_test_other", "sk_live_abc", "rk_live_abc", "pk_test_abc"])
-def test_any_other_key_is_refused(sandbox: SandboxClient, key: str) -> None:
+def test_an_invalid_key_is_a_401(sandbox: SandboxClient, key: str) -> None:
     client = stripe.StripeClient(key, base_addresses={"api": sandbox.url})
 
     with pytest.raises(stripe.AuthenticationError):
         client.v1.checkout.sessions.create(payment_params())
 
 
-def test_a_missing_key_is_refused_in_json(sandbox: SandboxClient) -> None:
+def test_a_missing_key_is_a_401_in_json(sandbox: SandboxClient) -> None:
     answer = httpx.get(f"{sandbox.url}/v1/prices")
 
     assert answer.status_code == 401
@@ -28,21 +28,21 @@ def test_basic_authentication_works_for_curl(sandbox: SandboxClient) -> None:
     assert answer.json() == {"object": "list", "url": "/v1/prices", "has_more": False, "data": []}
 
 
-def test_another_api_version_is_refused(sandbox: SandboxClient) -> None:
+def test_another_api_version_is_rejected(sandbox: SandboxClient) -> None:
     answer = httpx.get(f"{sandbox.url}/v1/prices", auth=(API_KEY, ""), headers={"Stripe-Version": "2020-08-27"})
 
     assert answer.status_code == 400
 
 
 @pytest.mark.parametrize("path", ["/v1/terminal/readers", "/v1/nothing", "/v1/prices/"])
-def test_what_is_not_modelled_is_a_json_404(sandbox: SandboxClient, path: str) -> None:
+def test_an_unsupported_path_is_a_json_404(sandbox: SandboxClient, path: str) -> None:
     answer = httpx.get(f"{sandbox.url}{path}", auth=(API_KEY, ""))
 
     assert answer.status_code == 404
     assert answer.json()["error"]["type"] == "invalid_request_error"
 
 
-def test_a_repeated_key_gets_the_first_answer(sandbox: SandboxClient) -> None:
+def test_a_repeated_key_gets_the_first_response(sandbox: SandboxClient) -> None:
     first = sandbox.client.v1.checkout.sessions.create(payment_params(), {"idempotency_key": "k"})
     second = sandbox.client.v1.checkout.sessions.create(payment_params(), {"idempotency_key": "k"})
 
@@ -52,21 +52,21 @@ def test_a_repeated_key_gets_the_first_answer(sandbox: SandboxClient) -> None:
     assert len(sandbox.client.v1.checkout.sessions.list().data) == 1
 
 
-def test_a_repeated_key_with_other_parameters_is_refused(sandbox: SandboxClient) -> None:
+def test_a_repeated_key_with_other_parameters_is_rejected(sandbox: SandboxClient) -> None:
     sandbox.client.v1.checkout.sessions.create(payment_params(), {"idempotency_key": "k"})
 
     with pytest.raises(stripe.IdempotencyError):
         sandbox.client.v1.checkout.sessions.create(payment_params(locale="en"), {"idempotency_key": "k"})
 
 
-def test_wrong_parameters_are_not_remembered_for_a_key(sandbox: SandboxClient) -> None:
+def test_invalid_parameters_are_not_saved_for_a_key(sandbox: SandboxClient) -> None:
     with pytest.raises(stripe.InvalidRequestError):
         sandbox.client.v1.checkout.sessions.create(payment_params(unknown="x"), {"idempotency_key": "k"})
 
     assert sandbox.client.v1.checkout.sessions.create(payment_params(), {"idempotency_key": "k"}).id
 
 
-def test_lists_page_both_ways_newest_first(sandbox: SandboxClient) -> None:
+def test_lists_are_paged_in_both_directions(sandbox: SandboxClient) -> None:
     made = [sandbox.client.v1.customers.create({"name": str(number)}).id for number in range(5)]
 
     first = sandbox.client.v1.customers.list({"limit": 2})
@@ -96,13 +96,13 @@ def test_prices_are_found_by_lookup_key(sandbox: SandboxClient) -> None:
 
 
 def test_an_unknown_object_is_a_404(sandbox: SandboxClient) -> None:
-    with pytest.raises(stripe.InvalidRequestError) as refusal:
+    with pytest.raises(stripe.InvalidRequestError) as raised:
         sandbox.client.v1.charges.retrieve("ch_unknown")
 
-    assert (refusal.value.http_status, refusal.value.code) == (404, "resource_missing")
+    assert (raised.value.http_status, raised.value.code) == (404, "resource_missing")
 
 
-def test_what_cannot_be_expanded_is_refused(sandbox: SandboxClient) -> None:
+def test_an_invalid_expansion_is_rejected(sandbox: SandboxClient) -> None:
     session = sandbox.checkout()
 
     with pytest.raises(stripe.InvalidRequestError, match="cannot be expanded"):

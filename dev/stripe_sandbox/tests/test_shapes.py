@@ -1,4 +1,4 @@
-"""Every object that leaves the sandbox has the fields of the SDK's class for it, and no others."""
+"""Every object has exactly the fields of its class in the SDK."""
 
 from collections.abc import Iterator
 from typing import Any, Union, get_args, get_origin
@@ -9,7 +9,7 @@ from cv_stripe_sandbox.testing import SandboxClient
 from stripe._object_classes import get_object_class
 
 
-def test_the_version_is_the_one_the_sdk_pins() -> None:
+def test_the_api_version_is_that_of_the_sdk() -> None:
     assert stripe.api_version == API_VERSION
 
 

@@ -1,4 +1,4 @@
-"""Another plan or quantity: prorations, credits, and cards that are declined on the way."""
+"""Changes of plan or quantity: prorations, credits, declined cards."""
 
 import time
 from typing import Any
@@ -33,9 +33,7 @@ def item_of(subscription: stripe.Subscription) -> Any:
     return subscription.items.data[0]
 
 
-def test_an_upgrade_to_another_interval_is_invoiced_at_once(
-    sandbox: SandboxClient, plans: dict[str, stripe.Price]
-) -> None:
+def test_an_upgrade_to_another_interval_is_invoiced_now(sandbox: SandboxClient, plans: dict[str, stripe.Price]) -> None:
     subscription = subscribed(sandbox, plans)
 
     upgraded = sandbox.client.v1.subscriptions.update(
@@ -57,9 +55,7 @@ def test_an_upgrade_to_another_interval_is_invoiced_at_once(
     assert invoice.amount_paid == 9999 + lines[0].amount
 
 
-def test_a_downgrade_leaves_a_credit_that_the_next_invoices_use(
-    sandbox: SandboxClient, plans: dict[str, stripe.Price]
-) -> None:
+def test_a_downgrade_credits_the_next_invoices(sandbox: SandboxClient, plans: dict[str, stripe.Price]) -> None:
     subscription = subscribed(sandbox, plans, "year")
 
     sandbox.client.v1.subscriptions.update(
@@ -79,7 +75,7 @@ def test_a_downgrade_leaves_a_credit_that_the_next_invoices_use(
     assert sandbox.client.v1.customers.retrieve(customer.id).balance == customer.balance + 999
 
 
-def test_a_declined_upgrade_changes_nothing_when_asked_so(
+def test_a_declined_upgrade_with_error_if_incomplete_is_an_error(
     sandbox: SandboxClient, plans: dict[str, stripe.Price]
 ) -> None:
     subscription = subscribed(sandbox, plans)

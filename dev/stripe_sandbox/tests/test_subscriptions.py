@@ -1,4 +1,4 @@
-"""The life of a subscription, with the calendar moved by the controls and never by waiting."""
+"""The lifecycle of a subscription, with time travel instead of waiting."""
 
 import time
 from typing import Any
@@ -18,7 +18,7 @@ def fetch(sandbox: SandboxClient, subscription: stripe.Subscription) -> stripe.S
     return sandbox.client.v1.subscriptions.retrieve(subscription.id)
 
 
-def test_a_paid_checkout_begins_an_active_subscription(sandbox: SandboxClient, receiver: Receiver) -> None:
+def test_a_paid_checkout_creates_an_active_subscription(sandbox: SandboxClient, receiver: Receiver) -> None:
     subscription = sandbox.subscribe(client_reference_id="attempt-2")
 
     item = item_of(subscription)
@@ -31,18 +31,18 @@ def test_a_paid_checkout_begins_an_active_subscription(sandbox: SandboxClient, r
     assert invoice.parent.subscription_details.metadata.user_id == "7"
     assert (invoice.amount_paid, invoice.billing_reason, invoice.status) == (999, "subscription_create", "paid")
     assert invoice.lines.data[0].period.end == item.current_period_end
-    told = receiver.wait_for("checkout.session.completed").data.object
-    assert (told.subscription, told.invoice, told.mode) == (subscription.id, invoice.id, "subscription")
-    assert told.payment_intent is None
+    completed = receiver.wait_for("checkout.session.completed").data.object
+    assert (completed.subscription, completed.invoice, completed.mode) == (subscription.id, invoice.id, "subscription")
+    assert completed.payment_intent is None
 
 
-def test_the_first_events_of_a_subscription_are_all_told(sandbox: SandboxClient) -> None:
+def test_all_first_events_of_a_subscription_are_emitted(sandbox: SandboxClient) -> None:
     sandbox.subscribe()
 
     types = [event.type for event in sandbox.client.v1.events.list({"limit": 100}).data[::-1]]
 
-    told = [kind for kind in types if kind.startswith(("checkout.", "invoice", "customer.subscription."))]
-    assert told == [
+    emitted = [kind for kind in types if kind.startswith(("checkout.", "invoice", "customer.subscription."))]
+    assert emitted == [
         "customer.subscription.created",
         "invoice.created",
         "invoice.finalized",
@@ -53,7 +53,7 @@ def test_the_first_events_of_a_subscription_are_all_told(sandbox: SandboxClient)
     ]
 
 
-def test_a_decline_makes_no_subscription(sandbox: SandboxClient) -> None:
+def test_a_decline_creates_no_subscription(sandbox: SandboxClient) -> None:
     session = sandbox.client.v1.checkout.sessions.create(subscription_params())
 
     sandbox.browser.post(f"{session.url}/decline")
@@ -62,7 +62,7 @@ def test_a_decline_makes_no_subscription(sandbox: SandboxClient) -> None:
     assert sandbox.client.v1.checkout.sessions.retrieve(session.id).status == "open"
 
 
-def test_a_renewal_begins_a_new_period_and_is_paid(sandbox: SandboxClient, receiver: Receiver) -> None:
+def test_a_renewal_starts_a_new_period_and_is_paid(sandbox: SandboxClient, receiver: Receiver) -> None:
     subscription = sandbox.subscribe()
 
     sandbox.control("renew", subscription=subscription.id)
@@ -81,7 +81,7 @@ def test_a_renewal_begins_a_new_period_and_is_paid(sandbox: SandboxClient, recei
     assert "items" in updated.data.previous_attributes
 
 
-def test_a_failed_renewal_is_past_due_with_the_period_advanced(sandbox: SandboxClient, receiver: Receiver) -> None:
+def test_a_failed_renewal_is_past_due_with_a_new_period(sandbox: SandboxClient, receiver: Receiver) -> None:
     subscription = sandbox.subscribe()
     sandbox.control("card", customer=subscription.customer, card="0341")
 
@@ -116,7 +116,7 @@ def test_dunning_ends_as_configured(sandbox: SandboxClient, receiver: Receiver, 
         assert gone.cancellation_details.reason == "payment_failed"
 
 
-def test_a_good_card_ends_the_arrears(sandbox: SandboxClient, receiver: Receiver) -> None:
+def test_a_working_card_makes_a_past_due_subscription_active(sandbox: SandboxClient, receiver: Receiver) -> None:
     subscription = sandbox.subscribe()
     sandbox.control("card", customer=subscription.customer, card="0341")
     sandbox.control("renew", subscription=subscription.id)
@@ -129,7 +129,7 @@ def test_a_good_card_ends_the_arrears(sandbox: SandboxClient, receiver: Receiver
     assert sorted(event.data.object.attempt_count for event in receiver.of_type("invoice.paid")) == [1, 2]
 
 
-def test_cancelling_at_the_period_end_and_taking_it_back(sandbox: SandboxClient) -> None:
+def test_a_cancellation_at_the_period_end_can_be_undone(sandbox: SandboxClient) -> None:
     subscription = sandbox.subscribe()
 
     scheduled = sandbox.client.v1.subscriptions.update(subscription.id, {"cancel_at_period_end": True})
@@ -140,7 +140,7 @@ def test_cancelling_at_the_period_end_and_taking_it_back(sandbox: SandboxClient)
     assert (kept.cancel_at, kept.canceled_at, kept.cancel_at_period_end) == (None, None, False)
 
 
-def test_a_cancel_at_is_taken_back_by_an_empty_cancel_at_only(sandbox: SandboxClient) -> None:
+def test_only_an_empty_cancel_at_undoes_a_cancel_at(sandbox: SandboxClient) -> None:
     subscription = sandbox.subscribe()
     sandbox.client.v1.subscriptions.update(subscription.id, {"cancel_at": int(time.time()) + 86400})
 
@@ -176,7 +176,7 @@ def test_an_immediate_cancellation_is_final(sandbox: SandboxClient) -> None:
         sandbox.client.v1.subscriptions.update(subscription.id, {"cancel_at_period_end": True})
 
 
-def test_pause_and_resume(sandbox: SandboxClient, receiver: Receiver) -> None:
+def test_a_subscription_can_be_paused_and_resumed(sandbox: SandboxClient, receiver: Receiver) -> None:
     subscription = sandbox.subscribe()
 
     paused = sandbox.client.v1.subscriptions.pause(subscription.id)
@@ -190,7 +190,7 @@ def test_pause_and_resume(sandbox: SandboxClient, receiver: Receiver) -> None:
     assert receiver.wait_for("customer.subscription.resumed").data.object.id == subscription.id
 
 
-def test_an_invoice_leads_to_its_payment_and_back(sandbox: SandboxClient) -> None:
+def test_an_invoice_and_its_payment_link_to_each_other(sandbox: SandboxClient) -> None:
     subscription = sandbox.subscribe()
 
     invoice = sandbox.client.v1.invoices.retrieve(
@@ -216,7 +216,7 @@ def test_a_refunded_invoice_does_not_cancel_the_subscription(sandbox: SandboxCli
     assert fetch(sandbox, subscription).status == "active"
 
 
-def test_a_deleted_customer_has_no_subscription_left(sandbox: SandboxClient) -> None:
+def test_deleting_a_customer_ends_their_subscriptions(sandbox: SandboxClient) -> None:
     subscription = sandbox.subscribe()
 
     sandbox.client.v1.customers.delete(str(subscription.customer))

@@ -1,4 +1,4 @@
-"""Webhooks: signed for each attempt, retried until acknowledged, and not lost by a kill -9."""
+"""Webhooks are signed, retried until acknowledged, and survive a kill -9."""
 
 import os
 import signal
@@ -29,7 +29,7 @@ from cv_stripe_sandbox.testing import (
 from cv_stripe_sandbox.webhook_sender import sign
 
 
-def test_every_attempt_is_signed_afresh_until_one_is_acknowledged(sandbox: SandboxClient, receiver: Receiver) -> None:
+def test_attempts_are_retried_and_each_is_signed_anew(sandbox: SandboxClient, receiver: Receiver) -> None:
     receiver.answers = [500, 404]
 
     customer = sandbox.client.v1.customers.create({"name": "Jane"})
@@ -62,13 +62,13 @@ def test_both_secrets_of_a_rotation_sign(settings: Settings, receiver: Receiver)
     assert receiver.signatures[0].count("v1=") == 2
 
 
-def test_a_signature_is_what_the_sdk_verifies() -> None:
+def test_the_sdk_verifies_the_signature() -> None:
     header = sign(b"{}", ["whsec_other", SECRET], int(time.time()))
 
     assert stripe.WebhookSignature.verify_header("{}", header, SECRET, tolerance=300)
 
 
-def test_a_shop_that_is_down_does_not_hold_the_buyer_for_long(settings: Settings, receiver: Receiver) -> None:
+def test_a_failing_webhook_delays_the_buyer_only_briefly(settings: Settings, receiver: Receiver) -> None:
     receiver.answers = [503] * 100
     with running(replace(settings, checkout_wait=0.2), receiver) as sandbox:
         answer = sandbox.pay(sandbox.checkout())
@@ -76,7 +76,9 @@ def test_a_shop_that_is_down_does_not_hold_the_buyer_for_long(settings: Settings
     assert answer.status_code == 303
 
 
-def test_endpoints_made_by_the_api_have_their_own_secret_and_types(sandbox: SandboxClient, receiver: Receiver) -> None:
+def test_endpoints_created_by_the_api_have_their_own_secret_and_types(
+    sandbox: SandboxClient, receiver: Receiver
+) -> None:
     other, listener = Receiver(), listen()
     server = ServerThread(listener, other.application())
     try:
@@ -135,7 +137,7 @@ def reachable(url: str) -> bool:
         return False
 
 
-def test_a_killed_stand_in_delivers_after_its_restart(environment: dict[str, str], receiver: Receiver) -> None:
+def test_a_killed_sandbox_delivers_after_its_restart(environment: dict[str, str], receiver: Receiver) -> None:
     url = environment["SANDBOX_PUBLIC_URL"]
     client = stripe.StripeClient(API_KEY, base_addresses={"api": url})
     receiver.answers = [503] * 100_000
@@ -149,15 +151,13 @@ def test_a_killed_stand_in_delivers_after_its_restart(environment: dict[str, str
     receiver.events.clear()
 
     with process(environment):
-        told = receiver.wait_for("checkout.session.completed")
+        event = receiver.wait_for("checkout.session.completed")
 
-        assert told.data.object.id == session.id
+        assert event.data.object.id == session.id
         assert client.v1.checkout.sessions.retrieve(session.id).payment_status == "paid"
 
 
-def test_the_endpoint_of_the_environment_hears_the_types_it_names(
-    environment: dict[str, str], receiver: Receiver
-) -> None:
+def test_the_endpoint_of_the_environment_gets_only_its_types(environment: dict[str, str], receiver: Receiver) -> None:
     client = stripe.StripeClient(API_KEY, base_addresses={"api": environment["SANDBOX_PUBLIC_URL"]})
 
     with process({**environment, "SANDBOX_WEBHOOK_EVENTS": "checkout.*, charge.*"}):

@@ -146,15 +146,15 @@ def _get_or_create_intent(context: Context, session: Json, customer: str | None)
     if session["payment_intent"]:
         intent = context.objects.get(session["payment_intent"], "payment_intent")
         return context.update(intent, {"customer": customer, "amount": session["amount_total"]})
-    wanted = context.objects.get_private(session["id"])["payment_intent_data"]
+    requested = context.objects.get_private(session["id"])["payment_intent_data"]
     intent = payments.create_intent(
         context,
         session["amount_total"],
         session["currency"],
         customer=customer,
-        metadata=wanted.get("metadata"),
+        metadata=requested.get("metadata"),
     )
-    intent["description"] = wanted.get("description")
+    intent["description"] = requested.get("description")
     context.objects.save(intent)
     if session["mode"] == "payment":
         context.update(session, {"payment_intent": intent["id"]})
@@ -162,6 +162,6 @@ def _get_or_create_intent(context: Context, session: Json, customer: str | None)
 
 
 def _plan(context: Context, session: Json) -> subscriptions.Plan:
-    remembered = context.objects.get_private(session["id"])
-    wanted = remembered["subscription_data"]
-    return subscriptions.Plan(remembered["line_items"], wanted.get("metadata", {}), wanted.get("description"))
+    private = context.objects.get_private(session["id"])
+    requested = private["subscription_data"]
+    return subscriptions.Plan(private["line_items"], requested.get("metadata", {}), requested.get("description"))

@@ -41,19 +41,19 @@ def create_promotion_code(context: Context, params: Json) -> Json:
     return context.create(discounts.promotion_code(params, context.now), event="promotion_code.created")
 
 
-def find_redeemed(context: Context, wanted: list[Json]) -> Json | None:
+def find_redeemed(context: Context, params: list[Json]) -> Json | None:
     """The `{coupon, promotion_code}` in the parameter `discounts`; None for an empty list."""
-    if not wanted:
+    if not params:
         return None
-    if len(wanted) > 1:
+    if len(params) > 1:
         raise StripeError("The local sandbox supports one discount at a time.", param="discounts")
-    if ("coupon" in wanted[0]) == ("promotion_code" in wanted[0]):
+    if ("coupon" in params[0]) == ("promotion_code" in params[0]):
         message = "You must pass exactly one of these parameters: coupon, promotion_code."
         raise StripeError(message, param="discounts[0]")
-    if "promotion_code" in wanted[0]:
-        code = context.objects.get(wanted[0]["promotion_code"], "promotion_code", param="discounts[0][promotion_code]")
+    if "promotion_code" in params[0]:
+        code = context.objects.get(params[0]["promotion_code"], "promotion_code", param="discounts[0][promotion_code]")
         return _redeemed(code)
-    coupon = context.objects.get(wanted[0]["coupon"], "coupon", param="discounts[0][coupon]")
+    coupon = context.objects.get(params[0]["coupon"], "coupon", param="discounts[0][coupon]")
     return {"coupon": coupon["id"], "promotion_code": None}
 
 

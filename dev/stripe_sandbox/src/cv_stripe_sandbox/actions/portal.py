@@ -137,8 +137,8 @@ def _get_configuration(context: Context, configuration_id: str | None) -> Json:
     return defaults[0]
 
 
-def _check_features(context: Context, wanted: Json) -> None:
-    update = wanted.get("subscription_update", {})
+def _check_features(context: Context, requested: Json) -> None:
+    update = requested.get("subscription_update", {})
     if update.get("enabled"):
         for name in ("default_allowed_updates", "products"):
             if not update.get(name):
@@ -151,8 +151,8 @@ def _check_features(context: Context, wanted: Json) -> None:
                 raise StripeError(f"The price {price} is not a price of {product['product']}.")
 
 
-def _flow(context: Context, wanted: Json, customer: Json, configured: Json) -> Json:
-    kind = wanted["type"]
+def _flow(context: Context, requested: Json, customer: Json, configured: Json) -> Json:
+    kind = requested["type"]
     needed = _FEATURE_OF_FLOW.get(kind)
     if needed is None:
         raise StripeError(f"The local sandbox does not support the flow {kind}.", param="flow_data[type]")
@@ -162,10 +162,10 @@ def _flow(context: Context, wanted: Json, customer: Json, configured: Json) -> J
             param="flow_data[type]",
         )
     if kind != "payment_method_update":
-        if kind not in wanted:
+        if kind not in requested:
             raise missing_param(f"flow_data[{kind}]")
-        _check_flow(context, wanted[kind], kind, customer, configured)
-    return portal.flow(wanted)
+        _check_flow(context, requested[kind], kind, customer, configured)
+    return portal.flow(requested)
 
 
 def _check_flow(context: Context, details: Json, kind: str, customer: Json, configured: Json) -> None:

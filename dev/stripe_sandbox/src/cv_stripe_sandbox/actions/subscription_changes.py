@@ -22,8 +22,8 @@ def update(context: Context, subscription_id: str, params: Json) -> Json:
         changes["discounts"] = _discounts(context, subscription, params["discounts"] or [])
     if changes:
         context.update(subscription, changes, event=subscriptions.UPDATED)
-    for wanted in params.get("items", []):
-        item, price, quantity = _read_item(context, subscription, wanted)
+    for requested in params.get("items", []):
+        item, price, quantity = _read_item(context, subscription, requested)
         paid = switch(
             context, subscription, item, price, quantity, params.get("proration_behavior", "create_prorations")
         )
@@ -80,34 +80,34 @@ def _cancellation(context: Context, subscription: Json, params: Json) -> Json:
     return {"cancellation_details": subscription["cancellation_details"] | details} if details else {}
 
 
-def _cancel_time(context: Context, subscription: Json, wanted: int | str) -> int:
-    if isinstance(wanted, str):
+def _cancel_time(context: Context, subscription: Json, requested: int | str) -> int:
+    if isinstance(requested, str):
         return subscriptions.period_end(subscription)
-    if wanted <= context.now:
+    if requested <= context.now:
         raise StripeError("`cancel_at` must be in the future.", param="cancel_at")
-    return wanted
+    return requested
 
 
-def _read_item(context: Context, subscription: Json, wanted: Json) -> tuple[Json, Json, int]:
-    for name in wanted.keys() - {"id", "price", "price_data", "quantity"}:
+def _read_item(context: Context, subscription: Json, requested: Json) -> tuple[Json, Json, int]:
+    for name in requested.keys() - {"id", "price", "price_data", "quantity"}:
         raise StripeError(f"The local sandbox does not support `items[][{name}]`.", param="items")
-    item = next((item for item in subscription["items"]["data"] if item["id"] == wanted.get("id")), None)
+    item = next((item for item in subscription["items"]["data"] if item["id"] == requested.get("id")), None)
     if item is None:
         raise StripeError(
             "The local sandbox only changes existing items: pass the `id` of a subscription item.", param="items"
         )
     price = item["price"]
-    if "price" in wanted:
-        price = context.objects.get(wanted["price"], "price", param="items[0][price]")
-    elif "price_data" in wanted:
-        price = catalog.create_price(context, wanted["price_data"], path="items[0][price_data]")
+    if "price" in requested:
+        price = context.objects.get(requested["price"], "price", param="items[0][price]")
+    elif "price_data" in requested:
+        price = catalog.create_price(context, requested["price_data"], path="items[0][price_data]")
     if price["recurring"] is None:
         raise StripeError("The price specified is set to `type=one_time`.", param="items[0][price]")
-    return item, price, wanted.get("quantity", item["quantity"])
+    return item, price, requested.get("quantity", item["quantity"])
 
 
-def _discounts(context: Context, subscription: Json, wanted: list[Json]) -> list[str]:
-    redeemed = discounts.find_redeemed(context, wanted)
+def _discounts(context: Context, subscription: Json, requested: list[Json]) -> list[str]:
+    redeemed = discounts.find_redeemed(context, requested)
     if redeemed is None:
         return []
     applied_to = {"customer": subscription["customer"], "subscription": subscription["id"]}

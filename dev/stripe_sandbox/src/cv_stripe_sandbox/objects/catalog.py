@@ -31,10 +31,10 @@ def product(params: Json, now: int) -> Json:
 
 def price(params: Json, product_id: str, now: int) -> Json:
     """A per-unit price from its creation parameters, or a line item's `price_data`."""
-    wanted = params.get("recurring")
-    recurring = wanted and {
-        "interval": wanted["interval"],
-        "interval_count": wanted.get("interval_count", 1),
+    requested = params.get("recurring")
+    recurring = requested and {
+        "interval": requested["interval"],
+        "interval_count": requested.get("interval_count", 1),
         "meter": None,
         "trial_period_days": None,
         "usage_type": "licensed",

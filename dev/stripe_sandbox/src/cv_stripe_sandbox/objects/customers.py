@@ -74,5 +74,5 @@ def payment_method(card: Card, customer_id: str | None, email: str | None, now: 
 
 
 def billing_details(email: str | None) -> Json:
-    """What a buyer who typed only an email address has told about themselves."""
+    """The billing details of a buyer who has entered only an email address."""
     return {"address": dict(NO_ADDRESS), "email": email, "name": None, "phone": None, "tax_id": None}

@@ -9,7 +9,7 @@ from cv_stripe_sandbox.shapes import API_VERSION, Json
 
 def event(kind: str, source: Json, now: int, *, previous: Json | None, request: Mapping[str, Any]) -> Json:
     """An event with a snapshot of the object, and its previous attributes after an update."""
-    data: Json = {"object": about}
+    data: Json = {"object": source}
     if previous is not None:
         data["previous_attributes"] = previous
     return {

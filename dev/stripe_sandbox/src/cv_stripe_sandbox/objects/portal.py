@@ -29,14 +29,14 @@ def configuration(params: Json, now: int) -> Json:
     }
 
 
-def features(known: Json, wanted: Json) -> Json:
+def features(known: Json, requested: Json) -> Json:
     """The features of a configuration after a change. Features that are not mentioned are unchanged."""
     merged: Json = {}
     for name, defaults in _FEATURES_OFF.items():
         # "" unsets a parameter.
-        asked = {key: value for key, value in wanted.get(name, {}).items() if value != ""}
-        unset = {key: defaults[key] for key, value in wanted.get(name, {}).items() if value == ""}
-        merged[name] = defaults | known.get(name, {}) | asked | unset
+        values = {key: value for key, value in requested.get(name, {}).items() if value != ""}
+        unset = {key: defaults[key] for key, value in requested.get(name, {}).items() if value == ""}
+        merged[name] = defaults | known.get(name, {}) | values | unset
     update = merged["subscription_update"]
     update["products"] = [_ADJUSTABLE | product for product in update["products"] or []]
     return merged
@@ -61,11 +61,11 @@ def session(configured: Json, customer: str, flow: Json | None, params: Json, ur
     }
 
 
-def flow(wanted: Json) -> Json:
+def flow(requested: Json) -> Json:
     """The flow of a deep link, with null for the parts that it does not have."""
     after = {"hosted_confirmation": None, "redirect": None, "type": "portal_homepage"}
     parts = dict.fromkeys(_FLOWS)
-    return {**parts, **wanted, "after_completion": after | wanted.get("after_completion", {})}
+    return {**parts, **requested, "after_completion": after | requested.get("after_completion", {})}
 
 
 _FLOWS = ("subscription_cancel", "subscription_update", "subscription_update_confirm")

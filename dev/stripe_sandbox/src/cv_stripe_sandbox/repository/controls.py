@@ -59,9 +59,9 @@ class Controls:
         """The faults that are still planned."""
         return [Fault(**stored) for stored in self._read("faults") or []]
 
-    def add_fault(self, wanted: dict[str, Any]) -> list[Fault]:
+    def add_fault(self, requested: dict[str, Any]) -> list[Fault]:
         """Add a fault after the planned ones."""
-        faults = [*self.faults(), _with_changes(Fault(), wanted)]
+        faults = [*self.faults(), _with_changes(Fault(), requested)]
         self._write("faults", [asdict(fault) for fault in faults])
         return faults
 

@@ -232,10 +232,10 @@ def _conditions(kind: str, where: Mapping[str, Any]) -> tuple[str, list[Any]]:
     return " AND ".join(clauses), values
 
 
-def _created_conditions(wanted: Json | int | None) -> tuple[str, list[Any]]:
-    if wanted is None:
+def _created_conditions(requested: Json | int | None) -> tuple[str, list[Any]]:
+    if requested is None:
         return "", []
-    bounds = {"eq": wanted} if isinstance(wanted, int) else wanted
+    bounds = {"eq": requested} if isinstance(requested, int) else requested
     signs = {"eq": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
     clauses = "".join(f" AND {_column('created')} {signs[name]} ?" for name in bounds)
     return clauses, list(bounds.values())

@@ -82,7 +82,7 @@ class ApiHandler:
 
     def _authenticate(self, request: Request) -> None:
         key = _api_key(request.headers.get("authorization", ""))
-        wanted = self._sandbox.settings.api_key
+        requested = self._sandbox.settings.api_key
         if not key:
             raise StripeError(
                 "You did not provide an API key. You need to provide your API key in the Authorization header, "
@@ -91,7 +91,7 @@ class ApiHandler:
             )
         if key.startswith(("sk_live_", "rk_live_")):
             raise StripeError("This is a local sandbox. Never send it a live key.", status=401)
-        if not key.startswith(_TEST_KEYS) or (wanted is not None and key != wanted):
+        if not key.startswith(_TEST_KEYS) or (requested is not None and key != requested):
             raise StripeError(f"Invalid API Key provided: {key[:8]}****{key[-4:]}", status=401)
         version = request.headers.get("stripe-version", API_VERSION)
         if version != API_VERSION:
