@@ -35,7 +35,7 @@ test: lint ## lint and run the tests (ARGS: more arguments for pytest)
 	@$(PYTHON) dev/prepare.py --dev --browser
 	@$(PYTEST) $(ARGS)
 
-test-operations: prepare-dev ## run the slow tests: clusters, restores, storms, memory, outages
+test-operations: prepare-dev ## run the slow tests: clusters, restores, storms, memory, outages, fuzzing
 	@$(PYTEST) -m operations $(ARGS)
 
 test-containers: prepare-dev ## run the integration tests on containers; needs Docker

@@ -20,7 +20,7 @@ from pathlib import Path
 from cv_stack.secrets import Secrets
 from cv_stack.system import System
 
-from tests.integration.bank import Bank, signed
+from tests.integration.stripe_sandbox import StripeSandbox, signed
 from tests.integration.visitor import Visitor
 
 _GIVE_UP_AFTER = 30
@@ -47,10 +47,10 @@ async def buy_subscription(visitor: Visitor) -> tuple[str, str]:
     return "/api/auth/profile/", "is_premium"
 
 
-async def seconds_until_seen(visitor: Visitor, bank: Bank, secret: str, buy: Buy) -> float:
+async def seconds_until_seen(visitor: Visitor, sandbox: StripeSandbox, secret: str, buy: Buy) -> float:
     """Buy, send the webhook of it, and wait. Raises TimeoutError and httpx.HTTPStatusError."""
     path, field = await buy(visitor)
-    body, signature = signed(await bank.newest_event("checkout.session.completed"), secret)
+    body, signature = signed(await sandbox.newest_event("checkout.session.completed"), secret)
     headers = {"Content-Type": "application/json", "Stripe-Signature": signature}
     answer = await visitor.request("POST", "/api/payments/webhook/", content=body, headers=headers)
     answered = time.perf_counter()
@@ -67,11 +67,11 @@ async def measure(system: System, times: int) -> list[str]:
     api_key = secrets.token("stripe api key", "sk_test_")
     secret = secrets.token("stripe webhook secret", "whsec_sandbox_")
     lines = []
-    async with Bank(system.ports.stripe_url, api_key) as bank, Visitor(system.ports.public_url) as visitor:
-        await bank.turn("delivery", hold=True)
+    async with StripeSandbox(system.ports.stripe_url, api_key) as sandbox, Visitor(system.ports.public_url) as visitor:
+        await sandbox.control("delivery", hold=True)
         await visitor.login((await visitor.register())["email"])
         for name, buy in (("payment", buy_resume), ("subscription", buy_subscription)):
-            once = partial(seconds_until_seen, visitor, bank, secret, buy)
+            once = partial(seconds_until_seen, visitor, sandbox, secret, buy)
             taken = [await once() for _ in range(_WARM_UP + times)][_WARM_UP:]
             cuts = statistics.quantiles(taken, n=100, method="inclusive")
             p50, p95, p99, most = (1000 * seconds for seconds in (cuts[49], cuts[94], cuts[98], max(taken)))

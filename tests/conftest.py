@@ -1,4 +1,4 @@
-"""One private running system for all journeys and for the oracle: its own data, free ports, every process real."""
+"""One private running system for all tests: its own data, free ports, every process real."""
 
 import asyncio
 from collections import deque
@@ -12,8 +12,8 @@ from cv_stack.system import System
 
 from tests.integration.visitor import eventually
 
-_written: deque[str] = deque(maxlen=300)
-"""What the system's programs wrote last."""
+_output: deque[str] = deque(maxlen=300)
+"""The last lines of the system's programs."""
 
 
 @pytest.fixture(scope="session")
@@ -25,11 +25,11 @@ def started_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]
 
 @contextmanager
 def running_system(data: Path, *, with_proxies: bool = False) -> Iterator[System]:
-    """A system of its own, which keeps its data in a folder; `with_proxies`: PostgreSQL and NATS can be frozen."""
+    """Run a system with its data in a folder; `with_proxies` lets tests freeze PostgreSQL and NATS."""
     started = System(
         data,
-        lambda name, line: _written.append(f"{name:<9} | {readable(line)}"),
-        settings={"RATE_LIMITS_ENABLED": "false"},  # all visitors of the tests come from one address
+        lambda name, line: _output.append(f"{name:<9} | {readable(line)}"),
+        settings={"RATE_LIMITS_ENABLED": "false"},  # all tests have one network address
         with_proxies=with_proxies,
     )
     started.start()
@@ -41,7 +41,7 @@ def running_system(data: Path, *, with_proxies: bool = False) -> Iterator[System
 
 @pytest.fixture
 async def system(started_system: System) -> System:
-    """The running system, recovered from what the test before has done to it."""
+    """The running system, after it has recovered from the previous test."""
 
     async def is_ready() -> bool:
         return await asyncio.to_thread(started_system.is_ready)
@@ -52,8 +52,8 @@ async def system(started_system: System) -> System:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show with a failure what the programs had to say."""
+    """Add the output of the programs to the report of a failure."""
     report = yield
     if report.failed:
-        report.sections.append(("what the system wrote", "\n".join(_written)))
+        report.sections.append(("output of the system", "\n".join(_output)))
     return report

@@ -28,16 +28,16 @@ from dev.chaos.browser import Browser
 from dev.chaos.faults import Machine, Probe, Provider
 from dev.chaos.ledger import Ledger, Owner
 from dev.chaos.visitors import Visitor
-from tests.integration.bank import Bank
+from tests.integration.stripe_sandbox import StripeSandbox
 
 
 class Run:
     """One run against one started system."""
 
-    def __init__(self, system: System, bank: Bank, seed: int) -> None:
+    def __init__(self, system: System, sandbox: StripeSandbox, seed: int) -> None:
         self.ledger = Ledger()
         self._system = system
-        self._bank = bank
+        self._sandbox = sandbox
         self._seed = seed
         self._visitors: list[Visitor] = []
 
@@ -46,7 +46,7 @@ class Run:
         until = time.monotonic() + seconds
         probe = await self._probe()
         machine = Machine(self._system, probe, self.ledger, self._dice("machine"))
-        provider = Provider(self._bank, self.ledger, self._dice("provider"))
+        provider = Provider(self._sandbox, self.ledger, self._dice("provider"))
         async with asyncio.TaskGroup() as group:
             group.create_task(machine.run(until))
             group.create_task(provider.run(until))
@@ -68,16 +68,16 @@ class Run:
             life += 1
 
     async def _check(self) -> None:
-        problems = await checks.until_quiet(self._system, self._bank)
+        problems = await checks.until_quiet(self._system, self._sandbox)
         # Lost webhooks are fetched every hour, and when payments starts.
         await asyncio.to_thread(self._system.kill, "payments")
         await asyncio.sleep(5)
-        problems += await checks.until_quiet(self._system, self._bank)
+        problems += await checks.until_quiet(self._system, self._sandbox)
         for kind, what in problems:
             self.ledger.note(kind, what)
         _say(f"checking what {len(self._visitors)} visitors were promised")
-        await checks.all_at_once([checks.Check(each, self._bank, self.ledger).run for each in self._visitors])
-        for kind, what in await checks.unknown_to_the_ledger(self._bank, self.ledger):
+        await checks.all_at_once([checks.Check(each, self._sandbox, self.ledger).run for each in self._visitors])
+        for kind, what in await checks.unknown_to_the_ledger(self._sandbox, self.ledger):
             self.ledger.note(kind, what)
         for each in self._visitors:
             await each.browser.close()
@@ -90,7 +90,7 @@ class Run:
 
     def _visitor(self, name: str, dice: random.Random) -> Visitor:
         browser = Browser(self._system.ports.public_url, self.ledger, dice)
-        return Visitor(Owner(name), browser, self._bank, self.ledger, dice)
+        return Visitor(Owner(name), browser, self._sandbox, self.ledger, dice)
 
     def _dice(self, name: str) -> random.Random:
         return random.Random(f"{self._seed} {name}")  # noqa: S311 - to be repeated, not to be secret
@@ -149,8 +149,8 @@ def main() -> None:
 
 async def _run(system: System, seconds: float, seed: int, visitors: int) -> Ledger:
     api_key = Secrets(system.data / "secrets.json").token("stripe api key", "sk_test_")
-    async with Bank(system.ports.stripe_url, api_key) as bank:
-        run = Run(system, bank, seed)
+    async with StripeSandbox(system.ports.stripe_url, api_key) as sandbox:
+        run = Run(system, sandbox, seed)
         try:
             await run.go(seconds, visitors)
         except* (httpx.HTTPError, AssertionError) as broken:

@@ -14,7 +14,7 @@ from cv_stack.system import System
 from dev.chaos.browser import Browser
 from dev.chaos.ledger import DISAGREES, DOUBLED, LOST, Ledger, Resume
 from dev.chaos.visitors import FREE, Visitor, marks_of
-from tests.integration.bank import Bank
+from tests.integration.stripe_sandbox import StripeSandbox
 
 _ENTITLING = {"active", "trialing", "past_due"}
 _WITH_OUTBOX = ("auth", "payments", "resumes")
@@ -25,13 +25,13 @@ Problem = tuple[str, str]
 """A kind of the ledger's, and what is wrong."""
 
 
-async def until_quiet(system: System, bank: Bank, patience: float = 120.0) -> list[Problem]:
+async def until_quiet(system: System, sandbox: StripeSandbox, patience: float = 120.0) -> list[Problem]:
     """Wait until webhooks and events are delivered and all health is green; what is still amiss when patience ends."""
     deadline = time.monotonic() + patience
     quiet = 0
     while quiet < 2:
         try:
-            unrest = await _unrest(system, bank)
+            unrest = await _unrest(system, sandbox)
         except (httpx.HTTPError, psycopg.Error, AssertionError) as error:
             unrest = [f"{type(error).__name__}: {error}"]
         quiet = 0 if unrest else quiet + 1
@@ -41,8 +41,8 @@ async def until_quiet(system: System, bank: Bank, patience: float = 120.0) -> li
     return []
 
 
-async def _unrest(system: System, bank: Bank) -> list[str]:
-    found = [] if await bank.is_idle() else ["webhooks are on their way"]
+async def _unrest(system: System, sandbox: StripeSandbox) -> list[str]:
+    found = [] if await sandbox.is_idle() else ["webhooks are on their way"]
     async with httpx.AsyncClient(timeout=10) as client:
         for name in SERVICES:
             health = await client.get(f"{system.ports.url(name)}/healthz")
@@ -60,11 +60,11 @@ async def _unrest(system: System, bank: Bank) -> list[str]:
 class Check:
     """Compares what one visitor was promised with what everybody says."""
 
-    def __init__(self, visitor: Visitor, bank: Bank, ledger: Ledger) -> None:
+    def __init__(self, visitor: Visitor, sandbox: StripeSandbox, ledger: Ledger) -> None:
         self._visitor = visitor
         self._owner = visitor.owner
         self._browser: Browser = visitor.browser
-        self._bank = bank
+        self._sandbox = sandbox
         self._ledger = ledger
 
     async def run(self) -> None:
@@ -84,7 +84,9 @@ class Check:
         try:
             shown = await self._get("/api/resumes/")
             found = [*self._listed(shown), *await self._deleted()]
-            sessions = [await self._bank.api(f"checkout/sessions/{each.session_id}") for each in self._owner.checkouts]
+            sessions = [
+                await self._sandbox.api(f"checkout/sessions/{each.session_id}") for each in self._owner.checkouts
+            ]
             subscriptions = await self._subscriptions(sessions)
             is_entitled = any(each["status"] in _ENTITLING for each in subscriptions)
             found += await self._payments(sessions, subscriptions)
@@ -134,8 +136,8 @@ class Check:
             plan = {"month": "monthly", "year": "yearly"}[
                 subscription["items"]["data"][0]["price"]["recurring"]["interval"]
             ]
-            for invoice in await self._bank.listed("invoices", subscription=subscription["id"], status="paid"):
-                [link] = (await self._bank.api("invoice_payments", invoice=invoice["id"]))["data"]
+            for invoice in await self._sandbox.listed("invoices", subscription=subscription["id"], status="paid"):
+                [link] = (await self._sandbox.api("invoice_payments", invoice=invoice["id"]))["data"]
                 wanted[(plan, None, *await self._state(link["payment"]["payment_intent"]))] += 1
         listed = Counter(
             (each["payment_type"], each["resume_id"], each["status"], each["amount"])
@@ -153,8 +155,8 @@ class Check:
         return "refunded" if charge["refunded"] else "succeeded", f"{charge['amount'] / 100:.2f}"
 
     async def _charge(self, intent_id: str) -> dict[str, Any]:
-        intent = await self._bank.api(f"payment_intents/{intent_id}")
-        return await self._bank.api(f"charges/{intent['latest_charge']}")
+        intent = await self._sandbox.api(f"payment_intents/{intent_id}")
+        return await self._sandbox.api(f"charges/{intent['latest_charge']}")
 
     async def _bought(self, sessions: list[dict[str, Any]]) -> Counter[int]:
         """How many payments of each resume the provider has not given back."""
@@ -167,7 +169,9 @@ class Check:
 
     async def _subscriptions(self, sessions: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return [
-            await self._bank.api(f"subscriptions/{each['subscription']}") for each in sessions if each["subscription"]
+            await self._sandbox.api(f"subscriptions/{each['subscription']}")
+            for each in sessions
+            if each["subscription"]
         ]
 
     async def _entitlement(self, subscriptions: list[dict[str, Any]], is_entitled: bool) -> list[Problem]:
@@ -241,10 +245,10 @@ def _differences(known: Resume, shown: dict[str, Any]) -> list[Problem]:
     return found
 
 
-async def unknown_to_the_ledger(bank: Bank, ledger: Ledger) -> list[Problem]:
+async def unknown_to_the_ledger(sandbox: StripeSandbox, ledger: Ledger) -> list[Problem]:
     """Money that the provider took, and of which no visitor knows."""
     known = {each.session_id for owner in ledger.owners for each in owner.checkouts}
-    paid = await bank.listed("checkout/sessions", status="complete")
+    paid = await sandbox.listed("checkout/sessions", status="complete")
     return [(DOUBLED, f"{each['id']} was paid by nobody") for each in paid if each["id"] not in known]
 
 

@@ -14,7 +14,7 @@ from cv_testing.supervisor import ProgramFailed
 
 from dev.chaos.browser import Browser
 from dev.chaos.ledger import MISBEHAVED, Ledger
-from tests.integration.bank import Bank
+from tests.integration.stripe_sandbox import StripeSandbox
 
 PROGRAMS = ("gateway", *SERVICES, "postgres", "nats")
 PATIENCE = 180.0
@@ -84,8 +84,8 @@ class Machine:
 class Provider:
     """Faults of the payment provider: webhooks that come twice, late, in another order, or never; calls that fail."""
 
-    def __init__(self, bank: Bank, ledger: Ledger, dice: random.Random) -> None:
-        self._bank = bank
+    def __init__(self, sandbox: StripeSandbox, ledger: Ledger, dice: random.Random) -> None:
+        self._sandbox = sandbox
         self._ledger = ledger
         self._dice = dice
 
@@ -101,13 +101,13 @@ class Provider:
 
     async def behave(self) -> None:
         """Deliver everything that is not lost, and fail no more."""
-        await self._bank.turn("delivery", duplicates=0, shuffle=0, delay=0, drop=[])
-        await self._bank.turn("clear-faults")
+        await self._sandbox.control("delivery", duplicates=0, shuffle=0, delay=0, drop=[])
+        await self._sandbox.control("clear-faults")
 
     async def _begin(self, kind: str) -> None:
         if kind in {"failing", "slow"}:
             how: dict[str, Any] = {"status": 500} if kind == "failing" else {"delay_after": 4.0}
-            await self._bank.turn("fault", method=self._dice.choice(["GET", "POST"]), path="/v1/", times=5, **how)
+            await self._sandbox.control("fault", method=self._dice.choice(["GET", "POST"]), path="/v1/", times=5, **how)
             return
         knobs: dict[str, dict[str, Any]] = {
             "duplicated": {"duplicates": 3, "shuffle": 2.0},
@@ -115,7 +115,7 @@ class Provider:
             "delayed": {"delay": 8.0},
             "lost": {"drop": ["*"]},
         }
-        await self._bank.turn("delivery", **knobs[kind])
+        await self._sandbox.control("delivery", **knobs[kind])
 
 
 class Probe:

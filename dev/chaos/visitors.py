@@ -14,7 +14,7 @@ from PIL import Image
 from dev.chaos.browser import Browser
 from dev.chaos.ledger import DISAGREES, DOUBLED, LOST, MISBEHAVED, Checkout, Kind, Ledger, Owner, Resume
 from tests.contract.document import EXAMPLES
-from tests.integration.bank import Bank
+from tests.integration.stripe_sandbox import StripeSandbox
 
 PASSWORD = "Chaos-pass-123"  # noqa: S105 - of nobody
 FREE, PREMIUM = 1, 2
@@ -39,10 +39,12 @@ def marked(mark: int) -> dict[str, Any]:
 class Visitor:
     """One visitor from the first request to the last."""
 
-    def __init__(self, owner: Owner, browser: Browser, bank: Bank, ledger: Ledger, dice: random.Random) -> None:
+    def __init__(
+        self, owner: Owner, browser: Browser, sandbox: StripeSandbox, ledger: Ledger, dice: random.Random
+    ) -> None:
         self.owner = owner
         self.browser = browser
-        self._bank = bank
+        self._sandbox = sandbox
         self._ledger = ledger
         self._dice = dice
         self._gone: tuple[int, ...] = ()
@@ -169,9 +171,9 @@ class Visitor:
             return
         session_id, change = self._dice.choice(sessions), self._dice.choice(["renew", "renew", "cancel"])
         with suppress(AssertionError):  # the provider fails for everybody, or the subscription has just ended
-            session = await self._bank.api(f"checkout/sessions/{session_id}")
-            if (subscription := session["subscription"]) and await self._bank.status(subscription) == "active":
-                await self._bank.turn(change, subscription=subscription)
+            session = await self._sandbox.api(f"checkout/sessions/{session_id}")
+            if (subscription := session["subscription"]) and await self._sandbox.status(subscription) == "active":
+                await self._sandbox.control(change, subscription=subscription)
 
     async def delete(self) -> None:
         """Delete a resume, and ask again until that is answered."""
@@ -295,7 +297,7 @@ class Visitor:
             self.owner.checkouts.append(checkout)
         if self._dice.random() < 0.15:
             return  # the buyer leaves the page
-        await self._bank.pay(url)
+        await self._sandbox.pay(url)
         await self._watch(checkout)
 
     async def _watch(self, checkout: Checkout) -> None:

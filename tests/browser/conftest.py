@@ -1,4 +1,4 @@
-"""A Chromium of the machine's own, with a new profile for each test, and a visitor who sits before it."""
+"""The machine's Chromium with a new profile for each test, and a visitor."""
 
 import itertools
 import shutil
@@ -10,7 +10,7 @@ from cv_stack.secrets import Secrets
 from cv_stack.system import System
 from playwright.async_api import Browser, Page, async_playwright
 
-from tests.integration.bank import Bank
+from tests.integration.stripe_sandbox import StripeSandbox
 from tests.integration.visitor import Visitor
 
 CHROMIUM = ("chromium", "google-chrome-stable", "google-chrome")
@@ -19,15 +19,15 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 
-Look = Callable[[str], Awaitable[None]]
+TakeScreenshot = Callable[[str], Awaitable[None]]
 
 
 @pytest.fixture(scope="session")
 async def chromium() -> AsyncIterator[Browser]:
-    """The browser, once for the whole run."""
+    """The browser, started once."""
     program = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if program is None:
-        pytest.skip("no Chromium on this machine: install the package chromium, and the pages are looked at")
+        pytest.skip("needs Chromium: install the package chromium")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=FLAGS)
         yield browser
@@ -36,37 +36,37 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def page(chromium: Browser) -> AsyncIterator[Page]:
-    """An empty tab, whose pages may not have anything to complain of."""
-    complaints: list[str] = []
+    """An empty tab. The test fails if a page has a JavaScript error."""
+    errors: list[str] = []
     async with await chromium.new_context(viewport={"width": 1100, "height": 900}) as context:
         page = await context.new_page()
         page.set_default_timeout(60_000)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("pageerror", lambda error: errors.append(str(error)))
         yield page
-    assert complaints == []
+    assert errors == []
 
 
 @pytest.fixture
-def look(page: Page, tmp_path: Path) -> Look:
-    """Keeps a picture of the whole page in the test's folder."""
+def take_screenshot(page: Page, tmp_path: Path) -> TakeScreenshot:
+    """Saves a screenshot of the whole page in the test's folder."""
     numbers = itertools.count(1)
 
-    async def look(name: str) -> None:
+    async def take_screenshot(name: str) -> None:
         await page.screenshot(path=tmp_path / f"{next(numbers):02}-{name}.png", full_page=True)
 
-    return look
+    return take_screenshot
 
 
 @pytest.fixture
 async def marie(system: System) -> AsyncIterator[Visitor]:
-    """A visitor whom nobody knows."""
+    """A new visitor without a session."""
     async with Visitor(system.ports.public_url) as visitor:
         yield visitor
 
 
 @pytest.fixture
-async def bank(system: System) -> AsyncIterator[Bank]:
-    """Stripe's side."""
+async def sandbox(system: System) -> AsyncIterator[StripeSandbox]:
+    """The Stripe sandbox."""
     api_key = Secrets(system.data / "secrets.json").token("stripe api key", "sk_test_")
-    async with Bank(system.ports.stripe_url, api_key) as bank:
-        yield bank
+    async with StripeSandbox(system.ports.stripe_url, api_key) as sandbox:
+        yield sandbox

@@ -9,8 +9,8 @@ from cv_stack.system import System
 
 from tests.contract.conftest import subscribe
 from tests.contract.document import example
-from tests.integration.bank import Bank, signed
 from tests.integration.deployments import Embedded
+from tests.integration.stripe_sandbox import StripeSandbox, signed
 from tests.integration.visitor import Visitor, eventually, expect
 
 CHECKOUT, WEBHOOK = "/api/payments/create-checkout/", "/api/payments/webhook/"
@@ -26,20 +26,20 @@ SIMILAR = {
 
 
 @pytest.fixture
-async def bank(system: System) -> AsyncIterator[Bank]:
+async def sandbox(system: System) -> AsyncIterator[StripeSandbox]:
     """Stripe's side."""
     deployment = Embedded(system)
-    async with Bank(deployment.stripe_url, deployment.stripe_api_key()) as bank:
-        yield bank
+    async with StripeSandbox(deployment.stripe_url, deployment.stripe_api_key()) as sandbox:
+        yield sandbox
 
 
 @pytest.fixture
-async def holding_bank(bank: Bank) -> AsyncIterator[Bank]:
+async def holding_bank(sandbox: StripeSandbox) -> AsyncIterator[StripeSandbox]:
     """The same, whose webhooks wait until the test is over."""
-    await bank.turn("delivery", hold=True)
-    yield bank
-    await bank.turn("delivery", hold=False)
-    await bank.turn("release")
+    await sandbox.control("delivery", hold=True)
+    yield sandbox
+    await sandbox.control("delivery", hold=False)
+    await sandbox.control("release")
 
 
 async def order(visitor: Visitor, body: Any) -> Any:
@@ -143,7 +143,7 @@ async def send(visitor: Visitor, event: dict[str, Any], secret: str, **headers: 
     return await visitor.request("POST", WEBHOOK, content=body, headers=sent)
 
 
-async def test_4_2_a_payment_is_told_of(visitor: Visitor, system: System, holding_bank: Bank) -> None:
+async def test_4_2_a_payment_is_told_of(visitor: Visitor, system: System, holding_bank: StripeSandbox) -> None:
     resume = await visitor.write_resume()
     body = example("4.1 request, single", resume_id=resume["id"])
     await pay(visitor, await page(visitor, system, body))
@@ -163,11 +163,11 @@ async def test_4_2_a_payment_is_told_of(visitor: Visitor, system: System, holdin
     await eventually(is_paid)
 
 
-async def test_4_2_every_event(visitor: Visitor, stranger: Visitor, system: System, bank: Bank) -> None:
+async def test_4_2_every_event(visitor: Visitor, stranger: Visitor, system: System, sandbox: StripeSandbox) -> None:
     await subscribe(visitor)
     secret = Embedded(system).stripe_webhook_secret()
     for event_type in (*example("4.2 events"), "customer.created"):
-        told = await bank.newest_event(SIMILAR.get(event_type, event_type))
+        told = await sandbox.newest_event(SIMILAR.get(event_type, event_type))
         answer = await send(stranger, told | {"id": f"{told['id']}_{event_type}", "type": event_type}, secret)
         assert expect(answer, 200) == example("4.2 response"), event_type
     assert (await visitor.get("/api/payments/subscription/"))["status"] == "active"

@@ -1,4 +1,4 @@
-"""The alerts for Prometheus: each asks for figures and parts of services that exist."""
+"""The Prometheus alerts: their metrics and labels exist."""
 
 import json
 import re
@@ -22,15 +22,15 @@ def alerts() -> list[dict[str, Any]]:
     return [rule for group in groups for rule in group["rules"]]
 
 
-def figures(expression: str) -> set[str]:
-    """The names of what an expression asks for."""
+def metrics(expression: str) -> set[str]:
+    """The metric names in an expression."""
     bare = re.sub(r'\{[^}]*\}|\[\w+\]|"[^"]*"', " ", expression)
     return set(re.findall(r"[a-z_]{2,}", bare)) - _FUNCTIONS - _FROM_PROMETHEUS
 
 
-def parts(expression: str) -> Iterator[str]:
-    for several in re.findall(r'part=~"([^"]*)"', expression):
-        yield from several.split("|")
+def components(expression: str) -> Iterator[str]:
+    for alternatives in re.findall(r'part=~"([^"]*)"', expression):
+        yield from alternatives.split("|")
 
 
 async def read(system: System, service: str) -> str:
@@ -38,16 +38,16 @@ async def read(system: System, service: str) -> str:
         return (await client.get(f"{system.ports.url(service)}/metrics")).text
 
 
-async def test_services_have_the_figures_that_alerts_ask_for(system: System) -> None:
+async def test_services_export_the_metrics_of_the_alerts(system: System) -> None:
     found = "".join([await read(system, service) for service in SERVICES])
     declared = set(re.findall(r"^# TYPE (\w+)", found, re.MULTILINE))
     for alert in alerts():
-        for figure in figures(alert["expr"]):
-            assert figure.removesuffix("_bucket") in declared, alert["alert"]
+        for metric in metrics(alert["expr"]):
+            assert metric.removesuffix("_bucket") in declared, alert["alert"]
 
 
-async def test_payments_has_the_parts_that_alerts_name(system: System) -> None:
-    named = {part for alert in alerts() for part in parts(alert["expr"])}
+async def test_payments_reports_the_components_of_the_alerts(system: System) -> None:
+    named = {part for alert in alerts() for part in components(alert["expr"])}
 
     async def shown() -> bool:
         text = await read(system, "payments")
@@ -57,8 +57,8 @@ async def test_payments_has_the_parts_that_alerts_name(system: System) -> None:
 
 
 @pytest.mark.parametrize("alert", alerts(), ids=lambda alert: str(alert["alert"]))
-def test_an_alert_says_what_is_wrong_and_how_urgent_it_is(alert: dict[str, Any]) -> None:
+def test_alert_has_a_summary_a_severity_and_instructions(alert: dict[str, Any]) -> None:
     assert alert["annotations"]["summary"]
     assert alert["labels"]["severity"] in ("page", "ticket")
-    assert f"`{alert['alert']}`" in (ROOT / "docs" / "operations.md").read_text(), "what to do about it"
+    assert f"`{alert['alert']}`" in (ROOT / "docs" / "operations.md").read_text(), "no instructions"
     assert json.dumps(alert["expr"]).count("(") == json.dumps(alert["expr"]).count(")")

@@ -1,4 +1,4 @@
-"""The files of `docker compose` say what they mean, whichever of the settings are given."""
+"""The files of `docker compose`, as compose resolves them."""
 
 import json
 import shutil
@@ -10,50 +10,50 @@ from cv_stack.settings import ROOT, SERVICES
 from cv_testing.environment import machine_environment
 
 
-def _compose_is_here() -> bool:
-    """Docker's client may be there without its plug-in, which is what reads the files."""
+def _has_compose() -> bool:
+    """Whether Docker's client and its compose plug-in are installed."""
     if shutil.which("docker") is None:
         return False
     return subprocess.run(["docker", "compose", "version"], check=False, capture_output=True).returncode == 0
 
 
-pytestmark = pytest.mark.skipif(not _compose_is_here(), reason="needs Docker's client with its compose plug-in")
+pytestmark = pytest.mark.skipif(not _has_compose(), reason="needs Docker's client with its compose plug-in")
 
 
-def composed(*arguments: str, **environment: str) -> dict[str, Any]:
-    """What compose makes of its files."""
+def resolve(*arguments: str, **environment: str) -> dict[str, Any]:
+    """The resolved services of the compose files."""
     command = ["docker", "compose", *arguments, "config", "--format", "json"]
     settings = machine_environment() | environment
     done = subprocess.run(command, cwd=ROOT, env=settings, check=True, capture_output=True, text=True)
-    read: dict[str, Any] = json.loads(done.stdout)["services"]
-    return read
+    services: dict[str, Any] = json.loads(done.stdout)["services"]
+    return services
 
 
-def test_only_the_gateway_is_published_without_stand_ins() -> None:
-    services = composed()
+def test_only_the_gateway_is_published_without_the_dev_profile() -> None:
+    services = resolve()
     assert [name for name, service in services.items() if service.get("ports")] == ["gateway"]
     assert not any("sandbox" in name for name in services)
 
 
-def test_nothing_secret_is_in_an_environment() -> None:
-    for name, service in composed("--profile", "dev").items():
+def test_no_secret_is_in_an_environment() -> None:
+    for name, service in resolve("--profile", "dev").items():
         for variable in service.get("environment") or {}:
             assert not variable.endswith(("PASSWORD", "KEY", "KEYS", "SECRETS", "DATABASE_URL")), (name, variable)
 
 
-def test_every_part_is_bounded_and_none_keeps_a_capability() -> None:
-    for name, service in composed("--profile", "dev").items():
+def test_every_container_has_limits_and_no_capabilities() -> None:
+    for name, service in resolve("--profile", "dev").items():
         assert int(service["mem_limit"]) > 0, name
         assert service["cap_drop"] == ["ALL"], name
         assert service["read_only"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
 
 
-def test_at_scale_there_are_two_of_each_and_a_bucket() -> None:
+def test_scale_file_has_two_replicas_and_a_bucket() -> None:
     files = ("-f", "docker-compose.yml", "-f", "docker-compose.scale.yml")
-    services = composed(*files, MEDIA_URL="s3://cv-builder")
+    services = resolve(*files, MEDIA_URL="s3://cv-builder")
     assert all(services[name]["deploy"]["replicas"] == 2 for name in SERVICES)
     assert services["renderer"]["environment"]["MEDIA_URL"] == "s3://cv-builder/renderer"
     assert services["gateway"]["environment"]["RATE_LIMITS_URL"] == "valkey://valkey:6379"
     with pytest.raises(subprocess.CalledProcessError):
-        composed(*files)
+        resolve(*files)

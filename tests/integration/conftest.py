@@ -1,4 +1,4 @@
-"""The deployment that the journeys happen on, started once."""
+"""The deployment under test, started once."""
 
 import asyncio
 from collections.abc import AsyncIterator, Generator, Iterator
@@ -28,7 +28,7 @@ def started_deployment(
 
 @pytest.fixture
 async def deployment(started_deployment: Deployment) -> Deployment:
-    """The deployment, recovered from what the test before has done to it: every service answers for itself."""
+    """The deployment, after it has recovered from the previous test: every service answers."""
     reads = ("/api/templates/", "/api/resumes/", "/api/payments/")
 
     async def is_ready() -> bool:
@@ -46,16 +46,16 @@ async def deployment(started_deployment: Deployment) -> Deployment:
 
 @pytest.fixture
 async def marie(deployment: Deployment) -> AsyncIterator[Visitor]:
-    """A visitor whom nobody knows."""
+    """A new visitor without a session."""
     async with Visitor(deployment.public_url) as visitor:
         yield visitor
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show with a failure what the containers had to say."""
+    """Add the log of the containers to the report of a failure."""
     report = yield
     deployment = getattr(item, "funcargs", {}).get("started_deployment")
-    if report.failed and deployment is not None and (said := deployment.log()):
-        report.sections.append(("what the containers wrote", said))
+    if report.failed and deployment is not None and (log := deployment.log()):
+        report.sections.append(("log of the containers", log))
     return report

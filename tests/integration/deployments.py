@@ -1,4 +1,4 @@
-"""Where the journeys happen: the embedded stack of `make run`, or containers; both may be crashed part by part."""
+"""The deployments under test: the embedded stack of `make run`, or containers. Tests crash their programs by name."""
 
 import json
 import os
@@ -17,34 +17,34 @@ EMBEDDED, CONTAINERS = "embedded", "containers"
 
 
 def deployment_kind() -> str:
-    """What the environment asks for: `containers`, or `embedded`, which needs no Docker."""
+    """`containers` or `embedded`, from the environment; `embedded` is the default and needs no Docker."""
     return os.environ.get(VARIABLE, EMBEDDED)
 
 
 class Deployment(Protocol):
-    """A running system as its visitors and its operator see it."""
+    """A running system from the outside."""
 
     public_url: str
     stripe_url: str
-    """The stand-in's pages and knobs."""
+    """The Stripe sandbox: its pages and controls."""
 
     def kill(self, name: str) -> None:
-        """Crash one part as kill -9 does; it is started again."""
+        """Crash one program with SIGKILL; it restarts."""
 
     def take_down(self, name: str) -> None:
-        """Crash one part, and keep it down until `bring_up`."""
+        """Crash one program with SIGKILL, without a restart until `bring_up`."""
 
     def bring_up(self, name: str) -> None:
-        """Start what was taken down; returns when it answers."""
+        """Start a program that was taken down and wait until it is ready."""
 
     def stripe_api_key(self) -> str:
-        """What the stand-in's API asks for."""
+        """The API key of the sandbox."""
 
     def stripe_webhook_secret(self) -> str:
-        """What webhooks are signed with."""
+        """The secret that signs webhooks."""
 
     def log(self) -> str:
-        """What the parts wrote last."""
+        """The last log lines."""
 
 
 class Embedded:
@@ -71,7 +71,7 @@ class Embedded:
         return Secrets(self._system.data / "secrets.json").token("stripe webhook secret", "whsec_sandbox_")
 
     def log(self) -> str:
-        return ""  # shown already by the fixture that started it
+        return ""  # tests/conftest.py reports it
 
 
 class Containers:
@@ -89,7 +89,7 @@ class Containers:
             "TAG": self.tag,
             "PORT": str(gateway),
             "SANDBOX_PORT": str(stripe),
-            "RATE_LIMITS_ENABLED": "false",  # all visitors of the tests come from one address
+            "RATE_LIMITS_ENABLED": "false",  # all tests have one network address
             **settings,
         }
         file.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
@@ -104,7 +104,7 @@ class Containers:
         self.compose.stop()
 
     def kill(self, name: str) -> None:
-        # An engine restarts what crashed, and not what it was told to kill: so it is told to start it as well.
+        # Docker restarts a crashed container, but not one that it was told to kill.
         self.run("kill", "--signal", "SIGKILL", name)
         self.run("start", name)
 
@@ -118,35 +118,35 @@ class Containers:
         return self.run("exec", "-T", "payments", "cat", "/run/secrets/stripe_api_key")
 
     def stripe_webhook_secret(self) -> str:
-        said = self.run("exec", "-T", "payments", "cat", "/run/secrets/stripe_webhook_secrets")
-        return str(json.loads(said)[0])
+        secrets = self.run("exec", "-T", "payments", "cat", "/run/secrets/stripe_webhook_secrets")
+        return str(json.loads(secrets)[0])
 
     def log(self) -> str:
         return self.run("logs", "--no-color", "--tail", "40")
 
-    def of(self, name: str) -> list[str]:
-        """The ids of a service's running containers, the oldest first."""
+    def containers_of(self, name: str) -> list[str]:
+        """The ids of a service's running containers, oldest first."""
         ids = self.run("ps", "--quiet", name).split()
         created = [(docker("inspect", "--format", "{{.Created}}", each), each) for each in ids]
         return [each for _, each in sorted(created)]
 
     def add_one(self, name: str, tag: str) -> None:
-        """Start one more container of a service, of the image with this tag; returns when it is healthy."""
-        count = len(self.of(name)) + 1
+        """Start one more container of a service from the image with this tag and wait until it is healthy."""
+        count = len(self.containers_of(name)) + 1
         arguments = ["up", "--detach", "--wait", "--no-deps", "--no-recreate", "--scale", f"{name}={count}", name]
         self.run(*arguments, TAG=tag)
 
     def remove(self, container: str) -> None:
-        """Stop a container as an upgrade does, and forget it."""
+        """Stop and remove a container, as an upgrade does."""
         docker("stop", container)
         docker("rm", container)
 
     def destroy(self, container: str) -> None:
-        """Lose a container at once."""
+        """Remove a container without stopping it."""
         docker("rm", "--force", container)
 
     def build_previous(self, name: str) -> None:
-        """Build a service's image as of the previous commit, with the tag `previous`."""
+        """Build a service's image from the previous commit, with the tag `previous`."""
         source = subprocess.run(["git", "archive", "HEAD~1"], cwd=ROOT, check=True, capture_output=True).stdout
         command = ["docker", "build", "--quiet", "--tag", f"cv-builder/{name}:previous"]
         subprocess.run(
@@ -154,14 +154,14 @@ class Containers:
         )
 
     def run(self, *arguments: str, **environment: str) -> str:
-        """Run `docker compose` for this system; what it wrote. Raises CalledProcessError."""
+        """Run `docker compose` for this system. Returns its output. Raises CalledProcessError."""
         command = [*self.compose.docker_compose_command(), *arguments]
-        # What the environment says goes before the file of settings.
-        told = {**os.environ, **environment}
-        return subprocess.run(command, cwd=ROOT, env=told, check=True, capture_output=True, text=True).stdout
+        # Variables of the environment override the env file.
+        variables = {**os.environ, **environment}
+        return subprocess.run(command, cwd=ROOT, env=variables, check=True, capture_output=True, text=True).stdout
 
 
 def docker(*arguments: str) -> str:
-    """Run `docker`; what it wrote, errors too. Raises CalledProcessError."""
+    """Run `docker`. Returns its output and errors. Raises CalledProcessError."""
     done = subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True)
     return (done.stdout + done.stderr).strip()

@@ -1,4 +1,4 @@
-"""A LinkedIn profile becomes a CV, by its address or as a data export, through the gateway of a running system."""
+"""LinkedIn profiles are imported as resumes, by URL or from a data export, through all services."""
 
 import io
 import zipfile
@@ -16,14 +16,14 @@ PATH = "/api/resumes/import_linkedin/"
 async def visitor(deployment: Deployment) -> AsyncIterator[Visitor]:
     async with Visitor(deployment.public_url) as visitor:
 
-        async def sees_templates() -> bool:
+        async def has_templates() -> bool:
             return bool(await visitor.get("/api/templates/free/"))
 
-        await eventually(sees_templates)  # a catalog just loaded shows within a second
+        await eventually(has_templates)  # a new catalog appears within a second
         yield visitor
 
 
-async def test_a_profile_is_imported_without_an_account_and_exported(visitor: Visitor) -> None:
+async def test_anonymous_visitor_imports_and_exports_a_profile(visitor: Visitor) -> None:
     body = {"linkedin_url": "https://www.linkedin.com/in/johndoe"}
     resume = expect(await visitor.request("POST", PATH, json=body), 201)
     assert (resume["full_name"], resume["email"], resume["user"]) == ("John Doe", "john.doe@linkedin.com", None)
@@ -33,7 +33,7 @@ async def test_a_profile_is_imported_without_an_account_and_exported(visitor: Vi
     assert "Stanford University" in pdf.pages[0].extract_text()
 
 
-async def test_an_email_that_the_profile_lacks_is_the_accounts(visitor: Visitor) -> None:
+async def test_missing_email_is_taken_from_the_account(visitor: Visitor) -> None:
     body = {"linkedin_url": "https://www.linkedin.com/in/no-mail"}
     assert expect(await visitor.request("POST", PATH, json=body), 201)["email"] == ""
     user = await visitor.register()
@@ -42,7 +42,7 @@ async def test_an_email_that_the_profile_lacks_is_the_accounts(visitor: Visitor)
     assert (resume["user"], resume["email"]) == (user["id"], user["email"])
 
 
-async def test_a_data_export_is_uploaded(visitor: Visitor) -> None:
+async def test_data_export_is_imported(visitor: Visitor) -> None:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         archive.writestr("Export/Profile.csv", "First Name,Last Name,Headline\nÉloïse,Lefèvre,Œnologue\n")
@@ -54,7 +54,7 @@ async def test_a_data_export_is_uploaded(visitor: Visitor) -> None:
     assert {note["file"] for note in resume["import_report"]} == {"Connections.csv", "photos.bin", "resume"}
 
 
-async def test_what_is_no_profile_is_told_as_documented(visitor: Visitor) -> None:
+async def test_invalid_url_is_refused_as_documented(visitor: Visitor) -> None:
     body = {"linkedin_url": "https://www.linkedin.com.evil.example/in/johndoe"}
     answer = await visitor.request("POST", PATH, json=body)
     assert expect(answer, 400) == {"linkedin_url": ["Invalid LinkedIn URL format."]}

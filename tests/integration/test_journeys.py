@@ -1,4 +1,4 @@
-"""What a person does, through the gateway of a running system, with every part real but Stripe, which stands in."""
+"""A visitor's journey through the gateway of a running system, also while programs crash. Only Stripe is a sandbox."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from cv_stack.settings import SERVICES
 from pypdf import PdfReader
 
 from tests.integration.deployments import Deployment
@@ -29,7 +30,7 @@ def pages_with_watermark(pdf: PdfReader) -> list[bool]:
     return [WATERMARK in page.extract_text() for page in pdf.pages]
 
 
-async def test_from_the_first_look_to_a_paid_resume_in_an_account(marie: Visitor) -> None:
+async def test_visitor_writes_pays_and_registers(marie: Visitor) -> None:
     templates = await marie.get("/api/templates/")
     assert [template["name"] for template in templates] == [
         "Modern Professional", "Creative Designer", "Executive Elite",
@@ -68,7 +69,7 @@ async def test_from_the_first_look_to_a_paid_resume_in_an_account(marie: Visitor
     assert (mine[0]["is_paid"], mine[0]["payment_type"]) == (True, "single")
 
 
-async def test_payment_reaches_the_resume_although_the_bus_was_killed(marie: Visitor, deployment: Deployment) -> None:
+async def test_payment_during_an_outage_of_nats_reaches_the_resume(marie: Visitor, deployment: Deployment) -> None:
     resume = await marie.write_resume()
     url = await marie.checkout(resume["id"])
     await asyncio.to_thread(deployment.take_down, "nats")
@@ -80,8 +81,9 @@ async def test_payment_reaches_the_resume_although_the_bus_was_killed(marie: Vis
     await eventually_paid_once(marie, resume)
 
 
-@pytest.mark.parametrize("name", ["nats", "payments", "resumes", "auth", "templates", "renderer", "gateway"])
-async def test_whoever_is_killed_as_the_webhook_comes_nothing_is_lost_or_doubled(
+@pytest.mark.operations
+@pytest.mark.parametrize("name", ["nats", "gateway", *SERVICES])
+async def test_crash_during_the_webhook_loses_and_duplicates_nothing(
     marie: Visitor, deployment: Deployment, name: str
 ) -> None:
     resume = await marie.write_resume()
@@ -92,13 +94,12 @@ async def test_whoever_is_killed_as_the_webhook_comes_nothing_is_lost_or_doubled
         await release()
         await asyncio.to_thread(deployment.kill, name)
     await eventually_paid_once(marie, resume)
-    await eventually_in_an_account(marie, resume)
+    await eventually_claimed(marie, resume)
 
 
+@pytest.mark.operations
 @pytest.mark.parametrize("name", ["payments", "gateway", "postgres"])
-async def test_whoever_is_down_when_the_webhook_comes_hears_of_it_later(
-    marie: Visitor, deployment: Deployment, name: str
-) -> None:
+async def test_webhook_arrives_after_a_crash(marie: Visitor, deployment: Deployment, name: str) -> None:
     resume = await marie.write_resume()
     url = await marie.checkout(resume["id"])
     await asyncio.to_thread(deployment.kill, name)
@@ -106,29 +107,31 @@ async def test_whoever_is_down_when_the_webhook_comes_hears_of_it_later(
     await eventually_paid_once(marie, resume)
 
 
+@pytest.mark.operations
 @pytest.mark.parametrize(("down", "killed"), [("nats", "payments"), ("resumes", "nats"), ("resumes", "payments")])
-async def test_what_is_paid_but_not_told_survives_a_crash(
+async def test_unpublished_payment_survives_a_crash(
     marie: Visitor, deployment: Deployment, down: str, killed: str
 ) -> None:
-    """Payments has taken the webhook and answered it; whoever carries the news then, or is to hear it, is gone."""
+    """Payments has answered the webhook. Then NATS or resumes is down, and another program crashes."""
     resume = await marie.write_resume()
     url = await marie.checkout(resume["id"])
 
-    async def is_taken() -> bool:
+    async def is_recorded() -> bool:
         return [each["status"] for each in await marie.get("/api/payments/")] == ["succeeded"]
 
     await asyncio.to_thread(deployment.take_down, down)
     try:
         await marie.pay(url)
-        await eventually(is_taken)
+        await eventually(is_recorded)
         await asyncio.to_thread(deployment.kill, killed)
     finally:
         await asyncio.to_thread(deployment.bring_up, down)
     await eventually_paid_once(marie, resume)
-    await eventually_in_an_account(marie, resume)
+    await eventually_claimed(marie, resume)
 
 
-async def test_what_was_saved_survives_a_crash_of_the_database(marie: Visitor, deployment: Deployment) -> None:
+@pytest.mark.operations
+async def test_saved_resume_survives_a_crash_of_the_database(marie: Visitor, deployment: Deployment) -> None:
     resume = await marie.write_resume(title="Avant")
     path = f"/api/resumes/{resume['id']}/"
     saved = await marie.request("PATCH", path, json={"title": "Après"})
@@ -143,17 +146,17 @@ async def test_what_was_saved_survives_a_crash_of_the_database(marie: Visitor, d
 
 @asynccontextmanager
 async def webhooks_held(deployment: Deployment) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-    """Stripe's stand-in keeps its webhooks until the function it yields is called."""
+    """Hold the sandbox's webhooks back until the yielded function is called, or the block ends."""
     async with httpx.AsyncClient(base_url=f"{deployment.stripe_url}/sandbox", timeout=30) as stripe:
 
-        async def turn(knob: str, **how: Any) -> None:
-            expect(await stripe.post(f"/{knob}", json=how), 200)
+        async def control(action: str, **options: Any) -> None:
+            expect(await stripe.post(f"/{action}", json=options), 200)
 
         async def release() -> None:
-            await turn("delivery", hold=False)
-            await turn("release")
+            await control("delivery", hold=False)
+            await control("release")
 
-        await turn("delivery", hold=True)
+        await control("delivery", hold=True)
         try:
             yield release
         finally:
@@ -161,9 +164,9 @@ async def webhooks_held(deployment: Deployment) -> AsyncIterator[Callable[[], Aw
 
 
 async def eventually_paid_once(marie: Visitor, resume: dict[str, Any]) -> None:
-    """The resume ends up bought by one payment, exports clean, is still one, and a second purchase is refused."""
+    """Wait until the resume has one payment and exports without a watermark, and a second purchase is refused."""
 
-    async def exports_clean() -> bool:
+    async def exports_without_watermark() -> bool:
         return not (await marie.export(resume["id"]))[0]
 
     async def is_refused() -> bool:
@@ -178,20 +181,20 @@ async def eventually_paid_once(marie: Visitor, resume: dict[str, Any]) -> None:
         payments = await marie.get("/api/payments/")
         return [(each["resume_id"], each["status"]) for each in payments] == [(resume["id"], "succeeded")]
 
-    await eventually(exports_clean)
+    await eventually(exports_without_watermark)
     await eventually(is_refused)
     await eventually(is_one_payment)
     mine = await marie.get("/api/resumes/")
     assert [(found["id"], found["payment_type"]) for found in mine] == [(resume["id"], "single")]
 
 
-async def eventually_in_an_account(marie: Visitor, resume: dict[str, Any]) -> None:
-    """The visitor registers, and finds the resume in the account."""
+async def eventually_claimed(marie: Visitor, resume: dict[str, Any]) -> None:
+    """Register, and wait until the resume belongs to the account."""
 
-    async def auth_answers() -> bool:
+    async def auth_is_ready() -> bool:
         return (await marie.request("POST", "/api/auth/refresh/", json={})).status_code == 400
 
-    await eventually(auth_answers)
+    await eventually(auth_is_ready)
     user = await marie.register()
     await marie.login(user["email"])
 

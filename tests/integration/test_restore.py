@@ -1,4 +1,4 @@
-"""Databases are lost and come back from a backup: on the embedded stack, whose PostgreSQL brings the tools for it."""
+"""Databases are lost and restored from a backup. The embedded PostgreSQL includes the tools for it."""
 
 import asyncio
 import subprocess
@@ -20,11 +20,13 @@ from psycopg import sql
 
 from tests.integration.visitor import PASSWORD, Visitor, eventually, expect
 
+pytestmark = pytest.mark.operations
+
 STUDIES = {"institution": "Sorbonne", "degree": "Master", "field_of_study": "Droit", "start_date": "2010-09-01"}
 
 
 class Backups:
-    """What an operator does, in the words of `docs/operations.md`."""
+    """The operator's steps from `docs/operations.md`."""
 
     def __init__(self, system: System, folder: Path) -> None:
         self._system = system
@@ -36,8 +38,8 @@ class Backups:
             self._run(str(binaries() / "pg_dump"), "--format=custom", file, self._url(service))
 
     @contextmanager
-    def away(self, *services: str) -> Iterator[None]:
-        """The services are stopped in the block."""
+    def stopped(self, *services: str) -> Iterator[None]:
+        """Keep the services stopped inside the block."""
         for service in services:
             self._system.take_down(service)
         try:
@@ -47,7 +49,7 @@ class Backups:
                 self._system.bring_up(service)
 
     def lose(self, *services: str) -> None:
-        """Drop the databases of stopped services, and make empty ones."""
+        """Replace the databases of stopped services by empty ones."""
         secrets = Secrets(self._system.data / "secrets.json")
         for service in services:
             port = urlsplit(self._url(service)).port
@@ -60,16 +62,16 @@ class Backups:
 
     def restore(self, *services: str) -> None:
         for service in services:
-            words = ("--no-owner", "--exit-on-error", f"--dbname={self._url(service)}", str(self._folder / service))
-            self._run(str(binaries() / "pg_restore"), *words)
+            arguments = ("--no-owner", "--exit-on-error", f"--dbname={self._url(service)}", str(self._folder / service))
+            self._run(str(binaries() / "pg_restore"), *arguments)
             self.command(service, "recover")
 
-    def command(self, service: str, deed: str) -> None:
-        """`python -m cv_common.messaging.republish`, of one service."""
-        self._run(sys.executable, "-m", "cv_common.messaging.republish", deed, **self._system.environment(service))
+    def command(self, service: str, action: str) -> None:
+        """Run `python -m cv_common.messaging.republish` for one service."""
+        self._run(sys.executable, "-m", "cv_common.messaging.republish", action, **self._system.environment(service))
 
-    def ask(self, service: str, query: LiteralString, *values: object) -> list[tuple[Any, ...]]:
-        """What a database answers to its own service's role; nothing for a statement that answers nothing."""
+    def execute(self, service: str, query: LiteralString, *values: object) -> list[tuple[Any, ...]]:
+        """Execute a statement with the service's own role. Returns its rows, none for a statement without a result."""
         with psycopg.connect(self._url(service)) as connection:
             cursor = connection.execute(query, values)
             return cursor.fetchall() if cursor.description else []
@@ -98,17 +100,17 @@ async def paul(system: System) -> AsyncIterator[Visitor]:
         yield visitor
 
 
-async def see(visitor: Visitor, resume_id: int) -> dict[str, Any]:
-    """What somebody with an account and one CV can see."""
+async def read_everything(visitor: Visitor, resume_id: int) -> dict[str, Any]:
+    """All answers to a visitor with an account and one resume."""
     paths = ("auth/profile", "resumes", f"resumes/{resume_id}", "payments", "templates")
-    seen = {path: await visitor.get(f"/api/{path}/") for path in paths}
-    for resume in (*seen["resumes"], seen[f"resumes/{resume_id}"]):
-        resume.pop("last_accessed", None)  # each look moves it
-    return seen
+    answers = {path: await visitor.get(f"/api/{path}/") for path in paths}
+    for resume in (*answers["resumes"], answers[f"resumes/{resume_id}"]):
+        resume.pop("last_accessed", None)  # each read changes it
+    return answers
 
 
 async def add_studies(visitor: Visitor, resume: dict[str, Any]) -> tuple[int, int]:
-    """The id of the entry that an autosave added, and the resume's new revision."""
+    """Add an education entry. Returns its id and the resume's new revision."""
     path = f"/api/resumes/{resume['id']}/"
     entries = (await visitor.get(path))["education"]
     saved = await visitor.request("PATCH", path, json={"education_data": [*entries, STUDIES]})
@@ -116,13 +118,13 @@ async def add_studies(visitor: Visitor, resume: dict[str, Any]) -> tuple[int, in
 
 
 def restore_everything(backups: Backups) -> None:
-    with backups.away(*SERVICES):
+    with backups.stopped(*SERVICES):
         backups.lose(*SERVICES)
         backups.restore(*SERVICES)
 
 
 def restore_one(backups: Backups, service: str) -> None:
-    with backups.away(service):
+    with backups.stopped(service):
         backups.lose(service)
         backups.restore(service)
 
@@ -134,7 +136,7 @@ def is_paid(visitor: Visitor, resume_id: int) -> Any:
     return paid
 
 
-async def test_after_a_restore_answers_are_the_same_and_no_id_comes_twice(
+async def test_restored_system_answers_as_before_and_reuses_no_id(
     backups: Backups, marie: Visitor, paul: Visitor
 ) -> None:
     user = await marie.register()
@@ -143,16 +145,16 @@ async def test_after_a_restore_answers_are_the_same_and_no_id_comes_twice(
     await marie.pay(await marie.checkout(resume["id"]))
     await eventually(is_paid(marie, resume["id"]))
     await add_studies(marie, resume)
-    before = await see(marie, resume["id"])
+    before = await read_everything(marie, resume["id"])
     await asyncio.to_thread(backups.dump, *SERVICES)
 
     lost = await paul.write_resume()
     lost_user = await paul.register()
     lost_entry, lost_revision = await add_studies(marie, resume)
-    assert await see(marie, resume["id"]) != before
+    assert await read_everything(marie, resume["id"]) != before
     await asyncio.to_thread(restore_everything, backups)
 
-    assert await see(marie, resume["id"]) == before
+    assert await read_everything(marie, resume["id"]) == before
     assert (await paul.request("GET", f"/api/resumes/{lost['id']}/")).status_code == 404
     entry, revision = await add_studies(marie, resume)
     assert entry > lost_entry
@@ -165,7 +167,7 @@ async def test_after_a_restore_answers_are_the_same_and_no_id_comes_twice(
     assert not (await marie.export(resume["id"]))[0]
 
 
-async def test_a_service_restored_alone_hears_again_what_it_forgot(backups: Backups, marie: Visitor) -> None:
+async def test_republished_events_update_a_restored_service(backups: Backups, marie: Visitor) -> None:
     resume = await marie.write_resume()
     await asyncio.to_thread(backups.dump, "resumes")
     await marie.pay(await marie.checkout(resume["id"]))
@@ -176,21 +178,21 @@ async def test_a_service_restored_alone_hears_again_what_it_forgot(backups: Back
     await eventually(is_paid(marie, resume["id"]))
 
 
-async def test_accounts_erased_since_the_backup_are_found_and_erased_again(backups: Backups, paul: Visitor) -> None:
+async def test_accounts_erased_since_the_backup_can_be_erased_again(backups: Backups, paul: Visitor) -> None:
     user = await paul.register()
     await asyncio.to_thread(backups.dump, "auth")
-    [(dumped_at,)] = backups.ask("resumes", "select now()")
+    [(dumped_at,)] = backups.execute("resumes", "select now()")
     await paul.login(user["email"])
     assert (await paul.request("DELETE", "/api/auth/profile/", json={"password": PASSWORD})).status_code == 204
 
     def erased() -> list[int]:
-        found = backups.ask("resumes", "select user_id from ended_users where ended_at > %s", dumped_at)
+        found = backups.execute("resumes", "select user_id from ended_users where ended_at > %s", dumped_at)
         return [user_id for (user_id,) in found]
 
     await eventually(erased)
     await asyncio.to_thread(restore_one, backups, "auth")
     assert erased() == [user["id"]]
     await paul.login(user["email"])
-    backups.ask("auth", "delete from users where id = any(%s)", erased())
+    backups.execute("auth", "delete from users where id = any(%s)", erased())
     credentials = {"email": user["email"], "password": PASSWORD}
     assert (await paul.request("POST", "/api/auth/login/", json=credentials)).status_code == 401

@@ -1,26 +1,26 @@
-"""A subscription's life, purchases that follow their buyer, money given back, an account erased."""
+"""Subscriptions, refunds, disputes, purchases of anonymous visitors, deleted accounts, through all services."""
 
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from tests.integration.bank import Bank
 from tests.integration.deployments import Deployment
+from tests.integration.stripe_sandbox import StripeSandbox
 from tests.integration.visitor import PASSWORD, Visitor, eventually, expect
 
 PROFILE, SUBSCRIPTION = "/api/auth/profile/", "/api/payments/subscription/"
 
 
 @pytest.fixture
-async def bank(deployment: Deployment) -> AsyncIterator[Bank]:
-    async with Bank(deployment.stripe_url, deployment.stripe_api_key()) as bank:
-        yield bank
+async def sandbox(deployment: Deployment) -> AsyncIterator[StripeSandbox]:
+    async with StripeSandbox(deployment.stripe_url, deployment.stripe_api_key()) as sandbox:
+        yield sandbox
 
 
 @pytest.fixture
 async def member(marie: Visitor) -> Visitor:
-    """Marie with an account, logged in."""
+    """A visitor with an account, logged in."""
     user = await marie.register()
     await marie.login(user["email"])
     return marie
@@ -32,40 +32,42 @@ async def portal(visitor: Visitor, deployment: Deployment) -> str:
 
 
 async def eventually_profile(visitor: Visitor, is_premium: bool, subscription_type: str | None) -> dict[str, Any]:
-    """The profile, once it says so."""
+    """Wait until the profile has these values. Returns it."""
 
-    async def says_so() -> bool:
+    async def matches() -> bool:
         profile = await visitor.get(PROFILE)
         return (profile["is_premium"], profile["subscription_type"]) == (is_premium, subscription_type)
 
-    await eventually(says_so)
+    await eventually(matches)
     profile: dict[str, Any] = await visitor.get(PROFILE)
     return profile
 
 
 async def eventually_exports(visitor: Visitor, resume: dict[str, Any], *, watermark: bool) -> None:
-    async def does() -> bool:
+    async def matches() -> bool:
         return (await visitor.export(resume["id"]))[0] is watermark
 
-    await eventually(does)
+    await eventually(matches)
 
 
 async def eventually_agree(visitor: Visitor, resume_id: int, paid_by: str, *statuses: str) -> None:
-    """Wait until payments, newest first, have these statuses, and the CV, its export and the profile follow from it."""
+    """Wait until the payments, newest first, have these statuses, and resume, export and profile agree with them."""
 
-    async def do() -> bool:
+    async def agree() -> bool:
         payments = [each["status"] for each in await visitor.get("/api/payments/")]
         resume = await visitor.get(f"/api/resumes/{resume_id}/")
         is_free = (await visitor.export(resume_id))[0]
         is_premium = (await visitor.get(PROFILE))["is_premium"]
-        said = (payments, resume["payment_type"], resume["is_paid"], is_free, is_premium)
+        found = (payments, resume["payment_type"], resume["is_paid"], is_free, is_premium)
         paid = paid_by != "free"
-        return said == ([*statuses], paid_by, paid, not paid, paid_by == "subscription")
+        return found == ([*statuses], paid_by, paid, not paid, paid_by == "subscription")
 
-    await eventually(do)
+    await eventually(agree)
 
 
-async def test_from_the_first_month_to_the_end(member: Visitor, deployment: Deployment, bank: Bank) -> None:
+async def test_subscription_is_renewed_and_canceled(
+    member: Visitor, deployment: Deployment, sandbox: StripeSandbox
+) -> None:
     resume = await member.write_resume()
     await eventually_exports(member, resume, watermark=True)
     await member.pay(await member.checkout(payment_type="monthly"))
@@ -73,14 +75,14 @@ async def test_from_the_first_month_to_the_end(member: Visitor, deployment: Depl
     await eventually_exports(member, resume, watermark=False)
 
     page = await portal(member, deployment)
-    subscription = await bank.subscription(page)
-    await bank.turn("renew", subscription=subscription)
+    subscription = await sandbox.subscription(page)
+    await sandbox.control("renew", subscription=subscription)
 
     async def has_paid_twice() -> bool:
         return len(await member.get("/api/payments/")) == 2
 
     await eventually(has_paid_twice)
-    await bank.press(page, "cancel", subscription=subscription)
+    await sandbox.press(page, "cancel", subscription=subscription)
 
     async def will_end() -> bool:
         return not (await member.get(SUBSCRIPTION))["will_renew"]
@@ -89,7 +91,7 @@ async def test_from_the_first_month_to_the_end(member: Visitor, deployment: Depl
     assert (await member.get(PROFILE))["is_premium"], "what is paid for stays until its end"
     assert not (await member.export(resume["id"]))[0]
 
-    await bank.turn("end", subscription=subscription)
+    await sandbox.control("end", subscription=subscription)
     await eventually_profile(member, False, None)
     await eventually_exports(member, resume, watermark=True)
     payments = await member.get("/api/payments/")
@@ -98,13 +100,13 @@ async def test_from_the_first_month_to_the_end(member: Visitor, deployment: Depl
     ] * 2
 
 
-async def test_a_change_of_plan_goes_through_the_portal(member: Visitor, deployment: Deployment, bank: Bank) -> None:
+async def test_portal_changes_the_plan(member: Visitor, deployment: Deployment, sandbox: StripeSandbox) -> None:
     await member.pay(await member.checkout(payment_type="monthly"))
     await eventually_profile(member, True, "monthly")
-    wish = await member.checkout(payment_type="yearly")
-    assert wish.startswith(f"{deployment.stripe_url}/p/session/"), "never a second subscription"
-    subscription = await bank.subscription(wish)
-    await bank.press(wish, "switch", subscription=subscription, price=await bank.offered_price(wish))
+    portal_url = await member.checkout(payment_type="yearly")
+    assert portal_url.startswith(f"{deployment.stripe_url}/p/session/"), "a second subscription would be bought"
+    subscription = await sandbox.subscription(portal_url)
+    await sandbox.press(portal_url, "switch", subscription=subscription, price=await sandbox.offered_price(portal_url))
     await eventually_profile(member, True, "yearly")
     assert (await member.get(SUBSCRIPTION))["subscription_type"] == "yearly"
 
@@ -114,49 +116,55 @@ async def test_a_change_of_plan_goes_through_the_portal(member: Visitor, deploym
     await eventually(is_billed)
 
 
-async def test_subscribing_again_after_the_end(member: Visitor, deployment: Deployment, bank: Bank) -> None:
+async def test_second_subscription_after_the_end_of_the_first(
+    member: Visitor, deployment: Deployment, sandbox: StripeSandbox
+) -> None:
     resume_id = (await member.write_resume())["id"]
     await member.pay(await member.checkout(payment_type="monthly"))
     await eventually_agree(member, resume_id, "subscription", "succeeded")
     page = await portal(member, deployment)
-    await bank.press(page, "cancel", subscription=(subscription := await bank.subscription(page)))
-    await bank.turn("end", subscription=subscription)
+    await sandbox.press(page, "cancel", subscription=(subscription := await sandbox.subscription(page)))
+    await sandbox.control("end", subscription=subscription)
     await eventually_agree(member, resume_id, "free", "succeeded")
     await member.pay(await member.checkout(payment_type="yearly"))
     await eventually_agree(member, resume_id, "subscription", "succeeded", "succeeded")
     await eventually_profile(member, True, "yearly")
 
 
-async def test_a_dunning_in_vain_ends_the_subscription(member: Visitor, deployment: Deployment, bank: Bank) -> None:
+async def test_failed_dunning_ends_the_subscription(
+    member: Visitor, deployment: Deployment, sandbox: StripeSandbox
+) -> None:
     resume_id = (await member.write_resume())["id"]
     await member.pay(await member.checkout(payment_type="monthly"))
     await eventually_agree(member, resume_id, "subscription", "succeeded")
     page = await portal(member, deployment)
-    subscription = await bank.subscription(page)
-    await bank.press(page, "card", card="0341")
-    await bank.turn("renew", subscription=subscription)
+    subscription = await sandbox.subscription(page)
+    await sandbox.press(page, "card", card="0341")
+    await sandbox.control("renew", subscription=subscription)
     await eventually_agree(member, resume_id, "subscription", "failed", "succeeded")
-    while await bank.status(subscription) == "past_due":
-        await bank.turn("retry", subscription=subscription)
+    while await sandbox.status(subscription) == "past_due":
+        await sandbox.control("retry", subscription=subscription)
     await eventually_agree(member, resume_id, "free", "failed", "succeeded")
     assert (await member.get(SUBSCRIPTION))["status"] == "canceled"
 
 
-async def test_a_renewal_that_fails_leaves_days_to_pay(member: Visitor, deployment: Deployment, bank: Bank) -> None:
+async def test_failed_renewal_can_be_paid_later(
+    member: Visitor, deployment: Deployment, sandbox: StripeSandbox
+) -> None:
     await member.pay(await member.checkout(payment_type="yearly"))
     await eventually_profile(member, True, "yearly")
     page = await portal(member, deployment)
-    subscription = await bank.subscription(page)
-    await bank.press(page, "card", card="0341")
-    await bank.turn("renew", subscription=subscription)
+    subscription = await sandbox.subscription(page)
+    await sandbox.press(page, "card", card="0341")
+    await sandbox.control("renew", subscription=subscription)
 
     async def is_past_due() -> bool:
         return bool((await member.get(SUBSCRIPTION))["status"] == "past_due")
 
     await eventually(is_past_due)
     assert (await member.get(PROFILE))["is_premium"]
-    await bank.press(page, "card", card="4242")
-    await bank.turn("retry", subscription=subscription)
+    await sandbox.press(page, "card", card="4242")
+    await sandbox.control("retry", subscription=subscription)
 
     async def is_active() -> bool:
         return bool((await member.get(SUBSCRIPTION))["status"] == "active")
@@ -164,7 +172,7 @@ async def test_a_renewal_that_fails_leaves_days_to_pay(member: Visitor, deployme
     await eventually(is_active)
 
 
-async def test_what_an_anonymous_visitor_buys_follows_into_the_account(marie: Visitor) -> None:
+async def test_account_takes_over_anonymous_purchases(marie: Visitor) -> None:
     resume = await marie.write_resume()
     await marie.pay(await marie.checkout(payment_type="yearly"))
     await eventually_exports(marie, resume, watermark=False)
@@ -177,32 +185,32 @@ async def test_what_an_anonymous_visitor_buys_follows_into_the_account(marie: Vi
     assert (await marie.get(SUBSCRIPTION))["is_entitled"]
 
 
-async def test_a_payment_given_back_takes_the_resume_back(member: Visitor, bank: Bank) -> None:
+async def test_refund_revokes_the_payment(member: Visitor, sandbox: StripeSandbox) -> None:
     resume = await member.write_resume()
     await member.pay(await member.checkout(resume["id"]))
     await eventually_exports(member, resume, watermark=False)
-    await bank.turn("refund", charge=await bank.newest_charge())
+    await sandbox.control("refund", charge=await sandbox.newest_charge())
     await eventually_exports(member, resume, watermark=True)
     [payment] = await member.get("/api/payments/")
     assert (payment["status"], payment["amount_refunded"]) == ("refunded", "4.99")
 
 
-async def test_a_part_given_back_takes_nothing(member: Visitor, bank: Bank) -> None:
+async def test_partial_refund_revokes_nothing(member: Visitor, sandbox: StripeSandbox) -> None:
     resume_id = (await member.write_resume())["id"]
     await member.pay(await member.checkout(resume_id))
     await eventually_agree(member, resume_id, "single", "succeeded")
-    await bank.turn("refund", charge=await bank.newest_charge(), amount=100)
+    await sandbox.control("refund", charge=await sandbox.newest_charge(), amount=100)
 
-    async def is_told() -> bool:
+    async def shows_the_refund() -> bool:
         [payment] = await member.get("/api/payments/")
         return bool(payment["amount_refunded"] == "1.00")
 
-    await eventually(is_told)
+    await eventually(shows_the_refund)
     await eventually_agree(member, resume_id, "single", "succeeded")
 
 
-async def test_two_tabs_pay_for_one_resume(member: Visitor, deployment: Deployment) -> None:
-    """In one of them nobody is logged in: each has a page of its own. Who pays second gets it back."""
+async def test_second_payment_for_a_resume_is_refunded(member: Visitor, deployment: Deployment) -> None:
+    """Two tabs, one of them logged out, have different payment pages for the resume."""
     resume_id = (await member.write_resume())["id"]
     async with Visitor(deployment.public_url) as tab:
         pages = await member.checkout(resume_id), await tab.checkout(resume_id)
@@ -210,68 +218,70 @@ async def test_two_tabs_pay_for_one_resume(member: Visitor, deployment: Deployme
         await eventually_agree(member, resume_id, "single", "succeeded")
         await tab.pay(pages[1])
 
-        async def is_given_back() -> bool:
+        async def is_refunded() -> bool:
             return [each["status"] for each in await tab.get("/api/payments/")] == ["refunded"]
 
-        await eventually(is_given_back)
+        await eventually(is_refunded)
     await eventually_agree(member, resume_id, "single", "succeeded")
 
 
-async def test_a_resume_deleted_while_it_is_paid_for(member: Visitor, deployment: Deployment, bank: Bank) -> None:
+async def test_payment_for_a_deleted_resume_is_refunded(
+    member: Visitor, deployment: Deployment, sandbox: StripeSandbox
+) -> None:
     resume_id = (await member.write_resume())["id"]
     page = await member.checkout(resume_id)
     async with Visitor(deployment.public_url) as tab:
         other_page = await tab.checkout(resume_id)
-    await bank.turn("delivery", hold=True)
+    await sandbox.control("delivery", hold=True)
     try:
         await member.pay(page)
         assert (await member.request("DELETE", f"/api/resumes/{resume_id}/")).status_code == 204
 
-        async def nobody_can_pay() -> bool:
-            return await bank.page_status(other_page) == "expired"
+        async def is_expired() -> bool:
+            return await sandbox.page_status(other_page) == "expired"
 
-        await eventually(nobody_can_pay)
+        await eventually(is_expired)
     finally:
-        await bank.turn("delivery", hold=False)
-        await bank.turn("release")
+        await sandbox.control("delivery", hold=False)
+        await sandbox.control("release")
 
-    async def is_given_back() -> bool:
+    async def is_refunded() -> bool:
         [payment] = await member.get("/api/payments/")
         return (payment["status"], payment["amount_refunded"]) == ("refunded", "4.99")
 
-    await eventually(is_given_back)
+    await eventually(is_refunded)
     assert not (await member.get(PROFILE))["is_premium"]
 
 
 @pytest.mark.parametrize("payment_type", ["single", "monthly"])
-async def test_a_lost_dispute_takes_what_was_paid(member: Visitor, bank: Bank, payment_type: str) -> None:
+async def test_lost_dispute_revokes_the_payment(member: Visitor, sandbox: StripeSandbox, payment_type: str) -> None:
     resume_id = (await member.write_resume())["id"]
     await member.pay(await member.checkout(resume_id if payment_type == "single" else None, payment_type))
     paid_by = "single" if payment_type == "single" else "subscription"
     await eventually_agree(member, resume_id, paid_by, "succeeded")
-    dispute = await bank.turn("dispute", charge=await bank.newest_charge())
+    dispute = await sandbox.control("dispute", charge=await sandbox.newest_charge())
     await eventually_agree(member, resume_id, "free", "succeeded")
-    await bank.turn("move-dispute", dispute=dispute["id"], status="lost")
+    await sandbox.control("move-dispute", dispute=dispute["id"], status="lost")
     await eventually_agree(member, resume_id, "free", "refunded")
 
 
-async def test_a_dispute_suspends_and_winning_it_restores(member: Visitor, bank: Bank) -> None:
+async def test_won_dispute_restores_the_payment(member: Visitor, sandbox: StripeSandbox) -> None:
     resume = await member.write_resume()
     await member.pay(await member.checkout(resume["id"]))
     await eventually_exports(member, resume, watermark=False)
-    dispute = await bank.turn("dispute", charge=await bank.newest_charge())
+    dispute = await sandbox.control("dispute", charge=await sandbox.newest_charge())
     await eventually_exports(member, resume, watermark=True)
-    await bank.turn("move-dispute", dispute=dispute["id"], status="won")
+    await sandbox.control("move-dispute", dispute=dispute["id"], status="won")
     await eventually_exports(member, resume, watermark=False)
 
 
-async def test_an_erased_account_leaves_nothing_and_pays_nothing(
-    member: Visitor, deployment: Deployment, bank: Bank
+async def test_deleted_account_has_no_data_and_no_subscription(
+    member: Visitor, deployment: Deployment, sandbox: StripeSandbox
 ) -> None:
     resume = await member.write_resume()
     await member.pay(await member.checkout(payment_type="monthly"))
     profile = await eventually_profile(member, True, "monthly")
-    subscription = await bank.subscription(await portal(member, deployment))
+    subscription = await sandbox.subscription(await portal(member, deployment))
     pdf = expect(await member.request("POST", f"/api/resumes/{resume['id']}/export_pdf/", json={}), 200)["pdf_url"]
     assert (await member.request("DELETE", PROFILE, json={"password": PASSWORD})).status_code == 204
 
@@ -285,6 +295,6 @@ async def test_an_erased_account_leaves_nothing_and_pays_nothing(
     assert (await member.request("POST", "/api/auth/login/", json=login)).status_code == 401
 
     async def is_canceled() -> bool:
-        return await bank.status(subscription) == "canceled"
+        return await sandbox.status(subscription) == "canceled"
 
     await eventually(is_canceled)

@@ -1,7 +1,7 @@
-"""PostgreSQL, then NATS, vanish silently: every established connection carries nothing more, and new ones work.
+"""Established connections to PostgreSQL or NATS go silent without being closed; new connections work.
 
-These tests show that nothing is lost. How soon a silent NATS is noticed is tested by the settings of the client, in
-`libs/common/tests/test_bus.py`: a recovery without them takes half a minute, as it may on a busy machine.
+These tests show that nothing is lost. `libs/common/tests/messaging/test_broker.py` checks the client settings that
+detect a silent NATS within seconds; without them recovery takes half a minute.
 """
 
 import asyncio
@@ -13,10 +13,12 @@ from cv_stack.system import System
 from tests.conftest import running_system
 from tests.integration.visitor import Visitor, eventually
 
+pytestmark = pytest.mark.operations
+
 
 @pytest.fixture(scope="module")
 def fragile_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """A system of these tests' own: what is frozen stays so."""
+    """A system for these tests only: frozen connections stay frozen."""
     with running_system(tmp_path_factory.mktemp("fragile"), with_proxies=True) as system:
         yield system
 
@@ -28,7 +30,7 @@ async def visitor(fragile_system: System) -> AsyncIterator[Visitor]:
 
 
 @pytest.mark.parametrize("server", ["postgres", "nats"])
-async def test_after_a_server_vanished_silently_nothing_is_lost_and_everything_works_again(
+async def test_nothing_is_lost_when_connections_go_silent(
     fragile_system: System, visitor: Visitor, server: str
 ) -> None:
     resume = await visitor.write_resume()
@@ -37,7 +39,7 @@ async def test_after_a_server_vanished_silently_nothing_is_lost_and_everything_w
     saved: list[int] = []
 
     async def write() -> bool:
-        """Create a resume; what was acknowledged must remain."""
+        """Create a resume. Each acknowledged one must remain."""
         saved.append((await visitor.write_resume(full_name=f"Marie {len(saved)}"))["id"])
         return len(saved) >= 5
 

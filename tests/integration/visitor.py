@@ -1,4 +1,4 @@
-"""A person at a browser: keeps cookies and a token, and does what the README's curl lines do."""
+"""A visitor of the running system: sends requests, and keeps cookies and an access token."""
 
 import io
 import itertools
@@ -15,7 +15,7 @@ PASSWORD = "SecurePass123!"
 
 
 class Visitor:
-    """Somebody who reaches the system through its gateway, and pays at the Stripe stand-in."""
+    """Reaches the system through the gateway and pays at the Stripe sandbox."""
 
     def __init__(self, public_url: str) -> None:
         self._url = public_url
@@ -35,7 +35,7 @@ class Visitor:
         return self._client.cookies
 
     async def request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Ask, with `headers` beside or instead of those a browser sends."""
+        """Send a request; `headers` override the default ones."""
         headers = httpx.Headers(options.pop("headers", None))
         if self.token:
             headers.setdefault("Authorization", f"Bearer {self.token}")
@@ -45,20 +45,20 @@ class Visitor:
         return expect(await self.request("GET", path), 200)
 
     async def write_resume(self, **fields: Any) -> dict[str, Any]:
-        """Create a resume with a premium template unless told otherwise."""
+        """Create a resume, by default with a premium template."""
         body = {"template": 2, "full_name": "Marie Dubois", "email": "marie.dubois@example.com", **fields}
         created: dict[str, Any] = expect(await self.request("POST", "/api/resumes/", json=body), 201)
         return created
 
     async def export(self, resume_id: int) -> tuple[bool, PdfReader]:
-        """Whether the PDF is said to be watermarked, and the PDF itself, fetched by its link."""
+        """Export a PDF and fetch it. Returns `has_watermark` of the answer and the PDF."""
         answer = expect(await self.request("POST", f"/api/resumes/{resume_id}/export_pdf/", json={}), 200)
         file = await self._client.get(answer["pdf_url"])
         assert file.headers["content-type"] == "application/pdf"
         return answer["has_watermark"], PdfReader(io.BytesIO(file.content))
 
     async def checkout(self, resume_id: int | None = None, payment_type: str = "single") -> str:
-        """The address of the hosted payment page for one resume, or for a subscription."""
+        """Create a checkout for a resume or a subscription. Returns the URL of its payment page."""
         body = {
             "payment_type": payment_type,
             **({} if resume_id is None else {"resume_id": resume_id}),
@@ -68,12 +68,12 @@ class Visitor:
         return str(expect(await self.request("POST", "/api/payments/create-checkout/", json=body), 200)["url"])
 
     async def pay(self, checkout_url: str) -> None:
-        """Press Pay on the hosted page."""
+        """Pay on the payment page."""
         answer = await self._client.post(f"{checkout_url}/pay")
         assert answer.status_code == 303, answer.text
 
     async def register(self) -> dict[str, Any]:
-        """Open an account, with whatever session the visitor has."""
+        """Create an account. It takes over the visitor's session."""
         name = f"marie_{next(_numbers)}"
         body = {
             "username": name, "email": f"{name}@example.com", "password": PASSWORD, "password2": PASSWORD,
@@ -88,10 +88,10 @@ class Visitor:
 
 
 def expect(answer: httpx.Response, status: int) -> Any:
-    """The JSON of an answer with this status."""
+    """The JSON of a response. Fails unless it has this status."""
     assert answer.status_code == status, f"{answer.request.method} {answer.request.url}: {answer.text}"
     return answer.json()
 
 
 eventually = partial(serving.eventually, despite=(AssertionError, httpx.HTTPError))
-"""Wait until a condition holds; a part that is down meanwhile is not the end."""
+"""Wait until a condition holds; failed assertions and connections count as not yet."""

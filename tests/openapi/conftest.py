@@ -10,19 +10,19 @@ from tests.conftest import running_system
 from tests.openapi.document import Json
 
 PATHS = 20
-"""How many paths there are at least: a document asked for too early is not whole."""
+"""The minimum number of paths: the document is incomplete until all services have started."""
 
 
 @pytest.fixture(scope="session")
 def started_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """A system for these tests alone: hostile requests leave names taken that others ask for."""
+    """A system for these tests only: hostile requests register names that other tests use."""
     with running_system(tmp_path_factory.mktemp("openapi")) as system:
         yield system
 
 
 @pytest.fixture
 def url(system: System) -> str:
-    """Where the gateway is."""
+    """The URL of the gateway."""
     return system.ports.public_url
 
 

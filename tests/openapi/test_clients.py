@@ -1,4 +1,4 @@
-"""Clients that are generated from the document have types that hold what a frontend does."""
+"""Clients generated from the document are typed well enough for the requests of a frontend."""
 
 import json
 import os
@@ -19,18 +19,18 @@ TSC = (
 )  # fmt: skip
 
 
-def done(*words: str | Path, cwd: Path, **environment: str) -> None:
-    """Run a command to its end; what it says when it fails."""
+def run(*command: str | Path, cwd: Path, **environment: str) -> None:
+    """Run a command. Fails the test with its output if it fails."""
     found = subprocess.run(
-        words, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+        command, cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True, check=False
     )
     if found.returncode != 0:
-        pytest.fail(f"{' '.join(map(str, words))}\n{found.stdout}{found.stderr}", pytrace=False)
+        pytest.fail(f"{' '.join(map(str, command))}\n{found.stdout}{found.stderr}", pytrace=False)
 
 
 @pytest.fixture
 def saved(document: Json, tmp_path: Path) -> Path:
-    """The document in a file."""
+    """The document as a file."""
     path = tmp_path / "openapi.json"
     path.write_text(json.dumps(document))
     return path
@@ -38,34 +38,34 @@ def saved(document: Json, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def npm_packages(pytestconfig: pytest.Config) -> Path:
-    """A folder with the locked npm packages, kept from one run to the next."""
+    """A folder with the locked npm packages, cached between runs."""
     if shutil.which("npm") is None:
-        pytest.skip("npm is not on this machine: TypeScript's types can only be compiled with Node.js 20 or newer")
+        pytest.skip("needs Node.js 20 or newer with npm")
     assert pytestconfig.cache is not None
     folder = pytestconfig.cache.mkdir("openapi-clients")
-    wanted = [(CLIENTS / name).read_text() for name in MANIFESTS]
+    manifests = [(CLIENTS / name).read_text() for name in MANIFESTS]
     stamp = folder / "installed"
-    if not stamp.exists() or stamp.read_text() != "".join(wanted):
-        for name, text in zip(MANIFESTS, wanted, strict=True):
+    if not stamp.exists() or stamp.read_text() != "".join(manifests):
+        for name, text in zip(MANIFESTS, manifests, strict=True):
             (folder / name).write_text(text)
-        done("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=folder)
-        stamp.write_text("".join(wanted))
+        run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=folder)
+        stamp.write_text("".join(manifests))
     return folder
 
 
-def test_typescript(saved: Path, npm_packages: Path) -> None:
+def test_typescript_client_compiles(saved: Path, npm_packages: Path) -> None:
     binaries = npm_packages / "node_modules" / ".bin"
-    done(binaries / "openapi-typescript", saved, "--output", "schema.d.ts", cwd=npm_packages)
+    run(binaries / "openapi-typescript", saved, "--output", "schema.d.ts", cwd=npm_packages)
     shutil.copy(CLIENTS / "journey.ts", npm_packages)
-    done(binaries / "tsc", *TSC, cwd=npm_packages)
+    run(binaries / "tsc", *TSC, cwd=npm_packages)
 
 
-def test_python(saved: Path, tmp_path: Path, url: str) -> None:
+def test_python_client_is_typed_and_works(saved: Path, tmp_path: Path, url: str) -> None:
     programs = Path(sys.executable).parent
     path = f"{programs}{os.pathsep}{os.environ['PATH']}"  # the generator calls ruff
     generate = ("generate", "--path", saved, "--meta", "none", "--output-path", tmp_path / "cv_client")
-    done(programs / "openapi-python-client", *generate, "--fail-on-warning", cwd=tmp_path, PATH=path)
+    run(programs / "openapi-python-client", *generate, "--fail-on-warning", cwd=tmp_path, PATH=path)
     journey = CLIENTS / "journey.py"
     check = ("--strict", "--follow-imports", "silent", "--config-file=", "--cache-dir", tmp_path / "mypy", journey)
-    done(programs / "mypy", *check, cwd=tmp_path, MYPYPATH=str(tmp_path))
-    done(sys.executable, "-W", "error", journey, url, cwd=tmp_path, PYTHONPATH=str(tmp_path))
+    run(programs / "mypy", *check, cwd=tmp_path, MYPYPATH=str(tmp_path))
+    run(sys.executable, "-W", "error", journey, url, cwd=tmp_path, PYTHONPATH=str(tmp_path))

@@ -1,4 +1,4 @@
-"""Schemathesis, with all its checks, on the merged document through the gateway; `schemathesis.toml` says more."""
+"""Schemathesis runs all its checks on the merged document through the gateway; see `schemathesis.toml`."""
 
 import asyncio
 import subprocess
@@ -14,7 +14,7 @@ CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 
 
 def run(url: str, header: str, phases: str, folder: Path, *options: str) -> None:
-    """Schemathesis against `url`, where `folder` is for its own files; its report when it finds anything."""
+    """Run Schemathesis against `url` in `folder`. Fails the test with its report."""
     command = [
         sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIGURATION), "run", f"{url}/api/schema/",
         "--url", url, "--checks", "all", "--phases", phases, "--workers", "1", "--warnings", "off", "--header", header,
@@ -25,21 +25,22 @@ def run(url: str, header: str, phases: str, folder: Path, *options: str) -> None
         pytest.fail(done.stdout + done.stderr, pytrace=False)
 
 
-async def test_with_an_account(url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "phases", ["examples,coverage", pytest.param("fuzzing,stateful", marks=pytest.mark.operations)]
+)
+async def test_account(url: str, tmp_path: Path, phases: str) -> None:
     async with Visitor(url) as visitor:
         user = await visitor.register()
         await visitor.login(user["email"])
-        await asyncio.to_thread(
-            run, url, f"Authorization: Bearer {visitor.token}", "examples,coverage,fuzzing,stateful", tmp_path
-        )
+        await asyncio.to_thread(run, url, f"Authorization: Bearer {visitor.token}", phases, tmp_path)
 
 
-async def test_with_an_anonymous_session(url: str, tmp_path: Path) -> None:
+@pytest.mark.operations
+async def test_anonymous_session(url: str, tmp_path: Path) -> None:
     async with Visitor(url) as visitor:
         await visitor.write_resume()
         session = httpx.Cookies(visitor.cookies)["sessionid"]
-        # A login would end the session, and each request after it would begin another one.
+        # A login ends the session; each later request would begin a new one.
         logins = ("--exclude-operation-id", "login", "--exclude-operation-id", "register")
-        await asyncio.to_thread(
-            run, url, f"Cookie: sessionid={session}", "examples,fuzzing,stateful", tmp_path, *logins
-        )
+        phases = "examples,fuzzing,stateful"
+        await asyncio.to_thread(run, url, f"Cookie: sessionid={session}", phases, tmp_path, *logins)

@@ -81,7 +81,11 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
         shutil.copytree(ROOT / ".mypy_cache", folder / ".mypy_cache")
     for typo in TYPOS:
         plant(folder / typo.file, typo)
-    command = [Path(sys.executable).with_name("mypy"), "--no-error-summary", *sorted({typo.file for typo in TYPOS})]
+    command = [
+        str(Path(sys.executable).with_name("mypy")),
+        "--no-error-summary",
+        *sorted({typo.file for typo in TYPOS}),
+    ]
     done = subprocess.run(command, cwd=folder, env=machine_environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stdout + done.stderr
     return done.stdout
