@@ -1,9 +1,9 @@
-"""What a request costs each part of the system: processor time, on the hot paths, through the gateway.
+"""Measures the processor time that each program spends on a request through the gateway.
 
     .venv/bin/python -m benchmarks.capacity [--seconds 4] [--visitors 8]
 
-Starts the whole system on free ports. Processor time a request says how many a core serves, and is much less distorted
-by a busy machine than requests a second, which all parts and the asker share here. Linux only.
+Starts the whole system on free ports. A busy machine distorts the processor time per request much less than the requests
+per second, for which all programs and the load generator share the cores. Linux only.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from cv_stack.settings import SERVICES
 from cv_stack.system import System
 
 PARTS = ("gateway", *SERVICES, "postgres", "nats")
-PASSWORD = "SecurePass123!"  # noqa: S105 - of accounts that live as long as this
+PASSWORD = "SecurePass123!"  # noqa: S105 - of temporary accounts
 EXPERIENCE = {
     "company": "Agence", "position": "Cheffe de projet", "start_date": "2020-01-01", "end_date": "2021-12-31",
     "description": "Gestion de projets web complexes pour grands comptes. " * 5,
@@ -33,22 +33,22 @@ _texts = itertools.count(1)
 
 @dataclass
 class Visitor:
-    """Somebody with an account, a CV, and a connection."""
+    """A visitor with an account, a resume and a connection."""
 
     http: aiohttp.ClientSession
     email: str
     resume: str = ""
 
     async def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """The JSON of an answer, whose status must be a good one."""
+        """The JSON of a response. Raises for an error status."""
         async with self.http.request(method, path, json=body) as answer:
             content = await answer.json()
             if not answer.ok:
                 raise RuntimeError(f"{method} {path}: {answer.status} {content}")
             return content
 
-    async def settle_in(self) -> None:
-        """Register, log in, and write a CV of two pages."""
+    async def prepare(self) -> None:
+        """Register, log in, and create a resume of two pages."""
         names = {"first_name": "Marie", "last_name": "Dubois", "username": self.email.partition("@")[0]}
         passwords = {"password": PASSWORD, "password2": PASSWORD}
         await self.ask("POST", "/api/auth/register/", {"email": self.email, **names, **passwords})
@@ -59,19 +59,19 @@ class Visitor:
         self.resume = f"/api/resumes/{created['id']}/"
 
     async def login(self) -> Any:
-        """A new pair of tokens."""
+        """Get new tokens."""
         return await self.ask("POST", "/api/auth/login/", {"email": self.email, "password": PASSWORD})
 
     async def save(self) -> Any:
-        """What the editor does after a pause in typing."""
+        """Auto-save, as the editor does after a pause in typing."""
         return await self.ask("PATCH", self.resume, {"summary": f"Numéro {next(_texts)}"})
 
     async def export(self) -> Any:
-        """The CV as it is, as a PDF."""
+        """Export the unchanged resume."""
         return await self.ask("POST", f"{self.resume}export_pdf/", {})
 
     async def change_and_export(self) -> Any:
-        """A PDF that nobody has asked for before."""
+        """Change the resume and export it."""
         await self.save()
         return await self.export()
 
@@ -90,18 +90,18 @@ PATHS: dict[str, Callable[[Visitor], Awaitable[Any]]] = {
 
 
 def processor_seconds(roots: Iterable[int]) -> list[float]:
-    """Processor time of each process with all of its descendants, ended ones included."""
+    """The processor time of each process and its descendants, including ended ones."""
     parents: dict[int, int] = {}
     ticks: dict[int, int] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:  # it has ended meanwhile
+        except OSError:  # the process has ended
             continue
         pid = int(stat.parent.name)
         parents[pid], ticks[pid] = int(fields[1]), sum(map(int, fields[11:15]))
 
-    def line(pid: int) -> set[int]:
+    def lineage(pid: int) -> set[int]:
         """A process and its ancestors."""
         found = set()
         while pid in parents and pid not in found:
@@ -109,23 +109,23 @@ def processor_seconds(roots: Iterable[int]) -> list[float]:
             pid = parents[pid]
         return found
 
-    lines = {pid: line(pid) for pid in parents}
+    lines = {pid: lineage(pid) for pid in parents}
     return [sum(ticks[pid] for pid in ticks if root in lines[pid]) / os.sysconf("SC_CLK_TCK") for root in roots]
 
 
 async def measure(system: System, visitors: list[Visitor], seconds: float) -> None:
-    """Walk every path for so long, and print a row of the table for each."""
+    """Repeat each step for some seconds and print its row of the table."""
     roots = [system.pid(part) for part in PARTS]
     for name, step in PATHS.items():
         before, began = processor_seconds(roots), time.perf_counter()
-        counts = await asyncio.gather(*(_walk(visitor, step, began + seconds) for visitor in visitors))
+        counts = await asyncio.gather(*(_repeat(visitor, step, began + seconds) for visitor in visitors))
         spent, count = time.perf_counter() - began, sum(counts)
         costs = [(now - then) * 1000 / count for now, then in zip(processor_seconds(roots), before, strict=True)]
         cells = [f"{count / spent:.0f}", *(f"{cost:.2f}" if cost >= 0.005 else "" for cost in costs)]
         sys.stdout.write(f"| {' | '.join([name, *cells])} |\n")
 
 
-async def _walk(visitor: Visitor, step: Callable[[Visitor], Awaitable[Any]], until: float) -> int:
+async def _repeat(visitor: Visitor, step: Callable[[Visitor], Awaitable[Any]], until: float) -> int:
     count = 0
     while time.perf_counter() < until:
         await step(visitor)
@@ -134,14 +134,14 @@ async def _walk(visitor: Visitor, step: Callable[[Visitor], Awaitable[Any]], unt
 
 
 async def run(system: System, visitors: int, seconds: float) -> None:
-    """Let so many visitors in, and measure them."""
+    """Prepare the visitors and measure."""
     sys.stdout.write(f"| processor ms | requests/s | {' | '.join(PARTS)} |\n|{'---|' * (len(PARTS) + 2)}\n")
     people = [
         Visitor(aiohttp.ClientSession(system.ports.public_url), f"marie{number}@example.com")
         for number in range(visitors)
     ]
     try:
-        await asyncio.gather(*(each.settle_in() for each in people))
+        await asyncio.gather(*(each.prepare() for each in people))
         await measure(system, people, seconds)
     finally:
         await asyncio.gather(*(each.http.close() for each in people))

@@ -1,9 +1,9 @@
-"""What the gateway costs: the same small answer direct and through it, taking turns, on kept-alive connections.
+"""Measures the overhead of the gateway: one small response directly and through it, alternately, with keep-alive.
 
     .venv/bin/python benchmarks/gateway_overhead.py [--seconds 3] [--rounds 3] [--connections 16]
 
-Prints requests a second and latency of both ways, their ratio, and how many requests the gateway passes on in one
-second of processor time: on a busy machine that figure is the least distorted one.
+Prints requests per second and latency of both routes, their ratio, and the requests that the gateway forwards per second
+of processor time, which a busy machine distorts least.
 """
 
 import argparse
@@ -23,16 +23,16 @@ from typing import Any, cast
 import jwt
 import uvloop
 from cv_common.kernel.identity import generate_keys, private_key, public_key_of
+from cv_stack.settings import SERVICES
 from cv_testing.ports import free_port
 from cv_testing.supervisor import ProcessSupervisor, Program, responds
 
 PATH = "/api/templates/"
 _BODY = json.dumps([{"id": 1, "name": "Modern Professional", "is_premium": False}]).encode()
-_SERVICES = ("auth", "templates", "resumes", "payments", "renderer")
 
 
 async def upstream(scope: Any, _receive: Any, send: Any) -> None:
-    """Stands in for every service: auth's public keys, and one small answer for everything else."""
+    """A fake of all services: returns auth's public keys, and one small response for everything else."""
     if scope["type"] != "http":
         return
     body = os.environ["BENCHMARK_JWKS"].encode() if scope["path"].endswith("/jwks.json") else _BODY
@@ -43,14 +43,14 @@ async def upstream(scope: Any, _receive: Any, send: Any) -> None:
 
 @dataclass
 class Run:
-    """One way's requests: how many, for how long, and each one's latency in seconds."""
+    """The requests of one route: their number, total duration and latencies in seconds."""
 
     seconds: float = 0
     latencies: list[float] = field(default_factory=list)
 
     @property
     def rate(self) -> float:
-        """Requests a second."""
+        """Requests per second."""
         return len(self.latencies) / self.seconds
 
     def milliseconds(self, percent: int) -> float:
@@ -59,42 +59,42 @@ class Run:
 
 
 class Visitor(asyncio.Protocol):
-    """Asks again and again on one connection."""
+    """Sends requests repeatedly on one connection."""
 
     def __init__(self, request: bytes, run: Run, until: float, finished: asyncio.Future[None]) -> None:
         self._request, self._run, self._until, self._finished = request, run, until, finished
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask for the first time."""
+        """Send the first request."""
         self._transport = cast("asyncio.Transport", transport)
-        self._ask()
+        self._send()
 
     def data_received(self, data: bytes) -> None:
-        """Take the answer, piece by piece, and ask again when it is complete."""
+        """Collect the response and send the next request when it is complete."""
         self._answer += data
         if not self._answer.endswith(_BODY):
             return
         now = time.perf_counter()
         self._run.latencies.append(now - self._asked)
         if now < self._until:
-            self._ask()
+            self._send()
         else:
             self._finished.set_result(None)
             self._transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Fail if it was the other side that closed."""
+        """Fail if the server closed the connection."""
         if not self._finished.done():
             self._finished.set_exception(error or ConnectionError("closed early"))
 
-    def _ask(self) -> None:
+    def _send(self) -> None:
         self._answer = b""
         self._asked = time.perf_counter()
         self._transport.write(self._request)
 
 
 async def visit(port: int, token: str, connections: int, seconds: float, run: Run) -> None:
-    """Ask `port` over so many connections for so many seconds."""
+    """Send requests to `port` over some connections for some seconds."""
     loop = asyncio.get_running_loop()
     request = f"GET {PATH} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
     began = time.perf_counter()
@@ -106,7 +106,7 @@ async def visit(port: int, token: str, connections: int, seconds: float, run: Ru
 
 
 @contextmanager
-def kept(program: Program) -> Iterator[ProcessSupervisor]:
+def running(program: Program) -> Iterator[ProcessSupervisor]:
     """Run a program until the block ends."""
     keeper = ProcessSupervisor(program, lambda *_: None)
     keeper.start()
@@ -118,7 +118,7 @@ def kept(program: Program) -> Iterator[ProcessSupervisor]:
 
 
 def upstream_program(port: int, jwks: str) -> Program:
-    """The stand-in for the services, on the server that they run on."""
+    """The fake of the services, on the server that they run on."""
     command = [
         sys.executable, "-m", "uvicorn", "--app-dir", str(Path(__file__).parent), "gateway_overhead:upstream",
         "--port", str(port), "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning",
@@ -127,10 +127,10 @@ def upstream_program(port: int, jwks: str) -> Program:
 
 
 def gateway_program(port: int, ops_port: int, upstream_port: int) -> Program:
-    """The gateway as it is deployed, with all services at one address."""
+    """The gateway as deployed, with all services at one address."""
     command = [sys.executable, "-m", "cv_gateway", "--port", str(port)]
     environment = {
-        **{f"{name.upper()}_URL": f"http://127.0.0.1:{upstream_port}" for name in _SERVICES},
+        **{f"{name.upper()}_URL": f"http://127.0.0.1:{upstream_port}" for name in SERVICES},
         "IDENTITY_PRIVATE_KEY": generate_keys()[0],
         "SESSION_KEYS": json.dumps(["a session key of more than 32 characters"]),
         "OPS_PORT": str(ops_port),
@@ -140,12 +140,12 @@ def gateway_program(port: int, ops_port: int, upstream_port: int) -> Program:
 
 
 def processor_seconds(group: int) -> float:
-    """Processor time that a process group has used so far; Linux only, else 0."""
+    """Processor time that a process group has used so far; 0 except on Linux."""
     ticks = 0
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:  # it has ended meanwhile
+        except OSError:  # the process has ended
             continue
         if int(fields[2]) == group:
             ticks += int(fields[11]) + int(fields[12])
@@ -153,7 +153,7 @@ def processor_seconds(group: int) -> float:
 
 
 def measure(connections: int, seconds: float, rounds: int) -> None:
-    """Measure both ways, taking turns, and print what came out."""
+    """Measure both routes alternately and print the results."""
     seed = generate_keys()[0]
     now = int(time.time())
     claims = {"iss": "auth", "token_type": "access", "user_id": "1", "jti": "1", "iat": now, "exp": now + 900}
@@ -161,7 +161,10 @@ def measure(connections: int, seconds: float, rounds: int) -> None:
     jwks = json.dumps({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "1", "x": public_key_of(seed)}]})
     upstream_port, port, ops_port = free_port(), free_port(), free_port()
     direct, through, spent = Run(), Run(), 0.0
-    with kept(upstream_program(upstream_port, jwks)), kept(gateway_program(port, ops_port, upstream_port)) as gateway:
+    with (
+        running(upstream_program(upstream_port, jwks)),
+        running(gateway_program(port, ops_port, upstream_port)) as gateway,
+    ):
         group = gateway.pid
         assert group is not None
         for _ in range(rounds):

@@ -1,10 +1,10 @@
-"""How soon a purchase shows: from Stripe's webhook answered to its effect seen through the gateway.
+"""Measures the time from the response to Stripe's webhook until the effect is visible through the gateway.
 
     .venv/bin/python -m benchmarks.webhook_to_visible [--times 200]
 
-Starts a system of its own, buys one thing after the other, and asks again and again until it shows: a payment as
-`is_paid` of the resume, a subscription as `is_premium` of the profile. Whoever asks takes part of the processor, and
-what is measured ends with an answer, so the figures are upper bounds. The machine should have nothing else to do.
+Starts a private system, buys one thing after the other, and polls until it is visible: a payment as `is_paid` of the
+resume, a subscription as `is_premium` of the profile. The polling uses processor time too, so the results are upper
+bounds. Run it on an idle machine.
 """
 
 import argparse
@@ -28,7 +28,7 @@ _GIVE_UP_AFTER = 30
 _WARM_UP = 10
 
 Buy = Callable[[Visitor], Awaitable[tuple[str, str]]]
-"""Buys something; the path where it is going to show, and the name of the field that does."""
+"""Buys something. Returns the path and the field that will show it."""
 
 
 async def buy_resume(visitor: Visitor) -> tuple[str, str]:
@@ -39,7 +39,7 @@ async def buy_resume(visitor: Visitor) -> tuple[str, str]:
 
 
 async def buy_subscription(visitor: Visitor) -> tuple[str, str]:
-    """Open an account and subscribe."""
+    """Register and subscribe."""
     visitor.token = None
     user = await visitor.register()
     await visitor.login(user["email"])
@@ -47,8 +47,8 @@ async def buy_subscription(visitor: Visitor) -> tuple[str, str]:
     return "/api/auth/profile/", "is_premium"
 
 
-async def seconds_until_seen(visitor: Visitor, sandbox: StripeSandbox, secret: str, buy: Buy) -> float:
-    """Buy, send the webhook of it, and wait. Raises TimeoutError and httpx.HTTPStatusError."""
+async def seconds_until_visible(visitor: Visitor, sandbox: StripeSandbox, secret: str, buy: Buy) -> float:
+    """Buy, send the webhook, and wait for the effect. Raises TimeoutError and httpx.HTTPStatusError."""
     path, field = await buy(visitor)
     body, signature = signed(await sandbox.newest_event("checkout.session.completed"), secret)
     headers = {"Content-Type": "application/json", "Stripe-Signature": signature}
@@ -71,7 +71,7 @@ async def measure(system: System, times: int) -> list[str]:
         await sandbox.control("delivery", hold=True)
         await visitor.login((await visitor.register())["email"])
         for name, buy in (("payment", buy_resume), ("subscription", buy_subscription)):
-            once = partial(seconds_until_seen, visitor, sandbox, secret, buy)
+            once = partial(seconds_until_visible, visitor, sandbox, secret, buy)
             taken = [await once() for _ in range(_WARM_UP + times)][_WARM_UP:]
             cuts = statistics.quantiles(taken, n=100, method="inclusive")
             p50, p95, p99, most = (1000 * seconds for seconds in (cuts[49], cuts[94], cuts[98], max(taken)))
@@ -80,7 +80,7 @@ async def measure(system: System, times: int) -> list[str]:
 
 
 def main(times: int) -> None:
-    """Measure on a system of its own, and print the table."""
+    """Measure on a private system and print the table."""
     with tempfile.TemporaryDirectory() as folder:
         settings = {"RATE_LIMITS_ENABLED": "false", "LOG_LEVEL": "WARNING"}
         system = System(Path(folder), lambda *_: None, settings=settings)

@@ -1,9 +1,9 @@
-"""`make chaos`: a private system, visitors, faults; in the end nothing is lost, nothing is doubled, and all agree.
+"""`make chaos`: inject faults into a private system under load, then check that nothing is lost or duplicated.
 
     make chaos [MINUTES=10] [SEED=...] [VISITORS=4]
 
-The seed decides what visitors try and which faults come in which order; how they interleave is the machine's.
-Exits with 1 when something is lost, doubled, disagrees or was answered wrongly, and says what, and where the logs are.
+The seed determines the visitors' actions and the order of the faults, but not their timing. The command exits with 1 if
+something is lost, duplicated, inconsistent or answered wrongly, and prints what, and where the logs are.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from cv_stack.system import System
 
 from dev.chaos import checks
 from dev.chaos.browser import Browser
-from dev.chaos.faults import Machine, Probe, Provider
+from dev.chaos.faults import Probe, ProviderFaults, SystemFaults
 from dev.chaos.ledger import Ledger, Owner
 from dev.chaos.visitors import Visitor
 from tests.integration.stripe_sandbox import StripeSandbox
@@ -41,75 +41,75 @@ class Run:
         self._seed = seed
         self._visitors: list[Visitor] = []
 
-    async def go(self, seconds: float, at_once: int) -> None:
-        """Let visitors and faults run, then wait until all is quiet and check everything."""
+    async def run(self, seconds: float, max_concurrent: int) -> None:
+        """Run visitors and faults for some seconds, wait until the system has settled, and check everything."""
         until = time.monotonic() + seconds
         probe = await self._probe()
-        machine = Machine(self._system, probe, self.ledger, self._dice("machine"))
-        provider = Provider(self._sandbox, self.ledger, self._dice("provider"))
+        machine = SystemFaults(self._system, probe, self.ledger, self._rng("machine"))
+        provider = ProviderFaults(self._sandbox, self.ledger, self._rng("provider"))
         async with asyncio.TaskGroup() as group:
             group.create_task(machine.run(until))
             group.create_task(provider.run(until))
-            for number in range(at_once):
+            for number in range(max_concurrent):
                 group.create_task(self._visit(number, until))
-        await provider.behave()
-        _say("the faults are over; waiting until all is quiet")
+        await provider.stop()
+        _report("no more faults; waiting until the system has settled")
         await self._check()
 
     async def _visit(self, number: int, until: float) -> None:
-        """One visitor after the other."""
-        dice = self._dice(f"visitors {number}")
-        life = 0
+        """Run one visitor after the other."""
+        rng = self._rng(f"visitors {number}")
+        count = 0
         while time.monotonic() < until:
-            visitor = self._visitor(f"visitor {number} {life}", dice)
+            visitor = self._visitor(f"visitor {number} {count}", rng)
             self.ledger.owners.append(visitor.owner)
             self._visitors.append(visitor)
-            await visitor.live(until)
-            life += 1
+            await visitor.run(until)
+            count += 1
 
     async def _check(self) -> None:
-        problems = await checks.until_quiet(self._system, self._sandbox)
-        # Lost webhooks are fetched every hour, and when payments starts.
+        problems = await checks.wait_until_settled(self._system, self._sandbox)
+        # Payments fetches lost webhooks when it starts, and every hour.
         await asyncio.to_thread(self._system.kill, "payments")
         await asyncio.sleep(5)
-        problems += await checks.until_quiet(self._system, self._sandbox)
+        problems += await checks.wait_until_settled(self._system, self._sandbox)
         for kind, what in problems:
-            self.ledger.note(kind, what)
-        _say(f"checking what {len(self._visitors)} visitors were promised")
-        await checks.all_at_once([checks.Check(each, self._sandbox, self.ledger).run for each in self._visitors])
-        for kind, what in await checks.unknown_to_the_ledger(self._sandbox, self.ledger):
-            self.ledger.note(kind, what)
+            self.ledger.record(kind, what)
+        _report(f"checking the data of {len(self._visitors)} visitors")
+        await checks.run_concurrently([checks.Check(each, self._sandbox, self.ledger).run for each in self._visitors])
+        for kind, what in await checks.find_unknown_payments(self._sandbox, self.ledger):
+            self.ledger.record(kind, what)
         for each in self._visitors:
             await each.browser.close()
 
     async def _probe(self) -> Probe:
-        visitor = self._visitor("probe", self._dice("probe"))
+        visitor = self._visitor("probe", self._rng("probe"))
         await visitor.register()
         await visitor.create()
         return Probe(visitor.browser, visitor.owner.resumes[0].id)
 
-    def _visitor(self, name: str, dice: random.Random) -> Visitor:
-        browser = Browser(self._system.ports.public_url, self.ledger, dice)
-        return Visitor(Owner(name), browser, self._sandbox, self.ledger, dice)
+    def _visitor(self, name: str, rng: random.Random) -> Visitor:
+        browser = Browser(self._system.ports.public_url, self.ledger, rng)
+        return Visitor(Owner(name), browser, self._sandbox, self.ledger, rng)
 
-    def _dice(self, name: str) -> random.Random:
-        return random.Random(f"{self._seed} {name}")  # noqa: S311 - to be repeated, not to be secret
+    def _rng(self, name: str) -> random.Random:
+        return random.Random(f"{self._seed} {name}")  # noqa: S311 - reproducible, not secret
 
 
-def _say(line: str) -> None:
+def _report(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 
 def summary(ledger: Ledger, out: TextIO) -> bool:
-    """Say how it went; whether all is well."""
+    """Print the result. Returns whether there was no problem."""
     count = sum(ledger.statuses.values())
     statuses = ", ".join(f"{status}: {number:,}" for status, number in sorted(ledger.statuses.items()))
     checkouts = [each for owner in ledger.owners for each in owner.checkouts]
     effects = [each.seconds_to_effect for each in checkouts if each.seconds_to_effect is not None]
     out.write(f"\nrequests          {count:,} ({statuses})\n")
     out.write(f"writes            {ledger.acknowledged:,} acknowledged, {ledger.unknown:,} unknown\n")
-    out.write(f"payment pages     {len(checkouts):,}; {len(effects):,} payments seen by who waited")
+    out.write(f"payment pages     {len(checkouts):,}; {len(effects):,} payments with an observed effect")
     out.write(f", the last after {max(effects, default=0):.1f} s\n")
     out.write(f"slowest answer    {ledger.slowest[0]:.1f} s, {ledger.slowest[1]}\n")
     out.write(f"faults            {', '.join(f'{name}: {number}' for name, number in sorted(ledger.faults.items()))}\n")
@@ -123,16 +123,16 @@ def summary(ledger: Ledger, out: TextIO) -> bool:
 
 
 def main() -> None:
-    """Read the environment, run, and end with what was found."""
+    """Run with the settings of the environment and exit with the result."""
     minutes = float(os.environ.get("MINUTES") or 10)
     seed = int(os.environ.get("SEED") or secrets.randbelow(10**6))
     visitors = int(os.environ.get("VISITORS") or 4)
     folder = Path(tempfile.mkdtemp(prefix="cv-chaos-"))
-    _say(f"{minutes:g} minutes with {visitors} visitors at once, SEED={seed}, logs in {folder}/logs")
-    for number in (signal.SIGTERM, signal.SIGHUP):  # ends as Ctrl-C does: nothing is left running
+    _report(f"{minutes:g} minutes with {visitors} concurrent visitors, SEED={seed}, logs in {folder}/logs")
+    for number in (signal.SIGTERM, signal.SIGHUP):  # like Ctrl-C, so that nothing is left running
         signal.signal(number, signal.default_int_handler)
     console = Console(folder / "logs", is_shown=False)
-    # All visitors come from one address; who has paid should not wait ten seconds for a webhook that is lost.
+    # All visitors share an address. The payment page waits 3 seconds for a webhook that may be lost.
     system = System(
         folder, console, settings={"RATE_LIMITS_ENABLED": "false", "SANDBOX_CHECKOUT_WAIT": "3"}, with_proxies=True
     )
@@ -143,7 +143,7 @@ def main() -> None:
         system.stop()
         console.close()
     if not summary(ledger, sys.stdout):
-        sys.exit(f"! not all is well: SEED={seed}, logs in {folder}/logs")
+        sys.exit(f"! problems found: SEED={seed}, logs in {folder}/logs")
     shutil.rmtree(folder)
 
 
@@ -152,7 +152,7 @@ async def _run(system: System, seconds: float, seed: int, visitors: int) -> Ledg
     async with StripeSandbox(system.ports.stripe_url, api_key) as sandbox:
         run = Run(system, sandbox, seed)
         try:
-            await run.go(seconds, visitors)
+            await run.run(seconds, visitors)
         except* (httpx.HTTPError, AssertionError) as broken:
             summary(run.ledger, sys.stdout)
             raise broken

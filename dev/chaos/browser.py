@@ -1,4 +1,4 @@
-"""A visitor's HTTP client: it counts answers, checks their shapes, and returns None for a lost answer."""
+"""A visitor's HTTP client: counts responses, checks error bodies, and returns None for a lost response."""
 
 import asyncio
 import random
@@ -8,24 +8,24 @@ from typing import Any, TypeVar
 
 import httpx
 
-from dev.chaos.ledger import MISBEHAVED, Ledger
+from dev.chaos.ledger import BAD_RESPONSE, Ledger
 
-PASSING = (502, 503, 504)
-"""Answers under faults: whether the request took effect is unknown."""
-_LONGEST = 40.0
-"""Seconds; longer than any deadline of the gateway."""
+UNAVAILABLE = (502, 503, 504)
+"""Status codes during faults: the request may have taken effect or not."""
+_TIMEOUT = 40.0
+"""Seconds; longer than any timeout of the gateway."""
 
 Result = TypeVar("Result")
 
 
 class Browser:
-    """Cookies and a token of one visitor."""
+    """The cookies and the token of one visitor."""
 
-    def __init__(self, public_url: str, ledger: Ledger, dice: random.Random) -> None:
+    def __init__(self, public_url: str, ledger: Ledger, rng: random.Random) -> None:
         self.url = public_url
         self._ledger = ledger
-        self._dice = dice
-        self._client = httpx.AsyncClient(base_url=public_url, timeout=_LONGEST)
+        self._rng = rng
+        self._client = httpx.AsyncClient(base_url=public_url, timeout=_TIMEOUT)
         self.token: str | None = None
 
     async def close(self) -> None:
@@ -34,11 +34,13 @@ class Browser:
 
     @property
     def has_session(self) -> bool:
-        """Whether the visitor was given a session."""
+        """Whether the visitor has a session cookie."""
         return "sessionid" in self._client.cookies
 
-    async def ask(self, method: str, path: str, *, expect: tuple[int, ...], **options: Any) -> httpx.Response | None:
-        """The answer; None when there was none, or one of PASSING. An answer that is not expected is noted."""
+    async def request(
+        self, method: str, path: str, *, expect: tuple[int, ...], **options: Any
+    ) -> httpx.Response | None:
+        """Send a request. Returns None for no response or one of UNAVAILABLE. Records an unexpected response."""
         headers = httpx.Headers(options.pop("headers", None))
         if self.token and not path.startswith("http"):
             headers["Authorization"] = f"Bearer {self.token}"
@@ -46,26 +48,28 @@ class Browser:
         try:
             answer = await self._client.request(method, path, headers=headers, **options)
         except httpx.HTTPError as error:
-            self._ledger.answered("no answer", time.monotonic() - began, f"{method} {path} ({type(error).__name__})")
+            self._ledger.count_response(
+                "no response", time.monotonic() - began, f"{method} {path} ({type(error).__name__})"
+            )
             return None
-        self._ledger.answered(str(answer.status_code), time.monotonic() - began, f"{method} {path}")
-        said = f"{method} {path}: {answer.status_code} {answer.text[:300] if _is_text(answer) else ''}"
-        if answer.status_code in PASSING:
+        self._ledger.count_response(str(answer.status_code), time.monotonic() - began, f"{method} {path}")
+        found = f"{method} {path}: {answer.status_code} {answer.text[:300] if _is_text(answer) else ''}"
+        if answer.status_code in UNAVAILABLE:
             if not _is_error(answer):
-                self._ledger.note(MISBEHAVED, f"not in the contract's shape: {said}")
+                self._ledger.record(BAD_RESPONSE, f"not in the shape of the contract: {found}")
             return None
         if answer.status_code not in expect:
-            self._ledger.note(MISBEHAVED, f"unexpected: {said}")
+            self._ledger.record(BAD_RESPONSE, f"unexpected: {found}")
         elif answer.status_code >= 400 and not _is_error(answer):
-            self._ledger.note(MISBEHAVED, f"not in the contract's shape: {said}")
+            self._ledger.record(BAD_RESPONSE, f"not in the shape of the contract: {found}")
         return answer
 
-    async def insist(self, attempt: Callable[[], Awaitable[Result | None]], patience: float = 60.0) -> Result | None:
-        """Attempt until there is an answer; None when patience ends first."""
-        deadline = time.monotonic() + patience
+    async def retry(self, attempt: Callable[[], Awaitable[Result | None]], timeout: float = 60.0) -> Result | None:
+        """Call `attempt` until it returns a response. Returns None after `timeout` seconds."""
+        deadline = time.monotonic() + timeout
         result = await attempt()
         while result is None and time.monotonic() < deadline:
-            await asyncio.sleep(self._dice.uniform(0.3, 1.5))
+            await asyncio.sleep(self._rng.uniform(0.3, 1.5))
             result = await attempt()
         return result
 
@@ -75,7 +79,7 @@ def _is_text(answer: httpx.Response) -> bool:
 
 
 def _is_error(answer: httpx.Response) -> bool:
-    """Whether it is DRF's shape: a `detail`, or lists of messages by field."""
+    """Whether the body has DRF's shape: a `detail`, or lists of messages by field."""
     if answer.request.url.path.startswith("/media/"):
         return True
     try:

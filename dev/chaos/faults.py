@@ -1,4 +1,4 @@
-"""A seeded schedule of faults, and how long the system took to work again after each."""
+"""A seeded schedule of faults, and the time of recovery after each."""
 
 import asyncio
 import random
@@ -13,32 +13,32 @@ from cv_stack.system import System
 from cv_testing.supervisor import ProgramFailed
 
 from dev.chaos.browser import Browser
-from dev.chaos.ledger import MISBEHAVED, Ledger
+from dev.chaos.ledger import BAD_RESPONSE, Ledger
 from tests.integration.stripe_sandbox import StripeSandbox
 
 PROGRAMS = ("gateway", *SERVICES, "postgres", "nats")
-PATIENCE = 180.0
-"""Seconds after which a fault that has ended counts as never recovered from."""
+RECOVERY_TIMEOUT = 180.0
+"""Seconds after the end of a fault within which the system must recover."""
 
 Fault = Callable[[], Awaitable[None]]
 
 
-class Machine:
-    """Faults of programs and networks, one or two at a time."""
+class SystemFaults:
+    """Injects faults of programs and networks, one or two at a time."""
 
-    def __init__(self, system: System, probe: "Probe", ledger: Ledger, dice: random.Random) -> None:
+    def __init__(self, system: System, probe: "Probe", ledger: Ledger, rng: random.Random) -> None:
         self._system = system
         self._probe = probe
         self._ledger = ledger
-        self._dice = dice
+        self._rng = rng
 
     async def run(self, until: float) -> None:
-        """One fault after the other, each after the system works again."""
+        """Inject one fault after the other, each after the recovery from the previous one."""
         while time.monotonic() < until:
-            kinds = [self._choose() for _ in range(self._dice.choice([1, 1, 1, 2]))]
-            # What is to happen is drawn before it does: how long a fault takes must not change what follows.
+            kinds = [self._choose() for _ in range(self._rng.choice([1, 1, 1, 2]))]
+            # Draw all random numbers before the faults: their duration must not change the sequence.
             faults = [self._fault(kind) for kind in kinds]
-            pause = self._dice.uniform(0.5, 3)
+            pause = self._rng.uniform(0.5, 3)
             await asyncio.gather(*(fault() for fault in faults))
             for kind in kinds:
                 self._ledger.faults[kind.partition(" ")[0]] += 1
@@ -46,87 +46,89 @@ class Machine:
             await asyncio.sleep(pause)
 
     def _choose(self) -> str:
-        how = self._dice.choices(["kill", "pause", "down", "drop"], [6, 2, 2, 2])[0]
-        name = self._dice.choice(("postgres", "nats") if how == "drop" else PROGRAMS)
+        how = self._rng.choices(["kill", "pause", "down", "drop"], [6, 2, 2, 2])[0]
+        name = self._rng.choice(("postgres", "nats") if how == "drop" else PROGRAMS)
         return f"{how} {name}"
 
     def _fault(self, kind: str) -> Fault:
         how, _, name = kind.partition(" ")
-        seconds = self._dice.uniform(2, 8)
+        seconds = self._rng.uniform(2, 8)
 
-        async def lasting(begin: Callable[[str], None], end: Callable[[str], None]) -> None:
+        async def for_a_while(begin: Callable[[str], None], end: Callable[[str], None]) -> None:
             await asyncio.to_thread(begin, name)
             await asyncio.sleep(seconds)
-            with suppress(ProgramFailed):  # the probe tells whether it comes back
+            with suppress(ProgramFailed):  # the probe detects whether it recovers
                 await asyncio.to_thread(end, name)
 
-        async def at_once(do: Callable[[str], object]) -> None:
+        async def once(do: Callable[[str], object]) -> None:
             await asyncio.to_thread(do, name)
 
         system = self._system
         return {
-            "kill": lambda: at_once(system.kill),
-            "drop": lambda: at_once(system.freeze),
-            "pause": lambda: lasting(system.pause, system.unpause),
-            "down": lambda: lasting(system.take_down, system.bring_up),
+            "kill": lambda: once(system.kill),
+            "drop": lambda: once(system.freeze),
+            "pause": lambda: for_a_while(system.pause, system.unpause),
+            "down": lambda: for_a_while(system.take_down, system.bring_up),
         }[how]
 
     async def _recover(self, kind: str) -> None:
         began = time.monotonic()
         try:
-            async with asyncio.timeout(PATIENCE):
-                await self._probe.until_well()
+            async with asyncio.timeout(RECOVERY_TIMEOUT):
+                await self._probe.wait_until_ready()
         except TimeoutError:
-            self._ledger.note(MISBEHAVED, f"after {kind} the system did not work again within {PATIENCE:.0f} s")
-        self._ledger.recovered(kind, time.monotonic() - began)
+            self._ledger.record(
+                BAD_RESPONSE, f"after {kind} the system did not recover within {RECOVERY_TIMEOUT:.0f} s"
+            )
+        self._ledger.record_recovery(kind, time.monotonic() - began)
 
 
-class Provider:
-    """Faults of the payment provider: webhooks that come twice, late, in another order, or never; calls that fail."""
+class ProviderFaults:
+    """Injects faults of the payment provider: duplicated, late, reordered or lost webhooks, and failing API calls."""
 
-    def __init__(self, sandbox: StripeSandbox, ledger: Ledger, dice: random.Random) -> None:
+    def __init__(self, sandbox: StripeSandbox, ledger: Ledger, rng: random.Random) -> None:
         self._sandbox = sandbox
         self._ledger = ledger
-        self._dice = dice
+        self._rng = rng
 
     async def run(self, until: float) -> None:
-        """One kind of misbehavior after the other, with a while of good behavior between."""
+        """Inject one kind of fault after the other, with pauses."""
         while time.monotonic() < until:
-            kind = self._dice.choice(["duplicated", "shuffled", "delayed", "lost", "failing", "slow"])
+            kind = self._rng.choice(["duplicated", "shuffled", "delayed", "lost", "failing", "slow"])
             await self._begin(kind)
             self._ledger.faults[f"provider {kind}"] += 1
-            await asyncio.sleep(self._dice.uniform(3, 10))
-            await self.behave()
-            await asyncio.sleep(self._dice.uniform(1, 5))
+            await asyncio.sleep(self._rng.uniform(3, 10))
+            await self.stop()
+            await asyncio.sleep(self._rng.uniform(1, 5))
 
-    async def behave(self) -> None:
-        """Deliver everything that is not lost, and fail no more."""
+    async def stop(self) -> None:
+        """End the faults and deliver the webhooks that are not lost."""
         await self._sandbox.control("delivery", duplicates=0, shuffle=0, delay=0, drop=[])
         await self._sandbox.control("clear-faults")
 
     async def _begin(self, kind: str) -> None:
         if kind in {"failing", "slow"}:
             how: dict[str, Any] = {"status": 500} if kind == "failing" else {"delay_after": 4.0}
-            await self._sandbox.control("fault", method=self._dice.choice(["GET", "POST"]), path="/v1/", times=5, **how)
+            await self._sandbox.control("fault", method=self._rng.choice(["GET", "POST"]), path="/v1/", times=5, **how)
             return
-        knobs: dict[str, dict[str, Any]] = {
+        settings: dict[str, dict[str, Any]] = {
             "duplicated": {"duplicates": 3, "shuffle": 2.0},
             "shuffled": {"shuffle": 6.0},
             "delayed": {"delay": 8.0},
             "lost": {"drop": ["*"]},
         }
-        await self._sandbox.control("delivery", **knobs[kind])
+        await self._sandbox.control("delivery", **settings[kind])
 
 
 class Probe:
-    """A visitor with an account and a resume, who finds out whether every part does its work."""
+    """A visitor with an account and a resume that checks whether all services work."""
 
     def __init__(self, browser: Browser, resume_id: int) -> None:
         self._browser = browser
         self._resume_id = resume_id
 
-    async def until_well(self) -> None:
-        """Wait until every service answers once, and writes where it has something to write."""
+    async def wait_until_ready(self) -> None:
+        """Wait until each service has answered a request, and resumes a write."""
         path = f"/api/resumes/{self._resume_id}/"
         text = str(time.monotonic())
         for method, place, body in (
@@ -140,6 +142,6 @@ class Probe:
             async def attempt(
                 method: str = method, place: str = place, body: dict[str, str] | None = body
             ) -> httpx.Response | None:
-                return await self._browser.ask(method, place, expect=(200,), json=body)
+                return await self._browser.request(method, place, expect=(200,), json=body)
 
-            await self._browser.insist(attempt, patience=PATIENCE)
+            await self._browser.retry(attempt, timeout=RECOVERY_TIMEOUT)

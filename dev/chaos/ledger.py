@@ -1,6 +1,6 @@
-"""What was promised: every write and every payment, as far as its answer came.
+"""The acknowledged writes and payments of all visitors.
 
-A write whose answer was lost is unknown: it may have taken effect or not, but not half of it, and not twice.
+A write without a response is unknown: it may have taken effect or not, but not partly and not twice.
 """
 
 from collections import Counter
@@ -9,39 +9,39 @@ from typing import Literal
 
 Kind = Literal["single", "monthly", "yearly"]
 Deleted = Literal["no", "perhaps", "yes"]
-LOST, DOUBLED, DISAGREES, MISBEHAVED = "lost", "doubled", "disagreements", "bad answers"
+LOST, DUPLICATED, DISAGREES, BAD_RESPONSE = "lost", "duplicated", "disagreements", "bad responses"
 
 
 @dataclass
 class Resume:
-    """A resume that was acknowledged. Each of its writes puts one number, its mark, into several fields."""
+    """An acknowledged resume. Each write puts one number, its mark, into several fields."""
 
     id: int
     name: str
     template: int
     etag: str
     mark: int = 0
-    """That of the last acknowledged write."""
+    """The mark of the last acknowledged write."""
     unknown: dict[int, str] = field(default_factory=dict)
-    """Marks of later writes whose answers were lost, and the ETag for which each was sent."""
+    """The marks of later writes without a response, with the ETag that each was sent for."""
     next_mark: int = 1
     has_photo: bool | None = False
-    """None: a write of it was lost."""
+    """None if an upload got no response."""
     deleted: Deleted = "no"
 
-    def saw(self, mark: int, etag: str) -> bool:
-        """Note what the resume shows now; False when that is neither the last acknowledged write nor a later one."""
+    def observe(self, mark: int, etag: str) -> bool:
+        """Update the resume from a response. Returns False for a mark that is no acknowledged or later one."""
         if mark != self.mark and mark not in self.unknown:
             return False
         self.mark, self.etag = mark, etag
-        # A write for another ETag will be refused, however late it arrives.
+        # A late write for another ETag will be refused.
         self.unknown = {each: sent_for for each, sent_for in self.unknown.items() if sent_for == etag and each != mark}
         return True
 
 
 @dataclass
 class Checkout:
-    """A page at which somebody may have paid; the provider knows whether."""
+    """A payment page. Only the provider knows whether it was paid."""
 
     session_id: str
     kind: Kind
@@ -51,21 +51,21 @@ class Checkout:
 
 @dataclass
 class Owner:
-    """One visitor, with or without an account, and what is theirs."""
+    """One visitor, with or without an account, and the visitor's data."""
 
     name: str
     email: str | None = None
-    """Of the account that the visitor has asked for."""
+    """The email address of the account that the visitor tried to create."""
     has_account: bool = False
-    """Whether the account was acknowledged; one whose answer was lost may exist or not."""
+    """Whether the account was acknowledged. One without a response may exist or not."""
     resumes: list[Resume] = field(default_factory=list)
     unknown_creations: set[str] = field(default_factory=set)
-    """Names of resumes of which nobody knows whether they were created."""
+    """The names of resumes whose creation got no response."""
     checkouts: list[Checkout] = field(default_factory=list)
 
 
 class Ledger:
-    """Everything that was counted and noted in one run."""
+    """The counters and problems of one run."""
 
     def __init__(self) -> None:
         self.owners: list[Owner] = []
@@ -75,17 +75,17 @@ class Ledger:
         self.slowest = (0.0, "")
         self.faults: Counter[str] = Counter()
         self.recoveries: dict[str, float] = {}
-        self.found: dict[str, list[str]] = {kind: [] for kind in (LOST, DOUBLED, DISAGREES, MISBEHAVED)}
+        self.found: dict[str, list[str]] = {kind: [] for kind in (LOST, DUPLICATED, DISAGREES, BAD_RESPONSE)}
 
-    def note(self, kind: str, what: str) -> None:
-        """Write down that something is not as it must be."""
+    def record(self, kind: str, what: str) -> None:
+        """Record a problem."""
         self.found[kind].append(what)
 
-    def answered(self, status: str, seconds: float, request: str) -> None:
-        """Count an answer, or that there was none."""
+    def count_response(self, status: str, seconds: float, request: str) -> None:
+        """Count a response or its absence."""
         self.statuses[status] += 1
         self.slowest = max(self.slowest, (seconds, request))
 
-    def recovered(self, fault: str, seconds: float) -> None:
-        """Remember the longest time after which everything worked again."""
+    def record_recovery(self, fault: str, seconds: float) -> None:
+        """Keep the longest recovery from each fault."""
         self.recoveries[fault] = max(self.recoveries.get(fault, 0.0), seconds)

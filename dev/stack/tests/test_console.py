@@ -1,4 +1,4 @@
-"""What the terminal shows, and what the files keep."""
+"""The output on the terminal and in the log files."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,22 +14,22 @@ def console(tmp_path: Path) -> Iterator[Console]:
         yield console
 
 
-def test_a_json_line_is_told_in_words() -> None:
+def test_json_line_becomes_plain_text() -> None:
     line = '{"time":"2026-01-01","level":"warning","service":"auth","message":"slow","request_id":"r","ms":900}'
 
     assert readable(line) == "warning: slow ms=900"
 
 
-def test_what_is_usual_is_not_repeated() -> None:
+def test_standard_fields_are_omitted() -> None:
     assert readable('{"level":"info","message":"started"}') == "started"
 
 
 @pytest.mark.parametrize("line", ["plain text", "[1, 2]", '{"no": "message"}', "12", ""])
-def test_any_other_line_stays_as_it_is(line: str) -> None:
+def test_other_lines_are_unchanged(line: str) -> None:
     assert readable(line) == line
 
 
-def test_lines_carry_their_programs_name_and_stay_whole_in_its_file(
+def test_terminal_shows_the_program_and_file_has_the_whole_line(
     console: Console, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     console("resumes", '{"level":"info","message":"started"}')
@@ -38,7 +38,7 @@ def test_lines_carry_their_programs_name_and_stay_whole_in_its_file(
     assert (tmp_path / "resumes.log").read_text() == '{"level":"info","message":"started"}\n'
 
 
-def test_servers_are_heard_in_trouble_only(
+def test_terminal_shows_only_problems_of_servers(
     console: Console, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     console("postgres", "2026-01-01 UTC [1] LOG:  checkpoint complete")

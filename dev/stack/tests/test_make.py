@@ -1,4 +1,4 @@
-"""What `make` answers before there is anything to show."""
+"""`make logs` before the first run."""
 
 import shutil
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 
-def test_logs_before_the_first_run_are_missed_in_one_line(tmp_path: Path, pytestconfig: pytest.Config) -> None:
+def test_missing_logs_are_reported_in_one_line(tmp_path: Path, pytestconfig: pytest.Config) -> None:
     shutil.copy(pytestconfig.rootpath / "Makefile", tmp_path)
     command = ["make", "--no-print-directory", "logs"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=20, check=False)

@@ -1,4 +1,4 @@
-"""What keeps a system from starting is told in one line. (That it runs is proved by tests/integration.)"""
+"""A system that cannot start reports the reason in one line. (tests/integration runs a system.)"""
 
 import socket
 from pathlib import Path
@@ -10,14 +10,14 @@ from cv_testing.supervisor import discard_output
 
 
 def free_ports(count: int) -> int:
-    """The first of so many free ports in a row."""
+    """The first of `count` consecutive free ports."""
     while True:
         ports = [free_port() for _ in range(count)]
         if ports[-1] - ports[0] == count - 1:
             return ports[0]
 
 
-def test_data_in_use_is_left_alone(tmp_path: Path) -> None:
+def test_second_system_on_the_same_data_is_refused(tmp_path: Path) -> None:
     lock = DataLock(tmp_path)
     lock.acquire()
 
@@ -27,7 +27,7 @@ def test_data_in_use_is_left_alone(tmp_path: Path) -> None:
     lock.release()
 
 
-def test_a_taken_port_is_named_with_a_way_out(tmp_path: Path) -> None:
+def test_taken_port_is_reported_with_a_free_one(tmp_path: Path) -> None:
     port = free_ports(4)
     with (
         socket.create_server(("127.0.0.1", port)),
@@ -37,17 +37,17 @@ def test_a_taken_port_is_named_with_a_way_out(tmp_path: Path) -> None:
         System(tmp_path, discard_output, gateway_port=port, sandbox_port=port + 2).start()
 
     again = DataLock(tmp_path)
-    again.acquire()  # what failed to start holds nothing
+    again.acquire()  # a failed start releases the lock
     again.release()
 
 
-def test_one_port_for_two_is_refused(tmp_path: Path) -> None:
+def test_same_port_for_gateway_and_sandbox_is_refused(tmp_path: Path) -> None:
     port = free_ports(2)
     with pytest.raises(CannotStart, match=f"PORT and SANDBOX_PORT are both {port}; .* make run PORT={port + 1}"):
         System(tmp_path, discard_output, gateway_port=port, sandbox_port=port).start()
 
 
-def test_the_data_is_free_again_after_a_system_is_gone(tmp_path: Path) -> None:
+def test_released_lock_can_be_acquired_again(tmp_path: Path) -> None:
     first, second = DataLock(tmp_path), DataLock(tmp_path)
     first.acquire()
     first.release()
