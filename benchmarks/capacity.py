@@ -2,8 +2,8 @@
 
     .venv/bin/python -m benchmarks.capacity [--seconds 4] [--visitors 8]
 
-Starts the whole system on free ports. A busy machine distorts the processor time per request much less than the requests
-per second, for which all programs and the load generator share the cores. Linux only.
+Starts the whole system on free ports. A busy machine distorts processor time per request much less than requests per
+second, for which all programs and the load generator share the cores. Linux only.
 """
 
 import argparse

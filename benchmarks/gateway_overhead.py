@@ -2,8 +2,8 @@
 
     .venv/bin/python benchmarks/gateway_overhead.py [--seconds 3] [--rounds 3] [--connections 16]
 
-Prints requests per second and latency of both routes, their ratio, and the requests that the gateway forwards per second
-of processor time, which a busy machine distorts least.
+Prints requests per second and latency of both routes, their ratio, and the requests that the gateway forwards per
+second of processor time, which a busy machine distorts least.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The people of the document, each new for each test."""
+"""The persons of the document, new for each test."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -16,7 +16,7 @@ Compare = Callable[[Any, Any], list[str]]
 
 @pytest.fixture(scope="module")
 async def system(started_system: System) -> System:
-    """The running system, looked at once for each file: no test here does it any harm."""
+    """The running system. Its readiness is checked once, because no test here disturbs it."""
     async with Visitor(started_system.ports.public_url) as visitor:
 
         async def is_ready() -> bool:
@@ -29,27 +29,27 @@ async def system(started_system: System) -> System:
 
 @pytest.fixture
 def compare(system: System) -> Compare:
-    """Where an answer is not as its example."""
+    """Returns the differences between a response and its example."""
     return lambda got, expected: differences(got, expected, system.ports.public_url)
 
 
 @pytest.fixture
 async def visitor(system: System) -> AsyncIterator[Visitor]:
-    """Somebody whom nobody knows."""
+    """A new visitor without a session."""
     async with Visitor(system.ports.public_url) as visitor:
         yield visitor
 
 
 @pytest.fixture
 async def stranger(system: System) -> AsyncIterator[Visitor]:
-    """Somebody else whom nobody knows."""
+    """Another new visitor."""
     async with Visitor(system.ports.public_url) as visitor:
         yield visitor
 
 
 @pytest.fixture
 async def john(system: System) -> AsyncIterator[Visitor]:
-    """John Doe of the document, registered and logged in as it shows, and gone after the test."""
+    """John Doe of the document, registered and logged in; the account is deleted after the test."""
     async with Visitor(system.ports.public_url) as visitor:
         expect(await visitor.request("POST", "/api/auth/register/", json=example("1.1 request")), 201)
         login = expect(await visitor.request("POST", "/api/auth/login/", json=example("1.2 request")), 200)
@@ -61,13 +61,13 @@ async def john(system: System) -> AsyncIterator[Visitor]:
 
 @pytest.fixture
 async def subscriber(john: Visitor) -> Visitor:
-    """John Doe with the monthly subscription that the document shows."""
+    """John Doe with the document's monthly subscription."""
     await subscribe(john)
     return john
 
 
 async def subscribe(visitor: Visitor) -> None:
-    """Buy the monthly subscription; returns when it shows on what the visitor has written."""
+    """Buy the monthly subscription and wait until the visitor's resumes show it."""
     resume = await visitor.write_resume()
     await visitor.pay(await visitor.checkout(payment_type="monthly"))
 

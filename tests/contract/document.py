@@ -1,4 +1,4 @@
-"""The API document's examples, to the letter: `examples/<section>.json`, each named by its place in the document."""
+"""The exact examples of the API document: `examples/<section>.json`, named by their place in the document."""
 
 import copy
 import json
@@ -11,11 +11,11 @@ EXAMPLES: dict[str, Any] = {
 }
 _ELISION = "..."
 _WHOLE = "3.1 response, user"
-"""The example that shows what later ones of the same CV leave out."""
+"""The example with the fields that later examples of the same resume omit."""
 
 
 def example(name: str, **corrections: Any) -> Any:
-    """An example, such as `1.1 request`, with what the rulings say of it, and what the document elides filled in."""
+    """An example such as `1.1 request`, corrected by the rulings, with omitted parts filled in."""
     found = copy.deepcopy(EXAMPLES[name])
     if isinstance(found, dict):
         for field, value in found.items():
@@ -26,7 +26,7 @@ def example(name: str, **corrections: Any) -> Any:
 
 
 def requested(shown: dict[str, Any]) -> dict[str, Any]:
-    """The request that makes the CV that an example shows, but for its photo."""
+    """The request that creates the resume of an example, without its photo."""
     sections = {"experiences": "experience_data", "education": "education_data", "skills": "skills_data"}
     read_only = {
         "id", "session_id", "user", "photo", "is_paid", "payment_type", "can_export_without_watermark",

@@ -42,7 +42,7 @@ async def test_1_2_login(john: Visitor, visitor: Visitor, compare: Compare) -> N
 @pytest.mark.parametrize(
     "changes", [{"password": "SecurePass124!"}, {"email": "jane.doe@example.com"}, {"email": "john_doe"}]
 )
-async def test_1_2_login_fails_the_same_for_known_and_unknown(
+async def test_1_2_failed_login_does_not_reveal_accounts(
     john: Visitor, visitor: Visitor, changes: dict[str, str]
 ) -> None:
     answer = await post(visitor, "login", example("1.2 request") | changes)
@@ -50,7 +50,7 @@ async def test_1_2_login_fails_the_same_for_known_and_unknown(
     assert answer.headers["www-authenticate"] == 'Bearer realm="api"'
 
 
-async def test_1_2_login_is_by_email_whatever_its_case(john: Visitor, visitor: Visitor) -> None:
+async def test_1_2_email_of_a_login_is_case_insensitive(john: Visitor, visitor: Visitor) -> None:
     expect(await post(visitor, "login", example("1.2 request") | {"email": "John.DOE@Example.com"}), 200)
 
 
@@ -67,7 +67,7 @@ async def test_1_4_profile(subscriber: Visitor, compare: Compare) -> None:
     assert compare(await subscriber.get("/api/auth/profile/"), example("1.4 response")) == []
 
 
-async def test_1_5_profile_changed(subscriber: Visitor, compare: Compare) -> None:
+async def test_1_5_change_of_profile(subscriber: Visitor, compare: Compare) -> None:
     await eventually_premium(subscriber)
     changed = expect(await subscriber.request("PATCH", "/api/auth/profile/", json=example("1.5 request")), 200)
     assert compare(changed, example("1.5 response")) == []
@@ -81,7 +81,7 @@ async def eventually_premium(visitor: Visitor) -> None:
     await eventually(is_premium)
 
 
-async def test_1_6_password_changed(john: Visitor, visitor: Visitor) -> None:
+async def test_1_6_change_of_password(john: Visitor, visitor: Visitor) -> None:
     pair = expect(await post(visitor, "login", example("1.2 request")), 200)
     assert expect(await post(john, "change-password", example("1.6 request")), 200) == example("1.6 response")
 

@@ -13,28 +13,28 @@ PERIOD = {"company": "Tech Corp", "position": "Developer"}
 
 
 @pytest.mark.parametrize("level", ["beginner", "intermediate", "advanced", "expert", None])
-async def test_a_levels(visitor: Visitor, level: str | None) -> None:
+async def test_a_levels_are_accepted(visitor: Visitor, level: str | None) -> None:
     resume = await visitor.write_resume(skills_data=[{"name": "Python", "level": level}])
     (skill,) = resume["skills"]
     assert skill == {"id": skill["id"], "name": "Python", "level": level, "category": None, "order": 0}
 
 
 @pytest.mark.parametrize("level", ["Expert", "guru", "", 1, ["expert"]])
-async def test_a_no_other_levels(visitor: Visitor, level: Any) -> None:
+async def test_a_other_levels_are_refused(visitor: Visitor, level: Any) -> None:
     body = {**example("3.2 request, minimum"), "skills_data": [{"name": "Python"}, {"name": "Python", "level": level}]}
     answer = await visitor.request("POST", LIST, json=body)
     assert expect(answer, 400) == {"skills_data": [{}, {"level": [f'"{level}" is not a valid choice.']}]}
 
 
 @pytest.mark.parametrize("day", ["2020-01-15", "2018-06-30", "2024-02-29", "1900-12-31"])
-async def test_f_dates(visitor: Visitor, day: str) -> None:
+async def test_f_dates_are_accepted(visitor: Visitor, day: str) -> None:
     resume = await visitor.write_resume(experience_data=[{**PERIOD, "start_date": day, "end_date": day}])
     (job,) = resume["experiences"]
     assert (job["start_date"], job["end_date"]) == (day, day)
 
 
 @pytest.mark.parametrize("day", ["2023-02-29", "15/01/2020", "2025-10-29T10:30:00Z", "2020-13-01", "", 2020])
-async def test_f_no_other_dates(visitor: Visitor, day: Any) -> None:
+async def test_f_other_dates_are_refused(visitor: Visitor, day: Any) -> None:
     body = {**example("3.2 request, minimum"), "experience_data": [{**PERIOD, "start_date": day}]}
     answer = await visitor.request("POST", LIST, json=body)
     refusal = "Date has wrong format. Use one of these formats instead: YYYY-MM-DD."

@@ -1,4 +1,4 @@
-"""Cookies, tokens and headers that claim to be somebody."""
+"""Invalid and forged cookies, tokens and identity headers."""
 
 import base64
 import hmac
@@ -22,12 +22,12 @@ LIST = "/api/resumes/"
 CHALLENGE = 'Bearer realm="api"'
 KEY_ID = "first"
 DJANGOS = "jrpv1x4xq4u9d9oczd1dgjrz1qg4f1e2"
-"""The session of another application on the same host."""
+"""The session cookie of another application on the same host."""
 
 
 @pytest.fixture
 def secrets(system: System) -> Secrets:
-    """What only the system knows, and a test, which plays its enemies."""
+    """The system's secrets, for forging credentials."""
     return Secrets(system.data / "secrets.json")
 
 
@@ -36,7 +36,7 @@ def parts_of(cookie: str) -> tuple[str, str]:
     return session_id, signature
 
 
-async def test_cookies_that_nobody_was_given(visitor: Visitor, stranger: Visitor, system: System) -> None:
+async def test_forged_session_cookies_are_ignored(visitor: Visitor, stranger: Visitor, system: System) -> None:
     theirs = await stranger.write_resume()
     await visitor.write_resume()
     victim, signature = parts_of(stranger.cookies["sessionid"])
@@ -60,14 +60,14 @@ async def test_cookies_that_nobody_was_given(visitor: Visitor, stranger: Visitor
     assert await stranger.get(LIST) == [theirs]
 
 
-async def test_a_genuine_cookie_among_forged_ones_counts(visitor: Visitor) -> None:
+async def test_valid_cookie_among_forged_ones_is_used(visitor: Visitor) -> None:
     resume = await visitor.write_resume()
     cookie = {"Cookie": f"sessionid={'x' * 32}.y; sessionid={visitor.cookies['sessionid']}"}
     assert expect(await visitor.request("GET", LIST, headers=cookie), 200) == [resume]
 
 
 def forged_tokens(secrets: Secrets, genuine: str) -> dict[str, str]:
-    """Access tokens that the holder of a genuine one, and of the public key, can make."""
+    """Access tokens that an attacker with a valid token and the public key can forge."""
     header, payload, signature = genuine.split(".")
     claims = jwt.decode(genuine, options={"verify_signature": False})
     other = encoded({**claims, "user_id": "1", "sub": "1"})
@@ -125,8 +125,8 @@ JUDGING = (
 )
 
 
-async def strange_answers(visitor: Visitor, token: str, message: str) -> list[Any]:
-    """Where a bad token is not refused as the rulings have it."""
+async def wrong_responses(visitor: Visitor, token: str, message: str) -> list[Any]:
+    """The responses that do not refuse a bad token as the rulings say."""
     strange = []
     for method, path in JUDGING:
         answer = await visitor.request(method, path, json={}, headers={"Authorization": f"Bearer {token}"})
@@ -136,10 +136,10 @@ async def strange_answers(visitor: Visitor, token: str, message: str) -> list[An
     return strange
 
 
-async def test_forged_access_tokens(visitor: Visitor, john: Visitor, secrets: Secrets) -> None:
+async def test_forged_access_tokens_are_refused(visitor: Visitor, john: Visitor, secrets: Secrets) -> None:
     assert john.token is not None
     for name, token in forged_tokens(secrets, john.token).items():
-        assert await strange_answers(visitor, token, "Token is invalid") == [], name
+        assert await wrong_responses(visitor, token, "Token is invalid") == [], name
 
 
 def signed(secrets: Secrets, genuine: str, **changes: Any) -> str:
@@ -148,28 +148,28 @@ def signed(secrets: Secrets, genuine: str, **changes: Any) -> str:
     return jwt.encode(claims, key, algorithm="EdDSA", headers={"kid": KEY_ID})
 
 
-async def test_tokens_that_were_genuine_once(visitor: Visitor, john: Visitor, secrets: Secrets) -> None:
+async def test_expired_access_tokens_are_refused(visitor: Visitor, john: Visitor, secrets: Secrets) -> None:
     assert john.token is not None
     expired = signed(secrets, john.token, exp=int(time.time()) - 3600)
-    assert await strange_answers(visitor, expired, "Token is expired") == []
+    assert await wrong_responses(visitor, expired, "Token is expired") == []
     visitor.token = signed(secrets, john.token)
     assert (await visitor.get("/api/auth/profile/"))["username"] == "john_doe"
 
 
-async def test_a_refresh_token_is_no_access_token_nor_the_reverse(visitor: Visitor, john: Visitor) -> None:
+async def test_access_and_refresh_tokens_are_not_interchangeable(visitor: Visitor, john: Visitor) -> None:
     pair = expect(await visitor.request("POST", "/api/auth/login/", json=example("1.2 request")), 200)
-    assert await strange_answers(visitor, pair["refresh"], "Token has wrong type") == []
+    assert await wrong_responses(visitor, pair["refresh"], "Token has wrong type") == []
     for path in ("/api/auth/refresh/", "/api/auth/logout/"):
         answer = await visitor.request("POST", path, json={"refresh": pair["access"]})
         assert expect(answer, 401) == {"detail": "Token is invalid", "code": "token_not_valid"}
 
 
-async def test_refresh_tokens_that_count_for_nothing(visitor: Visitor, john: Visitor, secrets: Secrets) -> None:
+async def test_invalid_refresh_tokens_are_refused(visitor: Visitor, john: Visitor, secrets: Secrets) -> None:
     pair = expect(await visitor.request("POST", "/api/auth/login/", json=example("1.2 request")), 200)
     bad = forged_tokens(secrets, pair["refresh"])
     bad["expired"] = signed(secrets, pair["refresh"], exp=int(time.time()) - 3600)
     bad["never given"] = signed(secrets, pair["refresh"], jti=uuid4().hex)
-    del bad["heavy"]  # longer than any token may be, so a field error
+    del bad["heavy"]  # longer than the limit, so a field error
     for name, token in bad.items():
         answer = await visitor.request("POST", "/api/auth/refresh/", json={"refresh": token})
         assert expect(answer, 401) == {"detail": "Token is invalid", "code": "token_not_valid"}, name
@@ -178,7 +178,7 @@ async def test_refresh_tokens_that_count_for_nothing(visitor: Visitor, john: Vis
     assert expect(answer, 401) == {"detail": "Token is invalid", "code": "token_not_valid"}
 
 
-async def test_a_bad_token_is_no_hindrance_to_a_new_one(visitor: Visitor, john: Visitor) -> None:
+async def test_login_ignores_a_bad_token(visitor: Visitor, john: Visitor) -> None:
     visitor.token = "x.y.z"
     pair = expect(await visitor.request("POST", "/api/auth/login/", json=example("1.2 request")), 200)
     expect(await visitor.request("POST", "/api/auth/refresh/", json={"refresh": pair["refresh"]}), 200)
@@ -187,7 +187,7 @@ async def test_a_bad_token_is_no_hindrance_to_a_new_one(visitor: Visitor, john: 
 
 
 @pytest.mark.parametrize("authorization", ["Bearer", "Bearer a b"])
-async def test_an_authorization_that_is_not_two_words(visitor: Visitor, authorization: str) -> None:
+async def test_malformed_authorization_header(visitor: Visitor, authorization: str) -> None:
     answer = await visitor.request("GET", LIST, headers={"Authorization": authorization})
     assert expect(answer, 401)["code"] == "bad_authorization_header"
 
@@ -196,7 +196,7 @@ async def test_identity_headers_from_outside_are_dropped(visitor: Visitor, john:
     theirs = await john.write_resume(template=1)
     user = str(theirs["user"])
     keys = secrets.identity_keys()
-    # Signed by the gateway's own key: even what leaked counts for nothing when it comes from outside.
+    # Signed with the gateway's own key: a leaked token is ignored too if it comes from outside.
     genuine = {audience: keys.user(audience, theirs["user"])[IDENTITY_HEADER] for audience in ("resumes", "auth")}
     spoofed = (
         [("X-Identity", "TOKEN")],
@@ -223,7 +223,7 @@ async def test_identity_headers_from_outside_are_dropped(visitor: Visitor, john:
     assert await john.get(LIST) == [theirs]
 
 
-async def test_forwarded_headers_change_no_address(visitor: Visitor, system: System) -> None:
+async def test_forwarded_headers_do_not_change_urls(visitor: Visitor, system: System) -> None:
     spoofed = {
         "X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https", "X-Forwarded-Prefix": "/evil",
         "X-Forwarded-Port": "1", "Forwarded": "host=evil.example", "Host": "evil.example",

@@ -1,4 +1,4 @@
-"""Methods and content types that an endpoint does not take, and forms, which it does."""
+"""Methods, paths, content types and forms."""
 
 import json
 from typing import Any
@@ -30,7 +30,7 @@ ALLOWED = {
 }
 
 
-async def test_methods_that_are_not_allowed(john: Visitor) -> None:
+async def test_methods_without_a_route_are_refused(john: Visitor) -> None:
     strange = []
     for path, allowed in ALLOWED.items():
         for method in METHODS:
@@ -45,7 +45,7 @@ async def test_methods_that_are_not_allowed(john: Visitor) -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/auth/profile/", "/api/auth/change-password/"])
-async def test_who_asks_is_judged_before_the_method(visitor: Visitor, path: str) -> None:
+async def test_authentication_is_checked_before_the_method(visitor: Visitor, path: str) -> None:
     for method in METHODS:
         answer = await visitor.request(method, path, json={})
         assert expect(answer, 401) == {"detail": "Authentication credentials were not provided."}
@@ -56,18 +56,18 @@ async def test_who_asks_is_judged_before_the_method(visitor: Visitor, path: str)
     "path",
     ["/api/", "/api/nothing/", "/internal/resumes/1/", "/api/resumes/%2e%2e/auth/profile/", "/api/resumes/1/nothing/"],
 )
-async def test_paths_that_lead_nowhere(visitor: Visitor, path: str) -> None:
+async def test_unknown_paths_are_not_found(visitor: Visitor, path: str) -> None:
     for method in ("GET", "TRACE"):
         assert expect(await visitor.request(method, path), 404) == {"detail": "Not found."}
 
 
-async def test_a_path_without_its_slash_is_the_path(visitor: Visitor) -> None:
+async def test_trailing_slash_is_optional(visitor: Visitor) -> None:
     created = expect(await visitor.request("POST", LIST.rstrip("/"), json=example("3.2 request, minimum")), 201)
     assert expect(await visitor.request("GET", f"{LIST}{created['id']}"), 200)["id"] == created["id"]
 
 
 @pytest.mark.parametrize("media_type", ["text/plain", "application/xml", "application/octet-stream", "json"])
-async def test_content_types_that_are_not_taken(visitor: Visitor, john: Visitor, media_type: str) -> None:
+async def test_other_content_types_are_refused(visitor: Visitor, john: Visitor, media_type: str) -> None:
     resume = await visitor.write_resume()
     content = json.dumps(example("3.2 request, minimum"))
     refusal = {"detail": f'Unsupported media type "{media_type}" in request.'}
@@ -87,13 +87,13 @@ async def test_content_types_that_are_not_taken(visitor: Visitor, john: Visitor,
 
 
 @pytest.mark.parametrize("media_type", ["application/json", "application/json; charset=utf-8", "Application/JSON"])
-async def test_content_types_that_are_json(visitor: Visitor, media_type: str) -> None:
+async def test_json_content_types_are_accepted(visitor: Visitor, media_type: str) -> None:
     content = json.dumps(example("3.2 request, minimum"))
     expect(await visitor.request("POST", LIST, content=content, headers={"Content-Type": media_type}), 201)
 
 
 @pytest.mark.parametrize("kind", ["urlencoded", "multipart"])
-async def test_forms_are_taken_like_json(visitor: Visitor, john: Visitor, kind: str) -> None:
+async def test_forms_work_like_json(visitor: Visitor, john: Visitor, kind: str) -> None:
     def form(body: dict[str, Any]) -> dict[str, Any]:
         plain = {name: value if isinstance(value, str) else json.dumps(value) for name, value in body.items()}
         parts = {name: (None, text) for name, text in plain.items()}
@@ -110,7 +110,7 @@ async def test_forms_are_taken_like_json(visitor: Visitor, john: Visitor, kind: 
 
 
 def without_generated(value: Any) -> Any:
-    """A resume without its ids and moments."""
+    """A resume without its ids and timestamps."""
     if isinstance(value, list):
         return [without_generated(each) for each in value]
     if isinstance(value, dict):
@@ -123,7 +123,7 @@ def without_generated(value: Any) -> Any:
     "content",
     [b"", b"--x", b"--x\r\n\r\n", b'--x\r\nContent-Disposition: form-data; name="title"\r\n', b"\x00" * 1000],
 )
-async def test_broken_multipart_bodies(visitor: Visitor, content: bytes) -> None:
+async def test_malformed_multipart_bodies_are_refused(visitor: Visitor, content: bytes) -> None:
     resume = await visitor.write_resume()
     for media_type in ("multipart/form-data; boundary=x", "multipart/form-data"):
         for method, path in (("POST", LIST), ("PATCH", f"{LIST}{resume['id']}/"), ("POST", f"{LIST}import_linkedin/")):
@@ -132,7 +132,7 @@ async def test_broken_multipart_bodies(visitor: Visitor, content: bytes) -> None
     assert [each["title"] for each in await visitor.get(LIST)] == [None]
 
 
-async def test_mass_assignment_to_a_resume(visitor: Visitor, john: Visitor) -> None:
+async def test_read_only_fields_of_a_resume_are_ignored(visitor: Visitor, john: Visitor) -> None:
     grabbed = {
         "id": 1, "pk": 1, "user": 1, "user_id": 1, "owner": "user:1", "session_id": "x" * 32, "is_paid": True,
         "is_premium": True, "payment_type": "single", "can_export_without_watermark": True, "bought": True,
@@ -155,7 +155,7 @@ async def test_mass_assignment_to_a_resume(visitor: Visitor, john: Visitor) -> N
         assert expect(export, 200)["has_watermark"] is True
 
 
-async def test_mass_assignment_to_an_account(visitor: Visitor, john: Visitor) -> None:
+async def test_read_only_fields_of_an_account_are_ignored(visitor: Visitor, john: Visitor) -> None:
     before = await john.get("/api/auth/profile/")
     grabbed = {
         "id": before["id"] + 1000, "is_premium": True, "subscription_type": "yearly", "is_staff": True,

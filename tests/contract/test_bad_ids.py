@@ -1,4 +1,4 @@
-"""Ids that are nobody's, no ids at all, or somebody else's."""
+"""Unknown ids, malformed ids, and ids of other owners."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -16,7 +16,7 @@ VERBS = (("GET", ""), ("HEAD", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "exp
 
 
 @pytest.mark.parametrize("resume_id", NOBODYS)
-async def test_a_resume_that_is_not_there(visitor: Visitor, resume_id: str) -> None:
+async def test_unknown_resume_is_not_found(visitor: Visitor, resume_id: str) -> None:
     await visitor.write_resume()
     for method, action in VERBS[2:]:
         answer = await visitor.request(method, f"{LIST}{resume_id}/{action}", json={})
@@ -26,12 +26,12 @@ async def test_a_resume_that_is_not_there(visitor: Visitor, resume_id: str) -> N
 
 
 @pytest.mark.parametrize("template_id", NOBODYS)
-async def test_a_template_that_is_not_there(visitor: Visitor, template_id: str) -> None:
+async def test_unknown_template_is_not_found(visitor: Visitor, template_id: str) -> None:
     assert expect(await visitor.request("GET", f"/api/templates/{template_id}/"), 404) == NOT_FOUND
 
 
 @pytest.mark.parametrize("template", [0, -1, 2**31, 2**63, 10**40, 999.5, 1e30, "999", "-1", "9_9", " 999 "])
-async def test_writing_with_a_template_that_is_not_there(visitor: Visitor, template: Any) -> None:
+async def test_resume_with_an_unknown_template_is_refused(visitor: Visitor, template: Any) -> None:
     resume = await visitor.write_resume()
     expected = {"template": [f'Invalid pk "{template}" - object does not exist.']}
     body = example("3.2 request, minimum") | {"template": template}
@@ -40,14 +40,14 @@ async def test_writing_with_a_template_that_is_not_there(visitor: Visitor, templ
 
 
 @pytest.mark.parametrize("template", ["1;drop", "x", "1.5", True, [1], "9" * 5000])
-async def test_writing_with_a_template_that_is_no_id(visitor: Visitor, template: Any) -> None:
+async def test_resume_with_a_malformed_template_id_is_refused(visitor: Visitor, template: Any) -> None:
     body = example("3.2 request, minimum") | {"template": template}
     expected = f"Incorrect type. Expected pk value, received {type(template).__name__}."
     assert expect(await visitor.request("POST", LIST, json=body), 400) == {"template": [expected]}
 
 
 @pytest.mark.parametrize("resume_id", [0, -1, 999_999_999, 2**63, "1;drop", True, [1], None])
-async def test_paying_for_what_is_not_there(visitor: Visitor, resume_id: Any) -> None:
+async def test_checkout_of_an_unknown_resume_is_refused(visitor: Visitor, resume_id: Any) -> None:
     body = {
         "payment_type": "single", "resume_id": resume_id,
         "success_url": "http://localhost:3000/payment/success", "cancel_url": "http://localhost:3000/payment/cancel",
@@ -60,7 +60,7 @@ async def test_paying_for_what_is_not_there(visitor: Visitor, resume_id: Any) ->
 
 @pytest.fixture
 async def people(system: System, john: Visitor) -> AsyncIterator[dict[str, Visitor]]:
-    """Two accounts, two sessions, and nobody."""
+    """Two accounts, two sessions, and a visitor without either."""
     url = system.ports.public_url
     async with Visitor(url) as marie, Visitor(url) as session, Visitor(url) as other, Visitor(url) as nobody:
         await marie.login((await marie.register())["email"])
@@ -76,7 +76,7 @@ async def people(system: System, john: Visitor) -> AsyncIterator[dict[str, Visit
         *(("session", intruder) for intruder in ("user", "another session", "nobody")),
     ],
 )
-async def test_somebody_elses_resume(people: dict[str, Visitor], owner: str, intruder: str) -> None:
+async def test_resume_of_another_owner_is_not_found(people: dict[str, Visitor], owner: str, intruder: str) -> None:
     theirs = await people[owner].write_resume(title="Mine", template=1)
     before = await people[owner].get(LIST)
     for method, action in VERBS:
@@ -87,7 +87,7 @@ async def test_somebody_elses_resume(people: dict[str, Visitor], owner: str, int
     assert theirs["id"] not in [resume["id"] for resume in await people[intruder].get(LIST)]
 
 
-async def test_entries_ids_of_others_count_for_nothing(visitor: Visitor, stranger: Visitor) -> None:
+async def test_entry_ids_of_other_resumes_are_ignored(visitor: Visitor, stranger: Visitor) -> None:
     theirs = (await stranger.write_resume(skills_data=[{"name": "Python"}]))["skills"][0]
     ids: list[Any] = [theirs["id"], 0, -1, 2**63, "1;drop", True, None, {}]
     resume = await visitor.write_resume(skills_data=[{"id": each, "name": f"Skill {n}"} for n, each in enumerate(ids)])

@@ -1,4 +1,4 @@
-"""Bodies that are no JSON, no object, or not of the right types, wherever a body is taken."""
+"""Bodies that are not JSON, not an object, or of wrong types, on every endpoint with a body."""
 
 import json
 from typing import Any
@@ -46,8 +46,8 @@ async def send(visitor: Visitor, method: str, path: str, body: bytes) -> Any:
     return await visitor.request(method, path, content=body, headers=JSON)
 
 
-async def refusals(visitor: Visitor, method: str, path: str) -> list[Any]:
-    """What was answered to a malformed body otherwise than by a parse error."""
+async def wrong_responses(visitor: Visitor, method: str, path: str) -> list[Any]:
+    """The responses to malformed bodies that are not a parse error."""
     strange = []
     for body in MALFORMED:
         answer = await send(visitor, method, path, body)
@@ -58,21 +58,21 @@ async def refusals(visitor: Visitor, method: str, path: str) -> list[Any]:
 
 
 @pytest.mark.parametrize(("method", "path"), ANYBODYS)
-async def test_malformed(visitor: Visitor, method: str, path: str) -> None:
-    assert await refusals(visitor, method, path) == []
+async def test_malformed_json_is_refused(visitor: Visitor, method: str, path: str) -> None:
+    assert await wrong_responses(visitor, method, path) == []
 
 
-async def test_malformed_from_a_user(john: Visitor) -> None:
+async def test_malformed_json_with_an_account(john: Visitor) -> None:
     for method, path in USERS:
-        assert await refusals(john, method, path) == []
+        assert await wrong_responses(john, method, path) == []
     assert (await john.get("/api/auth/profile/"))["username"] == "john_doe"
 
 
-async def test_malformed_for_a_resume(visitor: Visitor) -> None:
+async def test_malformed_json_for_a_resume(visitor: Visitor) -> None:
     resume = await visitor.write_resume()
     path = f"{LIST}{resume['id']}/"
-    assert await refusals(visitor, "PATCH", path) == []
-    assert await refusals(visitor, "POST", f"{path}export_pdf/") == []
+    assert await wrong_responses(visitor, "PATCH", path) == []
+    assert await wrong_responses(visitor, "POST", f"{path}export_pdf/") == []
     assert (await visitor.get(path))["updated_at"] == resume["updated_at"]
 
 
@@ -80,13 +80,13 @@ async def test_malformed_for_a_resume(visitor: Visitor) -> None:
     ("body", "type_name"),
     [([], "list"), (["x"], "list"), ("x", "str"), (7, "int"), (1.5, "float"), (True, "bool")],
 )
-async def test_no_object(visitor: Visitor, body: Any, type_name: str) -> None:
+async def test_json_other_than_an_object_is_refused(visitor: Visitor, body: Any, type_name: str) -> None:
     expected = {"non_field_errors": [f"Invalid data. Expected a dictionary, but got {type_name}."]}
     for method, path in ANYBODYS:
         assert expect(await visitor.request(method, path, json=body), 400) == expected, path
 
 
-async def test_no_object_for_a_resume(visitor: Visitor) -> None:
+async def test_json_other_than_an_object_for_a_resume(visitor: Visitor) -> None:
     resume = await visitor.write_resume()
     for method, path in (("PATCH", f"{LIST}{resume['id']}/"), ("POST", f"{LIST}{resume['id']}/export_pdf/")):
         answer = await visitor.request(method, path, json=[1])
@@ -114,16 +114,16 @@ WRONG_TYPES: tuple[tuple[dict[str, Any], Any], ...] = (
 )
 
 
-@pytest.mark.parametrize(("spoilt", "errors"), WRONG_TYPES)
-async def test_wrong_types_at_every_depth(visitor: Visitor, spoilt: dict[str, Any], errors: Any) -> None:
+@pytest.mark.parametrize(("invalid", "errors"), WRONG_TYPES)
+async def test_wrong_types_of_a_resume_are_refused(visitor: Visitor, invalid: dict[str, Any], errors: Any) -> None:
     resume = await visitor.write_resume()
-    body = example("3.2 request, minimum") | spoilt
+    body = example("3.2 request, minimum") | invalid
     assert expect(await visitor.request("POST", LIST, json=body), 400) == errors
-    assert expect(await visitor.request("PATCH", f"{LIST}{resume['id']}/", json=spoilt), 400) == errors
+    assert expect(await visitor.request("PATCH", f"{LIST}{resume['id']}/", json=invalid), 400) == errors
     assert await visitor.get(LIST) == [resume]
 
 
-async def test_wrong_types_of_an_account(visitor: Visitor, john: Visitor) -> None:
+async def test_wrong_types_of_an_account_are_refused(visitor: Visitor, john: Visitor) -> None:
     no_string = ["Not a valid string."]
     body = {field: ["x"] for field in example("1.1 request")}
     errors = dict.fromkeys(body, no_string) | {"email": ["Enter a valid email address."]}
@@ -140,7 +140,7 @@ async def test_wrong_types_of_an_account(visitor: Visitor, john: Visitor) -> Non
         assert expect(answer, 400) == dict.fromkeys(fields, no_string), path
 
 
-async def test_wrong_types_of_a_purchase(visitor: Visitor) -> None:
+async def test_wrong_types_of_a_checkout_are_refused(visitor: Visitor) -> None:
     path = "/api/payments/create-checkout/"
     body = {"payment_type": "monthly ", "resume_id": "x", "success_url": ["x"], "cancel_url": 7}
     assert expect(await visitor.request("POST", path, json=body), 400) == {
@@ -151,7 +151,7 @@ async def test_wrong_types_of_a_purchase(visitor: Visitor) -> None:
     }
 
 
-async def test_all_errors_come_at_once(visitor: Visitor) -> None:
+async def test_all_errors_come_together(visitor: Visitor) -> None:
     job = {"company": "x", "position": "x", "start_date": "2020-01-01", "order": -1, "is_current": "maybe"}
     body = {"template": 999, "email": "x", "experience_data": [job, {}], "custom_sections": [{"title": True}]}
     required = ["This field is required."]
@@ -170,7 +170,7 @@ async def test_all_errors_come_at_once(visitor: Visitor) -> None:
     }
 
 
-async def test_an_empty_body_says_nothing(visitor: Visitor) -> None:
+async def test_empty_body_is_an_empty_object(visitor: Visitor) -> None:
     required = ["This field is required."]
     answer = await visitor.request("POST", LIST)
     assert expect(answer, 400) == dict.fromkeys(("template", "full_name", "email"), required)
@@ -181,7 +181,7 @@ async def test_an_empty_body_says_nothing(visitor: Visitor) -> None:
     assert changed["updated_at"] == resume["updated_at"]
 
 
-async def test_of_equal_keys_the_last_counts(visitor: Visitor) -> None:
+async def test_last_of_duplicate_keys_is_used(visitor: Visitor) -> None:
     body = (
         b'{"template": 999, "template": 1, "full_name": "First", "full_name": "Last", "email": "a@example.com",'
         b' "skills_data": [], "skills_data": [{"name": "First", "name": "Last"}]}'
@@ -191,7 +191,7 @@ async def test_of_equal_keys_the_last_counts(visitor: Visitor) -> None:
     assert [skill["name"] for skill in created["skills"]] == ["Last"]
 
 
-async def test_ten_megabytes(visitor: Visitor) -> None:
+async def test_body_of_ten_megabytes_is_refused(visitor: Visitor) -> None:
     heavy = json.dumps(example("3.2 request, minimum") | {"summary": "x" * 10_000_000}).encode()
     for method, path in ANYBODYS:
         answer = await send(visitor, method, path, heavy)
@@ -199,7 +199,7 @@ async def test_ten_megabytes(visitor: Visitor) -> None:
     assert await visitor.get(LIST) == []
 
 
-async def test_a_hundred_thousand_characters(visitor: Visitor) -> None:
+async def test_text_of_a_hundred_thousand_characters_is_refused(visitor: Visitor) -> None:
     limits = {
         "full_name": 200, "email": 254, "phone": 30, "address": 300, "website": 200, "linkedin_url": 200,
         "github_url": 200, "title": 200, "summary": 10_000,
@@ -211,12 +211,12 @@ async def test_a_hundred_thousand_characters(visitor: Visitor) -> None:
     assert first == {field: f"Ensure this field has no more than {most} characters." for field, most in limits.items()}
 
 
-async def test_as_long_as_it_may_be(visitor: Visitor) -> None:
+async def test_texts_of_maximum_length_are_accepted(visitor: Visitor) -> None:
     created = await visitor.write_resume(full_name="é" * 200, address="x" * 300, summary="é" * 10_000)
     assert (len(created["full_name"]), len(created["address"]), len(created["summary"])) == (200, 300, 10_000)
 
 
-async def test_five_thousand_entries(visitor: Visitor) -> None:
+async def test_five_thousand_entries_are_refused(visitor: Visitor) -> None:
     resume = await visitor.write_resume()
     sections: dict[str, Any] = {
         "experience_data": {"company": "x", "position": "x", "start_date": "2020-01-01"},

@@ -1,9 +1,9 @@
-"""Photos that are none."""
+"""Uploads that are not photos."""
 
 import pytest
 
 from tests.contract.document import example
-from tests.contract.pictures import SVG, bomb, jpeg
+from tests.contract.images import SVG, bomb, jpeg
 from tests.integration.visitor import Visitor, expect
 
 LIST = "/api/resumes/"
@@ -24,7 +24,7 @@ NOT_SVG = "Upload a valid image. SVG is not an accepted format; upload a JPEG, P
         pytest.param(jpeg() + b"\x00" * (5 * 1024 * 1024), "The photo may have at most 5 MB.", id="heavy"),
     ],
 )
-async def test_what_is_no_photo_is_refused(visitor: Visitor, content: bytes, message: str) -> None:
+async def test_invalid_photo_is_refused(visitor: Visitor, content: bytes, message: str) -> None:
     resume = await visitor.write_resume()
     files = {"photo": ("me.jpg", content, "image/jpeg")}
     form = {name: str(value) for name, value in example("3.2 request, minimum").items()}
@@ -35,7 +35,7 @@ async def test_what_is_no_photo_is_refused(visitor: Visitor, content: bytes, mes
     assert await visitor.get(LIST) == [resume]
 
 
-async def test_ten_megabytes_of_photo(visitor: Visitor) -> None:
+async def test_photo_of_ten_megabytes_is_refused(visitor: Visitor) -> None:
     resume = await visitor.write_resume()
     files = {"photo": ("me.jpg", b"\x00" * 10_000_000, "image/jpeg")}
     answer = await visitor.request("PATCH", f"{LIST}{resume['id']}/", files=files)
@@ -43,14 +43,14 @@ async def test_ten_megabytes_of_photo(visitor: Visitor) -> None:
 
 
 @pytest.mark.parametrize("value", [7, True, {}, [], ["x"], "me.jpg"])
-async def test_a_photo_in_json_is_no_file(visitor: Visitor, value: object) -> None:
+async def test_photo_in_json_is_refused(visitor: Visitor, value: object) -> None:
     resume = await visitor.write_resume()
     answer = await visitor.request("PATCH", f"{LIST}{resume['id']}/", json={"photo": value})
     refused = "The submitted data was not a file. Check the encoding type on the form."
     assert expect(answer, 400) == {"photo": [refused]}
 
 
-async def test_the_files_name_is_nobodys_business(visitor: Visitor) -> None:
+async def test_file_name_of_a_photo_is_not_published(visitor: Visitor) -> None:
     resume = await visitor.write_resume()
     for name in ("../../../etc/passwd", "x" * 1000, "é\u202egpj.exe", 'a"b.jpg'):
         files = {"photo": (name, jpeg(), "text/html")}

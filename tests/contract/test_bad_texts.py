@@ -1,4 +1,4 @@
-"""Texts that break what is careless with them: NUL, half a character, other scripts, code, impossible dates."""
+"""Unusual texts: NUL, lone surrogates, other scripts, code, impossible dates."""
 
 import json
 from typing import Any
@@ -17,7 +17,7 @@ CODE = (
 
 
 async def send(visitor: Visitor, method: str, path: str, body: Any) -> Any:
-    """Send what no client's JSON library would, such as half a surrogate pair."""
+    """Send a body that may contain a lone surrogate, which JSON libraries of clients refuse."""
     headers = {"Content-Type": "application/json"}
     return await visitor.request(method, path, content=json.dumps(body), headers=headers)
 
@@ -30,7 +30,7 @@ async def send(visitor: Visitor, method: str, path: str, body: Any) -> Any:
         ("a\udfffb", "Surrogate characters are not allowed: U+DFFF."),
     ],
 )
-async def test_what_cannot_be_kept(visitor: Visitor, text: str, message: str) -> None:
+async def test_unstorable_text_is_refused(visitor: Visitor, text: str, message: str) -> None:
     said = {
         "full_name": text,
         "summary": text,
@@ -55,7 +55,7 @@ async def test_what_cannot_be_kept(visitor: Visitor, text: str, message: str) ->
 
 
 @pytest.mark.parametrize("text", ["a\x00b", "\ud800"])
-async def test_what_cannot_be_kept_of_an_account(visitor: Visitor, john: Visitor, text: str) -> None:
+async def test_unstorable_text_of_an_account_is_refused(visitor: Visitor, john: Visitor, text: str) -> None:
     body = example("1.1 request") | {"username": "x" + text, "first_name": text, "phone": text, "email": text}
     refused = expect(await send(visitor, "POST", "/api/auth/register/", body), 400)
     assert set(refused) == {"username", "first_name", "phone", "email"}
@@ -78,7 +78,7 @@ SCRIPTS = {
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-async def test_other_scripts_are_kept_and_printed(visitor: Visitor, name: str) -> None:
+async def test_other_scripts_are_stored_and_printed(visitor: Visitor, name: str) -> None:
     text = SCRIPTS[name]
     sections = {"skills_data": [{"name": text}], "custom_sections": [{"title": text, "content": text, "more": text}]}
     resume = await visitor.write_resume(template=1, full_name=text, summary=text, **sections)
@@ -92,7 +92,7 @@ async def test_other_scripts_are_kept_and_printed(visitor: Visitor, name: str) -
     assert text in str(pdf.metadata.title)
 
 
-async def test_a_name_in_another_normal_form_is_the_same_name(visitor: Visitor) -> None:
+async def test_unicode_normal_forms_of_a_name_are_equal(visitor: Visitor) -> None:
     resume = await visitor.write_resume(full_name="E\u0301loi\u0308se")
     assert resume["full_name"] == "Éloïse"
 
@@ -101,14 +101,14 @@ async def test_a_name_in_another_normal_form_is_the_same_name(visitor: Visitor) 
     ("full_name", "file"),
     [("Éloïse Lefèvre-Ñandú", "eloise_lefevre_nandu_cv_"), ("小明", "cv_cv_"), ("../../etc/passwd", "etc_passwd_cv_")],
 )
-async def test_the_pdfs_name_is_harmless(visitor: Visitor, full_name: str, file: str) -> None:
+async def test_file_name_of_the_pdf_is_safe(visitor: Visitor, full_name: str, file: str) -> None:
     resume = await visitor.write_resume(template=1, full_name=full_name)
     url = expect(await visitor.request("POST", f"{LIST}{resume['id']}/export_pdf/", json={}), 200)["pdf_url"]
     assert url.rpartition("/")[2].startswith(file)
 
 
 @pytest.mark.parametrize("template", [1, 2, 3])
-async def test_code_is_printed_and_does_nothing(visitor: Visitor, template: int) -> None:
+async def test_code_is_printed_and_not_executed(visitor: Visitor, template: int) -> None:
     def coded(field: str) -> str:
         return f"{field}{CODE}"
 
@@ -116,7 +116,7 @@ async def test_code_is_printed_and_does_nothing(visitor: Visitor, template: int)
         return {**{field: coded(f"{field}{len(fields)}") for field in fields}, **more}
 
     since = {"start_date": "2020-01-01"}
-    short = "<i>{{7*7}}</i>"  # what a phone number has room for
+    short = "<i>{{7*7}}</i>"  # fits into a phone number
     resume = await visitor.write_resume(
         template=template, phone=short, **entry("full_name", "address", "title", "summary"),
         experience_data=[entry("company", "position", "location", "description", "x", **since)],
@@ -130,31 +130,31 @@ async def test_code_is_printed_and_does_nothing(visitor: Visitor, template: int)
         custom_sections=[entry("title", "content", "w")],
     )  # fmt: skip
     _, pdf = await visitor.export(resume["id"])
-    printed = squeezed("".join(page.extract_text() for page in pdf.pages))
-    absent = [text for text in texts_of(resume) if squeezed(text) not in printed]
+    printed = normalized("".join(page.extract_text() for page in pdf.pages))
+    absent = [text for text in texts_of(resume) if normalized(text) not in printed]
     assert absent == []
 
 
 def texts_of(resume: dict[str, Any]) -> list[str]:
-    """Every text of the resume that a page shows."""
+    """All texts of a resume that a PDF shows."""
     entries = [entry for value in resume.values() if isinstance(value, list) for entry in value]
     shown = [value for each in (resume, *entries) for name, value in each.items() if name not in ("x", "y", "z", "w")]
     return [text for text in shown if isinstance(text, str) and "{{" in text]
 
 
-def squeezed(text: str) -> str:
-    """A text whatever the lines it was broken into, and whatever its letters' case in print."""
+def normalized(text: str) -> str:
+    """A text without line breaks and in lower case."""
     return "".join(text.split()).casefold()
 
 
-async def test_code_in_an_account_is_a_text(john: Visitor) -> None:
+async def test_code_in_an_account_is_stored_as_text(john: Visitor) -> None:
     said = {"first_name": CODE[:150], "last_name": "{{ 7*7 }}", "phone": "<b>{{7*7}}</b>"}
     changed = expect(await john.request("PATCH", "/api/auth/profile/", json=said), 200)
     assert {field: changed[field] for field in said} == said
 
 
 @pytest.mark.parametrize("section", ["experience_data", "education_data"])
-async def test_an_end_before_the_start(visitor: Visitor, section: str) -> None:
+async def test_end_before_the_start_is_refused(visitor: Visitor, section: str) -> None:
     names = {"experience_data": ("company", "position"), "education_data": ("institution", "degree")}[section]
     entry = {**dict.fromkeys(names, "x"), "start_date": "2020-01-02", "end_date": "2020-01-01"}
     resume = await visitor.write_resume()
@@ -164,7 +164,7 @@ async def test_an_end_before_the_start(visitor: Visitor, section: str) -> None:
     expect(await visitor.request("PATCH", path, json={section: [{**entry, "end_date": "2020-01-02"}]}), 200)
 
 
-async def test_a_day_that_never_was(visitor: Visitor) -> None:
+async def test_impossible_date_is_refused(visitor: Visitor) -> None:
     refused = ["Date has wrong format. Use one of these formats instead: YYYY-MM-DD."]
     body = example("3.2 request, minimum") | {
         "experience_data": [{**JOB, "start_date": "2024-02-30", "end_date": "2024-02-31"}],
@@ -175,7 +175,7 @@ async def test_a_day_that_never_was(visitor: Visitor) -> None:
     }
 
 
-async def test_a_date_of_a_free_list_is_a_text(visitor: Visitor) -> None:
+async def test_date_of_a_free_list_is_any_text(visitor: Visitor) -> None:
     dates = [{"name": "x", "date": date} for date in ("2024-02-30", "2019", "Nov 2019", "", None)]
     created = await visitor.write_resume(certifications_data=dates)
     assert created["certifications_data"] == dates

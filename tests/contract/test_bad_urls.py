@@ -1,4 +1,4 @@
-"""Addresses that only this machine should reach, wherever an address or a text is taken: nobody ever asks them."""
+"""URLs of internal servers in every field: the system never requests them."""
 
 import asyncio
 import io
@@ -21,14 +21,14 @@ UNREACHABLE = (
 
 @dataclass
 class Trap:
-    """A server on this machine that nobody has a reason to call, and how often somebody did."""
+    """A local server that counts its requests."""
 
     port: int
     calls: list[bytes] = field(default_factory=list)
 
     @property
     def urls(self) -> tuple[str, ...]:
-        """Ways to write its address, and that of a cloud's metadata."""
+        """Spellings of its URL, and the URL of a cloud's metadata."""
         return (
             f"http://127.0.0.1:{self.port}/trap", f"http://localhost:{self.port}/trap.css",
             f"http://[::ffff:127.0.0.1]:{self.port}/trap.png", "http://169.254.169.254/latest/meta-data/",
@@ -47,7 +47,7 @@ async def trap() -> AsyncIterator[Trap]:
         yield found
 
 
-async def test_the_trap_snaps(trap: Trap) -> None:
+async def test_trap_counts_requests(trap: Trap) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", trap.port)
     writer.write(b"GET /trap HTTP/1.1\r\n")
     assert await reader.read() == b""
@@ -56,7 +56,7 @@ async def test_the_trap_snaps(trap: Trap) -> None:
 
 
 def code(url: str) -> str:
-    """A text that would fetch `url` if it were a page, a stylesheet or a template."""
+    """A text that would fetch `url` as HTML, CSS or a template."""
     return (
         f'<img src="{url}"><link rel=stylesheet href="{url}"><style>@import "{url}";p{{background:url({url})}}</style>'
         f'<object data="{url}"></object>{{% include "{url}" %}}![]({url}) {url}'
@@ -64,7 +64,7 @@ def code(url: str) -> str:
 
 
 @pytest.mark.parametrize("template", [1, 2, 3])
-async def test_a_pdf_fetches_nothing(visitor: Visitor, trap: Trap, template: int) -> None:
+async def test_pdf_fetches_nothing(visitor: Visitor, trap: Trap, template: int) -> None:
     texts = "\n".join(code(url) for url in (*trap.urls, "file:///etc/passwd"))
     local, metadata = trap.urls[0], trap.urls[3]
     resume = await visitor.write_resume(
@@ -80,7 +80,7 @@ async def test_a_pdf_fetches_nothing(visitor: Visitor, trap: Trap, template: int
 
 
 @pytest.mark.parametrize("url", UNREACHABLE)
-async def test_a_link_that_is_not_of_the_web_is_refused(visitor: Visitor, url: str) -> None:
+async def test_link_other_than_http_is_refused(visitor: Visitor, url: str) -> None:
     links = dict.fromkeys(("website", "linkedin_url", "github_url"), url)
     refused = ["Enter a valid URL."]
     body = {**example("3.2 request, minimum"), **links, "projects_data": [{"name": "x", "url": url}]}
@@ -89,9 +89,7 @@ async def test_a_link_that_is_not_of_the_web_is_refused(visitor: Visitor, url: s
 
 
 @pytest.mark.parametrize("template", [1, 2, 3])
-async def test_an_address_of_a_project_is_a_text_and_a_link_only_when_it_is_of_the_web(
-    visitor: Visitor, template: int
-) -> None:
+async def test_project_url_is_linked_only_if_it_is_http(visitor: Visitor, template: int) -> None:
     urls = (*UNREACHABLE, "http://", "https://a b", "mailto:x@example.com", "x@example.com", "tel:+331")
     projects = [{"name": "x", "url": url} for url in (*urls, "github.com/me/x", "https://example.com/x")]
     resume = await visitor.write_resume(template=template, email="m@example.com", projects_data=projects)
@@ -106,7 +104,7 @@ async def test_an_address_of_a_project_is_a_text_and_a_link_only_when_it_is_of_t
     assert linked == {"mailto:m@example.com", "https://github.com/me/x", "https://example.com/x"}
 
 
-async def test_a_photo_is_not_fetched(visitor: Visitor, trap: Trap) -> None:
+async def test_photo_url_is_not_fetched(visitor: Visitor, trap: Trap) -> None:
     resume = await visitor.write_resume()
     for url in (*trap.urls, *UNREACHABLE):
         answer = await visitor.request("PATCH", f"{LIST}{resume['id']}/", json={"photo": url})
@@ -116,7 +114,7 @@ async def test_a_photo_is_not_fetched(visitor: Visitor, trap: Trap) -> None:
     assert trap.calls == []
 
 
-async def test_an_import_asks_its_source_alone(visitor: Visitor, trap: Trap) -> None:
+async def test_import_requests_only_its_source(visitor: Visitor, trap: Trap) -> None:
     host = f"127.0.0.1:{trap.port}"
     tricks = (
         f"https://linkedin.com@{host}/in/johndoe", f"https://{host}/in/johndoe", f"https://{host}#.linkedin.com/in/johndoe",
@@ -132,7 +130,7 @@ async def test_an_import_asks_its_source_alone(visitor: Visitor, trap: Trap) -> 
     assert trap.calls == []
 
 
-async def test_a_data_export_fetches_nothing(visitor: Visitor, trap: Trap) -> None:
+async def test_data_export_fetches_nothing(visitor: Visitor, trap: Trap) -> None:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         archive.writestr(
@@ -148,7 +146,7 @@ async def test_a_data_export_fetches_nothing(visitor: Visitor, trap: Trap) -> No
     assert trap.calls == []
 
 
-async def test_a_checkout_returns_to_allowed_origins_only(visitor: Visitor, trap: Trap) -> None:
+async def test_checkout_returns_only_to_allowed_origins(visitor: Visitor, trap: Trap) -> None:
     good = "http://localhost:3000/payment"
     resume = await visitor.write_resume()
     for url in (*trap.urls, *UNREACHABLE, "http://localhost:3000@evil.example/", "https://evil.example/"):

@@ -1,4 +1,4 @@
-"""The comparison itself: it sees what a frontend would."""
+"""The comparison with examples finds every difference."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ RESUME = example("3.1 response, user")[0] | {
 }
 
 
-def test_what_is_as_documented_is_no_difference() -> None:
+def test_documented_response_has_no_difference() -> None:
     generated = {"id": 77, "user": 99, "updated_at": "2026-01-02T03:04:05Z"}
     assert differences([RESUME | generated], example("3.1 response, user"), BASE) == []
 
@@ -40,10 +40,10 @@ def test_what_is_as_documented_is_no_difference() -> None:
         {"custom_sections": None},
     ],
 )
-def test_what_differs_is_seen(changes: dict[str, Any]) -> None:
+def test_change_is_a_difference(changes: dict[str, Any]) -> None:
     assert len(differences([RESUME | changes], example("3.1 response, user"), BASE)) == 1
 
 
-def test_what_is_missing_is_seen() -> None:
+def test_missing_field_is_a_difference() -> None:
     del (less := dict(RESUME))["phone"]
     assert differences([less], example("3.1 response, user"), BASE) == ["answer[0]: no phone"]

@@ -1,4 +1,4 @@
-"""The document's examples themselves: none is there that nothing is compared with."""
+"""All examples of the document are used by tests."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Section 4 of the document, example by example; annex B, prices, with it."""
+"""Section 4 of the document, example by example, and annex B, prices."""
 
 import re
 from collections.abc import AsyncIterator
@@ -16,26 +16,26 @@ from tests.integration.visitor import Visitor, eventually, expect
 CHECKOUT, WEBHOOK = "/api/payments/create-checkout/", "/api/payments/webhook/"
 STRIPE = "https://checkout.stripe.com"
 PAGE = rf"{re.escape(STRIPE)}(/c)?/pay/cs_test_\w{{24,}}"
-"""The example is of a page as they were once: today's have one folder more."""
+"""The example has an old URL; current ones have one more path segment."""
 SIMILAR = {
     "customer.subscription.updated": "customer.subscription.created",
     "customer.subscription.deleted": "customer.subscription.created",
     "invoice.payment_failed": "invoice.payment_succeeded",
 }
-"""What is told of a subscription that lives, in the place of what is not: an event only says where to look again."""
+"""Events of an active subscription for those of other states: payments fetches the current state anyway."""
 
 
 @pytest.fixture
 async def sandbox(system: System) -> AsyncIterator[StripeSandbox]:
-    """Stripe's side."""
+    """The Stripe sandbox."""
     deployment = Embedded(system)
     async with StripeSandbox(deployment.stripe_url, deployment.stripe_api_key()) as sandbox:
         yield sandbox
 
 
 @pytest.fixture
-async def holding_bank(sandbox: StripeSandbox) -> AsyncIterator[StripeSandbox]:
-    """The same, whose webhooks wait until the test is over."""
+async def held_sandbox(sandbox: StripeSandbox) -> AsyncIterator[StripeSandbox]:
+    """The sandbox, which holds its webhooks back until the test is over."""
     await sandbox.control("delivery", hold=True)
     yield sandbox
     await sandbox.control("delivery", hold=False)
@@ -47,7 +47,7 @@ async def order(visitor: Visitor, body: Any) -> Any:
 
 
 async def page(visitor: Visitor, system: System, body: Any) -> str:
-    """The page to pay at: the answer is as documented, but for the host, which is the stand-in's."""
+    """Create a checkout and check the documented response. Returns the URL of the sandbox's payment page."""
     answer = expect(await order(visitor, body), 200)
     documented = example("4.1 response")
     assert list(answer) == list(documented)
@@ -57,14 +57,14 @@ async def page(visitor: Visitor, system: System, body: Any) -> str:
 
 
 async def pay(visitor: Visitor, url: str) -> str:
-    """Pay there. The address the buyer returns to."""
+    """Pay. Returns the URL that the buyer is sent back to."""
     answer = await visitor.request("POST", f"{url}/pay")
     assert answer.status_code == 303, answer.text
     return answer.headers["location"]
 
 
 async def eventually_paid(visitor: Visitor, payment_type: str, amount: str, resume_id: int | None = None) -> None:
-    """Wait until the visitor's one payment has arrived, and check what it was for."""
+    """Wait until the visitor's only payment has arrived, and check it."""
 
     async def has_arrived() -> bool:
         return [each["status"] for each in await visitor.get("/api/payments/")] == ["succeeded"]
@@ -95,22 +95,22 @@ async def test_4_1_subscription(visitor: Visitor, system: System, name: str, amo
     await eventually(is_subscribed)
 
 
-async def test_4_1_a_subscriber_is_sent_to_the_portal(subscriber: Visitor, system: System) -> None:
-    # Ruling: one live subscription per owner.
+async def test_4_1_subscriber_is_sent_to_the_portal(subscriber: Visitor, system: System) -> None:
+    # Ruling: one active subscription per owner.
     for name in ("4.1 request, monthly", "4.1 request, yearly"):
         answer = expect(await order(subscriber, example(name)), 200)
         assert list(answer) == list(example("4.1 response"))
         assert answer["url"].startswith(f"{system.ports.stripe_url}/p/session/")
 
 
-async def test_4_1_a_page_is_asked_for_by_a_user_too(john: Visitor, system: System) -> None:
+async def test_4_1_user_creates_a_checkout(john: Visitor, system: System) -> None:
     resume = await john.write_resume()
     await page(john, system, example("4.1 request, single", resume_id=resume["id"]))
     await page(john, system, example("4.1 request, monthly"))
 
 
 async def test_4_1_errors(visitor: Visitor) -> None:
-    # Nobody has this CV, as nobody has the document's 999th: here there may be as many.
+    # An unknown resume, like number 999 in the document.
     nobodys = 999_999_999
     expected = example("4.1 errors")
     expected["resume_id"] = [text.replace("999", str(nobodys)) for text in expected["resume_id"]]
@@ -122,7 +122,7 @@ async def test_4_1_errors(visitor: Visitor) -> None:
 
 
 @pytest.mark.parametrize("field", ["payment_type", "resume_id", "success_url", "cancel_url"])
-async def test_4_1_what_is_required(visitor: Visitor, field: str) -> None:
+async def test_4_1_required_fields(visitor: Visitor, field: str) -> None:
     resume = await visitor.write_resume()
     body = example("4.1 request, single", resume_id=resume["id"])
     del body[field]
@@ -130,30 +130,30 @@ async def test_4_1_what_is_required(visitor: Visitor, field: str) -> None:
 
 
 @pytest.mark.parametrize("payment_type", ["free", "subscription", "Single"])
-async def test_4_1_nothing_else_is_sold(visitor: Visitor, payment_type: str) -> None:
+async def test_4_1_other_payment_types_are_refused(visitor: Visitor, payment_type: str) -> None:
     resume = await visitor.write_resume()
     body = example("4.1 request, single", resume_id=resume["id"], payment_type=payment_type)
     assert expect(await order(visitor, body), 400) == {"payment_type": [f'"{payment_type}" is not a valid choice.']}
 
 
 async def send(visitor: Visitor, event: dict[str, Any], secret: str, **headers: str) -> Any:
-    """A webhook, signed and sent as Stripe does, with `headers` beside."""
+    """Send a signed webhook, as Stripe does."""
     body, signature = signed(event, secret)
     sent = {"Content-Type": "application/json", "Stripe-Signature": signature, **headers}
     return await visitor.request("POST", WEBHOOK, content=body, headers=sent)
 
 
-async def test_4_2_a_payment_is_told_of(visitor: Visitor, system: System, holding_bank: StripeSandbox) -> None:
+async def test_4_2_payment_by_webhook(visitor: Visitor, system: System, held_sandbox: StripeSandbox) -> None:
     resume = await visitor.write_resume()
     body = example("4.1 request, single", resume_id=resume["id"])
     await pay(visitor, await page(visitor, system, body))
-    [told] = [event for event in await holding_bank.held_events() if event["type"] == example("4.2 events")[0]]
+    [told] = [event for event in await held_sandbox.held_events() if event["type"] == example("4.2 events")[0]]
     path = f"/api/resumes/{resume['id']}/"
     refused = await send(visitor, told, "whsec_of_somebody_else")
     assert list(expect(refused, 400)) == ["detail"]
     assert not (await visitor.get(path))["is_paid"]
 
-    # The document says that it is exempt from what protects cookies.
+    # The document exempts it from CSRF protection.
     answer = await send(visitor, told, Embedded(system).stripe_webhook_secret(), Origin="https://evil.example")
     assert expect(answer, 200) == example("4.2 response")
 
@@ -167,14 +167,14 @@ async def test_4_2_every_event(visitor: Visitor, stranger: Visitor, system: Syst
     await subscribe(visitor)
     secret = Embedded(system).stripe_webhook_secret()
     for event_type in (*example("4.2 events"), "customer.created"):
-        told = await sandbox.newest_event(SIMILAR.get(event_type, event_type))
-        answer = await send(stranger, told | {"id": f"{told['id']}_{event_type}", "type": event_type}, secret)
+        newest = await sandbox.newest_event(SIMILAR.get(event_type, event_type))
+        answer = await send(stranger, newest | {"id": f"{newest['id']}_{event_type}", "type": event_type}, secret)
         assert expect(answer, 200) == example("4.2 response"), event_type
     assert (await visitor.get("/api/payments/subscription/"))["status"] == "active"
 
 
 @pytest.mark.parametrize("signature", [{}, {"Stripe-Signature": ""}, {"Stripe-Signature": "t=1,v1=0"}])
-async def test_4_2_unsigned(visitor: Visitor, signature: dict[str, str]) -> None:
-    told = {"id": "evt_1", "object": "event", "type": "customer.created", "livemode": False, "data": {"object": {}}}
-    answer = await visitor.request("POST", WEBHOOK, json=told, headers=signature)
+async def test_4_2_invalid_signature_is_refused(visitor: Visitor, signature: dict[str, str]) -> None:
+    event = {"id": "evt_1", "object": "event", "type": "customer.created", "livemode": False, "data": {"object": {}}}
+    answer = await visitor.request("POST", WEBHOOK, json=event, headers=signature)
     assert list(expect(answer, 400)) == ["detail"]

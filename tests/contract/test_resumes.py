@@ -7,7 +7,7 @@ import pytest
 
 from tests.contract.conftest import Compare
 from tests.contract.document import example, requested
-from tests.contract.pictures import jpeg
+from tests.contract.images import jpeg
 from tests.integration.visitor import Visitor, eventually, expect
 
 LIST = "/api/resumes/"
@@ -19,8 +19,8 @@ async def write(visitor: Visitor, body: Any) -> dict[str, Any]:
     return created
 
 
-async def write_johns(john: Visitor) -> dict[str, Any]:
-    """The CV of example 3.1, with its photo."""
+async def write_example(john: Visitor) -> dict[str, Any]:
+    """Create the resume of example 3.1, with its photo."""
     created = await write(john, requested(example("3.1 response, user")[0]))
     photo = {"photo": ("john_doe.jpg", jpeg(), "image/jpeg")}
     changed: dict[str, Any] = expect(await john.request("PATCH", path_of(created), files=photo), 200)
@@ -32,12 +32,12 @@ def path_of(resume: dict[str, Any]) -> str:
 
 
 async def test_3_1_list_of_a_user(subscriber: Visitor, compare: Compare) -> None:
-    await write_johns(subscriber)
+    await write_example(subscriber)
     assert compare(await subscriber.get(LIST), example("3.1 response, user")) == []
 
 
 async def test_3_1_list_of_a_visitor(visitor: Visitor, compare: Compare) -> None:
-    # Ruling: the example's can_export_without_watermark is a slip, for its template is free.
+    # Ruling: can_export_without_watermark of the example is a mistake, because its template is free.
     (expected,) = example("3.1 response, anonymous")
     expected["can_export_without_watermark"] = True
     created = await write(visitor, requested(expected))
@@ -47,14 +47,14 @@ async def test_3_1_list_of_a_visitor(visitor: Visitor, compare: Compare) -> None
     assert str(visitor.cookies["sessionid"]).startswith(f"{created['session_id']}.")
 
 
-async def test_3_1_list_is_newest_first_and_only_ones_own(visitor: Visitor, stranger: Visitor) -> None:
+async def test_3_1_list_has_own_resumes_newest_first(visitor: Visitor, stranger: Visitor) -> None:
     assert await visitor.get(LIST) == []
     ids = [(await visitor.write_resume())["id"] for _ in range(3)]
     await stranger.write_resume()
     assert [resume["id"] for resume in await visitor.get(LIST)] == ids[::-1]
 
 
-async def test_3_1_a_user_sees_no_session(visitor: Visitor, john: Visitor) -> None:
+async def test_3_1_user_does_not_see_resumes_of_sessions(visitor: Visitor, john: Visitor) -> None:
     await visitor.write_resume()
     visitor.token = john.token
     assert await visitor.get(LIST) == []
@@ -77,7 +77,7 @@ async def test_3_2_complete(visitor: Visitor, compare: Compare) -> None:
 
 
 @pytest.mark.parametrize("field", ["template", "full_name", "email"])
-async def test_3_2_what_is_required(visitor: Visitor, field: str) -> None:
+async def test_3_2_required_fields(visitor: Visitor, field: str) -> None:
     body = example("3.2 request, minimum")
     del body[field]
     answer = await visitor.request("POST", LIST, json=body)
@@ -85,8 +85,8 @@ async def test_3_2_what_is_required(visitor: Visitor, field: str) -> None:
     assert "set-cookie" not in answer.headers
 
 
-async def test_3_3_one(subscriber: Visitor, compare: Compare) -> None:
-    written = await write_johns(subscriber)
+async def test_3_3_retrieve(subscriber: Visitor, compare: Compare) -> None:
+    written = await write_example(subscriber)
     answer = await subscriber.get(path_of(written))
     assert compare(answer, example("3.3 response")) == []
     assert answer["updated_at"] == written["updated_at"]
@@ -103,7 +103,7 @@ async def test_3_3_and_3_5_error(visitor: Visitor, stranger: Visitor, method: st
 
 
 async def test_3_4_partial(subscriber: Visitor, compare: Compare) -> None:
-    written = await write_johns(subscriber)
+    written = await write_example(subscriber)
     changes = example("3.4 request, partial")
     changed = expect(await subscriber.request("PATCH", path_of(written), json=changes), 200)
     assert compare(changed, example("3.1 response, user")[0] | changes) == []
@@ -112,7 +112,7 @@ async def test_3_4_partial(subscriber: Visitor, compare: Compare) -> None:
 
 
 async def test_3_4_one_more(subscriber: Visitor, compare: Compare) -> None:
-    written = await write_johns(subscriber)
+    written = await write_example(subscriber)
     for name in ("3.4 request, partial", "3.4 request, one more"):
         answer = await subscriber.request("PATCH", path_of(written), json=example(name))
     changed = expect(answer, 200)
@@ -149,7 +149,7 @@ async def test_3_6_export(visitor: Visitor, compare: Compare, name: str, full_na
     assert answer["pdf_url"].rpartition("/")[2] in names
 
 
-async def test_3_6_the_files_of_a_deleted_resume_go_with_it(visitor: Visitor) -> None:
+async def test_3_6_files_of_a_deleted_resume_are_deleted(visitor: Visitor) -> None:
     resume = await visitor.write_resume(template=1)
     url = expect(await visitor.request("POST", f"{path_of(resume)}export_pdf/", json={}), 200)["pdf_url"]
     fetched = await visitor.request("GET", url)

@@ -1,4 +1,4 @@
-"""The anonymous session: when it begins, and that one visitor has one of them."""
+"""Anonymous sessions: their start, and that each visitor has only one."""
 
 import asyncio
 from typing import Any
@@ -14,14 +14,14 @@ LIST = "/api/resumes/"
 RESUME: dict[str, Any] = example("3.2 request, minimum")
 
 
-async def write_twice_at_once(visitor: Visitor, *, keys: tuple[str, str] | None = None) -> list[dict[str, Any]]:
-    """Two creations at once, neither with a cookie."""
+async def write_twice_concurrently(visitor: Visitor, *, keys: tuple[str, str] | None = None) -> list[dict[str, Any]]:
+    """Send two creations concurrently without a cookie."""
     headers = [{"Idempotency-Key": key} for key in keys] if keys else [{}, {}]
     answers = await asyncio.gather(*(visitor.request("POST", LIST, json=RESUME, headers=each) for each in headers))
     return [expect(answer, 201) for answer in answers]
 
 
-async def test_the_first_list_begins_the_session_in_which_all_follows(visitor: Visitor) -> None:
+async def test_first_list_begins_the_session(visitor: Visitor) -> None:
     answer = await visitor.request("GET", LIST)
     assert expect(answer, 200) == []
     (cookie,) = answer.headers.get_list("set-cookie")
@@ -41,7 +41,7 @@ async def test_the_first_list_begins_the_session_in_which_all_follows(visitor: V
     assert [payment["resume_id"] for payment in await visitor.get("/api/payments/")] == [resumes[0]["id"]]
 
 
-async def test_a_cookie_of_a_session_that_ended_begins_another(visitor: Visitor) -> None:
+async def test_cookie_of_an_ended_session_begins_another(visitor: Visitor) -> None:
     await visitor.get(LIST)
     ended = visitor.cookies["sessionid"]
     await visitor.register()
@@ -52,8 +52,8 @@ async def test_a_cookie_of_a_session_that_ended_begins_another(visitor: Visitor)
         visitor.cookies.clear()
 
 
-async def test_two_first_creations_at_once_are_both_the_visitors(visitor: Visitor, stranger: Visitor) -> None:
-    one, other = await write_twice_at_once(visitor)
+async def test_concurrent_first_creations_belong_to_one_session(visitor: Visitor, stranger: Visitor) -> None:
+    one, other = await write_twice_concurrently(visitor)
     answers = await asyncio.gather(*(visitor.request("GET", f"{LIST}{each['id']}/") for each in (one, other)))
     seen = [expect(answer, 200) for answer in answers]
     assert seen[0]["session_id"] == seen[1]["session_id"]
@@ -63,18 +63,18 @@ async def test_two_first_creations_at_once_are_both_the_visitors(visitor: Visito
     assert len([name for name in visitor.cookies if name.startswith("sessionid_")]) == 1
 
 
-async def test_two_first_creations_at_once_with_one_key_are_one(visitor: Visitor, stranger: Visitor) -> None:
+async def test_concurrent_first_creations_with_one_key_create_one_resume(visitor: Visitor, stranger: Visitor) -> None:
     key = str(uuid4())
-    one, other = await write_twice_at_once(visitor, keys=(key, key))
+    one, other = await write_twice_concurrently(visitor, keys=(key, key))
     assert (one["id"], one["session_id"]) == (other["id"], other["session_id"])
     assert await visitor.get(LIST) == [one]
-    # Sent again by whoever has another session by now, or none any more, it is the same too.
+    # A repetition with another session, or without one, returns the same resume.
     await stranger.get(LIST)
     again = expect(await stranger.request("POST", LIST, json=RESUME, headers={"Idempotency-Key": key}), 201)
     assert again["id"] == one["id"]
 
 
-async def test_a_first_purchase_and_a_first_creation_at_once_are_both_the_visitors(visitor: Visitor) -> None:
+async def test_concurrent_first_purchase_and_creation_belong_to_one_session(visitor: Visitor) -> None:
     resume, checkout = await asyncio.gather(visitor.write_resume(), visitor.checkout(payment_type="monthly"))
     assert [each["id"] for each in await visitor.get(LIST)] == [resume["id"]]
     await visitor.pay(checkout)
@@ -88,16 +88,16 @@ async def test_a_first_purchase_and_a_first_creation_at_once_are_both_the_visito
     await eventually(is_paid)
 
 
-async def test_a_login_takes_both_of_two_sessions_along(visitor: Visitor) -> None:
-    one, other = await write_twice_at_once(visitor)
+async def test_login_claims_both_sessions(visitor: Visitor) -> None:
+    one, other = await write_twice_concurrently(visitor)
     user = await visitor.register()
     assert not [name for name in visitor.cookies if name.startswith("sessionid")]
     await visitor.login(user["email"])
     assert {resume["id"] for resume in await visitor.get(LIST)} == {one["id"], other["id"]}
 
 
-async def test_a_list_that_answers_late_takes_nothing_away(visitor: Visitor) -> None:
-    """The answer to a first GET comes after a creation, and with it the cookie of another session."""
+async def test_late_response_of_a_list_loses_no_resume(visitor: Visitor) -> None:
+    """The response to a first GET arrives after a creation, with the cookie of another session."""
     late = await visitor.request("GET", LIST)
     visitor.cookies.clear()
     await visitor.get(LIST)
@@ -107,12 +107,12 @@ async def test_a_list_that_answers_late_takes_nothing_away(visitor: Visitor) -> 
 
 
 def plant(visitor: Visitor, name: str, value: str | None) -> None:
-    """Set a cookie as an answer of the gateway would have set it."""
+    """Set a cookie like a response of the gateway."""
     known = next(iter(visitor.cookies.jar))
     visitor.cookies.set(name, value or "", domain=known.domain, path=known.path)
 
 
-async def test_sessions_of_others_that_nobody_signed_are_not_merged(visitor: Visitor, stranger: Visitor) -> None:
+async def test_unsigned_sessions_are_not_merged(visitor: Visitor, stranger: Visitor) -> None:
     theirs = await stranger.write_resume()
     victim = stranger.cookies["sessionid"]
     session_id, _, signature = victim.partition(".")
@@ -133,7 +133,7 @@ async def test_sessions_of_others_that_nobody_signed_are_not_merged(visitor: Vis
     assert [each["id"] for each in await stranger.get(LIST)] == [theirs["id"]]
 
 
-async def test_a_hundred_marks_are_merged_over_several_requests(visitor: Visitor, system: System) -> None:
+async def test_hundred_marks_are_merged_over_several_requests(visitor: Visitor, system: System) -> None:
     created = []
     for _ in range(20):
         async with Visitor(system.ports.public_url) as another:
@@ -147,8 +147,8 @@ async def test_a_hundred_marks_are_merged_over_several_requests(visitor: Visitor
     assert {each["id"] for each in await visitor.get(LIST)} == set(created)
 
 
-async def test_who_is_logged_in_leaves_the_sessions_of_a_browser_alone(visitor: Visitor, john: Visitor) -> None:
-    one, other = await write_twice_at_once(visitor)
+async def test_user_request_does_not_merge_sessions(visitor: Visitor, john: Visitor) -> None:
+    one, other = await write_twice_concurrently(visitor)
     john.cookies.update(visitor.cookies)
     assert await john.get(LIST) == []
     assert {resume["id"] for resume in await visitor.get(LIST)} == {one["id"], other["id"]}
@@ -165,9 +165,7 @@ async def test_who_is_logged_in_leaves_the_sessions_of_a_browser_alone(visitor: 
         f"urn:uuid:{UUID(int=2**127, version=4)}",
     ],
 )
-async def test_a_key_that_is_no_random_uuid_gives_nobodys_session_away(
-    visitor: Visitor, stranger: Visitor, key: str
-) -> None:
+async def test_predictable_key_reveals_no_session(visitor: Visitor, stranger: Visitor, key: str) -> None:
     headers = {"Idempotency-Key": key}
     body = {**RESUME, "title": key}
     one, other = [
@@ -179,8 +177,8 @@ async def test_a_key_that_is_no_random_uuid_gives_nobodys_session_away(
     assert again["id"] == one["id"], "within a session every key counts"
 
 
-async def test_a_page_that_is_none_of_ours_starts_no_session(visitor: Visitor) -> None:
-    """A browser may send it without the cookie that it has, and would keep the new one instead."""
+async def test_page_of_another_origin_starts_no_session(visitor: Visitor) -> None:
+    """The browser may omit its cookie in such a request, and a new one would replace it."""
     for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
         for method in ("GET", "POST"):
             answer = await visitor.request(method, LIST, json=RESUME, headers=headers)

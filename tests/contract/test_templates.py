@@ -10,13 +10,13 @@ from tests.contract.document import example
 from tests.integration.visitor import Visitor
 
 
-async def test_2_1_all(visitor: Visitor, compare: Compare) -> None:
+async def test_2_1_list(visitor: Visitor, compare: Compare) -> None:
     answer = await visitor.get("/api/templates/")
     assert compare(answer, example("2.1 response")) == []
     assert [template["id"] for template in answer] == [1, 2, 3]
 
 
-async def test_2_1_thumbnails_are_pictures_of_a_page(visitor: Visitor) -> None:
+async def test_2_1_thumbnails_are_images(visitor: Visitor) -> None:
     pages = []
     for template in await visitor.get("/api/templates/"):
         picture = await visitor.request("GET", template["thumbnail"])
@@ -29,7 +29,7 @@ async def test_2_1_thumbnails_are_pictures_of_a_page(visitor: Visitor) -> None:
     assert len(set(pages)) == 3
 
 
-async def test_2_2_one(visitor: Visitor, compare: Compare) -> None:
+async def test_2_2_retrieve(visitor: Visitor, compare: Compare) -> None:
     assert compare(await visitor.get("/api/templates/1/"), example("2.2 response")) == []
 
 
@@ -38,6 +38,6 @@ async def test_2_3_free(visitor: Visitor, compare: Compare) -> None:
 
 
 async def test_2_4_premium(visitor: Visitor, compare: Compare) -> None:
-    # The example ends after the first; 2.1 shows that the third template is premium too.
+    # The example shows only the first; by 2.1 the third template is premium too.
     expected = [*example("2.4 response"), example("2.1 response")[2]]
     assert compare(await visitor.get("/api/templates/premium/"), expected) == []

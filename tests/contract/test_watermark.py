@@ -1,4 +1,4 @@
-"""The note of 3.6 and annex C as a truth table: whose PDF is watermarked, and what the CV says of it."""
+"""The note of 3.6 and annex C as a truth table: which PDFs have a watermark, and what the resume shows."""
 
 import itertools
 from typing import Any
@@ -32,73 +32,73 @@ TABLE = {
 }
 
 
-def test_the_table_is_whole() -> None:
+def test_table_is_complete() -> None:
     assert set(TABLE) == set(itertools.product((FREE, PREMIUM), (False, True), (False, True)))
 
 
 @pytest.mark.parametrize(("template", "bought", "entitled"), TABLE)
-async def test_who_gets_a_watermark(visitor: Visitor, template: int, bought: bool, entitled: bool) -> None:
+async def test_watermark_follows_the_table(visitor: Visitor, template: int, bought: bool, entitled: bool) -> None:
     resume = await visitor.write_resume(template=template, full_name="Jane Smith", experience_data=PAGES)
     if bought:
         await buy(visitor, resume)
     if entitled:
         await subscribe(visitor)
-    await assert_all_say(visitor, resume["id"], TABLE[template, bought, entitled])
+    await assert_all_agree(visitor, resume["id"], TABLE[template, bought, entitled])
 
 
-async def test_what_others_have_paid_counts_for_nothing(visitor: Visitor, stranger: Visitor) -> None:
+async def test_payments_of_others_have_no_effect(visitor: Visitor, stranger: Visitor) -> None:
     bought, plain = await visitor.write_resume(), await visitor.write_resume(experience_data=PAGES)
     theirs = await stranger.write_resume(experience_data=PAGES)
     await buy(visitor, bought)
-    await assert_all_say(visitor, plain["id"], TABLE[PREMIUM, False, False])
+    await assert_all_agree(visitor, plain["id"], TABLE[PREMIUM, False, False])
     await subscribe(visitor)
-    await assert_all_say(stranger, theirs["id"], TABLE[PREMIUM, False, False])
+    await assert_all_agree(stranger, theirs["id"], TABLE[PREMIUM, False, False])
 
 
-async def test_whoever_pays_it_is_the_resume_that_is_bought(visitor: Visitor, stranger: Visitor) -> None:
+async def test_anyone_may_pay_for_a_resume(visitor: Visitor, stranger: Visitor) -> None:
     resume = await visitor.write_resume(experience_data=PAGES)
     await stranger.pay(await stranger.checkout(resume["id"]))
-    await eventually_typed(visitor, resume, "single")
-    await assert_all_say(visitor, resume["id"], TABLE[PREMIUM, True, False])
+    await eventually_has_type(visitor, resume, "single")
+    await assert_all_agree(visitor, resume["id"], TABLE[PREMIUM, True, False])
 
 
-async def test_the_template_decides_until_something_is_paid(visitor: Visitor) -> None:
+async def test_template_decides_without_a_payment(visitor: Visitor) -> None:
     resume = await visitor.write_resume(template=FREE, experience_data=PAGES)
     for template in (PREMIUM, FREE, PREMIUM):
         expect(await visitor.request("PATCH", f"{LIST}{resume['id']}/", json={"template": template}), 200)
-        await assert_all_say(visitor, resume["id"], TABLE[template, False, False])
+        await assert_all_agree(visitor, resume["id"], TABLE[template, False, False])
 
 
-async def test_an_ended_subscription_entitles_no_more(visitor: Visitor, system: System) -> None:
+async def test_ended_subscription_does_not_entitle(visitor: Visitor, system: System) -> None:
     resume = await visitor.write_resume(experience_data=PAGES)
     await subscribe(visitor)
     await end_newest_subscription(system)
-    await eventually_typed(visitor, resume, "free")
-    await assert_all_say(visitor, resume["id"], TABLE[PREMIUM, False, False])
+    await eventually_has_type(visitor, resume, "free")
+    await assert_all_agree(visitor, resume["id"], TABLE[PREMIUM, False, False])
 
 
 async def buy(visitor: Visitor, resume: dict[str, Any]) -> None:
     await visitor.pay(await visitor.checkout(resume["id"]))
-    await eventually_typed(visitor, resume, "single")
+    await eventually_has_type(visitor, resume, "single")
 
 
-async def eventually_typed(visitor: Visitor, resume: dict[str, Any], payment_type: str) -> None:
-    async def is_typed() -> bool:
+async def eventually_has_type(visitor: Visitor, resume: dict[str, Any], payment_type: str) -> None:
+    async def has_type() -> bool:
         return bool((await visitor.get(f"{LIST}{resume['id']}/"))["payment_type"] == payment_type)
 
-    await eventually(is_typed)
+    await eventually(has_type)
 
 
 async def end_newest_subscription(system: System) -> None:
-    """Stripe cancels what was bought last, at once."""
+    """Cancel the newest subscription at Stripe immediately."""
     key = Secrets(system.data / "secrets.json").token("stripe api key", "sk_test_")
     async with httpx.AsyncClient(base_url=system.ports.stripe_url, auth=(key, "")) as stripe:
         (newest,) = expect(await stripe.get("/v1/subscriptions", params={"limit": 1}), 200)["data"]
         expect(await stripe.post("/sandbox/cancel", json={"subscription": newest["id"]}), 200)
 
 
-async def assert_all_say(visitor: Visitor, resume_id: int, expected: tuple[bool, str, bool]) -> None:
-    """The CV, the list, the answer to an export, the file's name and its every page say the same."""
+async def assert_all_agree(visitor: Visitor, resume_id: int, expected: tuple[bool, str, bool]) -> None:
+    """The resume, the list, the export, the file name and all pages agree."""
     path = f"{LIST}{resume_id}/"
     listed = next(each for each in await visitor.get(LIST) if each["id"] == resume_id)
     for shown in (await visitor.get(path), listed, expect(await visitor.request("PATCH", path, json={}), 200)):

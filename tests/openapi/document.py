@@ -1,4 +1,4 @@
-"""Walking through an OpenAPI document."""
+"""Iterates over an OpenAPI document."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,14 +7,14 @@ Json = dict[str, Any]
 
 
 def operations(document: Json) -> Iterator[tuple[str, Json]]:
-    """`GET /api/…/` and its operation."""
+    """The name of each operation, such as `GET /api/…/`, and the operation."""
     for path, item in document["paths"].items():
         for method, operation in item.items():
             yield f"{method.upper()} {path}", operation
 
 
 def media(document: Json) -> Iterator[tuple[str, Json]]:
-    """Where in the document, and the media type object, of everything that is sent or answered as JSON."""
+    """The place and the media type object of each JSON request and response."""
     for name, operation in operations(document):
         parts = {"request": operation.get("requestBody", {}), **operation["responses"]}
         for place, part in parts.items():

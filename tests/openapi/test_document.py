@@ -1,4 +1,4 @@
-"""The OpenAPI document is valid and complete, and says what the API document says."""
+"""The OpenAPI document is valid, complete, and consistent with the API document."""
 
 from itertools import takewhile
 from typing import Any
@@ -29,7 +29,7 @@ DOCUMENTED = {
     "POST /api/resumes/{id}/export_pdf/": ["3.6 request", "3.6 response, clean", "3.6 response, watermarked"],
     "POST /api/resumes/import_linkedin/": ["3.7 request", "3.7 response", "3.7 error"],
 }
-"""Operation -> the API document's examples of it."""
+"""The API document's examples of each operation."""
 
 IN_ORDER = [*DOCUMENTED, "POST /api/payments/create-checkout/", "POST /api/payments/webhook/"]
 TOKEN: Json = {"accessToken": []}
@@ -40,19 +40,19 @@ def operation_of(document: Json, name: str) -> Json:
     return dict(operations(document))[name]
 
 
-def test_it_is_valid(document: Json) -> None:
+def test_document_is_valid(document: Json) -> None:
     assert document["openapi"] == "3.1.0"
     assert [error.message for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
 
 
-def test_it_says_what_the_api_document_says_in_its_order(document: Json) -> None:
+def test_operations_have_the_order_of_the_api_document(document: Json) -> None:
     assert [name for name, _ in operations(document) if name in IN_ORDER] == IN_ORDER
     assert [tag["name"] for tag in document["tags"]] == ["auth", "templates", "resumes", "payments"]
     assert all(tag["description"] for tag in document["tags"])
 
 
 @pytest.mark.parametrize("name", DOCUMENTED)
-def test_the_api_documents_examples_are_in_it(document: Json, name: str) -> None:
+def test_examples_of_the_api_document_are_included(document: Json, name: str) -> None:
     shown = [value for where, part in media(document) if where.startswith(f"{name} ") for value in examples(part)]
     missing = [title for title in DOCUMENTED[name] if example(title) not in shown]
     assert missing == []
@@ -69,12 +69,12 @@ def test_every_operation_is_described(document: Json) -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_all_that_is_sent_or_answered_has_examples_that_fit(document: Json) -> None:
+def test_all_bodies_have_valid_examples(document: Json) -> None:
     for where, part in media(document):
         assert examples(part), where
         validator = OAS31Validator({**part["schema"], "components": document["components"]})
-        faults = [error.message for value in examples(part) for error in validator.iter_errors(value)]
-        assert faults == [], where
+        errors = [error.message for value in examples(part) for error in validator.iter_errors(value)]
+        assert errors == [], where
 
 
 @pytest.mark.parametrize(
@@ -89,9 +89,9 @@ def test_all_that_is_sent_or_answered_has_examples_that_fit(document: Json) -> N
         ("POST /api/payments/webhook/", "200 400 413"),
     ],
 )
-def test_every_answer_is_told(document: Json, name: str, statuses: str) -> None:
-    told = operation_of(document, name)["responses"]
-    assert list(takewhile(lambda status: status != "429", told)) == statuses.split()
+def test_responses_of_an_operation(document: Json, name: str, statuses: str) -> None:
+    responses = operation_of(document, name)["responses"]
+    assert list(takewhile(lambda status: status != "429", responses)) == statuses.split()
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_every_answer_is_told(document: Json, name: str, statuses: str) -> None:
         ("POST /api/payments/webhook/", []),
     ],
 )
-def test_who_may_call_is_told(document: Json, name: str, security: list[Any]) -> None:
+def test_security_of_an_operation(document: Json, name: str, security: list[Any]) -> None:
     assert operation_of(document, name)["security"] == security
 
 
@@ -122,11 +122,11 @@ def test_who_may_call_is_told(document: Json, name: str, security: list[Any]) ->
         ("GET /api/auth/profile/", "503", {"Retry-After"}),
     ],
 )
-def test_the_headers_of_answers_are_told(document: Json, name: str, status: str, headers: set[str]) -> None:
+def test_headers_of_a_response(document: Json, name: str, status: str, headers: set[str]) -> None:
     assert headers <= operation_of(document, name)["responses"][status]["headers"].keys()
 
 
-def test_a_photo_is_a_file_in_a_form_only(document: Json) -> None:
+def test_photo_is_a_file_only_in_a_form(document: Json) -> None:
     content = operation_of(document, "POST /api/resumes/")["requestBody"]["content"]
     names = {kind: part["schema"]["$ref"].rpartition("/")[2] for kind, part in content.items()}
     photos = {kind: document["components"]["schemas"][name]["properties"]["photo"] for kind, name in names.items()}
@@ -134,7 +134,7 @@ def test_a_photo_is_a_file_in_a_form_only(document: Json) -> None:
     assert formats == {"application/json": "uri", "multipart/form-data": "binary"}
 
 
-def test_formats_and_choices_are_told(document: Json) -> None:
+def test_formats_and_enums(document: Json) -> None:
     schemas = document["components"]["schemas"]
     resume, experience = schemas["Resume"]["properties"], schemas["Experience"]["properties"]
     assert resume["created_at"]["format"] == "date-time"

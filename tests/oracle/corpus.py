@@ -1,4 +1,4 @@
-"""Bad bodies, made by spoiling one place of a good one in every way that a place can be spoilt."""
+"""Invalid bodies: a valid body with one value replaced or removed, for each place and each kind of value."""
 
 import copy
 from collections.abc import Iterator
@@ -86,7 +86,7 @@ def part(name: str, content: bytes, file_name: str | None = None) -> bytes:
 
 
 def raw_bodies() -> Iterator[tuple[bytes, str]]:
-    """Bodies as they travel, and what they call themselves: letters, charsets, empty fields, files out of place."""
+    """Raw bodies with their content types: encodings, charsets, empty fields, misplaced files."""
     for title in ("José 漢".encode(), b"Jos%C3%A9+x", b"Jos\xe9", b"Jos%e9", b"a&title=b", b"a;b", b""):
         yield b"title=" + title, URLENCODED
         yield part("title", title) + END, MULTIPART
@@ -96,7 +96,7 @@ def raw_bodies() -> Iterator[tuple[bytes, str]]:
         yield b'{"title": "Jos\xe9"}', f"{JSON}; charset={charset}"
     for name in RESUME:
         yield f"{name}=".encode(), URLENCODED
-        if not isinstance(RESUME[name], list):  # DRF overlooks a file in the place of a whole section
+        if not isinstance(RESUME[name], list):  # DRF ignores a file in place of a section
             yield part(name, b"", "") + END, MULTIPART
     for name in (*JOB, "end_date", "is_current", "order", "location"):
         job = {f"experience_data[0]{field}": value for field, value in (JOB | {name: ""}).items()}
@@ -112,8 +112,8 @@ def raw_bodies() -> Iterator[tuple[bytes, str]]:
         yield part("title", b"x") + END, f"multipart/form-data{boundary}"
 
 
-def spoil(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Bodies that differ from `body` in one place: missing, or holding something else."""
+def vary(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Bodies that differ from `body` in one place: removed, or with another value."""
     for path in _places(body):
         yield _without(body, path)
         for value in SPOILT:
@@ -121,7 +121,7 @@ def spoil(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def ended_before_it_began() -> Iterator[dict[str, Any]]:
-    """The one rule between two fields, alone and beside another fault."""
+    """The rule between two fields, alone and together with another error."""
     for section in ("experience_data", "education_data"):
         late = _with(RESUME, (section, len(RESUME[section]) - 1, "end_date"), "2001-01-01")
         yield late

@@ -46,7 +46,7 @@ MAX_INTEGER = 2_147_483_647
 
 
 class Template(models.Model):
-    """The templates that exist."""
+    """The existing templates."""
 
     class Meta:
         app_label = "contenttypes"
@@ -78,7 +78,7 @@ def order() -> serializers.IntegerField:
 
 
 class Period(serializers.Serializer):
-    """What lasts from one date to another."""
+    """A period with a start and an end."""
 
     start_date = serializers.DateField()
     end_date = serializers.DateField(required=False, allow_null=True)
@@ -119,7 +119,7 @@ class Skill(serializers.Serializer):
 
 
 def typed(max_length: int) -> serializers.CharField:
-    """A text of a free list, as it was typed: nothing is required, and nothing trimmed."""
+    """A text of a free list: optional and not trimmed."""
     return text(max_length, required=False, allow_null=True, allow_blank=True, trim_whitespace=False)
 
 
@@ -193,14 +193,14 @@ class Register(serializers.Serializer):
         return attrs
 
 
-def judge(serializer: type[serializers.Serializer], body: Any) -> Any:
-    """DRF's error body for a request body; None when it would take it."""
+def find_errors(serializer: type[serializers.Serializer], body: Any) -> Any:
+    """DRF's error body for a request body; None if it is valid."""
     judged = serializer(data=body)
     return None if judged.is_valid() else judged.errors
 
 
 def read(serializer: type[serializers.Serializer], raw: bytes, content_type: str) -> tuple[Any, dict[str, Any]]:
-    """DRF's error body for the raw body of a PATCH, None when it would take it; and the texts it would keep."""
+    """DRF's error body for the raw body of a PATCH, None if it is valid, and the validated texts."""
     plain = RequestFactory().generic("PATCH", "/", raw, content_type=content_type)
     request = Request(plain, parsers=[JSONParser(), FormParser(), MultiPartParser()])
     try:

@@ -1,4 +1,4 @@
-"""Error bodies, compared with those of Django REST Framework over a corpus of bad requests, through the gateway."""
+"""Compares error bodies with those of Django REST Framework for a corpus of invalid requests, through the gateway."""
 
 import json
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from cv_stack.system import System
 
 from tests.oracle import corpus, drf
 
-# The contract's lists of errors are what DRF answers until 3.20; it warns of the change.
+# The contract's lists of errors are those of DRF before 3.20, which warns of the change.
 pytestmark = pytest.mark.filterwarnings("ignore:The list-based error format")
 
 BODIES_THAT_ARE_NONE: tuple[Any, ...] = ([], [1], "text", 7, 1.5, True, None)
@@ -22,41 +22,41 @@ def client(system: System) -> Iterable[httpx.Client]:
         yield client
 
 
-def say(client: httpx.Client, path: str, body: Any) -> httpx.Response:
-    """Send a body that may hold what no JSON library of a client would send, such as half a surrogate pair."""
+def send(client: httpx.Client, path: str, body: Any) -> httpx.Response:
+    """Send a body that may contain a lone surrogate, which JSON libraries of clients refuse."""
     return client.post(path, content=json.dumps(body), headers={"Content-Type": "application/json"})
 
 
 def sendable(errors: Any) -> Any:
-    """DRF's errors as an answer could carry them: half a surrogate pair, quoted in a message, could not be sent."""
+    """DRF's errors in a form that can be sent: a message cannot contain a lone surrogate."""
     return json.loads(json.dumps(errors, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def differences(
     client: httpx.Client, path: str, serializer: Any, bodies: Iterable[Any]
 ) -> tuple[int, list[dict[str, Any]]]:
-    """How many bodies DRF refuses, and where we do not refuse them with the same words."""
+    """The number of bodies that DRF refuses, and the differences from our errors."""
     refused, different = 0, []
     for body in bodies:
-        expected = drf.judge(serializer, body)
+        expected = drf.find_errors(serializer, body)
         if expected is None:
             continue
         refused += 1
-        answer = say(client, path, body)
+        answer = send(client, path, body)
         got = answer.json() if answer.status_code == 400 else answer.status_code
         if got != sendable(expected):
             different.append({"drf": expected, "ours": got})
     return refused, different
 
 
-def test_bad_resumes_are_refused_in_drfs_words(client: httpx.Client) -> None:
-    bodies = [*corpus.spoil(corpus.RESUME), *corpus.ended_before_it_began(), *BODIES_THAT_ARE_NONE]
+def test_errors_of_resumes_equal_drfs(client: httpx.Client) -> None:
+    bodies = [*corpus.vary(corpus.RESUME), *corpus.ended_before_it_began(), *BODIES_THAT_ARE_NONE]
     refused, different = differences(client, "/api/resumes/", drf.Resume, bodies)
     assert refused >= 500
     assert different == []
 
 
-def test_raw_bodies_are_read_as_drf_reads_them(client: httpx.Client) -> None:
+def test_raw_bodies_are_parsed_like_drf(client: httpx.Client) -> None:
     client.cookies.clear()
     created = client.post("/api/resumes/", json={"template": 1, "full_name": "x", "email": "x@example.com"})
     path, different, taken = f"/api/resumes/{created.json()['id']}/", [], 0
@@ -72,9 +72,9 @@ def test_raw_bodies_are_read_as_drf_reads_them(client: httpx.Client) -> None:
     assert different == []
 
 
-def test_bad_registrations_are_refused_in_drfs_words(client: httpx.Client) -> None:
+def test_errors_of_registrations_equal_drfs(client: httpx.Client) -> None:
     bodies = [
-        *corpus.spoil(corpus.REGISTER),
+        *corpus.vary(corpus.REGISTER),
         *(corpus.with_password(password) for password in corpus.PASSWORDS),
         *BODIES_THAT_ARE_NONE,
     ]

@@ -1,4 +1,4 @@
-"""What each service expects of the others (`clients.py`), asked of the others' real apps in the running system."""
+"""The clients of each service against the other services of the running system."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -25,7 +25,7 @@ DOCUMENT = {"full_name": "Marie Dubois", "email": "marie@example.com"}
 
 @pytest.fixture
 async def call(system: System) -> AsyncIterator[Call]:
-    """Opens a client with which one service calls another."""
+    """Opens a client of one service for another."""
     keys = Secrets(system.data / "secrets.json")
     async with AsyncExitStack() as stack:
 
@@ -45,14 +45,14 @@ async def visitor(system: System) -> AsyncIterator[Visitor]:
         yield visitor
 
 
-async def test_payments_asks_resumes_whether_a_resume_exists(call: Call, visitor: Visitor) -> None:
+async def test_payments_checks_that_a_resume_exists(call: Call, visitor: Visitor) -> None:
     resumes = Resumes(await call("payments", "resumes"))
     resume = await visitor.write_resume()
     assert await resumes.exists(resume["id"])
     assert not await resumes.exists(2**62)
 
 
-async def test_auth_has_resumes_and_payments_give_a_session_to_an_account(call: Call, visitor: Visitor) -> None:
+async def test_auth_claims_a_session_at_resumes_and_payments(call: Call, visitor: Visitor) -> None:
     resume = await visitor.write_resume()
     await visitor.checkout(payment_type="monthly")
     clients = [await call("auth", "resumes"), await call("auth", "payments")]
@@ -64,7 +64,7 @@ async def test_auth_has_resumes_and_payments_give_a_session_to_an_account(call: 
         assert reply.status == 204, "claiming twice changes nothing"
 
 
-async def test_resumes_asks_templates_for_a_template(call: Call) -> None:
+async def test_resumes_fetches_a_template(call: Call) -> None:
     templates = Templates(await call("resumes", "templates"))
     premium = await templates.get(2)
     assert premium is not None
@@ -85,7 +85,7 @@ async def render(renderer: Renderer, resume_id: int, html: str, **changes: Any) 
     return await renderer.render(**{**request, **changes})
 
 
-async def test_resumes_has_the_renderer_make_a_pdf(call: Call, visitor: Visitor) -> None:
+async def test_resumes_renders_a_pdf(call: Call, visitor: Visitor) -> None:
     renderer = Renderer(await call("resumes", "renderer"))
     path = await render(renderer, 10**9, "<html lang='{{ language }}'><h1>{{ resume.full_name }}</h1></html>")
     assert path.endswith("/marie_dubois_cv_20260101.pdf")
@@ -95,7 +95,7 @@ async def test_resumes_has_the_renderer_make_a_pdf(call: Call, visitor: Visitor)
         await render(renderer, 10**9, "<html><body>" + "<p style='break-after: page'>x</p>" * 25)
 
 
-async def test_templates_has_the_renderer_make_a_picture(call: Call) -> None:
+async def test_templates_renders_a_thumbnail(call: Call) -> None:
     painter = Painter(await call("templates", "renderer"))
     found = await Templates(await call("resumes", "templates")).get(1)
     assert found is not None
@@ -110,7 +110,7 @@ def draft_of(html: str, css: str) -> TemplateSource:
     return TemplateSource("of_this_test", manifest, html, css)
 
 
-async def test_nobody_is_believed_who_need_not_call(call: Call) -> None:
+async def test_calls_of_other_services_are_refused(call: Call) -> None:
     for caller, provider, path in (
         ("renderer", "resumes", "/internal/resumes/1/"),
         ("payments", "templates", "/internal/templates/1/"),

@@ -1,4 +1,4 @@
-"""Pictures, and what only looks like one, made when they are needed."""
+"""Images, and files that only look like images."""
 
 import io
 import struct
@@ -17,7 +17,7 @@ def jpeg() -> bytes:
 
 
 def bomb() -> bytes:
-    """A PNG of a few bytes that says it has 169 million pixels."""
+    """A PNG of a few bytes that declares 169 million pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

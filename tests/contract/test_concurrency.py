@@ -1,4 +1,4 @@
-"""What comes at the same moment."""
+"""Concurrent requests."""
 
 import asyncio
 from typing import Any
@@ -13,7 +13,7 @@ from tests.integration.visitor import Visitor, expect
 LIST = "/api/resumes/"
 
 
-async def test_two_changes_of_different_fields_are_both_kept(visitor: Visitor) -> None:
+async def test_concurrent_changes_of_different_fields_are_both_saved(visitor: Visitor) -> None:
     resume = await visitor.write_resume()
     path = f"{LIST}{resume['id']}/"
     for number in range(10):
@@ -31,7 +31,7 @@ async def test_two_changes_of_different_fields_are_both_kept(visitor: Visitor) -
         assert [entry["language"] for entry in saved["languages_data"]] == [f"Language {number}"]
 
 
-async def test_two_registrations_of_one_name_make_one_account(visitor: Visitor, stranger: Visitor) -> None:
+async def test_concurrent_registrations_of_one_name_create_one_account(visitor: Visitor, stranger: Visitor) -> None:
     body = example("1.1 request") | {"username": "twice"}
     bodies = [body | {"email": "twice.1@example.com"}, body | {"email": "twice.2@example.com", "username": "TWICE"}]
     answers = await asyncio.gather(
@@ -43,7 +43,7 @@ async def test_two_registrations_of_one_name_make_one_account(visitor: Visitor, 
     assert refused == {"username": ["This username is already taken."]}
 
 
-async def test_two_exports_render_once(visitor: Visitor, system: System) -> None:
+async def test_concurrent_exports_render_once(visitor: Visitor, system: System) -> None:
     resume = await visitor.write_resume(template=1, full_name="Camille Durand")
     path = f"{LIST}{resume['id']}/export_pdf/"
     before = await renders(system)
@@ -57,7 +57,7 @@ async def test_two_exports_render_once(visitor: Visitor, system: System) -> None
 
 
 async def renders(system: System) -> float:
-    """How many documents were rendered so far, by the renderer's own account."""
+    """The number of rendered documents, from the renderer's metrics."""
     async with httpx.AsyncClient() as client:
         figures = (await client.get(f"{system.ports.url('renderer')}/metrics")).text
     return sum(
