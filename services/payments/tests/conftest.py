@@ -14,6 +14,7 @@ import pytest
 import stripe
 from cv_common.messaging.broker import Broker, Consumer
 from cv_common.messaging.events import Event, ResumePaymentChanged, SubscriptionChanged
+from cv_payments.clients.stripe_connection import StripeConnection
 from cv_payments.main import app
 from cv_testing.identity import IdentityKeys
 from cv_testing.nats import Nats
@@ -27,7 +28,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from services.payments.tests.replica import Replica
-from services.payments.tests.shop import API_KEY, ORIGIN, SECRETS, Shop
+from services.payments.tests.system import API_KEY, ORIGIN, SECRETS, System
 
 
 class Door:
@@ -137,14 +138,14 @@ def operate(settings: dict[str, str], *arguments: str) -> subprocess.CompletedPr
 
 
 @pytest.fixture(scope="session")
-async def system(
+async def running_system(
     environment: Environment,
     service_database: Callable[[str], str],
     nats_server: Nats,
     identity_keys: IdentityKeys,
     sandbox_url: str,
     door: tuple[Door, str],
-) -> AsyncIterator[Shop]:
+) -> AsyncIterator[System]:
     resumes: set[int] = set()
     told: list[Event] = []
     database_url = service_database("payments")
@@ -159,7 +160,7 @@ async def system(
         neighbours = await stack.enter_async_context(neighbours_on_the_bus(nats_server, told))
         sandbox = await stack.enter_async_context(httpx.AsyncClient(base_url=sandbox_url, timeout=30))
         client = stripe.StripeClient(API_KEY, base_addresses={"api": sandbox_url})
-        yield Shop(payments, sandbox, client, identity_keys, database_url, resumes_url, neighbours, resumes, told)
+        yield System(payments, sandbox, client, identity_keys, database_url, resumes_url, neighbours, resumes, told)
         door[0].payments = None
 
 
@@ -185,11 +186,17 @@ async def neighbours_on_the_bus(nats: Nats, told: list[Event]) -> AsyncIterator[
 
 
 @pytest.fixture
+def short_stripe_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call to Stripe times out after 1 second instead of 8."""
+    monkeypatch.setattr(StripeConnection, "TIMEOUT", 1)
+
+
+@pytest.fixture
 async def replica(
-    shop: Shop, environment: Environment, tmp_path: Path, request: pytest.FixtureRequest
+    system: System, environment: Environment, tmp_path: Path, request: pytest.FixtureRequest
 ) -> AsyncIterator[Replica]:
     """Another process of the service, ready, which logs all that it can; the parameter is further settings."""
-    settings = environment(DATABASE_URL=shop.database_url, RESUMES_URL=shop.resumes_url, LOG_LEVEL="DEBUG")
+    settings = environment(DATABASE_URL=system.database_url, RESUMES_URL=system.resumes_url, LOG_LEVEL="DEBUG")
     it = Replica(settings | getattr(request, "param", {}), tmp_path / "log")
     await eventually(lambda: asyncio.to_thread(it.is_up))
     yield it
@@ -198,9 +205,9 @@ async def replica(
 
 
 @pytest.fixture
-async def shop(system: Shop) -> AsyncIterator[Shop]:
+async def system(running_system: System) -> AsyncIterator[System]:
     """The system, with the stand-in's knobs as they were at the start."""
-    yield system
-    await system.control("clear-faults")
-    await system.control("delivery", hold=False, duplicates=0, delay=0, shuffle=0, drop=[])
-    await system.control("release")
+    yield running_system
+    await running_system.control("clear-faults")
+    await running_system.control("delivery", hold=False, duplicates=0, delay=0, shuffle=0, drop=[])
+    await running_system.control("release")

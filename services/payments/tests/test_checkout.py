@@ -7,35 +7,35 @@ import pytest
 from cv_common.messaging.events import ResumeDeleted, UserDeleted
 from cv_testing.serving import eventually
 
-from services.payments.tests.shop import CANCEL, SUCCESS, Shop
+from services.payments.tests.system import CANCEL, SUCCESS, System
 
 
-async def test_paying_makes_the_resume_paid(shop: Shop) -> None:
-    user, resume_id = shop.user(), shop.resume()
-    answer = await shop.checkout(user, payment_type="single", resume_id=resume_id)
+async def test_paying_makes_the_resume_paid(system: System) -> None:
+    user, resume_id = system.new_user(), system.new_resume()
+    answer = await system.checkout(user, payment_type="single", resume_id=resume_id)
     assert (answer.status_code, list(answer.json())) == (200, ["url"])
     assert "X-Session-Start" not in answer.headers
     page = answer.json()["url"]
-    session = shop.session_at(page)
+    session = system.session_at(page)
     assert (session.amount_total, session.currency, session.mode) == (499, "eur", "payment")
-    assert (await shop.press(page)).headers["location"] == SUCCESS
-    await eventually(lambda: shop.paid(resume_id) == [True])
-    again = await shop.checkout(user, payment_type="single", resume_id=resume_id)
+    assert (await system.press(page)).headers["location"] == SUCCESS
+    await eventually(lambda: system.published_paid(resume_id) == [True])
+    again = await system.checkout(user, payment_type="single", resume_id=resume_id)
     assert (again.status_code, list(again.json())) == (400, ["resume_id"])
 
 
-async def test_stranger_gets_a_session_and_keeps_it(shop: Shop) -> None:
-    first = await shop.checkout(shop.stranger(), payment_type="single", resume_id=shop.resume())
+async def test_stranger_gets_a_session_and_keeps_it(system: System) -> None:
+    first = await system.checkout(system.as_stranger(), payment_type="single", resume_id=system.new_resume())
     started = first.headers["X-Session-Start"]
     assert len(started) == 32
-    second = await shop.checkout(shop.session(started), payment_type="single", resume_id=shop.resume())
+    second = await system.checkout(system.as_session(started), payment_type="single", resume_id=system.new_resume())
     assert "X-Session-Start" not in second.headers
 
 
 @pytest.mark.parametrize("payment_type", ["monthly", "yearly"])
-async def test_subscription_costs_what_it_says(shop: Shop, payment_type: str) -> None:
-    page = await shop.page(shop.user(), payment_type=payment_type)
-    session = shop.session_at(page)
+async def test_subscription_costs_what_it_says(system: System, payment_type: str) -> None:
+    page = await system.checkout_page(system.new_user(), payment_type=payment_type)
+    session = system.session_at(page)
     amount = {"monthly": 999, "yearly": 9999}[payment_type]
     assert (session.amount_total, session.currency, session.mode) == (amount, "eur", "subscription")
 
@@ -84,9 +84,9 @@ NOT_ALLOWED = ["This address is not one that buyers may return to."]
             "Ensure this field has no more than 2000 characters."]}),
     ],
 )  # fmt: skip
-async def test_bad_wishes_name_the_field(shop: Shop, changes: dict[str, Any], errors: dict[str, Any]) -> None:
-    wish = {"payment_type": "single", "resume_id": shop.resume(), **changes}
-    answer = await shop.checkout(shop.user(), **wish)
+async def test_bad_wishes_name_the_field(system: System, changes: dict[str, Any], errors: dict[str, Any]) -> None:
+    requested = {"payment_type": "single", "resume_id": system.new_resume(), **changes}
+    answer = await system.checkout(system.new_user(), **requested)
     assert (answer.status_code, answer.json()) == (400, errors)
 
 
@@ -105,245 +105,253 @@ async def test_bad_wishes_name_the_field(shop: Shop, changes: dict[str, Any], er
         ([], {"non_field_errors": ["Invalid data. Expected a dictionary, but got list."]}),
     ],
 )
-async def test_all_errors_come_at_once(shop: Shop, body: Any, errors: Any) -> None:
-    answer = await shop.post("/api/payments/create-checkout/", body, shop.user())
+async def test_all_errors_come_at_once(system: System, body: Any, errors: Any) -> None:
+    answer = await system.post("/api/payments/create-checkout/", body, system.new_user())
     assert (answer.status_code, answer.json()) == (400, errors)
 
 
 @pytest.mark.parametrize("wrong", [[], {}, [[]], True, 1.5, 10**400, "", "SINGLE", "\x00", None])
 @pytest.mark.parametrize("name", ["payment_type", "resume_id", "success_url", "cancel_url"])
-async def test_no_type_is_a_server_error(shop: Shop, name: str, wrong: Any) -> None:
-    wish = {"payment_type": "single", "resume_id": shop.resume(), name: wrong}
-    answer = await shop.checkout(shop.user(), **wish)
+async def test_no_type_is_a_server_error(system: System, name: str, wrong: Any) -> None:
+    requested = {"payment_type": "single", "resume_id": system.new_resume(), name: wrong}
+    answer = await system.checkout(system.new_user(), **requested)
     assert (answer.status_code, list(answer.json())) == (400, [name])
 
 
 @pytest.mark.parametrize("form", ["{}", "{}.", "{}.0", " {} "])
-async def test_resume_id_may_be_a_text(shop: Shop, form: str) -> None:
-    resume_id = shop.resume()
-    page = await shop.page(shop.user(), payment_type="single", resume_id=form.format(resume_id))
-    assert shop.row("select resume_id from checkouts where url = %s", page) == {"resume_id": resume_id}
+async def test_resume_id_may_be_a_text(system: System, form: str) -> None:
+    resume_id = system.new_resume()
+    page = await system.checkout_page(system.new_user(), payment_type="single", resume_id=form.format(resume_id))
+    assert system.row("select resume_id from checkouts where url = %s", page) == {"resume_id": resume_id}
 
 
-async def test_resume_id_is_of_no_account_for_a_subscription(shop: Shop) -> None:
-    assert (await shop.checkout(shop.user(), payment_type="monthly", resume_id=999999)).status_code == 200
+async def test_resume_id_is_of_no_account_for_a_subscription(system: System) -> None:
+    assert (await system.checkout(system.new_user(), payment_type="monthly", resume_id=999999)).status_code == 200
 
 
-async def test_the_session_s_place_in_an_address_is_stripe_s_to_fill(shop: Shop) -> None:
+async def test_the_session_s_place_in_an_address_is_stripe_s_to_fill(system: System) -> None:
     address = f"{SUCCESS}?session={{CHECKOUT_SESSION_ID}}&next=%2Fcv"
-    page = await shop.page(shop.user(), payment_type="single", resume_id=shop.resume(), success_url=address)
-    session = shop.session_at(page)
+    page = await system.checkout_page(
+        system.new_user(), payment_type="single", resume_id=system.new_resume(), success_url=address
+    )
+    session = system.session_at(page)
     assert session.success_url == address
-    assert (await shop.press(page)).headers["location"] == f"{SUCCESS}?session={session.id}&next=%2Fcv"
+    assert (await system.press(page)).headers["location"] == f"{SUCCESS}?session={session.id}&next=%2Fcv"
 
 
-async def test_an_address_in_other_letters_is_one_in_a_browser_s(shop: Shop) -> None:
+async def test_an_address_in_other_letters_is_one_in_a_browser_s(system: System) -> None:
     address = f"{SUCCESS}/reçu/日本?à={{CHECKOUT_SESSION_ID}}&b=%C3%A9#été"
-    page = await shop.page(shop.user(), payment_type="single", resume_id=shop.resume(), success_url=address)
-    session = shop.session_at(page)
+    page = await system.checkout_page(
+        system.new_user(), payment_type="single", resume_id=system.new_resume(), success_url=address
+    )
+    session = system.session_at(page)
     path = "re%C3%A7u/%E6%97%A5%E6%9C%AC"
     assert session.success_url == f"{SUCCESS}/{path}?%C3%A0={{CHECKOUT_SESSION_ID}}&b=%C3%A9#%C3%A9t%C3%A9"
-    assert (await shop.press(page)).status_code == 303
+    assert (await system.press(page)).status_code == 303
 
 
-async def test_two_tabs_share_one_page(shop: Shop) -> None:
-    user, resume_id = shop.user(), shop.resume()
-    pages = await asyncio.gather(*(shop.single(user, resume_id) for _ in range(5)))
+async def test_two_tabs_share_one_page(system: System) -> None:
+    user, resume_id = system.new_user(), system.new_resume()
+    pages = await asyncio.gather(*(system.single_page(user, resume_id) for _ in range(5)))
     assert len(set(pages)) == 1
-    assert await shop.single(user, resume_id) == pages[0]
+    assert await system.single_page(user, resume_id) == pages[0]
 
 
-async def test_another_wish_for_the_same_closes_the_first_page(shop: Shop) -> None:
-    user, resume_id = shop.user(), shop.resume()
-    first = await shop.single(user, resume_id)
-    second = await shop.page(user, payment_type="single", resume_id=resume_id, cancel_url=SUCCESS)
-    assert (shop.session_at(first).status, shop.session_at(second).status) == ("expired", "open")
-    monthly = await shop.page(user, payment_type="monthly")
-    yearly = await shop.page(user, payment_type="yearly")
-    assert (shop.session_at(monthly).status, shop.session_at(yearly).status) == ("expired", "open")
-    assert shop.session_at(second).status == "open"
+async def test_another_wish_for_the_same_closes_the_first_page(system: System) -> None:
+    user, resume_id = system.new_user(), system.new_resume()
+    first = await system.single_page(user, resume_id)
+    second = await system.checkout_page(user, payment_type="single", resume_id=resume_id, cancel_url=SUCCESS)
+    assert (system.session_at(first).status, system.session_at(second).status) == ("expired", "open")
+    monthly = await system.checkout_page(user, payment_type="monthly")
+    yearly = await system.checkout_page(user, payment_type="yearly")
+    assert (system.session_at(monthly).status, system.session_at(yearly).status) == ("expired", "open")
+    assert system.session_at(second).status == "open"
 
 
-async def test_wishes_at_once_have_one_page_in_the_end(shop: Shop) -> None:
+async def test_wishes_at_once_have_one_page_in_the_end(system: System) -> None:
     """Eight tabs, each with an address of its own to return to: each is answered, and one page can be paid."""
-    user, resume_id = shop.user(), shop.resume()
+    user, resume_id = system.new_user(), system.new_resume()
     pages = await asyncio.gather(
         *(
-            shop.page(user, payment_type="single", resume_id=resume_id, success_url=f"{SUCCESS}?tab={tab}")
+            system.checkout_page(user, payment_type="single", resume_id=resume_id, success_url=f"{SUCCESS}?tab={tab}")
             for tab in range(8)
         )
     )
-    await eventually(lambda: sorted(shop.session_at(page).status or "" for page in pages) == ["expired"] * 7 + ["open"])
-    assert shop.row(OPEN_ATTEMPTS, resume_id) == {"attempts": 1}
+    await eventually(
+        lambda: sorted(system.session_at(page).status or "" for page in pages) == ["expired"] * 7 + ["open"]
+    )
+    assert system.row(OPEN_ATTEMPTS, resume_id) == {"attempts": 1}
 
 
-async def test_page_that_cannot_be_looked_at_is_closed_later(shop: Shop) -> None:
+async def test_page_that_cannot_be_looked_at_is_closed_later(system: System) -> None:
     """It might be paid: until Stripe says what became of it, there is no other."""
-    user, resume_id = shop.user(), shop.resume()
-    first = await shop.single(user, resume_id)
-    session_id = shop.session_at(first).id
-    await shop.control("delivery", drop=["*"])
-    await shop.control("fault", method="GET", path=f"/v1/checkout/sessions/{session_id}", status=400)
-    refused = await shop.checkout(user, payment_type="single", resume_id=resume_id, cancel_url=SUCCESS)
+    user, resume_id = system.new_user(), system.new_resume()
+    first = await system.single_page(user, resume_id)
+    session_id = system.session_at(first).id
+    await system.control("delivery", drop=["*"])
+    await system.control("fault", method="GET", path=f"/v1/checkout/sessions/{session_id}", status=400)
+    refused = await system.checkout(user, payment_type="single", resume_id=resume_id, cancel_url=SUCCESS)
     assert refused.status_code == 503
-    second = await shop.page(user, payment_type="single", resume_id=resume_id, cancel_url=SUCCESS)
-    assert (shop.session_at(session_id).status, shop.session_at(second).status) == ("expired", "open")
+    second = await system.checkout_page(user, payment_type="single", resume_id=resume_id, cancel_url=SUCCESS)
+    assert (system.session_at(session_id).status, system.session_at(second).status) == ("expired", "open")
 
 
 OPEN_ATTEMPTS = "select count(*) as attempts from checkouts where resume_id = %s and status in ('new', 'open')"
 
 
-async def test_another_tab_waits_for_the_page_that_is_being_opened(shop: Shop) -> None:
-    user, resume_id = shop.user(), shop.resume()
-    await shop.control("fault", path="/v1/checkout/sessions", delay_after=1.5)
-    first = asyncio.create_task(shop.single(user, resume_id))
-    await eventually(lambda: shop.row(OPEN_ATTEMPTS, resume_id)["attempts"] == 1)
-    second = await shop.page(user, payment_type="single", resume_id=resume_id, cancel_url=SUCCESS)
-    assert (shop.session_at(await first).status, shop.session_at(second).status) == ("expired", "open")
+async def test_another_tab_waits_for_the_page_that_is_being_opened(system: System) -> None:
+    user, resume_id = system.new_user(), system.new_resume()
+    await system.control("fault", path="/v1/checkout/sessions", delay_after=1.5)
+    first = asyncio.create_task(system.single_page(user, resume_id))
+    await eventually(lambda: system.row(OPEN_ATTEMPTS, resume_id)["attempts"] == 1)
+    second = await system.checkout_page(user, payment_type="single", resume_id=resume_id, cancel_url=SUCCESS)
+    assert (system.session_at(await first).status, system.session_at(second).status) == ("expired", "open")
 
 
-async def test_page_given_up_while_it_was_opened_is_handed_to_nobody(shop: Shop) -> None:
+async def test_page_given_up_while_it_was_opened_is_handed_to_nobody(system: System) -> None:
     """Whoever opened it was so slow that others went on without them: the page is closed, theirs is the winner's."""
-    user, resume_id = shop.user(), shop.resume()
-    await shop.control("fault", path="/v1/checkout/sessions", delay_after=2)
-    slow = asyncio.create_task(shop.single(user, resume_id))
+    user, resume_id = system.new_user(), system.new_resume()
+    await system.control("fault", path="/v1/checkout/sessions", delay_after=2)
+    slow = asyncio.create_task(system.single_page(user, resume_id))
     lapsed = "update checkouts set opening_until = now() where resume_id = %s and status = 'new' returning id"
-    await eventually(lambda: shop.row(lapsed, resume_id))
-    given_up = str(shop.row("select id from checkouts where resume_id = %s", resume_id)["id"])
-    other = await shop.page(user, payment_type="single", resume_id=resume_id, cancel_url=SUCCESS)
+    await eventually(lambda: system.row(lapsed, resume_id))
+    given_up = str(system.row("select id from checkouts where resume_id = %s", resume_id)["id"])
+    other = await system.checkout_page(user, payment_type="single", resume_id=resume_id, cancel_url=SUCCESS)
     page = await slow
-    found = [each for each in shop.sessions() if each.client_reference_id == given_up]
-    await eventually(lambda: [shop.session_at(each.id).status for each in found] == ["expired"])
-    assert [shop.session_at(each).status for each in (other, page)] == ["expired", "open"]
+    found = [each for each in system.list_sessions() if each.client_reference_id == given_up]
+    await eventually(lambda: [system.session_at(each.id).status for each in found] == ["expired"])
+    assert [system.session_at(each).status for each in (other, page)] == ["expired", "open"]
 
 
 @pytest.mark.parametrize("gone", ["account", "resume"])
-async def test_page_of_what_is_gone_meanwhile_is_handed_to_nobody(shop: Shop, gone: str) -> None:
-    user_id, resume_id = shop.number(), shop.resume()
-    await shop.control("fault", path="/v1/checkout/sessions", delay_after=2)
-    wish: dict[str, Any] = {"payment_type": "single", "resume_id": resume_id}
-    slow = asyncio.create_task(shop.checkout(shop.keys.user("payments", user_id), **wish))
-    await eventually(lambda: shop.row(OPEN_ATTEMPTS, resume_id)["attempts"] == 1)
+async def test_page_of_what_is_gone_meanwhile_is_handed_to_nobody(system: System, gone: str) -> None:
+    user_id, resume_id = system.new_id(), system.new_resume()
+    await system.control("fault", path="/v1/checkout/sessions", delay_after=2)
+    requested: dict[str, Any] = {"payment_type": "single", "resume_id": resume_id}
+    slow = asyncio.create_task(system.checkout(system.keys.user("payments", user_id), **requested))
+    await eventually(lambda: system.row(OPEN_ATTEMPTS, resume_id)["attempts"] == 1)
     told = (
         UserDeleted(user_id=user_id, revision=1)
         if gone == "account"
         else ResumeDeleted(resume_id=resume_id, revision=1)
     )
-    await shop.publish(told)
+    await system.publish(told)
     assert (await slow).status_code == (401 if gone == "account" else 400)
-    attempt = str(shop.row("select id from checkouts where resume_id = %s", resume_id)["id"])
-    [session] = [each for each in shop.sessions() if each.client_reference_id == attempt]
-    await eventually(lambda: shop.session_at(session.id).status == "expired")
+    attempt = str(system.row("select id from checkouts where resume_id = %s", resume_id)["id"])
+    [session] = [each for each in system.list_sessions() if each.client_reference_id == attempt]
+    await eventually(lambda: system.session_at(session.id).status == "expired")
 
 
-async def test_page_that_stripe_does_not_know_is_no_obstacle(shop: Shop) -> None:
-    user, resume_id = shop.user(), shop.resume()
-    page = await shop.single(user, resume_id)
+async def test_page_that_stripe_does_not_know_is_no_obstacle(system: System) -> None:
+    user, resume_id = system.new_user(), system.new_resume()
+    page = await system.single_page(user, resume_id)
     lost = "update checkouts set stripe_session_id = %s where url = %s returning id"
-    shop.row(lost, f"cs_test_lost_{resume_id}", page)
-    other = await shop.page(user, payment_type="single", resume_id=resume_id, cancel_url=SUCCESS)
-    assert shop.session_at(other).status == "open"
-    assert shop.payment_of(page)["status"] == "failed"
+    system.row(lost, f"cs_test_lost_{resume_id}", page)
+    other = await system.checkout_page(user, payment_type="single", resume_id=resume_id, cancel_url=SUCCESS)
+    assert system.session_at(other).status == "open"
+    assert system.payment_of(page)["status"] == "failed"
 
 
-async def test_paying_in_the_last_moment_is_noticed(shop: Shop) -> None:
+async def test_paying_in_the_last_moment_is_noticed(system: System) -> None:
     """The page that is to be closed has been paid, and no webhook has said so yet."""
-    user, resume_id = shop.user(), shop.resume()
-    page = await shop.single(user, resume_id)
-    await shop.control("delivery", drop=["*"])
-    await shop.press(page)
-    answer = await shop.checkout(user, payment_type="single", resume_id=resume_id, cancel_url=SUCCESS)
+    user, resume_id = system.new_user(), system.new_resume()
+    page = await system.single_page(user, resume_id)
+    await system.control("delivery", drop=["*"])
+    await system.press(page)
+    answer = await system.checkout(user, payment_type="single", resume_id=resume_id, cancel_url=SUCCESS)
     assert (answer.status_code, answer.json()) == (
         400,
         {"resume_id": [f"Resume with id {resume_id} is already paid."]},
     )
-    await eventually(lambda: shop.paid(resume_id) == [True])
+    await eventually(lambda: system.published_paid(resume_id) == [True])
 
 
-async def test_second_payment_of_one_resume_is_given_back(shop: Shop) -> None:
-    resume_id = shop.resume()
-    pages = [await shop.single(shop.user(), resume_id) for _ in range(2)]
-    await asyncio.gather(*(shop.press(page) for page in pages))
+async def test_second_payment_of_one_resume_is_given_back(system: System) -> None:
+    resume_id = system.new_resume()
+    pages = [await system.single_page(system.new_user(), resume_id) for _ in range(2)]
+    await asyncio.gather(*(system.press(page) for page in pages))
 
-    await eventually(lambda: sorted(shop.refunded(page) for page in pages) == [0, 499])
-    assert shop.paid(resume_id) == [True]
+    await eventually(lambda: sorted(system.refunded_amount(page) for page in pages) == [0, 499])
+    assert system.published_paid(resume_id) == [True]
 
 
-@pytest.mark.parametrize("fault", [{"status": 500}, {"status": 402}, {"status": 409}, {"status": 429}, {"delay": 10}])
-async def test_stripe_in_trouble_is_503_and_later_all_is_well(shop: Shop, fault: dict[str, Any]) -> None:
-    user, resume_id = shop.user(), shop.resume()
-    await shop.control("fault", path="/v1/checkout/sessions", times=5, **fault)
-    answer = await shop.checkout(user, payment_type="single", resume_id=resume_id)
+@pytest.mark.usefixtures("short_stripe_timeout")
+@pytest.mark.parametrize("fault", [{"status": 500}, {"status": 402}, {"status": 409}, {"status": 429}, {"delay": 2}])
+async def test_stripe_in_trouble_is_503_and_later_all_is_well(system: System, fault: dict[str, Any]) -> None:
+    user, resume_id = system.new_user(), system.new_resume()
+    await system.control("fault", path="/v1/checkout/sessions", times=5, **fault)
+    answer = await system.checkout(user, payment_type="single", resume_id=resume_id)
     assert (answer.status_code, list(answer.json())) == (503, ["detail"])
     assert int(answer.headers["Retry-After"]) > 0
-    await shop.control("clear-faults")
-    assert shop.session_at(await shop.single_at_last(user, resume_id)).status == "open"
+    await system.control("clear-faults")
+    assert system.session_at(await system.single_page_eventually(user, resume_id)).status == "open"
 
 
-async def test_who_comes_back_minutes_later_gets_a_new_page(shop: Shop) -> None:
+async def test_who_comes_back_minutes_later_gets_a_new_page(system: System) -> None:
     """What Stripe never heard of is not asked for with an end that has come too near."""
-    user, resume_id = shop.user(), shop.resume()
-    await shop.control("fault", path="/v1/checkout/sessions", times=5, status=409)
-    assert (await shop.checkout(user, payment_type="single", resume_id=resume_id)).status_code == 503
-    await shop.control("clear-faults")
-    shop.row(
+    user, resume_id = system.new_user(), system.new_resume()
+    await system.control("fault", path="/v1/checkout/sessions", times=5, status=409)
+    assert (await system.checkout(user, payment_type="single", resume_id=resume_id)).status_code == 503
+    await system.control("clear-faults")
+    system.row(
         "update checkouts set created_at = created_at - interval '2 minutes', opening_until = null,"
         " expires_at = expires_at - interval '2 minutes', parameters = parameters"
         " || jsonb_build_object('expires_at', (parameters->>'expires_at')::int - 120)"
         " where resume_id = %s returning id",
         resume_id,
     )
-    assert shop.session_at(await shop.single(user, resume_id)).status == "open"
-    assert [payment["status"] for payment in await shop.mine("", user)] == ["pending"]
+    assert system.session_at(await system.single_page(user, resume_id)).status == "open"
+    assert [payment["status"] for payment in await system.get("", user)] == ["pending"]
 
 
-async def test_only_a_page_that_can_still_be_paid_is_listed_as_pending(shop: Shop) -> None:
+async def test_only_a_page_that_can_still_be_paid_is_listed_as_pending(system: System) -> None:
     """Whoever leaves a page has neither paid nor failed to."""
-    user, resume_id = shop.user(), shop.resume()
-    page = await shop.single(user, resume_id)
-    assert [payment["status"] for payment in await shop.mine("", user)] == ["pending"]
-    await shop.control("delivery", drop=["*"])
-    shop.row("update checkouts set expires_at = now() where url = %s returning id", page)
-    assert await shop.mine("", user) == []
-    await shop.control("delivery", drop=[])
-    await shop.control("expire", session=shop.session_at(page).id)
-    await eventually(lambda: shop.payment_of(page)["status"] == "failed")
-    assert await shop.mine("", user) == []
+    user, resume_id = system.new_user(), system.new_resume()
+    page = await system.single_page(user, resume_id)
+    assert [payment["status"] for payment in await system.get("", user)] == ["pending"]
+    await system.control("delivery", drop=["*"])
+    system.row("update checkouts set expires_at = now() where url = %s returning id", page)
+    assert await system.get("", user) == []
+    await system.control("delivery", drop=[])
+    await system.control("expire", session=system.session_at(page).id)
+    await eventually(lambda: system.payment_of(page)["status"] == "failed")
+    assert await system.get("", user) == []
 
 
-async def test_who_was_deleted_at_stripe_buys_as_a_new_customer(shop: Shop) -> None:
-    user = shop.user()
-    bought = await shop.buy(user, shop.resume())
-    assert await shop.mine(f"checkout/{bought.id}/", user)
-    shop.stripe.v1.customers.delete(str(bought.customer))
-    portal = await shop.post("/api/payments/portal/", {"return_url": SUCCESS}, user)
+async def test_who_was_deleted_at_stripe_buys_as_a_new_customer(system: System) -> None:
+    user = system.new_user()
+    bought = await system.buy(user, system.new_resume())
+    assert await system.get(f"checkout/{bought.id}/", user)
+    system.stripe.v1.customers.delete(str(bought.customer))
+    portal = await system.post("/api/payments/portal/", {"return_url": SUCCESS}, user)
     assert (portal.status_code, portal.json()) == (404, {"detail": "Not found."})
-    subscription = await shop.subscribe(user)
+    subscription = await system.subscribe(user)
     assert subscription.customer != bought.customer
-    portal = await shop.post("/api/payments/portal/", {"return_url": SUCCESS}, user)
+    portal = await system.post("/api/payments/portal/", {"return_url": SUCCESS}, user)
     assert portal.status_code == 200
 
 
-async def test_stripe_calling_us_wrong_is_our_bug(shop: Shop) -> None:
-    await shop.control("fault", path="/v1/checkout/sessions", status=400)
-    answer = await shop.checkout(shop.user(), payment_type="single", resume_id=shop.resume())
+async def test_stripe_calling_us_wrong_is_our_bug(system: System) -> None:
+    await system.control("fault", path="/v1/checkout/sessions", status=400)
+    answer = await system.checkout(system.new_user(), payment_type="single", resume_id=system.new_resume())
     assert (answer.status_code, answer.json()) == (500, {"detail": "A server error occurred."})
 
 
-async def test_an_answer_lost_on_the_way_costs_nothing(shop: Shop) -> None:
+@pytest.mark.usefixtures("short_stripe_timeout")
+async def test_an_answer_lost_on_the_way_costs_nothing(system: System) -> None:
     """Stripe has opened the session and we never heard: the same key asks for the same page."""
-    user, resume_id = shop.user(), shop.resume()
-    await shop.control("fault", path="/v1/checkout/sessions", delay_after=10)
-    first = await shop.checkout(user, payment_type="single", resume_id=resume_id)
+    user, resume_id = system.new_user(), system.new_resume()
+    await system.control("fault", path="/v1/checkout/sessions", delay_after=2)
+    first = await system.checkout(user, payment_type="single", resume_id=resume_id)
     assert first.status_code in (200, 503)
-    page = await shop.single_at_last(user, resume_id)
-    attempt = shop.session_at(page).client_reference_id
-    opened = shop.stripe.v1.checkout.sessions.list({"limit": 100}).data
+    page = await system.single_page_eventually(user, resume_id)
+    attempt = system.session_at(page).client_reference_id
+    opened = system.stripe.v1.checkout.sessions.list({"limit": 100}).data
     assert [each.url for each in opened if each.client_reference_id == attempt] == [page]
-    assert shop.row("select count(*) as attempts from checkouts where resume_id = %s", resume_id) == {"attempts": 1}
+    assert system.row("select count(*) as attempts from checkouts where resume_id = %s", resume_id) == {"attempts": 1}
 
 
-async def test_identity_is_required(shop: Shop) -> None:
+async def test_identity_is_required(system: System) -> None:
     for path in ("/api/payments/create-checkout/", "/api/payments/webhook/"):
-        assert (await shop.payments.post(path, json={})).status_code == 401
-        assert (await shop.post(path, {}, shop.service("resumes"))).status_code == 404
+        assert (await system.payments.post(path, json={})).status_code == 401
+        assert (await system.post(path, {}, system.as_service("resumes"))).status_code == 404

@@ -1,18 +1,18 @@
 """The operator's command: a Stripe account set up, and what is stuck looked after."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from cv_common.kernel.database import Database
 from cv_payments import cli
 from cv_payments.clients.stripe_account import StripeAccount
 from cv_payments.clients.stripe_connection import StripeConnection
-from cv_payments.domain.events import KINDS
+from cv_payments.domain.events import OBJECT_KINDS
 from cv_testing.ports import free_port
 from cv_testing.serving import eventually
 from cv_testing.supervisor import running
@@ -20,7 +20,7 @@ from stripe import StripeClient, WebhookEndpoint
 from stripe import api_version as stripe_version
 
 from services.payments.tests.conftest import operate, sandbox_program
-from services.payments.tests.shop import API_KEY, ORIGIN, Shop, event
+from services.payments.tests.system import API_KEY, ORIGIN, System, event
 
 HOOK = "https://cv.example/api/payments/webhook/"
 
@@ -29,39 +29,40 @@ Operator = Callable[..., Awaitable[tuple[int, list[list[str]]]]]
 
 
 @pytest.fixture
-async def operator(shop: Shop) -> AsyncIterator[Operator]:
+async def operator(system: System) -> AsyncIterator[Operator]:
     """Does what `cv-payments` does on the service's database: its exit code, and its lines as lists of columns."""
-    database = Database(shop.database_url, pool_size=2)
+    database = Database(system.database_url, pool_size=2)
     await database.start()
 
     async def run(*words: str) -> tuple[int, list[list[str]]]:
         said, asked = StringIO(), cli.parse(words)
-        code = await cli.attend(database, asked.command, asked.deed, asked.keys, said)
+        assert asked.target != "setup-stripe"
+        code = await cli.run_command(database, asked.target, asked.command, asked.keys, said)
         return code, [line.split("\t") for line in said.getvalue().splitlines()]
 
     yield run
     await database.stop()
 
 
-async def told_to_be_stuck(shop: Shop) -> bool:
-    return (await shop.payments.get("/healthz")).status_code == 503
+async def told_to_be_stuck(system: System) -> bool:
+    return (await system.payments.get("/healthz")).status_code == 503
 
 
-async def is_well(shop: Shop) -> bool:
-    health = await shop.payments.get("/healthz")
+async def is_well(system: System) -> bool:
+    health = await system.payments.get("/healthz")
     return "quarantined" not in health.text and "failed for good" not in health.text
 
 
-async def quarantined(shop: Shop) -> str:
+async def quarantined(system: System) -> str:
     """The id of an event about nothing of ours."""
-    foreign = event("checkout.session.completed", f"cs_test_foreign_{shop.number()}")
-    assert (await shop.deliver(foreign)).status_code == 200
-    assert shop.stored(foreign["id"])["outcome"] == "quarantined"
+    foreign = event("checkout.session.completed", f"cs_test_foreign_{system.new_id()}")
+    assert (await system.deliver(foreign)).status_code == 200
+    assert system.stored_event(foreign["id"])["outcome"] == "quarantined"
     return str(foreign["id"])
 
 
 @pytest.fixture
-async def clean(shop: Shop, operator: Operator) -> None:
+async def clean(system: System, operator: Operator) -> None:
     """Nothing is stuck, whatever other tests have left."""
     for pile in ("events", "calls"):
         _, found = await operator(pile, "list")
@@ -70,9 +71,9 @@ async def clean(shop: Shop, operator: Operator) -> None:
 
 
 @pytest.mark.usefixtures("clean")
-async def test_dismissed_events_are_out_of_the_way(shop: Shop, operator: Operator) -> None:
-    first, second = await quarantined(shop), await quarantined(shop)
-    assert await told_to_be_stuck(shop)
+async def test_dismissed_events_are_out_of_the_way(system: System, operator: Operator) -> None:
+    first, second = await quarantined(system), await quarantined(system)
+    assert await told_to_be_stuck(system)
     code, listed = await operator("events", "list")
     assert (code, [columns[:3] for columns in listed]) == (
         0,
@@ -81,57 +82,57 @@ async def test_dismissed_events_are_out_of_the_way(shop: Shop, operator: Operato
     assert "Stripe has no cs_test_foreign" in listed[0][-1]
     code, dismissed = await operator("events", "dismiss", first)
     assert (code, [columns[0] for columns in dismissed]) == (0, [first])
-    assert shop.stored(second)["outcome"] == "quarantined"
+    assert system.stored_event(second)["outcome"] == "quarantined"
     assert (await operator("events", "dismiss", second))[0] == 0
-    await eventually(lambda: is_well(shop))
+    await eventually(lambda: is_well(system))
     assert await operator("events", "list") == (0, [])
 
 
 @pytest.mark.usefixtures("clean")
-async def test_what_is_not_stuck_cannot_be_dismissed(shop: Shop, operator: Operator) -> None:
+async def test_what_is_not_stuck_cannot_be_dismissed(system: System, operator: Operator) -> None:
     unknown = event("customer.tax_id.created", "txi_1")
-    await shop.deliver(unknown)
+    await system.deliver(unknown)
     for deed in ("dismiss", "retry"):
         code, said = await operator("events", deed, unknown["id"], "evt_of_nobody")
         assert (code, len(said)) == (1, 2)
-    assert shop.stored(unknown["id"])["outcome"] == "ignored"
+    assert system.stored_event(unknown["id"])["outcome"] == "ignored"
 
 
 @pytest.mark.usefixtures("clean")
 @pytest.mark.parametrize("outcome", ["dead", "quarantined"])
-async def test_an_event_tried_again_has_its_effect(shop: Shop, operator: Operator, outcome: str) -> None:
+async def test_an_event_tried_again_has_its_effect(system: System, operator: Operator, outcome: str) -> None:
     """Its cause is mended: what it tells is granted, as if it had just come."""
-    resume_id = shop.resume()
-    page = await shop.single(shop.user(), resume_id)
-    await shop.control("delivery", drop=["*"])
-    await shop.press(page)
-    told = event("checkout.session.completed", shop.session_at(page).id)
-    shop.row(
+    resume_id = system.new_resume()
+    page = await system.single_page(system.new_user(), resume_id)
+    await system.control("delivery", drop=["*"])
+    await system.press(page)
+    told = event("checkout.session.completed", system.session_at(page).id)
+    system.row(
         "insert into stripe_events (id, type, object_id, attempts, outcome, error) values (%s, %s, %s, 8, %s, 'bug')"
         " returning id",
         told["id"], told["type"], told["data"]["object"]["id"], outcome,
     )  # fmt: skip
-    assert await told_to_be_stuck(shop)
+    assert await told_to_be_stuck(system)
     code, retried = await operator("events", "retry", told["id"])
     assert (code, retried[0][0]) == (0, told["id"])
-    await eventually(lambda: shop.paid(resume_id) == [True])
-    await eventually(lambda: is_well(shop))
-    assert shop.stored(told["id"])["outcome"] == "done"
+    await eventually(lambda: system.published_paid(resume_id) == [True])
+    await eventually(lambda: is_well(system))
+    assert system.stored_event(told["id"])["outcome"] == "done"
 
 
 @pytest.mark.usefixtures("clean")
-async def test_dead_calls_are_made_again(shop: Shop, operator: Operator) -> None:
-    session = shop.session_at(await shop.single(shop.user(), shop.resume()))
-    shop.row(
+async def test_dead_calls_are_made_again(system: System, operator: Operator) -> None:
+    session = system.session_at(await system.single_page(system.new_user(), system.new_resume()))
+    system.row(
         "insert into stripe_calls (key, action, object_id, parameters, attempts, outcome)"
         " values (%s, 'expire_session', %s, '{}', 8, 'dead') returning key",
         f"expire:{session.id}", session.id,
     )  # fmt: skip
-    assert await told_to_be_stuck(shop)
+    assert await told_to_be_stuck(system)
     code, retried = await operator("calls", "retry")
     assert (code, [columns[:3] for columns in retried]) == (0, [[f"expire:{session.id}", "dead", "expire_session"]])
-    await eventually(lambda: shop.session_at(session.id).status == "expired")
-    await eventually(lambda: is_well(shop))
+    await eventually(lambda: system.session_at(session.id).status == "expired")
+    await eventually(lambda: is_well(system))
 
 
 @dataclass
@@ -144,7 +145,7 @@ class Account:
     async def set_up(self, *words: str) -> tuple[int, list[str], str]:
         """The exit code, the lines said, and the complaint."""
         said, complaint, asked = StringIO(), StringIO(), cli.parse(["setup-stripe", *words])
-        code = await cli.run(StripeAccount(self.connection), ORIGIN, asked.webhook, said, complaint)
+        code = await cli.run_setup(StripeAccount(self.connection), ORIGIN, asked.webhook, said, complaint)
         return code, said.getvalue().splitlines(), complaint.getvalue()
 
     def everything(self) -> list[list[dict[str, Any]]]:
@@ -162,39 +163,47 @@ class Account:
         return found
 
 
-@pytest.fixture
-async def account(tmp_path: Path) -> AsyncIterator[Account]:
-    """An account in which nothing is yet."""
+@pytest.fixture(scope="module")
+def empty_sandbox_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A sandbox of this module's own."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    with running(sandbox_program(port, tmp_path, f"{url}/nobody/")):
-        connection = StripeConnection(API_KEY, url)
-        await connection.start()
-        yield Account(StripeClient(API_KEY, base_addresses={"api": url}), connection)
-        await connection.stop()
+    with running(sandbox_program(port, tmp_path_factory.mktemp("account"), f"{url}/nobody/")):
+        yield url
+
+
+@pytest.fixture
+async def account(empty_sandbox_url: str) -> AsyncIterator[Account]:
+    """An empty account."""
+    async with httpx.AsyncClient(base_url=empty_sandbox_url) as sandbox:
+        (await sandbox.post("/sandbox/reset")).raise_for_status()
+    connection = StripeConnection(API_KEY, empty_sandbox_url)
+    await connection.start()
+    yield Account(StripeClient(API_KEY, base_addresses={"api": empty_sandbox_url}), connection)
+    await connection.stop()
 
 
 async def test_an_account_is_set_up_once(account: Account) -> None:
     code, said, _ = await account.set_up()
-    assert (code, [line.rpartition(": ")[2] for line in said]) == (0, ["made"] * 7)
+    assert (code, [line.rpartition(": ")[2] for line in said]) == (0, ["created or updated"] * 7)
     made = account.everything()
     code, said, _ = await account.set_up()
-    assert (code, [line.rpartition(": ")[2] for line in said]) == (0, ["as it should be"] * 7)
+    assert (code, [line.rpartition(": ")[2] for line in said]) == (0, ["up to date"] * 7)
     assert account.everything() == made
 
 
 async def test_the_endpoint_is_made_once_and_told_its_secret_then(account: Account) -> None:
     _, said, _ = await account.set_up("--webhook", HOOK)
-    assert said[-2] == f"webhook {HOOK}: made"
+    assert said[-2] == f"webhook {HOOK}: created or updated"
     assert "STRIPE_WEBHOOK_SECRETS: whsec_" in said[-1]
     made = account.endpoint()
     assert made.api_version == stripe_version
-    assert set(made.enabled_events) == set(KINDS)
+    assert set(made.enabled_events) == set(OBJECT_KINDS)
     account.stripe.v1.webhook_endpoints.update(made.id, {"enabled_events": ["charge.refunded"]})
     _, said, _ = await account.set_up("--webhook", HOOK)
-    assert said[-1] == f"webhook {HOOK}: as it should be"
+    assert said[-1] == f"webhook {HOOK}: up to date"
     mended = account.endpoint()
-    assert (mended.id, set(mended.enabled_events)) == (made.id, set(KINDS))
+    assert (mended.id, set(mended.enabled_events)) == (made.id, set(OBJECT_KINDS))
 
 
 async def test_a_wrong_price_is_mended(account: Account) -> None:
@@ -211,9 +220,9 @@ async def test_a_wrong_price_is_mended(account: Account) -> None:
         }
     )
     _, said, _ = await account.set_up()
-    assert [line for line in said if line.endswith(": made")] == [
-        "price cv_monthly (9.99 EUR): made",
-        "billing portal: made",
+    assert [line for line in said if line.endswith(": created or updated")] == [
+        "price cv_monthly (9.99 EUR): created or updated",
+        "billing portal: created or updated",
     ]
     [right] = account.stripe.v1.prices.list({"lookup_keys": ["cv_monthly"], "active": True}).data
     assert (right.unit_amount, right.currency, right.id == wrong.id) == (999, "eur", False)
@@ -229,10 +238,10 @@ async def test_a_portal_that_somebody_changed_is_mended(account: Account) -> Non
     [portal] = configurations.list({"active": True}).data
     configurations.update(portal.id, {"features": {"subscription_cancel": {"enabled": False}}})
     _, said, _ = await account.set_up()
-    assert said[-1] == "billing portal: made"
+    assert said[-1] == "billing portal: created or updated"
     assert configurations.retrieve(portal.id).features.subscription_cancel.enabled
     _, said, _ = await account.set_up()
-    assert said[-1] == "billing portal: as it should be"
+    assert said[-1] == "billing portal: up to date"
 
 
 async def test_stripe_away_is_told(account: Account) -> None:
@@ -280,10 +289,10 @@ def test_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert "usage: cv-payments" in capsys.readouterr().err
 
 
-async def test_as_a_program(shop: Shop, environment: Callable[..., dict[str, str]]) -> None:
-    stuck = await quarantined(shop)
-    settings = environment(DATABASE_URL=shop.database_url)
+async def test_as_a_program(system: System, environment: Callable[..., dict[str, str]]) -> None:
+    stuck = await quarantined(system)
+    settings = environment(DATABASE_URL=system.database_url)
     done = await asyncio.to_thread(operate, settings, "events", "dismiss", stuck)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(stuck)
-    assert shop.stored(stuck)["outcome"] == "dismissed"
+    assert system.stored_event(stuck)["outcome"] == "dismissed"

@@ -7,27 +7,34 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from cv_payments.domain.checkouts import Checkout, Wish, begin
-from cv_payments.domain.findings import Quarantined
-from cv_payments.domain.misfits import invoice_misfit, session_misfit, subscription_misfit
+from cv_payments.domain.checkouts import Checkout, CheckoutRequest, new_checkout
+from cv_payments.domain.errors import Quarantined
+from cv_payments.domain.mismatches import invoice_mismatch, session_mismatch, subscription_mismatch
 from cv_payments.domain.payments import (
-    Outcome,
     Payment,
+    PaymentOutcome,
     RefundReason,
     invoice_outcome,
     payment_status,
     session_outcome,
     settle_resume,
 )
-from cv_payments.domain.portal import flow
+from cv_payments.domain.portal import portal_flow
 from cv_payments.domain.return_urls import is_allowed
 from cv_payments.domain.stripe_objects import StripeInvoice, StripeInvoiceLine, StripeSession, StripeSubscription
-from cv_payments.domain.subscriptions import Grace, Standing, Subscription, contract_status, standing, superfluous
+from cv_payments.domain.subscriptions import (
+    GracePeriods,
+    Subscription,
+    SubscriptionSummary,
+    api_status,
+    find_duplicates,
+    summarize,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-GRACE = Grace(timedelta(hours=72), timedelta(days=7))
+GRACE = GracePeriods(timedelta(hours=72), timedelta(days=7))
 PERIOD_END = NOW + timedelta(days=30)
 
 SUBSCRIPTION = Subscription(
@@ -43,7 +50,7 @@ SUBSCRIPTION = Subscription(
     cancel_at=None,
     ended_at=None,
     past_due_since=None,
-    superfluous=False,
+    is_duplicate=False,
     created_at=NOW,
     known_since=NOW,
     updated_at=NOW,
@@ -99,7 +106,7 @@ INVOICE = StripeInvoice(
     lines=(StripeInvoiceLine("price_monthly", 999, is_proration=False),),
     payment_intent_id="pi_1",
     hosted_invoice_url=None,
-    begins_subscription=True,
+    is_first=True,
     created=NOW,
 )
 AT_STRIPE = StripeSubscription(
@@ -119,7 +126,7 @@ AT_STRIPE = StripeSubscription(
     latest_invoice=INVOICE,
     created=NOW,
 )
-WISH = Wish("single", 1, "http://localhost:3000/yes", "http://localhost:3000/no", "price_single")
+REQUEST = CheckoutRequest("single", 1, "http://localhost:3000/yes", "http://localhost:3000/no", "price_single")
 
 
 def subscription(**changes: Any) -> Subscription:
@@ -142,52 +149,52 @@ def subscription(**changes: Any) -> Subscription:
 def test_stripe_s_states(stripe_status: str, status: str, entitled: datetime | None) -> None:
     found = subscription(stripe_status=stripe_status, past_due_since=NOW)
     assert (found.status, found.entitled_until(GRACE)) == (status, entitled)
-    assert standing([found], GRACE).status == status
-    assert standing([found], GRACE).entitled_until == entitled
+    assert summarize([found], GRACE).status == status
+    assert summarize([found], GRACE).entitled_until == entitled
 
 
 def test_unknown_state_is_set_aside() -> None:
     with pytest.raises(Quarantined):
-        contract_status("hibernating")
+        api_status("hibernating")
 
 
 @pytest.mark.parametrize("cancel_at", [PERIOD_END, NOW + timedelta(days=3), PERIOD_END + timedelta(days=90)])
 def test_scheduled_end_stays_active_until_then(cancel_at: datetime) -> None:
-    found = standing([subscription(cancel_at=cancel_at)], GRACE)
+    found = summarize([subscription(cancel_at=cancel_at)], GRACE)
     assert (found.status, found.will_renew, found.subscription_end_date) == ("active", False, cancel_at)
     assert found.entitled_until == min(cancel_at, PERIOD_END + timedelta(hours=72))
 
 
 def test_nothing_amounts_to_nothing() -> None:
-    assert standing([], GRACE) == Standing("canceled", None, None, None, False)
-    ended = standing([subscription(stripe_status="canceled", ended_at=NOW)], GRACE)
-    assert ended == Standing("canceled", None, NOW, None, False)
+    assert summarize([], GRACE) == SubscriptionSummary("canceled", None, None, None, False)
+    ended = summarize([subscription(stripe_status="canceled", ended_at=NOW)], GRACE)
+    assert ended == SubscriptionSummary("canceled", None, NOW, None, False)
 
 
 def test_several_subscriptions_entitle_as_long_as_the_longest() -> None:
     old = subscription(stripe_status="canceled", ended_at=NOW)
     yearly = subscription(id="sub_2", subscription_type="yearly", current_period_end=NOW + timedelta(days=365))
     for both in ([old, yearly], [yearly, old], [SUBSCRIPTION, yearly], [yearly, SUBSCRIPTION]):
-        assert standing(both, GRACE).subscription_type == "yearly"
-    assert standing([SUBSCRIPTION, yearly], GRACE, suspended={"sub_2"}).subscription_type == "monthly"
-    assert standing([yearly], GRACE, suspended={"sub_2"}).entitled_until is None
-    assert standing([yearly], GRACE, suspended={"sub_2"}).status == "active"
+        assert summarize(both, GRACE).subscription_type == "yearly"
+    assert summarize([SUBSCRIPTION, yearly], GRACE, suspended={"sub_2"}).subscription_type == "monthly"
+    assert summarize([yearly], GRACE, suspended={"sub_2"}).entitled_until is None
+    assert summarize([yearly], GRACE, suspended={"sub_2"}).status == "active"
 
 
 def test_of_two_living_subscriptions_the_newer_is_too_many() -> None:
     newer = subscription(id="sub_2", created_at=NOW + timedelta(hours=1))
     ended = subscription(id="sub_3", created_at=NOW - timedelta(hours=1), stripe_status="canceled")
-    assert superfluous([newer, SUBSCRIPTION, ended]) == [newer]
-    assert superfluous([newer, ended]) == []
+    assert find_duplicates([newer, SUBSCRIPTION, ended]) == [newer]
+    assert find_duplicates([newer, ended]) == []
     heard_of_later = subscription(id="sub_0", known_since=NOW + timedelta(milliseconds=1))
-    assert superfluous([heard_of_later, SUBSCRIPTION]) == [heard_of_later]
-    assert superfluous([replace(newer, superfluous=True), SUBSCRIPTION]) == []
+    assert find_duplicates([heard_of_later, SUBSCRIPTION]) == [heard_of_later]
+    assert find_duplicates([replace(newer, is_duplicate=True), SUBSCRIPTION]) == []
     unheard = subscription(known_since=NOW + timedelta(milliseconds=2))
-    assert superfluous([unheard], ended_at=NOW + timedelta(milliseconds=1)) == [unheard]
-    assert superfluous([SUBSCRIPTION], ended_at=NOW + timedelta(hours=1)) == []
+    assert find_duplicates([unheard], ended_at=NOW + timedelta(milliseconds=1)) == [unheard]
+    assert find_duplicates([SUBSCRIPTION], ended_at=NOW + timedelta(hours=1)) == []
     unheard_and_over = replace(unheard, stripe_status="canceled")
-    assert superfluous([unheard_and_over], ended_at=NOW + timedelta(milliseconds=1)) == [unheard_and_over]
-    assert superfluous([ended], ended_at=NOW + timedelta(hours=1)) == []
+    assert find_duplicates([unheard_and_over], ended_at=NOW + timedelta(milliseconds=1)) == [unheard_and_over]
+    assert find_duplicates([ended], ended_at=NOW + timedelta(hours=1)) == []
 
 
 @pytest.mark.parametrize(
@@ -262,7 +269,7 @@ def payments_of_one_resume(draw: st.DrawFn) -> list[Payment]:
     """Payments as they can stand beside each other: at most one of them grants."""
     amount = draw(st.integers(0, 5))
     reasons: st.SearchStrategy[RefundReason | None] = st.sampled_from([None, None, "duplicate"])
-    outcomes: list[Outcome] = ["pending", "succeeded", "failed"]
+    outcomes: list[PaymentOutcome] = ["pending", "succeeded", "failed"]
     found = []
     for number in range(amount):
         outcome = draw(st.sampled_from(outcomes))
@@ -304,15 +311,15 @@ CHECKOUT_ID = uuid4()
 
 
 def checkout(**changes: Any) -> Checkout:
-    return replace(begin(CHECKOUT_ID, 1, WISH, None, NOW), **({"stripe_session_id": "cs_1"} | changes))
+    return replace(new_checkout(CHECKOUT_ID, 1, REQUEST, None, NOW), **({"stripe_session_id": "cs_1"} | changes))
 
 
-BEGUN = replace(SESSION, checkout_id=CHECKOUT_ID)
+STARTED = replace(SESSION, checkout_id=CHECKOUT_ID)
 
 
 def test_a_session_as_asked_for_fits() -> None:
-    assert session_misfit(checkout(), BEGUN, livemode=False) is None
-    assert session_misfit(checkout(stripe_session_id=None), BEGUN, livemode=False) is None
+    assert session_mismatch(checkout(), STARTED, livemode=False) is None
+    assert session_mismatch(checkout(stripe_session_id=None), STARTED, livemode=False) is None
 
 
 @pytest.mark.parametrize(
@@ -332,7 +339,7 @@ def test_a_session_as_asked_for_fits() -> None:
     ],
 )
 def test_any_other_session_does_not(changes: dict[str, Any], name: str) -> None:
-    found = session_misfit(checkout(), replace(BEGUN, **changes), livemode=False)
+    found = session_mismatch(checkout(), replace(STARTED, **changes), livemode=False)
     assert found is not None
     assert found.startswith(name)
 
@@ -358,8 +365,8 @@ def lines(*told: tuple[str | None, int, bool]) -> tuple[StripeInvoiceLine, ...]:
 )
 def test_an_invoice_for_what_we_sell_fits(told: tuple[StripeInvoiceLine, ...]) -> None:
     invoice = replace(INVOICE, lines=told)
-    assert invoice_misfit(invoice, PRICES, livemode=False) is None
-    assert subscription_misfit(replace(AT_STRIPE, latest_invoice=invoice), PRICES, livemode=False) is None
+    assert invoice_mismatch(invoice, PRICES, livemode=False) is None
+    assert subscription_mismatch(replace(AT_STRIPE, latest_invoice=invoice), PRICES, livemode=False) is None
 
 
 @pytest.mark.parametrize(
@@ -377,10 +384,10 @@ def test_an_invoice_for_what_we_sell_fits(told: tuple[StripeInvoiceLine, ...]) -
 )
 def test_any_other_invoice_does_not(changes: dict[str, Any], name: str) -> None:
     invoice = replace(INVOICE, **changes)
-    found = invoice_misfit(invoice, PRICES, livemode=False)
+    found = invoice_mismatch(invoice, PRICES, livemode=False)
     assert found is not None
     assert found.startswith(name)
-    assert subscription_misfit(replace(AT_STRIPE, latest_invoice=invoice), PRICES, livemode=False) == found
+    assert subscription_mismatch(replace(AT_STRIPE, latest_invoice=invoice), PRICES, livemode=False) == found
 
 
 @pytest.mark.parametrize(
@@ -395,30 +402,30 @@ def test_any_other_invoice_does_not(changes: dict[str, Any], name: str) -> None:
     ],
 )
 def test_a_subscription_that_we_do_not_sell_does_not_fit(changes: dict[str, Any], name: str) -> None:
-    found = subscription_misfit(replace(AT_STRIPE, **changes), PRICES, livemode=False)
+    found = subscription_mismatch(replace(AT_STRIPE, **changes), PRICES, livemode=False)
     assert found is not None
     assert found.startswith(name)
     for ended in ("canceled", "incomplete_expired"):
-        assert subscription_misfit(replace(AT_STRIPE, status=ended, **changes), PRICES, livemode=False) is None
+        assert subscription_mismatch(replace(AT_STRIPE, status=ended, **changes), PRICES, livemode=False) is None
 
 
 def test_a_checkout_serves_the_same_wish_only() -> None:
-    begun = checkout()
-    assert begun.serves(WISH, NOW)
-    assert begun.serves(WISH, NOW + timedelta(seconds=50))
-    assert not begun.serves(WISH, NOW + timedelta(seconds=55)), "Stripe would find its end too near"
-    opened = replace(begun, url="https://checkout.stripe.com/c/pay/cs_1", status="open")
-    assert opened.serves(WISH, NOW + timedelta(minutes=27))
-    assert not opened.serves(WISH, NOW + timedelta(minutes=30))
+    checkout_ = checkout()
+    assert checkout_.can_serve(REQUEST, NOW)
+    assert checkout_.can_serve(REQUEST, NOW + timedelta(seconds=50))
+    assert not checkout_.can_serve(REQUEST, NOW + timedelta(seconds=55)), "Stripe would find its end too near"
+    opened = replace(checkout_, url="https://checkout.stripe.com/c/pay/cs_1", status="open")
+    assert opened.can_serve(REQUEST, NOW + timedelta(minutes=27))
+    assert not opened.can_serve(REQUEST, NOW + timedelta(minutes=30))
     for changes in ({"resume_id": 2}, {"success_url": "http://localhost:3000/"}, {"cancel_url": ""}, {"price_id": "p"}):
-        assert not begun.serves(replace(WISH, **changes), NOW)
+        assert not checkout_.can_serve(replace(REQUEST, **changes), NOW)
 
 
 def test_parameters_name_a_known_customer_or_ask_for_a_new_one() -> None:
-    known, unknown = (begin(uuid4(), 1, WISH, customer, NOW).parameters for customer in ("cus_1", None))
+    known, unknown = (new_checkout(uuid4(), 1, REQUEST, customer, NOW).parameters for customer in ("cus_1", None))
     assert (known["customer"], "customer_creation" in known) == ("cus_1", False)
     assert ("customer" in unknown, unknown["customer_creation"]) == (False, "always")
-    monthly = begin(uuid4(), 1, replace(WISH, payment_type="monthly", resume_id=None), None, NOW).parameters
+    monthly = new_checkout(uuid4(), 1, replace(REQUEST, payment_type="monthly", resume_id=None), None, NOW).parameters
     assert "customer_creation" not in monthly
     assert monthly["subscription_data"]["metadata"] == monthly["metadata"]
 
@@ -436,8 +443,8 @@ def test_parameters_name_a_known_customer_or_ask_for_a_new_one() -> None:
     ],
 )
 def test_the_portal_s_step(changes: dict[str, Any], step: str | None) -> None:
-    wish = replace(WISH, payment_type="yearly", resume_id=None, price_id="price_yearly")
-    found = flow(subscription(**changes), wish)
+    requested = replace(REQUEST, payment_type="yearly", resume_id=None, price_id="price_yearly")
+    found = portal_flow(subscription(**changes), requested)
     assert (found and found["type"]) == step
 
 

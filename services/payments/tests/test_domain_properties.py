@@ -6,25 +6,25 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from cv_payments.domain.checkouts import Wish, begin
-from cv_payments.domain.misfits import session_misfit
+from cv_payments.domain.checkouts import CheckoutRequest, new_checkout
+from cv_payments.domain.mismatches import session_mismatch
 from cv_payments.domain.offers import CURRENCY, OFFERS
-from cv_payments.domain.payments import Outcome, Payment, RefundReason, payment_status, settle_resume
-from cv_payments.domain.portal import flow
+from cv_payments.domain.payments import Payment, PaymentOutcome, RefundReason, payment_status, settle_resume
+from cv_payments.domain.portal import portal_flow
 from cv_payments.domain.return_urls import is_allowed, origin
 from cv_payments.domain.stripe_objects import StripeSession
-from cv_payments.domain.subscriptions import Grace, Subscription, standing, superfluous
+from cv_payments.domain.subscriptions import GracePeriods, Subscription, find_duplicates, summarize
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 AMOUNT = 499
-GRACE = Grace(renewal=timedelta(hours=72), past_due=timedelta(days=7))
+GRACE = GracePeriods(renewal=timedelta(hours=72), past_due=timedelta(days=7))
 STRIPE_STATUSES = (
     "trialing", "active", "past_due", "unpaid", "incomplete", "paused", "incomplete_expired", "canceled",
 )  # fmt: skip
-OUTCOMES: tuple[Outcome, ...] = ("pending", "succeeded", "failed")
+OUTCOMES: tuple[PaymentOutcome, ...] = ("pending", "succeeded", "failed")
 DISPUTES = (None, "needs_response", "under_review", "won", "lost", "appeal_under_review", "warning_closed")
 
 moments = st.integers(-400, 400).map(lambda hours: NOW + timedelta(hours=hours))
@@ -33,7 +33,7 @@ moments = st.integers(-400, 400).map(lambda hours: NOW + timedelta(hours=hours))
 @st.composite
 def one_owners_subscriptions(draw: st.DrawFn) -> list[Subscription]:
     """Up to four of one owner, in any states; no two came at one moment."""
-    begun = draw(st.lists(moments, max_size=4, unique=True))
+    checkout_ = draw(st.lists(moments, max_size=4, unique=True))
     return [
         Subscription(
             id=f"sub_{number}",
@@ -48,29 +48,29 @@ def one_owners_subscriptions(draw: st.DrawFn) -> list[Subscription]:
             cancel_at=draw(st.none() | moments),
             ended_at=draw(st.none() | moments),
             past_due_since=draw(st.none() | moments),
-            superfluous=draw(st.booleans()),
+            is_duplicate=draw(st.booleans()),
             created_at=created_at,
             known_since=created_at,
             updated_at=created_at,
         )
-        for number, created_at in enumerate(begun)
+        for number, created_at in enumerate(checkout_)
     ]
 
 
 @given(one_owners_subscriptions(), st.randoms())
 def test_subscriptions_amount_to_the_same_in_any_order(mine: list[Subscription], chance: random.Random) -> None:
-    before = (standing(mine, GRACE), {each.id for each in superfluous(mine)})
+    before = (summarize(mine, GRACE), {each.id for each in find_duplicates(mine)})
     chance.shuffle(mine)
-    assert (standing(mine, GRACE), {each.id for each in superfluous(mine)}) == before
+    assert (summarize(mine, GRACE), {each.id for each in find_duplicates(mine)}) == before
 
 
 @given(one_owners_subscriptions(), st.sets(st.sampled_from([f"sub_{number}" for number in range(4)])))
 def test_access_lasts_as_long_as_the_longest_that_is_neither_too_many_nor_disputed(
     mine: list[Subscription], suspended: set[str]
 ) -> None:
-    counting = [each.entitled_until(GRACE) for each in mine if not each.superfluous and each.id not in suspended]
+    counting = [each.entitled_until(GRACE) for each in mine if not each.is_duplicate and each.id not in suspended]
     longest = max((until for until in counting if until is not None), default=None)
-    assert standing(mine, GRACE, suspended).entitled_until == longest
+    assert summarize(mine, GRACE, suspended).entitled_until == longest
 
 
 @given(one_owners_subscriptions())
@@ -86,15 +86,15 @@ def test_nothing_gives_access_beyond_its_own_end(mine: list[Subscription]) -> No
 def test_at_most_one_subscription_stays_alive_and_it_is_the_oldest(
     mine: list[Subscription], ended_at: datetime | None
 ) -> None:
-    too_many = {each.id for each in superfluous(mine, ended_at)}
+    too_many = {each.id for each in find_duplicates(mine, ended_at)}
     live = [each for each in mine if each.is_live]
     stays = [each for each in live if each.id not in too_many]
-    late = {each.id for each in mine if not each.superfluous and ended_at is not None and each.known_since > ended_at}
+    late = {each.id for each in mine if not each.is_duplicate and ended_at is not None and each.known_since > ended_at}
     assert late <= too_many <= late | {each.id for each in live}
     in_time = [each for each in live if ended_at is None or each.known_since <= ended_at]
     assert stays == sorted(in_time, key=lambda each: each.created_at)[:1]
-    settled = [replace(each, superfluous=each.superfluous or each.id in too_many) for each in mine]
-    assert superfluous(settled, ended_at) == []
+    settled = [replace(each, is_duplicate=each.is_duplicate or each.id in too_many) for each in mine]
+    assert find_duplicates(settled, ended_at) == []
 
 
 sums = st.sampled_from([0, 1, AMOUNT - 1, AMOUNT])
@@ -102,7 +102,7 @@ sums = st.sampled_from([0, 1, AMOUNT - 1, AMOUNT])
 
 @given(st.sampled_from(OUTCOMES), sums, sums, st.sampled_from(DISPUTES))
 def test_money_that_went_back_does_not_come_again(
-    outcome: Outcome, refunded: int, more: int, dispute: str | None
+    outcome: PaymentOutcome, refunded: int, more: int, dispute: str | None
 ) -> None:
     before = payment_status(outcome, AMOUNT, refunded, dispute)
     after = payment_status(outcome, AMOUNT, refunded + more, dispute)
@@ -115,7 +115,7 @@ def test_money_that_went_back_does_not_come_again(
 class Facts:
     """What Stripe says of one payment, and what we did about it."""
 
-    outcome: Outcome = "pending"
+    outcome: PaymentOutcome = "pending"
     refunded: int = 0
     dispute: str | None = None
     refund_reason: RefundReason | None = None
@@ -136,7 +136,7 @@ class PaymentsOfOneResume(RuleBasedStateMachine):
 
     @precondition(lambda self: self.facts)
     @rule(data=st.data(), outcome=st.sampled_from(OUTCOMES[1:]))
-    def end(self, data: st.DataObject, outcome: Outcome) -> None:
+    def end(self, data: st.DataObject, outcome: PaymentOutcome) -> None:
         self._any(data).outcome = outcome
         self._settle()
 
@@ -211,8 +211,8 @@ class PaymentsOfOneResume(RuleBasedStateMachine):
 TestPaymentsOfOneResume = PaymentsOfOneResume.TestCase
 
 
-wishes = st.builds(
-    Wish,
+requests = st.builds(
+    CheckoutRequest,
     payment_type=st.sampled_from(list(OFFERS)),
     resume_id=st.none() | st.integers(1),
     success_url=st.text(),
@@ -221,14 +221,14 @@ wishes = st.builds(
 )
 
 
-@given(wishes, st.none() | st.text(min_size=1), st.integers(0))
+@given(requests, st.none() | st.text(min_size=1), st.integers(0))
 def test_a_checkout_asks_for_the_servers_price_and_knows_its_own_session(
-    wish: Wish, customer: str | None, paid: int
+    requested: CheckoutRequest, customer: str | None, paid: int
 ) -> None:
-    checkout = begin(uuid4(), 1, wish, customer, NOW)
-    assert (checkout.amount, checkout.currency) == (OFFERS[wish.payment_type].amount, "eur")
-    assert checkout.serves(wish, NOW)
-    assert not checkout.serves(wish, checkout.expires_at)
+    checkout = new_checkout(uuid4(), 1, requested, customer, NOW)
+    assert (checkout.amount, checkout.currency) == (OFFERS[requested.payment_type].amount, "eur")
+    assert checkout.can_serve(requested, NOW)
+    assert not checkout.can_serve(requested, checkout.expires_at)
     session = StripeSession(
         id="cs_1",
         checkout_id=checkout.id,
@@ -248,17 +248,17 @@ def test_a_checkout_asks_for_the_servers_price_and_knows_its_own_session(
         invoice_id=None,
         url=None,
     )
-    assert session_misfit(checkout, session, livemode=False) is None
-    assert session_misfit(checkout, replace(session, amount_subtotal=checkout.amount - 1), livemode=False) is not None
+    assert session_mismatch(checkout, session, livemode=False) is None
+    assert session_mismatch(checkout, replace(session, amount_subtotal=checkout.amount - 1), livemode=False) is not None
 
 
-@given(one_owners_subscriptions(), wishes)
-def test_only_who_has_settled_another_plan_changes_plan(mine: list[Subscription], wish: Wish) -> None:
+@given(one_owners_subscriptions(), requests)
+def test_only_who_has_settled_another_plan_changes_plan(mine: list[Subscription], requested: CheckoutRequest) -> None:
     for each in mine:
-        step = flow(each, wish)
+        step = portal_flow(each, requested)
         changes = step is not None and step["type"] == "subscription_update_confirm"
         settled = each.stripe_status in {"active", "trialing"} and each.cancel_at is None
-        assert changes == (settled and each.price_id != wish.price_id)
+        assert changes == (settled and each.price_id != requested.price_id)
 
 
 @given(st.text() | st.from_regex(r"https?://[^/]*(:[0-9]+)?/.*"))

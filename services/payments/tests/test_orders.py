@@ -7,7 +7,7 @@ import pytest
 from cv_common.messaging.events import SubscriptionChanged
 from cv_testing.serving import eventually
 
-from services.payments.tests.shop import Shop, event
+from services.payments.tests.system import System, event
 
 MOMENTS = {
     "customer.subscription.created": 0,
@@ -24,24 +24,24 @@ AT_ONCE = 15
 class Life:
     """A subscription, begun, whose events nobody hears but as the test sends them."""
 
-    def __init__(self, shop: Shop) -> None:
-        self.shop = shop
-        self.user_id = shop.number()
-        self.user = shop.keys.user("payments", self.user_id)
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.user_id = system.new_id()
+        self.user = system.keys.user("payments", self.user_id)
         self._moment = 0
         self._about: dict[str, str] = {}
         self._subscription = ""
 
     async def begin(self) -> None:
-        page = await self.shop.page(self.user, payment_type="monthly")
-        await self.shop.press(page)
-        session = await asyncio.to_thread(self.shop.session_at, page)
+        page = await self.system.checkout_page(self.user, payment_type="monthly")
+        await self.system.press(page)
+        session = await asyncio.to_thread(self.system.session_at, page)
         self._subscription = str(getattr(session.subscription, "id", ""))
         self._about = {"checkout.session.completed": session.id, "invoice.paid": str(session.invoice)}
 
     async def advance(self, moment: int) -> None:
         """Have things at Stripe come so far: scheduled to end, ended."""
-        subscriptions = self.shop.stripe.v1.subscriptions
+        subscriptions = self.system.stripe.v1.subscriptions
         if self._moment < 1 <= moment:
             await asyncio.to_thread(subscriptions.update, self._subscription, {"cancel_at_period_end": True})
         if self._moment < 2 <= moment:
@@ -52,17 +52,19 @@ class Life:
         for kind in order:
             await self.advance(MOMENTS[kind])
             told = event(kind, self._about.get(kind, self._subscription))
-            answers = await asyncio.gather(*(self.shop.deliver(told) for _ in range(2)))
+            answers = await asyncio.gather(*(self.system.deliver(told) for _ in range(2)))
             assert {answer.status_code for answer in answers} == {200}
 
     def told(self) -> list[SubscriptionChanged]:
         mine = [
-            each for each in self.shop.told if isinstance(each, SubscriptionChanged) and each.user_id == self.user_id
+            each
+            for each in self.system.published
+            if isinstance(each, SubscriptionChanged) and each.user_id == self.user_id
         ]
         return sorted(mine, key=lambda each: each.revision)
 
     async def has_one_payment(self) -> bool:
-        payments = await self.shop.mine("", self.user)
+        payments = await self.system.get("", self.user)
         return [(payment["status"], payment["amount"]) for payment in payments] == [("succeeded", "9.99")]
 
     def has_ended(self) -> bool:
@@ -71,10 +73,10 @@ class Life:
 
 
 @pytest.mark.parametrize("start", range(0, len(ORDERS), AT_ONCE))
-async def test_any_order_ends_the_same(shop: Shop, start: int) -> None:
-    await shop.control("delivery", drop=["*"])
+async def test_any_order_ends_the_same(system: System, start: int) -> None:
+    await system.control("delivery", drop=["*"])
     orders = ORDERS[start : start + AT_ONCE]
-    lives = [Life(shop) for _ in orders]
+    lives = [Life(system) for _ in orders]
     await asyncio.gather(*(life.begin() for life in lives))
     await asyncio.gather(*(life.live(order) for life, order in zip(lives, orders, strict=True)))
     for life, order in zip(lives, orders, strict=True):
@@ -82,5 +84,5 @@ async def test_any_order_ends_the_same(shop: Shop, start: int) -> None:
         ended = [each.status for each in life.told()].index("canceled")
         assert [each.status for each in life.told()[ended:]] == ["canceled"], order
         await eventually(life.has_one_payment)
-        shown = await shop.mine("subscription/", life.user)
+        shown = await system.get("subscription/", life.user)
         assert (shown["status"], shown["is_entitled"]) == ("canceled", False)

@@ -10,32 +10,32 @@ from cv_testing.serving import eventually
 from stripe import Subscription
 
 from services.payments.tests.replica import Replica
-from services.payments.tests.shop import Shop, event
+from services.payments.tests.system import SUCCESS, System, event
 
 
 @pytest.fixture(autouse=True)
-async def webhooks_are_lost(shop: Shop) -> None:
-    await shop.control("delivery", drop=["*"])
+async def webhooks_are_lost(system: System) -> None:
+    await system.control("delivery", drop=["*"])
 
 
 class Buyer:
     """An account with an open page, whose browser polls its checkout."""
 
-    def __init__(self, shop: Shop, **wish: Any) -> None:
-        self.shop = shop
-        self.user_id = shop.number()
-        self.headers = shop.keys.user("payments", self.user_id)
-        self.wish = wish
+    def __init__(self, system: System, **requested: Any) -> None:
+        self.system = system
+        self.user_id = system.new_id()
+        self.headers = system.keys.user("payments", self.user_id)
+        self.requested = requested
         self.page = ""
         self.session_id = ""
 
     async def begin(self) -> "Buyer":
-        self.page = await self.shop.page(self.headers, **self.wish)
-        self.session_id = self.shop.session_at(self.page).id
+        self.page = await self.system.checkout_page(self.headers, **self.requested)
+        self.session_id = self.system.session_at(self.page).id
         return self
 
     async def status(self) -> str:
-        return str((await self.shop.mine(f"checkout/{self.session_id}/", self.headers))["status"])
+        return str((await self.system.get(f"checkout/{self.session_id}/", self.headers))["status"])
 
     async def sees(self, status: str) -> None:
         async def is_so() -> bool:
@@ -44,98 +44,108 @@ class Buyer:
         await eventually(is_so)
 
     async def listed(self) -> list[tuple[str, str]]:
-        return [(each["status"], each["amount"]) for each in await self.shop.mine("", self.headers)]
+        return [(each["status"], each["amount"]) for each in await self.system.get("", self.headers)]
 
     def last_polled(self, seconds_ago: int) -> None:
         """The last poll that asked Stripe was so long ago, or is in the future."""
         asked = "update checkouts set polled_at = now() - make_interval(secs => %s)"
-        assert self.shop.row(f"{asked} where stripe_session_id = %s returning id", seconds_ago, self.session_id)
+        assert self.system.row(f"{asked} where stripe_session_id = %s returning id", seconds_ago, self.session_id)
 
 
-async def single(shop: Shop) -> Buyer:
-    return await Buyer(shop, payment_type="single", resume_id=shop.resume()).begin()
+def change_session(sandbox_folder: Path, session_id: str, field: str, value: object) -> None:
+    """Change a field of a session at Stripe."""
+    with closing(sqlite3.connect(sandbox_folder / "stripe.sqlite3")) as database:
+        update = "update objects set body = json_set(body, ?, ?) where id = ?"
+        database.execute(update, (f"$.{field}", value, session_id))
+        database.commit()
 
 
-async def test_a_payment_is_found(shop: Shop) -> None:
-    buyer = await single(shop)
-    await shop.press(buyer.page)
+async def single(system: System) -> Buyer:
+    return await Buyer(system, payment_type="single", resume_id=system.new_resume()).begin()
+
+
+async def test_a_payment_is_found(system: System) -> None:
+    buyer = await single(system)
+    await system.press(buyer.page)
     await buyer.sees("succeeded")
     assert await buyer.listed() == [("succeeded", "4.99")]
-    await eventually(lambda: shop.paid(buyer.wish["resume_id"]) == [True])
+    await eventually(lambda: system.published_paid(buyer.requested["resume_id"]) == [True])
 
 
 @pytest.mark.parametrize(("plan", "amount"), [("monthly", "9.99"), ("yearly", "99.99")])
-async def test_a_subscription_is_found_with_its_payment(shop: Shop, plan: str, amount: str) -> None:
-    buyer = await Buyer(shop, payment_type=plan).begin()
-    await shop.press(buyer.page)
+async def test_a_subscription_is_found_with_its_payment(system: System, plan: str, amount: str) -> None:
+    buyer = await Buyer(system, payment_type=plan).begin()
+    await system.press(buyer.page)
     await buyer.sees("succeeded")
     assert await buyer.listed() == [("succeeded", amount)]
-    assert (await shop.mine("subscription/", buyer.headers))["is_entitled"]
-    await eventually(lambda: shop.standing(user_id=buyer.user_id) is not None)
+    assert (await system.get("subscription/", buyer.headers))["is_entitled"]
+    await eventually(lambda: system.summary(user_id=buyer.user_id) is not None)
 
 
-@pytest.mark.parametrize("wish", [{"payment_type": "single"}, {"payment_type": "monthly"}])
-async def test_an_expired_session_is_found_and_is_no_payment(shop: Shop, wish: dict[str, Any]) -> None:
-    resume = {"resume_id": shop.resume()} if wish["payment_type"] == "single" else {}
-    buyer = await Buyer(shop, **wish, **resume).begin()
+@pytest.mark.parametrize("requested", [{"payment_type": "single"}, {"payment_type": "monthly"}])
+async def test_an_expired_session_is_found_and_is_no_payment(system: System, requested: dict[str, Any]) -> None:
+    resume = {"resume_id": system.new_resume()} if requested["payment_type"] == "single" else {}
+    buyer = await Buyer(system, **requested, **resume).begin()
     await buyer.sees("pending")
-    await shop.control("expire", session=buyer.session_id)
+    await system.control("expire", session=buyer.session_id)
     buyer.last_polled(4)
     await buyer.sees("failed")
     assert await buyer.listed() == []
 
 
 @pytest.mark.parametrize(("arrived", "status"), [(True, "succeeded"), (False, "failed")])
-async def test_how_a_delayed_payment_ended_is_found(shop: Shop, arrived: bool, status: str) -> None:
-    buyer = await single(shop)
-    await shop.press(buyer.page, "pay-later")
+async def test_how_a_delayed_payment_ended_is_found(system: System, arrived: bool, status: str) -> None:
+    buyer = await single(system)
+    await system.press(buyer.page, "pay-later")
     await buyer.sees("pending")
     assert await buyer.listed() == [("pending", "4.99")]
-    await shop.control("settle", session=buyer.session_id, arrived=arrived)
+    await system.control("settle", session=buyer.session_id, arrived=arrived)
+    buyer.last_polled(4)
     await buyer.sees(status)
     assert await buyer.listed() == [(status, "4.99")]
 
 
-async def test_a_checkout_that_was_found_is_not_asked_for_again(shop: Shop) -> None:
-    buyer = await single(shop)
-    await shop.press(buyer.page)
+async def test_a_checkout_that_was_found_is_not_asked_for_again(system: System) -> None:
+    buyer = await single(system)
+    await system.press(buyer.page)
     await buyer.sees("succeeded")
     buyer.last_polled(4)
-    await shop.control("fault", method="GET", path=f"/v1/checkout/sessions/{buyer.session_id}", status=429)
+    await system.control("fault", method="GET", path=f"/v1/checkout/sessions/{buyer.session_id}", status=429)
     await buyer.sees("succeeded")
-    assert await faults(shop) == 1
+    assert await faults(system) == 1
 
 
-async def test_replicas_share_one_limit(shop: Shop, replica: Replica) -> None:
+async def test_replicas_share_one_limit(system: System, replica: Replica) -> None:
     """Whichever of them is polled, Stripe is asked once in a few seconds."""
-    buyer = await single(shop)
-    await shop.control("fault", method="GET", path=f"/v1/checkout/sessions/{buyer.session_id}", times=9, status=429)
+    buyer = await single(system)
+    await system.control("fault", method="GET", path=f"/v1/checkout/sessions/{buyer.session_id}", times=9, status=429)
 
     async def poll_both() -> None:
-        for client in (shop.payments, replica.client):
+        for client in (system.payments, replica.client):
             answer = await client.get(f"/api/payments/checkout/{buyer.session_id}/", headers=buyer.headers)
             assert (answer.status_code, answer.json()["status"]) == (200, "pending")
 
     buyer.last_polled(-3600)
     await poll_both()
-    assert await faults(shop) == 9
+    assert await faults(system) == 9
     buyer.last_polled(4)
     await buyer.sees("pending")
-    assert await faults(shop) == 8
+    assert await faults(system) == 8
 
 
-async def faults(shop: Shop) -> int:
+async def faults(system: System) -> int:
     """How many calls would still go wrong."""
-    return sum(fault["times"] for fault in (await shop.sandbox.get("/sandbox/knobs")).json()["faults"])
+    return sum(fault["times"] for fault in (await system.sandbox.get("/sandbox/knobs")).json()["faults"])
 
 
 @pytest.mark.parametrize("fault", [{"status": 503}, {"status": 400}, {"status": 429}, {"delay": 5}])
-async def test_stripe_in_trouble_leaves_the_stored_state(shop: Shop, fault: dict[str, Any]) -> None:
-    buyer = await single(shop)
-    await shop.press(buyer.page)
-    await shop.control("fault", method="GET", path="/v1/checkout/sessions/", times=9, **fault)
+async def test_stripe_in_trouble_leaves_the_stored_state(system: System, fault: dict[str, Any]) -> None:
+    buyer = await single(system)
+    await system.press(buyer.page)
+    await system.control("fault", method="GET", path="/v1/checkout/sessions/", times=9, **fault)
     assert await buyer.status() == "pending"
-    await shop.control("clear-faults")
+    await system.control("clear-faults")
+    buyer.last_polled(4)
     await buyer.sees("succeeded")
 
 
@@ -144,48 +154,55 @@ async def test_stripe_in_trouble_leaves_the_stored_state(shop: Shop, fault: dict
     [("amount_subtotal", 1, 499, "quarantined"), ("client_reference_id", None, "", "ignored")],
 )
 async def test_a_poll_does_not_fail_a_paid_checkout_that_a_webhook_sets_aside(
-    shop: Shop, sandbox_folder: Path, changed: str, wrong: object, right: object, outcome: str
+    system: System, sandbox_folder: Path, changed: str, wrong: object, right: object, outcome: str
 ) -> None:
     """Its buyer has paid and must not be asked to pay again; an operator looks at the event."""
-    buyer = await single(shop)
-    await shop.press(buyer.page)
-    right = right or shop.session_at(buyer.page).client_reference_id
+    buyer = await single(system)
+    await system.press(buyer.page)
+    right = right or system.session_at(buyer.page).client_reference_id
 
-    def change_at_stripe(value: object) -> None:
-        with closing(sqlite3.connect(sandbox_folder / "stripe.sqlite3")) as database:
-            update = "update objects set body = json_set(body, ?, ?) where id = ?"
-            database.execute(update, (f"$.{changed}", value, buyer.session_id))
-            database.commit()
-
-    change_at_stripe(wrong)
+    change_session(sandbox_folder, buyer.session_id, changed, wrong)
     told = event("checkout.session.completed", buyer.session_id)
     assert await buyer.status() == "pending"
-    await shop.deliver(told)
+    await system.deliver(told)
     buyer.last_polled(4)
     assert await buyer.status() == "pending"
-    assert shop.stored(told["id"])["outcome"] == outcome
+    assert system.stored_event(told["id"])["outcome"] == outcome
     assert await buyer.listed() == [("pending", "4.99")]
-    change_at_stripe(right)
+    change_session(sandbox_folder, buyer.session_id, changed, right)
     buyer.last_polled(4)
     await buyer.sees("succeeded")
 
 
-async def test_nobody_has_others_checkouts_looked_up(shop: Shop) -> None:
-    buyer = await single(shop)
-    await shop.press(buyer.page)
-    assert await shop.mine(f"checkout/{buyer.session_id}/", shop.user()) is None
-    assert shop.payment_of(buyer.page)["status"] == "pending"
-
-
-async def test_the_webhook_that_comes_late_changes_nothing(shop: Shop) -> None:
-    buyer = await Buyer(shop, payment_type="monthly").begin()
-    await shop.control("delivery", drop=[], hold=True)
-    await shop.press(buyer.page)
+async def test_a_paid_checkout_that_does_not_match_stays_pending_when_the_buyer_asks_for_another_page(
+    system: System, sandbox_folder: Path
+) -> None:
+    buyer = await single(system)
+    await system.press(buyer.page)
+    change_session(sandbox_folder, buyer.session_id, "amount_subtotal", 1)
+    assert (await system.checkout(buyer.headers, **buyer.requested, cancel_url=SUCCESS)).status_code == 503
+    assert await buyer.listed() == [("pending", "4.99")]
+    change_session(sandbox_folder, buyer.session_id, "amount_subtotal", 499)
+    buyer.last_polled(4)
     await buyer.sees("succeeded")
-    begun = shop.session_at(buyer.page).subscription
+
+
+async def test_nobody_has_others_checkouts_looked_up(system: System) -> None:
+    buyer = await single(system)
+    await system.press(buyer.page)
+    assert await system.get(f"checkout/{buyer.session_id}/", system.new_user()) is None
+    assert system.payment_of(buyer.page)["status"] == "pending"
+
+
+async def test_the_webhook_that_comes_late_changes_nothing(system: System) -> None:
+    buyer = await Buyer(system, payment_type="monthly").begin()
+    await system.control("delivery", drop=[], hold=True)
+    await system.press(buyer.page)
+    await buyer.sees("succeeded")
+    begun = system.session_at(buyer.page).subscription
     assert isinstance(begun, Subscription)
-    await shop.control("delivery", hold=False)
-    await shop.control("release")
-    await eventually(shop.has_heard_all)
+    await system.control("delivery", hold=False)
+    await system.control("release")
+    await eventually(system.all_webhooks_processed)
     assert await buyer.listed() == [("succeeded", "9.99")]
-    assert shop.stripe.v1.subscriptions.retrieve(begun.id).status == "active"
+    assert system.stripe.v1.subscriptions.retrieve(begun.id).status == "active"

@@ -9,185 +9,185 @@ from cv_testing.serving import eventually
 from stripe import Charge, PaymentIntent
 
 from services.payments.tests.conftest import operate
-from services.payments.tests.shop import Shop, event
+from services.payments.tests.system import System, event
 
 
 class Bought:
     """A resume that somebody has paid."""
 
-    def __init__(self, shop: Shop) -> None:
-        self.shop = shop
-        self.headers = shop.user()
-        self.resume_id = shop.resume()
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.headers = system.new_user()
+        self.resume_id = system.new_resume()
         self.page = ""
 
     async def pay(self) -> None:
-        self.page = await self.shop.single(self.headers, self.resume_id)
-        await self.shop.press(self.page)
+        self.page = await self.system.single_page(self.headers, self.resume_id)
+        await self.system.press(self.page)
 
     @property
     def charge(self) -> Charge:
-        return self.shop.charge_at(self.page)
+        return self.system.charge_at(self.page)
 
     async def has(self, status: str, *told: bool) -> None:
         """Wait until the payment has this status and the others were told so much."""
 
         async def is_so() -> bool:
-            [payment] = await self.shop.mine("", self.headers)
+            [payment] = await self.system.get("", self.headers)
             return bool(payment["status"] == status)
 
         await eventually(is_so)
-        await eventually(lambda: self.shop.paid(self.resume_id) == list(told))
+        await eventually(lambda: self.system.published_paid(self.resume_id) == list(told))
 
 
 @pytest.fixture
-async def bought(shop: Shop) -> Bought:
-    it = Bought(shop)
+async def bought(system: System) -> Bought:
+    it = Bought(system)
     await it.pay()
     await it.has("succeeded", True)
     return it
 
 
 async def test_full_refund_takes_the_resume_back(bought: Bought) -> None:
-    await bought.shop.control("refund", charge=bought.charge.id)
+    await bought.system.control("refund", charge=bought.charge.id)
     await bought.has("refunded", True, False)
     await bought.pay()
-    await eventually(lambda: bought.shop.paid(bought.resume_id) == [True, False, True])
+    await eventually(lambda: bought.system.published_paid(bought.resume_id) == [True, False, True])
 
 
 async def test_partial_refund_leaves_it(bought: Bought) -> None:
-    await bought.shop.control("refund", charge=bought.charge.id, amount=100)
+    await bought.system.control("refund", charge=bought.charge.id, amount=100)
 
     async def is_so() -> bool:
-        [payment] = await bought.shop.mine("", bought.headers)
+        [payment] = await bought.system.get("", bought.headers)
         return (payment["status"], payment["amount_refunded"]) == ("succeeded", "1.00")
 
     await eventually(is_so)
-    assert bought.shop.paid(bought.resume_id) == [True]
-    await bought.shop.control("refund", charge=bought.charge.id)
+    assert bought.system.published_paid(bought.resume_id) == [True]
+    await bought.system.control("refund", charge=bought.charge.id)
     await bought.has("refunded", True, False)
 
 
 async def test_failed_refund_gives_the_resume_again(bought: Bought) -> None:
-    refund = await bought.shop.control("refund", charge=bought.charge.id)
+    refund = await bought.system.control("refund", charge=bought.charge.id)
     await bought.has("refunded", True, False)
-    await bought.shop.control("fail-refund", refund=refund["id"])
+    await bought.system.control("fail-refund", refund=refund["id"])
     await bought.has("succeeded", True, False, True)
 
 
 async def test_refund_that_we_ordered_and_the_bank_sent_back_waits_for_somebody(
-    shop: Shop, environment: Callable[..., dict[str, str]]
+    system: System, environment: Callable[..., dict[str, str]]
 ) -> None:
     """Health says so; who has looked orders it again, which is another call for Stripe."""
-    bought = Bought(shop)
-    await shop.control("delivery", hold=True)
+    bought = Bought(system)
+    await system.control("delivery", hold=True)
     await bought.pay()
-    await shop.publish(ResumeDeleted(resume_id=bought.resume_id, revision=1))
+    await system.publish(ResumeDeleted(resume_id=bought.resume_id, revision=1))
     await eventually(
-        lambda: shop.row("select id from resumes where id = %s and deleted_at is not null", bought.resume_id)
+        lambda: system.row("select id from resumes where id = %s and deleted_at is not null", bought.resume_id)
     )
-    await shop.control("delivery", hold=False)
-    await shop.control("release")
+    await system.control("delivery", hold=False)
+    await system.control("release")
     await bought.has("refunded")
-    [refund] = shop.stripe.v1.refunds.list({"charge": bought.charge.id}).data
-    await shop.control("fail-refund", refund=refund.id)
+    [refund] = system.stripe.v1.refunds.list({"charge": bought.charge.id}).data
+    await system.control("fail-refund", refund=refund.id)
     await bought.has("succeeded")
     stuck = "select key, error from stripe_calls where action = 'refund' and outcome = 'dead' and key like %s"
-    await eventually(lambda: shop.row(stuck, f"%{refund.id}"))
-    dead = shop.row(stuck, f"%{refund.id}")
+    await eventually(lambda: system.row(stuck, f"%{refund.id}"))
+    dead = system.row(stuck, f"%{refund.id}")
     assert "failed at the bank" in dead["error"]
-    assert "calls to Stripe failed for good" in (await shop.payments.get("/healthz")).text
-    settings = environment(DATABASE_URL=shop.database_url)
+    assert "calls to Stripe failed for good" in (await system.payments.get("/healthz")).text
+    settings = environment(DATABASE_URL=system.database_url)
     done = await asyncio.to_thread(operate, settings, "calls", "retry", dead["key"])
     assert done.returncode == 0, done.stderr
     await bought.has("refunded")
-    await shop.deliver(event("refund.failed", refund.id))
-    assert shop.row(stuck, f"%{refund.id}") == {}
+    await system.deliver(event("refund.failed", refund.id))
+    assert system.row(stuck, f"%{refund.id}") == {}
 
 
 @pytest.mark.parametrize("status", [500, 400])
-async def test_a_refund_that_stripe_refused_once_is_another_call(shop: Shop, status: int) -> None:
+async def test_a_refund_that_stripe_refused_once_is_another_call(system: System, status: int) -> None:
     """To the same key Stripe would answer the same again."""
-    resume_id = shop.resume()
-    pages = [await shop.single(shop.user(), resume_id) for _ in range(2)]
-    await shop.control("fault", path="/v1/refunds", status=status)
-    await asyncio.gather(*(shop.press(page) for page in pages))
-    await eventually(lambda: sorted(shop.refunded(page) for page in pages) == [0, 499])
+    resume_id = system.new_resume()
+    pages = [await system.single_page(system.new_user(), resume_id) for _ in range(2)]
+    await system.control("fault", path="/v1/refunds", status=status)
+    await asyncio.gather(*(system.press(page) for page in pages))
+    await eventually(lambda: sorted(system.refunded_amount(page) for page in pages) == [0, 499])
 
 
 async def test_inquiry_moves_nothing(bought: Bought) -> None:
-    dispute = await bought.shop.control("dispute", charge=bought.charge.id, status="warning_needs_response")
-    await eventually(bought.shop.has_heard_all)
-    [payment] = await bought.shop.mine("", bought.headers)
+    dispute = await bought.system.control("dispute", charge=bought.charge.id, status="warning_needs_response")
+    await eventually(bought.system.all_webhooks_processed)
+    [payment] = await bought.system.get("", bought.headers)
     assert "is_disputed" not in payment
-    await bought.shop.control("move-dispute", dispute=dispute["id"], status="warning_closed")
+    await bought.system.control("move-dispute", dispute=dispute["id"], status="warning_closed")
     await bought.has("succeeded", True)
 
 
 @pytest.mark.parametrize(("end", "status", "told"), [("won", "succeeded", [True]), ("lost", "refunded", [])])
 async def test_dispute_suspends_until_it_ends(bought: Bought, end: str, status: str, told: list[bool]) -> None:
-    dispute = await bought.shop.control("dispute", charge=bought.charge.id)
+    dispute = await bought.system.control("dispute", charge=bought.charge.id)
     await bought.has("succeeded", True, False)
-    [payment] = await bought.shop.mine("", bought.headers)
+    [payment] = await bought.system.get("", bought.headers)
     assert payment["is_disputed"] is True
-    await bought.shop.control("move-dispute", dispute=dispute["id"], status="under_review")
-    await bought.shop.control("move-dispute", dispute=dispute["id"], status=end)
+    await bought.system.control("move-dispute", dispute=dispute["id"], status="under_review")
+    await bought.system.control("move-dispute", dispute=dispute["id"], status=end)
     await bought.has(status, True, False, *told)
-    [payment] = await bought.shop.mine("", bought.headers)
+    [payment] = await bought.system.get("", bought.headers)
     assert "is_disputed" not in payment
 
 
 @pytest.mark.parametrize(("end", "status", "told"), [("won", "succeeded", [True]), ("lost", "refunded", [])])
 async def test_of_two_disputes_the_open_one_suspends(bought: Bought, end: str, status: str, told: list[bool]) -> None:
     """The second one ends first; what is left decides."""
-    first = await bought.shop.control("dispute", charge=bought.charge.id)
-    second = await bought.shop.control("dispute", charge=bought.charge.id)
+    first = await bought.system.control("dispute", charge=bought.charge.id)
+    second = await bought.system.control("dispute", charge=bought.charge.id)
     await bought.has("succeeded", True, False)
-    await bought.shop.control("move-dispute", dispute=second["id"], status="won")
-    await eventually(bought.shop.has_heard_all)
+    await bought.system.control("move-dispute", dispute=second["id"], status="won")
+    await eventually(bought.system.all_webhooks_processed)
     await bought.has("succeeded", True, False)
-    [payment] = await bought.shop.mine("", bought.headers)
+    [payment] = await bought.system.get("", bought.headers)
     assert payment["is_disputed"] is True
-    await bought.shop.control("move-dispute", dispute=first["id"], status=end)
+    await bought.system.control("move-dispute", dispute=first["id"], status=end)
     await bought.has(status, True, False, *told)
 
 
 async def refund(bought: Bought) -> dict[str, str]:
-    await bought.shop.control("refund", charge=bought.charge.id)
+    await bought.system.control("refund", charge=bought.charge.id)
     return {"charge.refunded": bought.charge.id}
 
 
 async def refund_seen_as_refund(bought: Bought) -> dict[str, str]:
-    made = await bought.shop.control("refund", charge=bought.charge.id)
+    made = await bought.system.control("refund", charge=bought.charge.id)
     return {"refund.updated": made["id"]}
 
 
 async def dispute(bought: Bought) -> dict[str, str]:
-    made = await bought.shop.control("dispute", charge=bought.charge.id)
-    await bought.shop.control("move-dispute", dispute=made["id"], status="lost")
+    made = await bought.system.control("dispute", charge=bought.charge.id)
+    await bought.system.control("move-dispute", dispute=made["id"], status="lost")
     return {"charge.dispute.closed": made["id"]}
 
 
 @pytest.mark.parametrize("undo", [refund, refund_seen_as_refund, dispute])
 async def test_undone_before_anybody_told_of_the_payment(
-    shop: Shop, undo: Callable[[Bought], Awaitable[dict[str, str]]]
+    system: System, undo: Callable[[Bought], Awaitable[dict[str, str]]]
 ) -> None:
     """The event of the refund comes first: what it undoes is looked up."""
-    bought = Bought(shop)
-    await shop.control("delivery", drop=["*"])
+    bought = Bought(system)
+    await system.control("delivery", drop=["*"])
     await bought.pay()
     [(kind, object_id)] = (await undo(bought)).items()
-    assert (await shop.deliver(event(kind, object_id))).status_code == 200
+    assert (await system.deliver(event(kind, object_id))).status_code == 200
     await bought.has("refunded")
-    await shop.deliver(event("checkout.session.completed", shop.session_at(bought.page).id))
+    await system.deliver(event("checkout.session.completed", system.session_at(bought.page).id))
     await bought.has("refunded")
-    await shop.control("delivery", drop=[])
+    await system.control("delivery", drop=[])
     await bought.pay()  # the first that anybody is told of the resume
-    await eventually(lambda: shop.paid(bought.resume_id) == [True])
+    await eventually(lambda: system.published_paid(bought.resume_id) == [True])
 
 
-async def test_charge_of_something_else_is_ignored(shop: Shop) -> None:
-    session = shop.stripe.v1.checkout.sessions.create(
+async def test_charge_of_something_else_is_ignored(system: System) -> None:
+    session = system.stripe.v1.checkout.sessions.create(
         {
             "mode": "payment",
             "line_items": [
@@ -197,10 +197,10 @@ async def test_charge_of_something_else_is_ignored(shop: Shop) -> None:
         }
     )
     assert session.url is not None
-    await shop.press(session.url)
-    intent = shop.session_at(session.url).payment_intent
+    await system.press(session.url)
+    intent = system.session_at(session.url).payment_intent
     assert isinstance(intent, PaymentIntent)
     assert isinstance(intent.latest_charge, Charge)
     told = event("charge.refunded", intent.latest_charge.id)
-    assert (await shop.deliver(told)).status_code == 200
-    assert shop.stored(told["id"])["outcome"] == "ignored"
+    assert (await system.deliver(told)).status_code == 200
+    assert system.stored_event(told["id"])["outcome"] == "ignored"

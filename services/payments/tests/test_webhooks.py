@@ -7,35 +7,36 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cv_payments.actions import webhooks
 from cv_payments.main import app
 from cv_testing.serving import eventually, serving
 from stripe import WebhookSignature
 
 from services.payments.tests.replica import Replica
-from services.payments.tests.shop import API_KEY, SECRETS, Shop, event, signed
+from services.payments.tests.system import API_KEY, SECRETS, System, event, signed
 
 OK = (200, {"status": "success"})
 
 
-async def bought_unheard(shop: Shop) -> tuple[int, str]:
+async def bought_unheard(system: System) -> tuple[int, str]:
     """A resume whose payment no webhook has told of, and the id of the session."""
-    user, resume_id = shop.user(), shop.resume()
-    page = await shop.single(user, resume_id)
-    await shop.control("delivery", drop=["*"])
-    await shop.press(page)
-    return resume_id, shop.session_at(page).id
+    user, resume_id = system.new_user(), system.new_resume()
+    page = await system.single_page(user, resume_id)
+    await system.control("delivery", drop=["*"])
+    await system.press(page)
+    return resume_id, system.session_at(page).id
 
 
 @pytest.mark.parametrize("secret", SECRETS)
-async def test_each_secret_is_good(shop: Shop, secret: str) -> None:
-    resume_id, session_id = await bought_unheard(shop)
-    answer = await shop.deliver(event("checkout.session.completed", session_id), secret=secret)
+async def test_each_secret_is_good(system: System, secret: str) -> None:
+    resume_id, session_id = await bought_unheard(system)
+    answer = await system.deliver(event("checkout.session.completed", session_id), secret=secret)
     assert (answer.status_code, answer.json()) == OK
-    await eventually(lambda: shop.paid(resume_id) == [True])
+    await eventually(lambda: system.published_paid(resume_id) == [True])
 
 
-async def test_unbelievable_webhooks_are_refused(shop: Shop) -> None:
-    resume_id, session_id = await bought_unheard(shop)
+async def test_unbelievable_webhooks_are_refused(system: System) -> None:
+    resume_id, session_id = await bought_unheard(system)
     body = event("checkout.session.completed", session_id)
     raw = json.dumps(body).encode()
     now = int(time.time())
@@ -55,10 +56,10 @@ async def test_unbelievable_webhooks_are_refused(shop: Shop) -> None:
         signed(raw, age=400),
         signed(raw, age=-400),
     ):
-        answer = await shop.deliver_raw(raw, header)
+        answer = await system.deliver_raw(raw, header)
         assert (answer.status_code, list(answer.json())) == (400, ["detail"]), header
-    assert shop.paid(resume_id) == []
-    assert shop.stored(body["id"]) == {}
+    assert system.published_paid(resume_id) == []
+    assert system.stored_event(body["id"]) == {}
 
 
 @pytest.mark.parametrize(
@@ -73,50 +74,50 @@ async def test_unbelievable_webhooks_are_refused(shop: Shop) -> None:
         b'{"object": "v2.core.event", "id": "evt_1", "type": "charge.refunded", "livemode": false}',
     ],
 )
-async def test_what_is_no_event_is_refused(shop: Shop, body: bytes) -> None:
-    assert (await shop.deliver(body)).status_code == 400
+async def test_what_is_no_event_is_refused(system: System, body: bytes) -> None:
+    assert (await system.deliver(body)).status_code == 400
 
 
-async def test_the_other_mode_is_refused(shop: Shop) -> None:
-    assert (await shop.deliver(event("charge.refunded", "ch_1", livemode=True))).status_code == 400
+async def test_the_other_mode_is_refused(system: System) -> None:
+    assert (await system.deliver(event("charge.refunded", "ch_1", livemode=True))).status_code == 400
 
 
-async def test_a_body_may_have_a_mebibyte(shop: Shop) -> None:
+async def test_a_body_may_have_a_mebibyte(system: System) -> None:
     padded = event("customer.created", "cus_1", padding="x" * 1024 * 1023)
-    assert (await shop.deliver(padded)).status_code == 200
-    assert (await shop.deliver({**padded, "padding": "x" * 1024 * 1024})).status_code == 413
+    assert (await system.deliver(padded)).status_code == 200
+    assert (await system.deliver({**padded, "padding": "x" * 1024 * 1024})).status_code == 413
 
 
-async def test_unknown_types_are_kept_and_ignored(shop: Shop) -> None:
+async def test_unknown_types_are_kept_and_ignored(system: System) -> None:
     unknown = event("customer.tax_id.created", "txi_1")
-    answer = await shop.deliver(unknown)
+    answer = await system.deliver(unknown)
     assert (answer.status_code, answer.json()) == OK
-    assert shop.stored(unknown["id"])["outcome"] == "ignored"
+    assert system.stored_event(unknown["id"])["outcome"] == "ignored"
 
 
-async def test_what_stripe_says_of_people_is_not_kept(shop: Shop) -> None:
+async def test_what_stripe_says_of_people_is_not_kept(system: System) -> None:
     told = event("checkout.session.completed", "cs_of_nobody", buyer="marie.dubois@example.com")
-    await shop.deliver(told)
-    kept = shop.stored(told["id"])
+    await system.deliver(told)
+    kept = system.stored_event(told["id"])
     assert kept["object_id"] == "cs_of_nobody"
     assert "marie.dubois" not in str(kept)
 
 
 @pytest.mark.parametrize("length", [101, 255])
-async def test_ids_may_be_long(shop: Shop, length: int) -> None:
+async def test_ids_may_be_long(system: System, length: int) -> None:
     told = event("checkout.session.completed", "cs_".ljust(length, "1"))
     told["id"] = told["id"].ljust(length, "1")
-    answer = await shop.deliver(told)
+    answer = await system.deliver(told)
     assert (answer.status_code, answer.json()) == OK
-    kept = shop.stored(told["id"])
+    kept = system.stored_event(told["id"])
     assert (kept["object_id"], kept["outcome"]) == (told["data"]["object"]["id"], "quarantined")
     assert kept["error"] == f"Stripe has no {kept['object_id']} in this account"
 
 
 @pytest.mark.parametrize("field", ["id", "type"])
 @pytest.mark.parametrize("word", ["evt_\0", "evt_".ljust(256, "1"), "evt_" + "1" * 20_000, "", "évt_1"])
-async def test_event_whose_name_cannot_be_kept_is_refused(shop: Shop, field: str, word: str) -> None:
-    assert (await shop.deliver(event("checkout.session.completed", "cs_1") | {field: word})).status_code == 400
+async def test_event_whose_name_cannot_be_kept_is_refused(system: System, field: str, word: str) -> None:
+    assert (await system.deliver(event("checkout.session.completed", "cs_1") | {field: word})).status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -133,123 +134,124 @@ async def test_event_whose_name_cannot_be_kept_is_refused(shop: Shop, field: str
         None,
     ],
 )
-async def test_malformed_event_of_a_known_type_is_set_aside(shop: Shop, about: Any) -> None:
+async def test_malformed_event_of_a_known_type_is_set_aside(system: System, about: Any) -> None:
     malformed = event("checkout.session.completed", "", data=about)
-    answer = await shop.deliver(malformed)
+    answer = await system.deliver(malformed)
     assert (answer.status_code, answer.json()) == OK
-    kept = shop.stored(malformed["id"])
+    kept = system.stored_event(malformed["id"])
     assert (kept["object_id"], kept["outcome"]) == (None, "quarantined")
 
 
-async def test_another_account_s_object_is_set_aside(shop: Shop) -> None:
+async def test_another_account_s_object_is_set_aside(system: System) -> None:
     foreign = event("checkout.session.completed", "cs_test_of_another_account")
-    assert (await shop.deliver(foreign)).status_code == 200
-    assert shop.stored(foreign["id"])["outcome"] == "quarantined"
+    assert (await system.deliver(foreign)).status_code == 200
+    assert system.stored_event(foreign["id"])["outcome"] == "quarantined"
 
 
-async def test_a_session_that_we_did_not_begin_is_ignored(shop: Shop) -> None:
-    session = shop.stripe.v1.checkout.sessions.create(
+async def test_a_session_that_we_did_not_begin_is_ignored(system: System) -> None:
+    session = system.stripe.v1.checkout.sessions.create(
         {
             "mode": "payment",
             "client_reference_id": "another-product",
-            "line_items": [{"price": shop.price("cv_single"), "quantity": 1}],
+            "line_items": [{"price": system.price_id("cv_single"), "quantity": 1}],
             "success_url": "https://example.com/",
         }
     )
     ours_not = event("checkout.session.expired", session.id)
-    await shop.deliver(ours_not)
-    assert shop.stored(ours_not["id"])["outcome"] == "ignored"
+    await system.deliver(ours_not)
+    assert system.stored_event(ours_not["id"])["outcome"] == "ignored"
 
 
-async def test_one_event_delivered_twenty_times_at_once_counts_once(shop: Shop) -> None:
-    resume_id, session_id = await bought_unheard(shop)
+async def test_one_event_delivered_twenty_times_at_once_counts_once(system: System) -> None:
+    resume_id, session_id = await bought_unheard(system)
     told = event("checkout.session.completed", session_id)
-    answers = await asyncio.gather(*(shop.deliver(told) for _ in range(20)))
+    answers = await asyncio.gather(*(system.deliver(told) for _ in range(20)))
     assert {(answer.status_code, answer.json()["status"]) for answer in answers} == {(200, "success")}
-    await eventually(lambda: shop.paid(resume_id) == [True])
-    assert shop.stored(told["id"])["attempts"] == 1
+    await eventually(lambda: system.published_paid(resume_id) == [True])
+    assert system.stored_event(told["id"])["attempts"] == 1
 
 
-async def test_many_events_of_one_change_count_once(shop: Shop) -> None:
-    resume_id, session_id = await bought_unheard(shop)
+async def test_many_events_of_one_change_count_once(system: System) -> None:
+    resume_id, session_id = await bought_unheard(system)
     kinds = ["checkout.session.completed", "checkout.session.async_payment_succeeded"] * 5
-    await asyncio.gather(*(shop.deliver(event(kind, session_id)) for kind in kinds))
-    await eventually(lambda: shop.paid(resume_id) == [True])
+    await asyncio.gather(*(system.deliver(event(kind, session_id)) for kind in kinds))
+    await eventually(lambda: system.published_paid(resume_id) == [True])
 
 
 @pytest.mark.parametrize("fault", [{"status": 500}, {"status": 429}, {"delay": 20}])
-async def test_event_waits_for_stripe(shop: Shop, fault: dict[str, Any]) -> None:
-    resume_id, session_id = await bought_unheard(shop)
-    await shop.control("fault", method="GET", path="/v1/checkout/sessions", times=3, **fault)
-    answer = await shop.deliver(event("checkout.session.completed", session_id))
+async def test_event_waits_for_stripe(system: System, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any]) -> None:
+    monkeypatch.setattr(webhooks, "_PROCESS_TIMEOUT", 1)
+    resume_id, session_id = await bought_unheard(system)
+    await system.control("fault", method="GET", path="/v1/checkout/sessions", times=3, **fault)
+    answer = await system.deliver(event("checkout.session.completed", session_id))
     assert (answer.status_code, answer.json()) == OK
-    assert shop.paid(resume_id) == []
-    await shop.control("clear-faults")
-    await eventually(lambda: shop.paid(resume_id) == [True])
+    assert system.published_paid(resume_id) == []
+    await system.control("clear-faults")
+    await eventually(lambda: system.published_paid(resume_id) == [True])
 
 
-async def test_expired_session_is_a_failed_payment(shop: Shop) -> None:
-    page = await shop.single(shop.user(), shop.resume())
-    session = shop.session_at(page)
-    shop.stripe.v1.checkout.sessions.expire(session.id)
-    await eventually(lambda: shop.payment_of(page)["status"] == "failed")
+async def test_expired_session_is_a_failed_payment(system: System) -> None:
+    page = await system.single_page(system.new_user(), system.new_resume())
+    session = system.session_at(page)
+    system.stripe.v1.checkout.sessions.expire(session.id)
+    await eventually(lambda: system.payment_of(page)["status"] == "failed")
 
 
 @pytest.mark.parametrize(("arrived", "status"), [(True, "succeeded"), (False, "failed")])
-async def test_paying_later(shop: Shop, arrived: bool, status: str) -> None:
-    resume_id = shop.resume()
-    page = await shop.single(shop.user(), resume_id)
-    session = shop.session_at(page)
-    await shop.press(page, "pay-later")
-    await eventually(lambda: shop.session_at(page).status == "complete")
-    assert shop.payment_of(page)["status"] == "pending"
-    assert shop.paid(resume_id) == []
-    await shop.control("settle", session=session.id, arrived=arrived)
-    await eventually(lambda: shop.payment_of(page)["status"] == status)
-    await eventually(lambda: shop.paid(resume_id) == ([True] if arrived else []))
+async def test_paying_later(system: System, arrived: bool, status: str) -> None:
+    resume_id = system.new_resume()
+    page = await system.single_page(system.new_user(), resume_id)
+    session = system.session_at(page)
+    await system.press(page, "pay-later")
+    await eventually(lambda: system.session_at(page).status == "complete")
+    assert system.payment_of(page)["status"] == "pending"
+    assert system.published_paid(resume_id) == []
+    await system.control("settle", session=session.id, arrived=arrived)
+    await eventually(lambda: system.payment_of(page)["status"] == status)
+    await eventually(lambda: system.published_paid(resume_id) == ([True] if arrived else []))
 
 
 @pytest.mark.parametrize("button", ["decline", "fail-authentication"])
-async def test_a_declined_card_is_no_failure_yet(shop: Shop, button: str) -> None:
-    resume_id = shop.resume()
-    page = await shop.single(shop.user(), resume_id)
-    await shop.press(page, button)
-    assert shop.payment_of(page)["status"] == "pending"
-    await shop.press(page)
-    await eventually(lambda: shop.paid(resume_id) == [True])
+async def test_a_declined_card_is_no_failure_yet(system: System, button: str) -> None:
+    resume_id = system.new_resume()
+    page = await system.single_page(system.new_user(), resume_id)
+    await system.press(page, button)
+    assert system.payment_of(page)["status"] == "pending"
+    await system.press(page)
+    await eventually(lambda: system.published_paid(resume_id) == [True])
 
 
-async def test_without_a_secret_there_is_no_webhook(shop: Shop, environment: Callable[..., dict[str, str]]) -> None:
+async def test_without_a_secret_there_is_no_webhook(system: System, environment: Callable[..., dict[str, str]]) -> None:
     settings = environment(
-        DATABASE_URL=shop.database_url, RESUMES_URL=shop.resumes_url, STRIPE_WEBHOOK_SECRETS=json.dumps([])
+        DATABASE_URL=system.database_url, RESUMES_URL=system.resumes_url, STRIPE_WEBHOOK_SECRETS=json.dumps([])
     )
     told = event("charge.refunded", "ch_1")
     async with serving(app, settings) as without:
-        answer = await shop.deliver(told, to=without)
+        answer = await system.deliver(told, to=without)
     assert (answer.status_code, answer.json()) == (404, {"detail": "Not found."})
-    assert shop.stored(told["id"]) == {}
+    assert system.stored_event(told["id"]) == {}
 
 
-async def test_no_secret_is_logged(shop: Shop, replica: Replica) -> None:
+async def test_no_secret_is_logged(system: System, replica: Replica) -> None:
     """A purchase, a webhook that is believed and one that is not, and Stripe in trouble: nobody reads it in a log."""
-    user, resume_id, email = shop.user(), shop.resume(), "jeanne.buyer@example.com"
-    wish: dict[str, Any] = {"payment_type": "single", "resume_id": resume_id}
-    await shop.control("fault", path="/v1/checkout/sessions", times=3, status=500)
-    assert (await shop.checkout(user, to=replica.client, **wish)).status_code == 503
-    await shop.control("clear-faults")
-    page = (await shop.checkout(user, to=replica.client, **wish)).json()["url"]
-    await shop.control("delivery", drop=["*"])
-    await shop.sandbox.post(f"{page}/pay", data={"email": email, "name": "Jeanne Buyer"})
-    paid = shop.session_at(page)
+    user, resume_id, email = system.new_user(), system.new_resume(), "jeanne.buyer@example.com"
+    requested: dict[str, Any] = {"payment_type": "single", "resume_id": resume_id}
+    await system.control("fault", path="/v1/checkout/sessions", times=3, status=500)
+    assert (await system.checkout(user, to=replica.client, **requested)).status_code == 503
+    await system.control("clear-faults")
+    page = (await system.checkout(user, to=replica.client, **requested)).json()["url"]
+    await system.control("delivery", drop=["*"])
+    await system.sandbox.post(f"{page}/pay", data={"email": email, "name": "Jeanne Buyer"})
+    paid = system.session_at(page)
     assert paid.customer_details is not None
     assert paid.customer_details.email == email
     shown: Any = {**event("checkout.session.completed", ""), "data": {"object": paid.to_dict(for_json=True)}}
-    assert (await shop.deliver(shown, to=replica.client)).status_code == 200
-    await eventually(lambda: shop.paid(resume_id) == [True])
+    assert (await system.deliver(shown, to=replica.client)).status_code == 200
+    await eventually(lambda: system.published_paid(resume_id) == [True])
     raw = json.dumps(shown).encode()
     forged = signed(raw, secret="whsec_somebody_else")
-    assert (await shop.deliver_raw(raw, forged, to=replica.client)).status_code == 400
-    assert (await shop.deliver(event("charge.refunded", "ch_1"), to=replica.client)).status_code == 200
+    assert (await system.deliver_raw(raw, forged, to=replica.client)).status_code == 400
+    assert (await system.deliver(event("charge.refunded", "ch_1"), to=replica.client)).status_code == 200
     log = replica.log.read_text()
     assert "quarantined" in log
     for secret in (API_KEY, *SECRETS, page, "/c/pay/", email, "Jeanne", forged.partition("v1=")[2], "v1="):

@@ -1,4 +1,4 @@
-"""The command door of payments: `cv-payments setup-stripe`, `cv-payments events`, `cv-payments calls`."""
+"""The command line: `cv-payments setup-stripe`, `cv-payments events`, `cv-payments calls`."""
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Collection, Sequence
@@ -6,51 +6,65 @@ from typing import Literal, TextIO
 
 from cv_common.kernel.database import Database
 
-from cv_payments.actions import attention
-from cv_payments.actions.attention import Pile
-from cv_payments.actions.setup import set_up
+from cv_payments.actions import failed_jobs
+from cv_payments.actions.failed_jobs import Queue
+from cv_payments.actions.setup import set_up_account
 from cv_payments.clients.stripe_account import StripeAccount
-from cv_payments.clients.stripe_connection import StripeDown, StripeRefused
+from cv_payments.clients.stripe_connection import StripeRequestError, StripeUnavailable
 
-Deed = Literal["list", "retry", "dismiss"]
+Command = Literal["list", "retry", "dismiss"]
 
 
-def parse(arguments: Sequence[str]) -> Namespace:
-    """The command line; ends the process with its usage when that is wrong."""
-    parser = ArgumentParser(prog="cv-payments", description="Payments and their account at Stripe.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    setup = commands.add_parser("setup-stripe", help="make products, prices and the billing portal, where missing")
-    setup.add_argument("--webhook", metavar="URL", help="also make the endpoint that Stripe sends its events to")
-    for pile, noun in (("events", "events from Stripe"), ("calls", "calls to Stripe")):
-        deeds = commands.add_parser(pile, help=f"{noun} that are dead or quarantined").add_subparsers(
-            dest="deed", required=True
+class Arguments(Namespace):
+    """The parsed command line. `command` and `keys` belong to a queue, `webhook` to `setup-stripe`."""
+
+    target: Literal["setup-stripe"] | Queue
+    command: Command
+    keys: list[str]
+    webhook: str | None
+
+
+def parse(arguments: Sequence[str]) -> Arguments:
+    """Parse the command line. Exits with the usage when it is wrong."""
+    parser = ArgumentParser(prog="cv-payments", description="Manage payments and their Stripe account.")
+    targets = parser.add_subparsers(dest="target", required=True)
+    setup = targets.add_parser("setup-stripe", help="create missing products, prices and the billing portal")
+    setup.add_argument("--webhook", metavar="URL", help="also create the webhook endpoint")
+    for queue, noun in (("events", "events from Stripe"), ("calls", "calls to Stripe")):
+        commands = targets.add_parser(queue, help=f"{noun} that are dead or quarantined").add_subparsers(
+            dest="command", required=True
         )
-        deeds.add_parser("list", help="show them").set_defaults(keys=[])
-        retry = deeds.add_parser("retry", help="try them again: all, or those with these ids")
+        commands.add_parser("list", help="list them").set_defaults(keys=[])
+        retry = commands.add_parser("retry", help="try them again: all, or those with these ids")
         retry.add_argument("keys", nargs="*", metavar="ID")
-        dismiss = deeds.add_parser("dismiss", help="leave those with these ids as they are")
+        dismiss = commands.add_parser("dismiss", help="close those with these ids without an effect")
         dismiss.add_argument("keys", nargs="+", metavar="ID")
-    return parser.parse_args(arguments)
+    return parser.parse_args(arguments, Arguments())
 
 
-async def attend(database: Database, pile: Pile, deed: Deed, keys: Collection[str], out: TextIO) -> int:
-    """Do it to what is stuck, and say what that was, a line each. Returns 1 when an id is of nothing stuck."""
-    do = {"list": attention.stuck, "retry": attention.retry, "dismiss": attention.dismiss}[deed]
-    found = await do(database, pile, keys)
-    for each in found:
-        said = (each.key, each.outcome, each.kind, each.object_id or "-", f"{each.since:%Y-%m-%dT%H:%M:%SZ}")
-        out.write("\t".join((*said, f"{each.attempts} tries", each.error or "-")) + "\n")
-    absent = set(keys).difference(each.key for each in found)
-    out.writelines(f"{key}\tnothing that is stuck has this id\n" for key in sorted(absent))
-    return 1 if absent else 0
+async def run_command(database: Database, queue: Queue, command: Command, keys: Collection[str], out: TextIO) -> int:
+    """Run a command on failed jobs and print a line for each. Returns 1 when an id is unknown or not failed."""
+    match command:
+        case "list":
+            jobs = await failed_jobs.list_failed(database, queue, keys)
+        case "retry":
+            jobs = await failed_jobs.retry(database, queue, keys)
+        case "dismiss":
+            jobs = await failed_jobs.dismiss(database, queue, keys)
+    for job in jobs:
+        columns = (job.key, job.outcome, job.kind, job.object_id or "-", f"{job.since:%Y-%m-%dT%H:%M:%SZ}")
+        out.write("\t".join((*columns, f"{job.attempts} tries", job.error or "-")) + "\n")
+    unknown = set(keys).difference(job.key for job in jobs)
+    out.writelines(f"{key}\tno dead or quarantined entry has this id\n" for key in sorted(unknown))
+    return 1 if unknown else 0
 
 
-async def run(account: StripeAccount, return_url: str, webhook_url: str | None, out: TextIO, err: TextIO) -> int:
-    """Set the account up and say what became of each part. Returns the exit code."""
+async def run_setup(account: StripeAccount, return_url: str, webhook_url: str | None, out: TextIO, err: TextIO) -> int:
+    """Set up the Stripe account and print a line for each part. Returns the exit code."""
     try:
-        async for line in set_up(account, return_url, webhook_url):
+        async for line in set_up_account(account, return_url, webhook_url):
             out.write(f"{line}\n")
-    except (StripeDown, StripeRefused) as error:
+    except (StripeUnavailable, StripeRequestError) as error:
         err.write(f"Stripe was not set up: {error}\n")
         return 1
     return 0

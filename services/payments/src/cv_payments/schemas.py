@@ -1,4 +1,4 @@
-"""The JSON of the contract for payments: what comes in, what goes out."""
+"""The API's JSON for payments: request bodies, response models, serialization."""
 
 import string
 from datetime import datetime
@@ -10,18 +10,17 @@ from cv_common.drf.fields import MAX_INTEGER, Choice, Integer, Text, invalid
 from cv_common.kernel.identity import MAX_ID
 from pydantic import AnyUrl, BaseModel, Field
 
-from cv_payments.domain.checkouts import Checkout
+from cv_payments.domain import checkouts, payments, subscriptions
 from cv_payments.domain.offers import PaymentType, SubscriptionType
-from cv_payments.domain.payments import Payment, PaymentStatus
+from cv_payments.domain.payments import PaymentStatus
 from cv_payments.domain.return_urls import origin
-from cv_payments.domain.subscriptions import Standing, SubscriptionStatus
+from cv_payments.domain.subscriptions import SubscriptionStatus
 
 
 class ReturnUrl(Text):
-    """An absolute http(s) URL: `{CHECKOUT_SESSION_ID}` in it is for Stripe to fill in.
+    """An absolute http(s) URL. Stripe replaces `{CHECKOUT_SESSION_ID}` in it.
 
-    Kept to the letter, but for letters that are not ASCII: those are percent-encoded, as browsers do. Whether its
-    origin is allowed is the action's to say.
+    Non-ASCII characters are percent-encoded, as in browsers. The action checks the origin.
     """
 
     wrong_type = "Enter a valid URL."
@@ -30,14 +29,14 @@ class ReturnUrl(Text):
         url = super().parse(value)
         if origin(url) is None:
             raise invalid(self.wrong_type)
-        return super().parse(quote(url, safe=string.punctuation))  # the limit is of what Stripe is sent
+        return super().parse(quote(url, safe=string.punctuation))  # the limit applies to what Stripe gets
 
     def schema(self) -> dict[str, Any]:
         return {**super().schema(), "format": "uri"}
 
 
 class CheckoutBody(RequestBody):
-    """What somebody wants to buy, and where they return to. `resume_id` is for `single` only."""
+    """What to buy, and the pages to return to. `resume_id` is for `single` only."""
 
     payment_type: Annotated[PaymentType, Choice("single", "monthly", "yearly")]
     resume_id: Annotated[int | None, Integer(minimum=-MAX_INTEGER, null=True)] = None
@@ -45,41 +44,41 @@ class CheckoutBody(RequestBody):
     cancel_url: Annotated[str, ReturnUrl(2000)]
 
 
-class Address(BaseModel):
-    """Where to send the buyer."""
-
-    url: AnyUrl
-
-
 class PortalBody(RequestBody):
-    """Where somebody returns to from the billing portal."""
+    """The page to return to from the billing portal."""
 
     return_url: Annotated[str, ReturnUrl(2000)]
 
 
-class WebhookReceived(BaseModel):
-    """What Stripe is told."""
-
-    status: Literal["success"]
-
-
 class ClaimBody(RequestBody):
-    """The account that an anonymous session's purchases go to."""
+    """The account that gets an anonymous session's purchases."""
 
     user_id: Annotated[int, Integer(maximum=MAX_ID)]
 
 
 class MergeBody(RequestBody):
-    """The session that another anonymous session's purchases go to."""
+    """The session that gets another anonymous session's purchases."""
 
     into_session_id: Annotated[str, Text(64)]
 
 
-_IS_DISPUTED = "The cardholder's bank holds the money back until a dispute is decided. Absent from any other payment."
+class Url(BaseModel):
+    """The page to send the buyer to."""
+
+    url: AnyUrl
 
 
-class PaymentShown(BaseModel):
-    """One payment. Amounts are decimal texts (`"4.99"`); what was given back of it is `amount_refunded`."""
+class WebhookReceived(BaseModel):
+    """The answer to Stripe."""
+
+    status: Literal["success"]
+
+
+_IS_DISPUTED = "The cardholder's bank holds the money back during a dispute. Absent from other payments."
+
+
+class Payment(BaseModel):
+    """A payment. Amounts are decimal strings (`"4.99"`); `amount_refunded` is the part that was refunded."""
 
     id: int
     payment_type: PaymentType
@@ -93,8 +92,8 @@ class PaymentShown(BaseModel):
     is_disputed: Annotated[bool, Field(default=False, description=_IS_DISPUTED)]
 
 
-class SubscriptionShown(BaseModel):
-    """What somebody's subscriptions amount to. One that is cancelled goes on until `subscription_end_date`."""
+class SubscriptionSummary(BaseModel):
+    """The caller's subscription. A canceled one gives access until `subscription_end_date`."""
 
     subscription_type: SubscriptionType | None
     status: SubscriptionStatus
@@ -103,8 +102,8 @@ class SubscriptionShown(BaseModel):
     will_renew: bool
 
 
-class CheckoutShown(BaseModel):
-    """A checkout, by the id that Stripe puts in the place of `{CHECKOUT_SESSION_ID}`; `status` is its payment's."""
+class Checkout(BaseModel):
+    """A checkout. `id` is what Stripe puts in the place of `{CHECKOUT_SESSION_ID}`; `status` is its payment's."""
 
     id: str
     payment_type: PaymentType
@@ -112,9 +111,9 @@ class CheckoutShown(BaseModel):
     status: PaymentStatus
 
 
-def present_payment(payment: Payment) -> dict[str, Any]:
-    """A payment as the API shows it."""
-    shown: dict[str, Any] = {
+def serialize_payment(payment: payments.Payment) -> dict[str, Any]:
+    """The JSON of a payment."""
+    body: dict[str, Any] = {
         "id": payment.id,
         "payment_type": payment.payment_type,
         "resume_id": payment.resume_id,
@@ -125,22 +124,22 @@ def present_payment(payment: Payment) -> dict[str, Any]:
         "receipt_url": payment.receipt_url,
         "created_at": payment.created_at,
     }
-    return shown | {"is_disputed": True} if payment.is_suspended else shown
+    return body | {"is_disputed": True} if payment.is_suspended else body
 
 
-def present_subscription(standing: Standing, now: datetime) -> dict[str, Any]:
-    """What subscriptions amount to, at the moment `now`, as the API shows it."""
+def serialize_subscription(summary: subscriptions.SubscriptionSummary, now: datetime) -> dict[str, Any]:
+    """The JSON of an owner's subscriptions at the time `now`."""
     return {
-        "subscription_type": standing.subscription_type,
-        "status": standing.status,
-        "subscription_end_date": standing.subscription_end_date,
-        "is_entitled": standing.entitled_until is not None and now < standing.entitled_until,
-        "will_renew": standing.will_renew,
+        "subscription_type": summary.subscription_type,
+        "status": summary.status,
+        "subscription_end_date": summary.subscription_end_date,
+        "is_entitled": summary.entitled_until is not None and now < summary.entitled_until,
+        "will_renew": summary.will_renew,
     }
 
 
-def present_checkout(checkout: Checkout, status: PaymentStatus) -> dict[str, Any]:
-    """A checkout as the API shows it."""
+def serialize_checkout(checkout: checkouts.Checkout, status: PaymentStatus) -> dict[str, Any]:
+    """The JSON of a checkout and its payment's status."""
     return {
         "id": checkout.stripe_session_id,
         "payment_type": checkout.payment_type,

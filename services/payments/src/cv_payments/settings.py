@@ -1,4 +1,4 @@
-"""Every environment variable of the payments service, read once."""
+"""All environment variables of the payments service."""
 
 from typing import Annotated, Literal, Self
 
@@ -10,30 +10,30 @@ _KEYS = (*_LIVE_KEYS, "sk_test_", "rk_test_")
 
 
 class AccountSettings(SystemSettings):
-    """What a Stripe account is set up with: all that is known before its webhook's secret is."""
+    """The settings of `cv-payments setup-stripe`, which runs before there is a webhook secret."""
 
     environment: Literal["development", "production"] = "development"
-    """In production nothing but Stripe itself, in live mode, is accepted."""
+    """Production accepts only Stripe itself, in live mode."""
     stripe_api_key: Annotated[str, Field(repr=False)]
     stripe_api_base: str | None = None
-    """Where Stripe's API is, when it is not at Stripe: the local stand-in."""
+    """The base URL of the local Stripe sandbox; None for Stripe itself."""
 
     @property
     def livemode(self) -> bool:
-        """Whether real money moves."""
+        """Whether the key moves real money."""
         return self.stripe_api_key.startswith(_LIVE_KEYS)
 
     @model_validator(mode="after")
-    def _account_fits(self) -> Self:
+    def _validate_account(self) -> Self:
         if not self.stripe_api_key.startswith(_KEYS):
             raise ValueError("STRIPE_API_KEY must begin with sk_live_, rk_live_, sk_test_ or rk_test_")
         if self.livemode and self.environment != "production":
             raise ValueError("STRIPE_API_KEY is a live key: set ENVIRONMENT=production, or use a test key")
         if self.environment == "production":
-            self._check_account()
+            self._validate_production_account()
         return self
 
-    def _check_account(self) -> None:
+    def _validate_production_account(self) -> None:
         if not self.livemode:
             raise ValueError("in production STRIPE_API_KEY must be a live key")
         if self.stripe_api_base:
@@ -43,31 +43,31 @@ class AccountSettings(SystemSettings):
 
 
 class Settings(ServiceSettings, DatabaseSettings, NatsSettings, AccountSettings):
-    """Payments asks resumes whether a resume exists, and Stripe for everything about money."""
+    """The settings of the service."""
 
     database_pool_size: Annotated[int, Field(ge=4)] = 16
-    """Half of it may wait for Stripe, and a quarter keeps webhooks, while the rest answers."""
+    """Half of the connections may wait for Stripe, a quarter stores webhooks, the rest serves other requests."""
     resumes_url: str
     stripe_webhook_secrets: Annotated[tuple[str, ...], Field(repr=False)] = ()
-    """Secrets a webhook may be signed with; two while they are rotated. None at all: no webhook is taken."""
+    """Secrets that a webhook may be signed with; two during a rotation. Without one, webhooks are answered with 404."""
     checkout_allowed_origins: tuple[str, ...]
-    """Origins (`https://example.com`) a buyer may be sent back to."""
+    """Origins (`https://example.com`) that a buyer may return to."""
     checkout_promotion_codes: bool = False
-    """Whether a buyer can enter a promotion code of the Stripe account on the payment page."""
+    """Whether a buyer can enter a promotion code of the Stripe account on the checkout page."""
     renewal_grace: Annotated[int, Field(ge=0)] = 72 * 3600
-    """Seconds by which access outlasts a period whose renewal we have not heard of: Stripe may be slow to tell."""
+    """Seconds of access after the end of a period whose renewal is not known yet: Stripe's events may be late."""
     past_due_grace: Annotated[int, Field(ge=0)] = 7 * 24 * 3600
-    """Seconds by which access outlasts an invoice that could not be collected."""
+    """Seconds of access after an invoice that could not be collected."""
 
     @model_validator(mode="after")
-    def _service_fits(self) -> Self:
+    def _validate_service(self) -> Self:
         if any(not secret.startswith("whsec_") for secret in self.stripe_webhook_secrets):
             raise ValueError("each of STRIPE_WEBHOOK_SECRETS must begin with whsec_")
         if self.environment == "production":
-            self._check_service()
+            self._validate_production_service()
         return self
 
-    def _check_service(self) -> None:
+    def _validate_production_service(self) -> None:
         if not self.stripe_webhook_secrets or any("sandbox" in secret for secret in self.stripe_webhook_secrets):
             raise ValueError("in production STRIPE_WEBHOOK_SECRETS must hold the secrets of Stripe's own endpoint")
         if any(not origin.startswith("https://") for origin in self.checkout_allowed_origins):

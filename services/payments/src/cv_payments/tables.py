@@ -28,24 +28,24 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from cv_payments.domain.events import LONGEST_ID, LONGEST_TYPE
+from cv_payments.domain.events import MAX_ID_LENGTH, MAX_TYPE_LENGTH
 
 metadata = MetaData()
 
-_STRIPE_ID = String(LONGEST_ID)
+_STRIPE_ID = String(MAX_ID_LENGTH)
 
 
-def words(*texts: str) -> list[ColumnElement[str]]:
-    """Constants for `IN (...)`, written into the SQL: only so does PostgreSQL see that a partial index fits."""
+def sql_literals(*texts: str) -> list[ColumnElement[str]]:
+    """Constants for `IN (...)` in the text of the SQL: PostgreSQL uses a partial index only with such constants."""
     return [literal_column(f"'{each}'", String) for each in texts]
 
 
-def _moment(name: str, **options: Any) -> Column[Any]:
+def _time(name: str, **options: Any) -> Column[Any]:
     return Column(name, DateTime(timezone=True), **options)
 
 
-def _moment_of_insert(name: str) -> Column[Any]:
-    return _moment(name, nullable=False, server_default=func.now())
+def _insert_time(name: str) -> Column[Any]:
+    return _time(name, nullable=False, server_default=func.now())
 
 
 owners = Table(
@@ -57,13 +57,14 @@ owners = Table(
     Column("customer_id", _STRIPE_ID, index=True),
     Column("told", JSONB),
     Column("revision", BigInteger, nullable=False, server_default=text("0")),
-    _moment_of_insert("created_at"),
-    _moment("ended_at"),
+    _insert_time("created_at"),
+    _time("ended_at"),
     CheckConstraint("user_id IS NULL OR session_id IS NULL", name="owner_is_user_or_session"),
 )
-"""An account or an anonymous session, and its name at Stripe. One that ended owns nothing any more.
+"""Accounts and anonymous sessions with their customers at Stripe. An ended owner owns nothing.
 
-An erased account's payments stay with an owner that says neither: its id is their pseudonym.
+The payments of an erased account stay with an owner that has neither id. `told` is the last published
+SubscriptionSummary.
 """
 
 resumes = Table(
@@ -72,9 +73,9 @@ resumes = Table(
     Column("id", BigInteger, primary_key=True, autoincrement=False),
     Column("paid", Boolean, nullable=False, server_default=false()),
     Column("revision", BigInteger, nullable=False, server_default=text("0")),
-    _moment("deleted_at"),
+    _time("deleted_at"),
 )
-"""What was last told of a resume that somebody wanted to pay for; locked by whoever changes its payments."""
+"""What was last published about a resume. A transaction that changes its payments locks the row."""
 
 checkouts = Table(
     "checkouts",
@@ -91,13 +92,15 @@ checkouts = Table(
     Column("stripe_session_id", _STRIPE_ID, unique=True),
     Column("url", Text),
     Column("status", String(10), nullable=False),
-    _moment("created_at", nullable=False),
-    _moment("expires_at", nullable=False),
-    _moment("opening_until"),
+    _time("created_at", nullable=False),
+    _time("expires_at", nullable=False),
+    _time("opening_until"),
     Column("customer_id", _STRIPE_ID),
-    _moment("polled_at"),
+    _time("polled_at"),
 )
-Index("checkouts_unfinished", checkouts.c.owner_id, postgresql_where=checkouts.c.status.in_(words("new", "open")))
+Index(
+    "checkouts_unfinished", checkouts.c.owner_id, postgresql_where=checkouts.c.status.in_(sql_literals("new", "open"))
+)
 
 subscriptions = Table(
     "subscriptions",
@@ -110,14 +113,14 @@ subscriptions = Table(
     Column("price_id", _STRIPE_ID, nullable=False),
     Column("subscription_type", String(10), nullable=False),
     Column("stripe_status", String(30), nullable=False),
-    _moment("current_period_end", nullable=False),
-    _moment("cancel_at"),
-    _moment("ended_at"),
-    _moment("past_due_since"),
+    _time("current_period_end", nullable=False),
+    _time("cancel_at"),
+    _time("ended_at"),
+    _time("past_due_since"),
     Column("superfluous", Boolean, nullable=False, server_default=false()),
-    _moment("created_at", nullable=False),
-    _moment_of_insert("known_since"),
-    _moment_of_insert("updated_at"),
+    _time("created_at", nullable=False),
+    _insert_time("known_since"),
+    _insert_time("updated_at"),
 )
 
 payments = Table(
@@ -140,49 +143,49 @@ payments = Table(
     Column("refund_reason", String(30)),
     Column("grants", Boolean, nullable=False, server_default=false()),
     Column("receipt_url", Text),
-    _moment_of_insert("created_at"),
-    _moment_of_insert("updated_at"),
+    _insert_time("created_at"),
+    _insert_time("updated_at"),
 )
 Index("payments_granting", payments.c.resume_id, unique=True, postgresql_where=payments.c.grants)
 
 
-def _work_columns() -> list[Column[Any]]:
-    """What work that must not be lost needs: a lease while somebody does it, when to try again, what became of it."""
+def _job_columns() -> list[Column[Any]]:
+    """The columns of a job queue: a lease, the time of the next attempt, and the outcome."""
     return [
         Column("attempts", Integer, nullable=False, server_default=text("0")),
-        _moment_of_insert("next_try_at"),
-        _moment("leased_until"),
+        _insert_time("next_try_at"),
+        _time("leased_until"),
         Column("outcome", String(20)),
         Column("error", Text),
-        _moment("processed_at"),
+        _time("processed_at"),
     ]
 
 
-def _index_of_open_work(table: Table) -> None:
-    """What is still to be done, or to be looked at by somebody: a few rows of many."""
-    is_open = or_(table.c.outcome.is_(None), table.c.outcome.in_(words("dead", "quarantined")))
+def _index_open_jobs(table: Table) -> None:
+    """Index unfinished, dead and quarantined jobs: a few rows of many."""
+    is_open = or_(table.c.outcome.is_(None), table.c.outcome.in_(sql_literals("dead", "quarantined")))
     Index(f"{table.name}_open", table.c.next_try_at, postgresql_where=is_open)
 
 
 def is_finished(table: Table) -> ColumnElement[bool]:
-    """Nobody need look at it any more."""
-    return table.c.outcome.in_(words("done", "ignored", "dismissed"))
+    """Whether a job needs no attempt and no operator."""
+    return table.c.outcome.in_(sql_literals("done", "ignored", "dismissed"))
 
 
 stripe_events = Table(
     "stripe_events",
     metadata,
     Column("id", _STRIPE_ID, primary_key=True),
-    Column("type", String(LONGEST_TYPE), nullable=False),
+    Column("type", String(MAX_TYPE_LENGTH), nullable=False),
     Column("object_id", _STRIPE_ID),
     Column("owner_id", ForeignKey("owners.id"), index=True),
-    # Not written any more. Statements still name all columns: a release that leaves it out here comes before its drop.
+    # No longer written or read. A migration of a later release can drop it.
     Column("raw", Text),
-    _moment_of_insert("received_at"),
-    *_work_columns(),
+    _insert_time("received_at"),
+    *_job_columns(),
 )
-"""That Stripe told us of an object, not what it said. `outcome` is null until nothing more is to be done."""
-_index_of_open_work(stripe_events)
+"""Events from Stripe, without their content. `outcome` is null until the event is processed."""
+_index_open_jobs(stripe_events)
 Index("stripe_events_finished", stripe_events.c.processed_at, postgresql_where=is_finished(stripe_events))
 
 stripe_calls = Table(
@@ -192,14 +195,13 @@ stripe_calls = Table(
     Column("action", String(30), nullable=False),
     Column("object_id", _STRIPE_ID, nullable=False),
     Column("parameters", JSONB, nullable=False),
-    _moment_of_insert("ordered_at"),
-    *_work_columns(),
-    # How often Stripe answered with an error.
+    _insert_time("ordered_at"),
+    *_job_columns(),
+    # How often Stripe has answered with an error.
     Column("refusals", Integer, nullable=False, server_default=text("0")),
 )
-"""What Stripe must be told: refunds, cancellations, expiries, each once. Of `key` and `refusals` is the call's
-idempotency key made: Stripe repeats what it answered to a key, errors included."""
-_index_of_open_work(stripe_calls)
+"""Calls to Stripe: refunds, cancellations, expiries, deletions."""
+_index_open_jobs(stripe_calls)
 
 inbox = inbox_table(metadata)
 outbox = outbox_table(metadata)

@@ -1,1 +1,1 @@
-"""One function for each thing that can happen to a payment, which opens and commits its own transactions."""
+"""Use cases of payments. Each function opens and commits its own transactions."""

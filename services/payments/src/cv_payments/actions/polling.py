@@ -1,58 +1,57 @@
-"""A buyer's poll of a pending checkout asks Stripe itself: the webhook may be late, or lost."""
+"""A buyer's poll of a pending checkout asks Stripe, because a webhook may be late or lost."""
 
 import asyncio
 import logging
 
 from cv_payments.actions.context import Context
-from cv_payments.actions.refresh import look_at
-from cv_payments.actions.retries import PASSING
-from cv_payments.clients.stripe_connection import StripeRefused
+from cv_payments.actions.jobs import TRANSIENT_ERRORS
+from cv_payments.actions.stripe_sync import sync_object
+from cv_payments.clients.stripe_connection import StripeRequestError
 from cv_payments.domain.checkouts import Checkout
-from cv_payments.domain.findings import NotOurs, Quarantined
+from cv_payments.domain.errors import ForeignObject, Quarantined
 from cv_payments.domain.payments import session_outcome
 from cv_payments.repository import checkouts
 
 log = logging.getLogger(__name__)
 
-POLLS_AT_ONCE = 8
-"""Polls of one process that may wait for Stripe together."""
-_SESSION_DEADLINE = 2.0
-"""Seconds in which Stripe has to say what became of the session."""
-_DEADLINE = 4.0
-"""Seconds for a poll altogether, when the session has ended and the outcome is to be stored."""
+MAX_CONCURRENT_POLLS = 8
+"""Polls of one process that may wait for Stripe at once."""
+_SESSION_TIMEOUT = 2.0
+"""Seconds for Stripe to answer with the session."""
+_TIMEOUT = 4.0
+"""Seconds for the whole poll, including the synchronization of a finished session."""
 
 
-async def ask_stripe(context: Context, checkout: Checkout, stripe_session_id: str) -> bool:
-    """Store what became of a pending checkout, exactly as a webhook would. False when nothing has changed.
+async def poll_stripe(context: Context, checkout: Checkout, stripe_session_id: str) -> bool:
+    """Synchronize a pending checkout whose session has finished. False when nothing has changed.
 
-    Asks at most once in a few seconds for each checkout. The first look holds no database connection and no lock:
-    most polls come before the buyer has paid. Whatever goes wrong is logged, and the stored state remains the answer:
-    a session that a webhook quarantines or ignores may be paid, so its checkout stays pending.
+    Asks Stripe at most once in three seconds for each checkout, first without a transaction, because most polls come
+    before the buyer has paid. Errors are logged, and the stored state remains the answer. A mismatched or foreign
+    session may be paid, so its checkout stays pending.
     """
-    if context.polls.locked():
+    if context.poll_semaphore.locked():
         return False
-    async with context.polls:
+    details = {"checkout": str(checkout.id), "session": stripe_session_id}
+    async with context.poll_semaphore:
         try:
-            async with asyncio.timeout(_DEADLINE):
-                return await _follow(context, checkout, stripe_session_id)
-        except (Quarantined, NotOurs) as reason:
-            details = {"checkout": str(checkout.id), "session": stripe_session_id, "reason": str(reason)}
-            log.error("a poll found a session that does not fit its checkout", extra=details)
-        except (StripeRefused, *PASSING) as error:
-            details = {"checkout": str(checkout.id), "error": repr(error)}
-            log.warning("a poll could not bring its checkout up to date", extra=details)
+            async with asyncio.timeout(_TIMEOUT):
+                return await _poll(context, checkout, stripe_session_id)
+        except (Quarantined, ForeignObject) as reason:
+            log.error("the polled session does not match its checkout", extra={**details, "reason": str(reason)})
+        except (StripeRequestError, *TRANSIENT_ERRORS) as error:
+            log.warning("cannot poll a checkout at Stripe", extra={**details, "error": repr(error)})
         except Exception:
-            log.exception("a poll failed to bring its checkout up to date", extra={"checkout": str(checkout.id)})
+            log.exception("the poll of a checkout failed", extra=details)
         return False
 
 
-async def _follow(context: Context, checkout: Checkout, stripe_session_id: str) -> bool:
+async def _poll(context: Context, checkout: Checkout, stripe_session_id: str) -> bool:
     async with context.database.connection() as tx:
         if not await checkouts.claim_poll(tx, checkout.id):
             return False
-    async with asyncio.timeout(_SESSION_DEADLINE):
-        session = await context.stripe.session(stripe_session_id)
+    async with asyncio.timeout(_SESSION_TIMEOUT):
+        session = await context.stripe.get_session(stripe_session_id)
     if session_outcome(session) == "pending":
         return False
-    await look_at(context, "session", stripe_session_id)
+    await sync_object(context, "session", stripe_session_id)
     return True

@@ -1,119 +1,116 @@
-"""Looking after what Stripe never told us, or told while we were away."""
+"""Reconciliation: finds out what no webhook has said, or said while the service was down."""
 
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 from uuid import UUID
 
-from cv_common.kernel.database import DATABASE_UNAVAILABLE
+from cv_common.kernel.database import DATABASE_UNAVAILABLE, Transaction
 
+from cv_payments.actions.checkout_pages import close_page, sync_checkout
 from cv_payments.actions.context import Context
-from cv_payments.actions.pages import close_page, follow_page
-from cv_payments.actions.refresh import look_at
-from cv_payments.actions.retries import PASSING
-from cv_payments.actions.webhooks import process_event, record_event
-from cv_payments.clients.stripe_connection import StripeDown, StripeRefused
-from cv_payments.domain.checkouts import Checkout
-from cv_payments.domain.events import KINDS
-from cv_payments.domain.findings import NotOurs, Quarantined
+from cv_payments.actions.jobs import TRANSIENT_ERRORS
+from cv_payments.actions.stripe_sync import sync_object
+from cv_payments.actions.webhooks import process_event, store_event
+from cv_payments.clients.stripe_connection import StripeRequestError, StripeUnavailable
+from cv_payments.domain.errors import ForeignObject, Quarantined
+from cv_payments.domain.events import OBJECT_KINDS
 from cv_payments.repository import checkouts, stripe_events, subscriptions
 
 log = logging.getLogger(__name__)
 
-EVERY = 3600.0
+Id = TypeVar("Id", UUID, str)
+
+INTERVAL = 3600.0
 """Seconds between two reconciliations."""
 _BATCH = 1000
 
 
 async def reconcile(context: Context) -> None:
-    """Take the events that never arrived, look at what is overdue, and forget what need not be kept.
+    """Process undelivered events, synchronize overdue checkouts and subscriptions, and purge old events.
 
-    What fails unexpectedly stands in the way of nothing else. The first such error is raised in the end.
+    An unexpected error does not stop the others. The first one is raised at the end.
     """
     errors: list[Exception] = []
-    with _going_on(errors, "undelivered events"):
-        await _fetch_undelivered(context, errors)
-    async for checkout in _overdue_checkouts(context):
-        with _going_on(errors, str(checkout.id)):
-            await _look_at_checkout(context, checkout)
-    async for subscription_id in _overdue_subscriptions(context):
-        with _going_on(errors, subscription_id):
-            await _look_at_subscription(context, subscription_id)
-    await _forget_old_events(context)
+    with _collect(errors, "undelivered events"):
+        await _process_undelivered(context, errors)
+    async for checkout_id in _overdue(context, checkouts.list_overdue, UUID(int=0)):
+        with _collect(errors, str(checkout_id)):
+            await _sync_checkout(context, checkout_id)
+    async for subscription_id in _overdue(context, subscriptions.list_overdue, ""):
+        with _collect(errors, subscription_id):
+            await _sync_subscription(context, subscription_id)
+    await _purge_events(context)
     if errors:
         raise errors[0]
 
 
 @contextmanager
-def _going_on(errors: list[Exception], what: str) -> Iterator[None]:
-    """Collects what is raised. Without a database nothing can go on."""
+def _collect(errors: list[Exception], what: str) -> Iterator[None]:
+    """Collects errors. Without a database nothing can continue, so its errors are raised."""
     try:
         yield
     except DATABASE_UNAVAILABLE:
         raise
     except Exception as error:
-        log.exception("reconciliation goes on without something", extra={"object": what})
+        log.exception("reconciliation of an object failed", extra={"object": what})
         errors.append(error)
 
 
-async def _fetch_undelivered(context: Context, errors: list[Exception]) -> None:
-    """Keep and act on every event that no webhook brought. Stripe lists them for 30 days: those we know are skipped."""
+async def _process_undelivered(context: Context, errors: list[Exception]) -> None:
+    """Store and process undelivered events. Stripe lists them for 30 days, so those already stored are skipped."""
     try:
-        async for page in context.stripe.undelivered(sorted(KINDS)):
+        async for page in context.stripe.list_undelivered(sorted(OBJECT_KINDS)):
             async with context.database.connection() as tx:
-                known = await stripe_events.known(tx, [event.id for event in page])
+                known = await stripe_events.find_known(tx, [event.id for event in page])
             for event in page:
                 if event.id not in known:
-                    with _going_on(errors, event.id):
-                        await record_event(context, event)
+                    with _collect(errors, event.id):
+                        await store_event(context, event)
                         await process_event(context, event.id)
-    except (StripeDown, StripeRefused) as error:
-        log.warning("undelivered events cannot be asked for", extra={"error": str(error)})
+    except (StripeUnavailable, StripeRequestError) as error:
+        log.warning("cannot list undelivered events", extra={"error": str(error)})
 
 
-async def _forget_old_events(context: Context) -> None:
-    forgotten = _BATCH
-    while forgotten == _BATCH:
+async def _purge_events(context: Context) -> None:
+    purged = _BATCH
+    while purged == _BATCH:
         async with context.database.connection() as tx:
-            forgotten = await stripe_events.forget_old(tx, _BATCH)
+            purged = await stripe_events.purge(tx, _BATCH)
 
 
-async def _overdue_checkouts(context: Context) -> AsyncIterator[Checkout]:
-    """All of them: one that cannot be cleared up now stands in the way of no other."""
-    page, after = checkouts.PAGE, UUID(int=0)
-    while page == checkouts.PAGE:
+async def _overdue(
+    context: Context, list_page: Callable[[Transaction, Id], Awaitable[list[Id]]], after: Id
+) -> AsyncIterator[Id]:
+    """All overdue ids, page by page: one that stays overdue does not stop the others."""
+    while True:
         async with context.database.connection() as tx:
-            found = await checkouts.overdue(tx, after)
-        for checkout in found:
-            yield checkout
-        page, after = len(found), found[-1].id if found else after
+            page = await list_page(tx, after)
+        if not page:
+            return
+        for object_id in page:
+            yield object_id
+        after = page[-1]
 
 
-async def _overdue_subscriptions(context: Context) -> AsyncIterator[str]:
-    """All of them, by id."""
-    page, after = subscriptions.PAGE, ""
-    while page == subscriptions.PAGE:
-        async with context.database.connection() as tx:
-            found = await subscriptions.overdue(tx, after)
-        for subscription_id in found:
-            yield subscription_id
-        page, after = len(found), found[-1] if found else after
-
-
-async def _look_at_checkout(context: Context, checkout: Checkout) -> None:
+async def _sync_checkout(context: Context, checkout_id: UUID) -> None:
+    async with context.database.connection() as tx:
+        checkout = await checkouts.get(tx, checkout_id)
+    assert checkout is not None, "checkouts are never deleted"
     try:
         if checkout.stripe_session_id is None:
             await close_page(context, checkout)
         else:
-            await follow_page(context, checkout, checkout.stripe_session_id)
-    except (StripeRefused, *PASSING) as error:
-        log.warning("what is overdue is looked at later", extra={"object": str(checkout.id), "error": repr(error)})
+            await sync_checkout(context, checkout, checkout.stripe_session_id)
+    except (StripeRequestError, *TRANSIENT_ERRORS) as error:
+        log.warning("an overdue object is left for later", extra={"object": str(checkout_id), "error": repr(error)})
 
 
-async def _look_at_subscription(context: Context, subscription_id: str) -> None:
+async def _sync_subscription(context: Context, subscription_id: str) -> None:
     try:
-        await look_at(context, "subscription", subscription_id)
-    except (Quarantined, NotOurs, StripeRefused) as reason:
-        log.error("what is overdue does not fit", extra={"object": subscription_id, "reason": str(reason)})
-    except PASSING as error:
-        log.warning("what is overdue is looked at later", extra={"object": subscription_id, "error": repr(error)})
+        await sync_object(context, "subscription", subscription_id)
+    except (Quarantined, ForeignObject, StripeRequestError) as reason:
+        log.error("an overdue object does not match", extra={"object": subscription_id, "reason": str(reason)})
+    except TRANSIENT_ERRORS as error:
+        log.warning("an overdue object is left for later", extra={"object": subscription_id, "error": repr(error)})

@@ -1,9 +1,10 @@
-"""What follows from payments and subscriptions as they now are: what is granted, given back, ended and told.
+"""Settlement: what follows from the stored payments and subscriptions. Grants, refunds, cancellations and events.
 
-Both functions look at the whole state, so the order in which the news came does not matter.
+Both functions look at the whole state, so the order of Stripe's events does not matter.
 """
 
 import logging
+from collections.abc import Sequence
 
 from cv_common.kernel.database import Transaction
 from cv_common.kernel.revision import next_revision
@@ -11,91 +12,87 @@ from cv_common.messaging import outbox
 from cv_common.messaging.events import ResumePaymentChanged, SubscriptionChanged
 
 from cv_payments.domain import payments as payment_rules
-from cv_payments.domain import subscriptions as subscription_rules
-from cv_payments.domain.payments import Payment
-from cv_payments.domain.subscriptions import Grace, Standing
+from cv_payments.domain.owners import Owner
+from cv_payments.domain.payments import Payment, RefundReason
+from cv_payments.domain.subscriptions import GracePeriods, SubscriptionSummary, find_duplicates, summarize
 from cv_payments.repository import owners, payments, resumes, stripe_calls, subscriptions
-from cv_payments.repository.owners import Owner
 
 log = logging.getLogger(__name__)
 
 
 async def settle_resume(tx: Transaction, resume_id: int) -> None:
-    """Grant a resume by one of its payments, give back what nobody needs, tell when it became (un)paid."""
+    """Choose the payment that grants a resume, refund duplicates, and publish whether the resume is paid."""
     resume = await resumes.lock(tx, resume_id)
     settlement = payment_rules.settle_resume(
-        await payments.of_resume(tx, resume_id), deleted=resume.deleted_at is not None
+        await payments.list_of_resume(tx, resume_id), deleted=resume.deleted_at is not None
     )
     for payment, reason in settlement.refunds:
-        assert payment.stripe_payment_intent_id is not None, "what was paid has a PaymentIntent"
-        await payments.order_refund(tx, payment, reason)
-        await stripe_calls.refund(tx, payment.stripe_payment_intent_id, reason)
-    await payments.grant(tx, resume_id, settlement.granting)
+        await _order_refund(tx, payment, reason)
+    await payments.set_granting(tx, resume_id, settlement.granting)
     paid = settlement.granting is not None
     if paid != resume.paid:
         revision = next_revision(resume.revision)
-        await resumes.tell(tx, resume, paid, revision)
+        await resumes.mark_published(tx, resume, paid, revision)
         await outbox.record(tx, ResumePaymentChanged(resume_id=resume_id, paid=paid, revision=revision))
 
 
-async def standing_of(tx: Transaction, owner: Owner, grace: Grace) -> Standing:
-    """What an owner's subscriptions amount to as they are stored."""
-    mine = await subscriptions.of_owner(tx, owner.id)
-    if not mine:
-        return Standing()
-    billed = await payments.of_subscriptions(tx, owner.id)
+async def summarize_owner(tx: Transaction, owner: Owner, grace: GracePeriods) -> SubscriptionSummary:
+    """The summary of an owner's stored subscriptions."""
+    stored = await subscriptions.list_of_owner(tx, owner.id)
+    if not stored:
+        return SubscriptionSummary()
+    billed = await payments.list_of_subscriptions(tx, owner.id)
     suspended = {each.subscription_id for each in billed if each.is_suspended and each.subscription_id}
-    return subscription_rules.standing(mine, grace, suspended)
+    return summarize(stored, grace, suspended)
 
 
-async def settle_owner(tx: Transaction, owner_id: int, grace: Grace) -> None:
-    """End what an owner has too much of, and tell what the subscriptions amount to when that is news."""
+async def settle_owner(tx: Transaction, owner_id: int, grace: GracePeriods) -> None:
+    """End duplicate and refunded subscriptions, and publish the summary if it has changed."""
     owner = await owners.lock(tx, owner_id)
-    await _end_superfluous(tx, owner)
-    standing = await standing_of(tx, owner, grace)
-    if standing == owner.told or not owner.is_known:
+    await _end_subscriptions(tx, owner)
+    summary = await summarize_owner(tx, owner, grace)
+    if not owner.is_known or summary == await owners.last_published(tx, owner):
         return
     revision = next_revision(owner.revision)
-    await owners.tell(tx, owner, standing, revision)
+    await owners.mark_published(tx, owner, summary, revision)
     await outbox.record(
         tx,
         SubscriptionChanged(
             user_id=owner.user_id,
             session_id=owner.session_id,
-            status=standing.status,
-            subscription_type=standing.subscription_type,
-            subscription_end_date=standing.subscription_end_date,
-            entitled_until=standing.entitled_until,
+            status=summary.status,
+            subscription_type=summary.subscription_type,
+            subscription_end_date=summary.subscription_end_date,
+            entitled_until=summary.entitled_until,
             revision=revision,
         ),
     )
 
 
-async def _end_superfluous(tx: Transaction, owner: Owner) -> None:
-    """Of two subscriptions that live at once the newer is ended and refunded; one that was refunded is ended."""
-    mine = await subscriptions.of_owner(tx, owner.id)
-    for newer in subscription_rules.superfluous(mine, owner.ended_at):
-        log.warning("a subscription too many is ended", extra={"subscription": newer.id})
-        await subscriptions.mark_superfluous(tx, newer)
-        await stripe_calls.cancel_subscription(tx, newer.id)
-    billed = await payments.of_subscriptions(tx, owner.id)
-    for subscription in await subscriptions.of_owner(tx, owner.id):
-        its_payments = [each for each in billed if each.subscription_id == subscription.id]
-        if subscription.superfluous:
-            await _refund(tx, its_payments)
-        elif subscription.is_live and _was_refunded(its_payments):
-            await stripe_calls.cancel_subscription(tx, subscription.id)
+async def _end_subscriptions(tx: Transaction, owner: Owner) -> None:
+    """Cancel and refund the newer of two live subscriptions; cancel a refunded one."""
+    for duplicate in find_duplicates(await subscriptions.list_of_owner(tx, owner.id), owner.ended_at):
+        log.warning("a duplicate subscription is canceled", extra={"subscription": duplicate.id})
+        await subscriptions.mark_duplicate(tx, duplicate)
+        await stripe_calls.order_cancellation(tx, duplicate.id)
+    billed = await payments.list_of_subscriptions(tx, owner.id)
+    for subscription in await subscriptions.list_of_owner(tx, owner.id):
+        of_this_one = [each for each in billed if each.subscription_id == subscription.id]
+        if subscription.is_duplicate:
+            for payment in of_this_one:
+                if payment.counts and payment.is_refundable:
+                    await _order_refund(tx, payment, "duplicate")
+        elif subscription.is_live and _is_refunded(of_this_one):
+            await stripe_calls.order_cancellation(tx, subscription.id)
 
 
-async def _refund(tx: Transaction, billed: list[Payment]) -> None:
-    for payment in billed:
-        if payment.counts and payment.is_refundable:
-            assert payment.stripe_payment_intent_id is not None, "what was paid has a PaymentIntent"
-            await payments.order_refund(tx, payment, "duplicate")
-            await stripe_calls.refund(tx, payment.stripe_payment_intent_id, "duplicate")
+async def _order_refund(tx: Transaction, payment: Payment, reason: RefundReason) -> None:
+    assert payment.stripe_payment_intent_id is not None, "a refundable payment has a PaymentIntent"
+    await payments.mark_refund_ordered(tx, payment, reason)
+    await stripe_calls.order_refund(tx, payment.stripe_payment_intent_id, reason)
 
 
-def _was_refunded(billed: list[Payment]) -> bool:
-    """Whether the latest of a subscription's payments was given back."""
+def _is_refunded(billed: Sequence[Payment]) -> bool:
+    """Whether the latest successful payment was refunded."""
     paid = [payment for payment in billed if payment.outcome == "succeeded"]
     return bool(paid) and paid[-1].status == "refunded"

@@ -1,1 +1,1 @@
-"""What payments asks of others: whether a resume exists, and of Stripe everything about money."""
+"""Outbound HTTP: the resumes service and Stripe."""

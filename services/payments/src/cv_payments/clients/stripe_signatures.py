@@ -1,4 +1,4 @@
-"""Webhooks: is this body from Stripe, and from now?"""
+"""Verification of webhooks: signature and time."""
 
 import re
 import time
@@ -7,31 +7,31 @@ from collections.abc import Sequence
 import orjson
 from stripe import SignatureVerificationError, WebhookSignature
 
-from cv_payments.clients.stripe_reading import read_event
-from cv_payments.domain.events import ReceivedEvent
+from cv_payments.clients.stripe_parsing import parse_event
+from cv_payments.domain.events import StripeEvent
 
 TOLERANCE = 300
-"""Seconds a signature may be old, or ahead of our clock."""
+"""Seconds by which a signature may be old, or ahead of this clock."""
 
 
-class BadSignature(Exception):
-    """It is not signed, not by Stripe, not now, or is no event."""
+class InvalidWebhook(Exception):
+    """The body has no valid signature, an old one, or is not an event."""
 
 
-def verify(raw: bytes, header: str | None, secrets: Sequence[str]) -> ReceivedEvent:
-    """The event in a webhook's body, signed with one of the secrets. Raises BadSignature."""
-    if not any(_is_signed(raw, header, secret) for secret in secrets):
-        raise BadSignature("no signature fits")
+def parse_webhook(raw: bytes, signature: str | None, secrets: Sequence[str]) -> StripeEvent:
+    """The event in a webhook's body, signed with one of the secrets. Raises InvalidWebhook."""
+    if not any(_is_signed(raw, signature, secret) for secret in secrets):
+        raise InvalidWebhook("no signature fits")
     try:
-        return read_event(orjson.loads(raw))
+        return parse_event(orjson.loads(raw))
     except ValueError as error:
-        raise BadSignature("the body is no event") from error
+        raise InvalidWebhook("the body is no event") from error
 
 
-def _is_signed(raw: bytes, header: str | None, secret: str) -> bool:
+def _is_signed(raw: bytes, signature: str | None, secret: str) -> bool:
     try:
-        WebhookSignature.verify_header(raw, header, secret, TOLERANCE)
-    except (SignatureVerificationError, TypeError, ValueError):  # a non-ASCII signature is a TypeError
+        WebhookSignature.verify_header(raw, signature, secret, TOLERANCE)
+    except (SignatureVerificationError, TypeError, ValueError):  # a non-ASCII signature raises TypeError
         return False
-    signed_at = re.search(r"(?:^|,)t=(\d+)", header or "")
+    signed_at = re.search(r"(?:^|,)t=(\d+)", signature or "")
     return signed_at is not None and int(signed_at[1]) <= time.time() + TOLERANCE

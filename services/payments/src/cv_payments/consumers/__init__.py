@@ -1,1 +1,1 @@
-"""The doors that nobody knocks at: NATS, and the clock."""
+"""Entry points other than HTTP and the command line: NATS consumers and the scheduler."""

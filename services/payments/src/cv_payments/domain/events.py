@@ -1,11 +1,11 @@
-"""Stripe's events that we act on. An event only says which object to look at again."""
+"""The Stripe events that the service handles. An event only says which object to fetch from Stripe."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["session", "subscription", "invoice", "charge", "refund", "dispute"]
+ObjectKind = Literal["session", "subscription", "invoice", "charge", "refund", "dispute"]
 
-_EVENTS: dict[Kind, tuple[str, ...]] = {
+_EVENT_TYPES: dict[ObjectKind, tuple[str, ...]] = {
     "session": (
         "checkout.session.completed",
         "checkout.session.expired",
@@ -31,19 +31,20 @@ _EVENTS: dict[Kind, tuple[str, ...]] = {
     "dispute": ("charge.dispute.created", "charge.dispute.updated", "charge.dispute.closed"),
 }
 
-KINDS: dict[str, Kind] = {event_type: kind for kind, event_types in _EVENTS.items() for event_type in event_types}
-"""Event type -> what kind of object it is about."""
+OBJECT_KINDS: dict[str, ObjectKind] = {
+    event_type: kind for kind, event_types in _EVENT_TYPES.items() for event_type in event_types
+}
+"""Event type -> kind of the object that the event is about."""
 
-
-LONGEST_ID = 255
-"""Characters of the longest id that Stripe gives anything."""
-LONGEST_TYPE = 100
-"""Characters of the longest type of event that is kept."""
+MAX_ID_LENGTH = 255
+"""Characters of Stripe's longest ids."""
+MAX_TYPE_LENGTH = 100
+"""Characters of the longest event type that the service stores."""
 
 
 @dataclass(frozen=True, slots=True)
-class ReceivedEvent:
-    """An event, as far as it is believed: its words are asked for again before anything follows from them."""
+class StripeEvent:
+    """An event as it arrives. The service fetches the object from Stripe and never trusts the event's copy of it."""
 
     id: str
     type: str

@@ -1,10 +1,13 @@
-"""What is sold, and for how much. At Stripe each offer is a Price, found by its lookup key."""
+"""Offers and their prices. At Stripe each offer is a Price with a lookup key."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-PaymentType = Literal["single", "monthly", "yearly"]
-SubscriptionType = Literal["monthly", "yearly"]
+from typing_extensions import TypeAliasType
+
+# TypeAliasType gives the enum its name in the OpenAPI document.
+PaymentType = TypeAliasType("PaymentType", Literal["single", "monthly", "yearly"])
+SubscriptionType = TypeAliasType("SubscriptionType", Literal["monthly", "yearly"])
 Mode = Literal["payment", "subscription"]
 
 CURRENCY = "eur"
@@ -12,7 +15,7 @@ CURRENCY = "eur"
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One thing to buy. `amount` is in cents; `interval` is None for what is paid once."""
+    """Something to buy. `amount` is in cents; `interval` is None for a single payment."""
 
     payment_type: PaymentType
     lookup_key: str

@@ -1,28 +1,32 @@
-"""Where in the billing portal a subscriber is sent."""
+"""Which page of Stripe's billing portal a subscriber is sent to."""
 
-from typing import Any
+from collections.abc import Mapping
 
-from cv_payments.domain.checkouts import Wish
+from cv_payments.domain.checkouts import CheckoutRequest
 from cv_payments.domain.subscriptions import Subscription
 
+PortalFlow = Mapping[str, object]
+"""Stripe's `flow_data`: the page at which a portal session starts."""
 
-def flow(subscription: Subscription, wish: Wish) -> dict[str, Any] | None:
-    """The step of the portal that leads from a live subscription to what is wished for; None: its home page.
 
-    Who has not paid mends the card first. Who has that plan already, or has cancelled, finds everything at home.
+def portal_flow(subscription: Subscription, request: CheckoutRequest) -> PortalFlow | None:
+    """The portal's page for a subscriber who asks for a subscription; None for its home page.
+
+    A subscriber with an unpaid invoice updates the card first. One who has the plan already, or has canceled, goes to
+    the home page.
     """
     if subscription.status == "past_due":
-        return {"type": "payment_method_update", "after_completion": _back(wish)}
-    is_settled = subscription.status in {"active", "trialing"} and subscription.cancel_at is None
-    if not is_settled or subscription.price_id == wish.price_id:
+        return {"type": "payment_method_update", "after_completion": _redirect(request)}
+    can_change = subscription.status in {"active", "trialing"} and subscription.cancel_at is None
+    if not can_change or subscription.price_id == request.price_id:
         return None
-    item = {"id": subscription.item_id, "price": wish.price_id, "quantity": 1}
+    item = {"id": subscription.item_id, "price": request.price_id, "quantity": 1}
     return {
         "type": "subscription_update_confirm",
         "subscription_update_confirm": {"subscription": subscription.id, "items": [item]},
-        "after_completion": _back(wish),
+        "after_completion": _redirect(request),
     }
 
 
-def _back(wish: Wish) -> dict[str, Any]:
-    return {"type": "redirect", "redirect": {"return_url": wish.success_url}}
+def _redirect(request: CheckoutRequest) -> Mapping[str, object]:
+    return {"type": "redirect", "redirect": {"return_url": request.success_url}}

@@ -1,17 +1,19 @@
-"""Where Stripe may send a buyer back to: exact origins, and nothing that two parsers could read differently."""
+"""URLs that Stripe may send a buyer back to: exact origins, in a form that all URL parsers read alike."""
 
 import re
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
+ORIGIN_NOT_ALLOWED = "This address is not one that buyers may return to."
+"""The error for a valid URL on another origin."""
 _UNSAFE = re.compile(r"[\x00-\x20\x7f-\xa0\\<>\"^`|]")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def origin(url: str) -> str | None:
-    """`scheme://host:port` of an absolute http(s) URL; None when it is no such URL, or carries a user's name.
+    """`scheme://host:port` of an absolute http(s) URL; None for any other URL, and for one with user information.
 
-    A host in other letters than ASCII is written in Punycode, or it is none.
+    An internationalized host must be in Punycode.
     """
     if _UNSAFE.search(url):
         return None
@@ -26,6 +28,6 @@ def origin(url: str) -> str | None:
 
 
 def is_allowed(url: str, allowed_origins: Collection[str]) -> bool:
-    """Whether `url` lies on one of the origins."""
+    """Whether `url` has one of the allowed origins."""
     found = origin(url)
     return found is not None and found in {origin(allowed) for allowed in allowed_origins}

@@ -1,4 +1,4 @@
-"""The fields of Stripe's objects that decide anything here, under Stripe's names wherever they fit."""
+"""The fields of Stripe's objects that the service uses, under Stripe's names where possible."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +7,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class StripeSession:
-    """A Checkout Session. `checkout_id` is our own id, as Stripe gives it back; amounts are in cents."""
+    """A Checkout Session. `checkout_id` is the service's own id; amounts are in cents."""
 
     id: str
     checkout_id: UUID | None
@@ -15,11 +15,11 @@ class StripeSession:
     status: str
     is_paid: bool
     has_failed: bool
-    """A delayed payment was refused after the buyer had finished."""
+    """Whether the bank refused a delayed payment after the buyer had finished."""
     amount_subtotal: int | None
     """Before discounts and taxes: the sum of the prices."""
     amount_total: int | None
-    """What is paid; 0 with a discount of 100 %."""
+    """The amount to pay; 0 with a discount of 100 %."""
     currency: str | None
     livemode: bool
     price_ids: tuple[str, ...]
@@ -28,13 +28,13 @@ class StripeSession:
     charge_id: str | None
     subscription_id: str | None
     invoice_id: str | None
-    """The first invoice of the subscription that it began."""
+    """The first invoice of the subscription that the session started."""
     url: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class StripeInvoiceLine:
-    """A line of an invoice, before discounts and taxes. A proration charges part of a period, or gives it back."""
+    """A line of an invoice, before discounts and taxes. A proration charges or credits a part of a period."""
 
     price_id: str | None
     amount: int
@@ -43,7 +43,7 @@ class StripeInvoiceLine:
 
 @dataclass(frozen=True, slots=True)
 class StripeInvoice:
-    """An Invoice of a subscription. `amount` is what was paid, or what is due until it is."""
+    """An Invoice of a subscription. `amount` is the amount paid, or the amount due until it is paid."""
 
     id: str
     subscription_id: str | None
@@ -55,20 +55,20 @@ class StripeInvoice:
     lines: tuple[StripeInvoiceLine, ...]
     payment_intent_id: str | None
     hosted_invoice_url: str | None
-    begins_subscription: bool
-    """It is a subscription's first."""
+    is_first: bool
+    """Whether it is the first invoice of its subscription."""
     created: datetime
 
     @property
     def price_id(self) -> str | None:
-        """What it is for: its dearest line, since a change of plan also credits the old one."""
+        """The price of its largest line: a change of plan also has a line that credits the old plan."""
         priced = [line for line in self.lines if line.price_id is not None]
         return max(priced, key=lambda line: line.amount).price_id if priced else None
 
 
 @dataclass(frozen=True, slots=True)
 class StripeSubscription:
-    """A Subscription. Item, price, quantity and period are those of its first item; we sell no more than one."""
+    """A Subscription. Item, price, quantity and period are those of its first item; the offers have only one."""
 
     id: str
     checkout_id: UUID | None
@@ -82,14 +82,14 @@ class StripeSubscription:
     quantity: int | None
     current_period_end: datetime
     cancel_at: datetime | None
-    """When it ends by itself, in whichever of its two shapes Stripe said so; None when it renews."""
+    """When a scheduled cancellation takes effect; None when it renews. Stripe has two forms of it."""
     ended_at: datetime | None
     latest_invoice: StripeInvoice | None
     created: datetime
 
     @property
     def has_ended(self) -> bool:
-        """It is over for good, or never began."""
+        """Whether it is over, or never started."""
         return self.status in {"canceled", "incomplete_expired"}
 
 
@@ -106,7 +106,7 @@ class StripeCharge:
 
 @dataclass(frozen=True, slots=True)
 class StripeRefund:
-    """A Refund. One that `has_failed` gave nothing back in the end."""
+    """A Refund. One that `has_failed` returned no money."""
 
     id: str
     charge_id: str | None

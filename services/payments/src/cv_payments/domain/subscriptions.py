@@ -1,4 +1,4 @@
-"""Subscriptions: Stripe's states in the contract's words, until when each entitles, and what several amount to."""
+"""Subscriptions: their status in the API, how long each entitles, and the summary of several."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -6,15 +6,19 @@ from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from cv_payments.domain.findings import Quarantined
+from typing_extensions import TypeAliasType
+
+from cv_payments.domain.errors import Quarantined
 from cv_payments.domain.offers import SubscriptionType
 
-SubscriptionStatus = Literal["active", "canceled", "past_due", "incomplete", "trialing"]
+SubscriptionStatus = TypeAliasType(
+    "SubscriptionStatus", Literal["active", "canceled", "past_due", "incomplete", "trialing"]
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Grace:
-    """How long access outlasts a period whose renewal we have not heard of, and an invoice that is past due."""
+class GracePeriods:
+    """How long access continues after a period whose renewal is not known yet, and after an unpaid invoice."""
 
     renewal: timedelta
     past_due: timedelta
@@ -33,8 +37,8 @@ _STATUSES: dict[str, SubscriptionStatus] = {
 _LIVE = frozenset({"trialing", "active", "past_due", "unpaid", "paused"})
 
 
-def contract_status(stripe_status: str) -> SubscriptionStatus:
-    """Stripe's state in the contract's words. Raises Quarantined for one that nobody has heard of."""
+def api_status(stripe_status: str) -> SubscriptionStatus:
+    """The API's status for Stripe's. Raises Quarantined for an unknown one."""
     try:
         return _STATUSES[stripe_status]
     except KeyError:
@@ -57,25 +61,25 @@ class Subscription:
     cancel_at: datetime | None
     ended_at: datetime | None
     past_due_since: datetime | None
-    superfluous: bool
-    """It came while another of the same owner lived, or after its owner's end; we cancel and refund it."""
+    is_duplicate: bool
+    """Its owner had another live subscription, or had ended. The service cancels and refunds it."""
     created_at: datetime
-    """At Stripe, in whole seconds."""
+    """Its creation at Stripe, in whole seconds."""
     known_since: datetime
     updated_at: datetime
 
     @property
     def status(self) -> SubscriptionStatus:
-        return contract_status(self.stripe_status)
+        return api_status(self.stripe_status)
 
     @property
     def is_live(self) -> bool:
-        """It goes on unless somebody ends it."""
-        return self.stripe_status in _LIVE and not self.superfluous
+        """Whether it continues until somebody ends it."""
+        return self.stripe_status in _LIVE and not self.is_duplicate
 
-    def entitled_until(self, grace: Grace) -> datetime | None:
-        """Until when it gives access, as far as its own state goes; None: not at all."""
-        if self.superfluous:
+    def entitled_until(self, grace: GracePeriods) -> datetime | None:
+        """Until when it gives access, by its own state; None when it gives no access."""
+        if self.is_duplicate:
             return None
         match self.stripe_status:
             case "trialing" | "active":
@@ -88,8 +92,8 @@ class Subscription:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What an owner's subscriptions amount to."""
+class SubscriptionSummary:
+    """What all subscriptions of an owner amount to."""
 
     status: SubscriptionStatus = "canceled"
     subscription_type: SubscriptionType | None = None
@@ -98,18 +102,20 @@ class Standing:
     will_renew: bool = False
 
 
-def standing(subscriptions: Sequence[Subscription], grace: Grace, suspended: Collection[str] = ()) -> Standing:
-    """The best of an owner's subscriptions. Those named in `suspended` have a disputed payment: no access meanwhile."""
-    rated = [
+def summarize(
+    subscriptions: Sequence[Subscription], grace: GracePeriods, suspended: Collection[str] = ()
+) -> SubscriptionSummary:
+    """The best of an owner's subscriptions. The ids in `suspended` have a disputed payment and give no access."""
+    ranked = [
         (None if each.id in suspended else each.entitled_until(grace), each)
         for each in subscriptions
-        if not each.superfluous
+        if not each.is_duplicate
     ]
-    if not rated:
-        return Standing()
-    access, best = max(rated, key=_rank)
+    if not ranked:
+        return SubscriptionSummary()
+    access, best = max(ranked, key=_rank)
     ended = best.status == "canceled"
-    return Standing(
+    return SubscriptionSummary(
         status=best.status,
         subscription_type=None if ended else best.subscription_type,
         subscription_end_date=best.ended_at if ended else best.cancel_at or best.current_period_end,
@@ -118,8 +124,8 @@ def standing(subscriptions: Sequence[Subscription], grace: Grace, suspended: Col
     )
 
 
-def _rank(rated: tuple[datetime | None, Subscription]) -> tuple[float, bool, datetime, datetime]:
-    access, subscription = rated
+def _rank(ranked: tuple[datetime | None, Subscription]) -> tuple[float, bool, datetime, datetime]:
+    access, subscription = ranked
     return (
         access.timestamp() if access else 0.0,
         subscription.is_live,
@@ -128,14 +134,14 @@ def _rank(rated: tuple[datetime | None, Subscription]) -> tuple[float, bool, dat
     )
 
 
-def superfluous(subscriptions: Sequence[Subscription], ended_at: datetime | None = None) -> list[Subscription]:
-    """Of several that live at once, all but the oldest; and any that we heard of only after their owner `ended_at`.
+def find_duplicates(subscriptions: Sequence[Subscription], ended_at: datetime | None = None) -> list[Subscription]:
+    """All live subscriptions but the oldest, and those that became known after their owner `ended_at`.
 
-    When we heard of it, not when Stripe says it began: that is in whole seconds, and by another clock. Stripe may have
-    ended it by then, together with its customer: it was paid all the same.
+    `known_since` decides the latter: Stripe's creation time is in whole seconds of another clock. Such a subscription
+    was paid even if Stripe has ended it meanwhile, together with its customer.
     """
     late = [
-        each for each in subscriptions if ended_at is not None and each.known_since > ended_at and not each.superfluous
+        each for each in subscriptions if ended_at is not None and each.known_since > ended_at and not each.is_duplicate
     ]
     in_time = sorted(
         (each for each in subscriptions if each.is_live and each not in late),

@@ -1,1 +1,1 @@
-"""All SQL of the payments service, a module for each table. What belongs to somebody else is not found."""
+"""All SQL of payments. Rows are read into the dataclasses of the domain."""

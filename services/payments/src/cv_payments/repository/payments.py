@@ -1,98 +1,96 @@
-"""Payments. Each object of Stripe's that tells of one writes its own columns; `status` is computed from them all."""
+"""Payments."""
 
-from dataclasses import replace
-from typing import Any
-
-from cv_common.kernel.database import Row, Statement, Transaction
+from cv_common.kernel.database import Query, Scalar, Statement, Transaction
+from cv_common.kernel.identity import Caller
 from sqlalchemy import and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from cv_payments.domain.checkouts import Checkout
 from cv_payments.domain.offers import SubscriptionType
-from cv_payments.domain.payments import Payment, RefundReason, payment_status
+from cv_payments.domain.payments import Payment, PaymentFacts, RefundReason
 from cv_payments.domain.stripe_objects import StripeInvoice
 from cv_payments.domain.subscriptions import Subscription
-from cv_payments.tables import checkouts, owners, payments, subscriptions, words
+from cv_payments.repository.owners import OWNED_BY_CALLER, caller_values
+from cv_payments.tables import checkouts, owners, payments, sql_literals, subscriptions
 
 _BY_ID = payments.c.id == bindparam("payment_id")
-_FACTS = ("outcome", "stripe_payment_intent_id", "amount", "amount_refunded", "dispute_status", "receipt_url", "status")
+_FACTS = ("status", *PaymentFacts.__annotations__)
 
 _ADD_SINGLE = Statement(
     insert(payments).values(
-        **{name: bindparam(name) for name in ("owner_id", "checkout_id", "payment_type", "resume_id")},
-        amount=bindparam("amount"),
-        currency=bindparam("currency"),
+        **{
+            name: bindparam(name)
+            for name in ("owner_id", "checkout_id", "payment_type", "resume_id", "amount", "currency")
+        },
         outcome="pending",
         status="pending",
     )
 )
-_GET = Statement(select(payments).where(_BY_ID))
-_OF_CHECKOUT = Statement(select(payments).where(payments.c.checkout_id == bindparam("checkout_id")))
-_OF_INTENT = Statement(select(payments).where(payments.c.stripe_payment_intent_id == bindparam("intent_id")))
-_OF_RESUME = Statement(select(payments).where(payments.c.resume_id == bindparam("resume_id")).order_by(payments.c.id))
-_OF_SUBSCRIPTIONS = Statement(
+_GET = Query(select(payments).where(_BY_ID), Payment)
+_OF_CHECKOUT = Query(select(payments).where(payments.c.checkout_id == bindparam("checkout_id")), Payment)
+_OF_INTENT = Query(select(payments).where(payments.c.stripe_payment_intent_id == bindparam("intent_id")), Payment)
+_OF_RESUME = Query(
+    select(payments).where(payments.c.resume_id == bindparam("resume_id")).order_by(payments.c.id), Payment
+)
+_OF_SUBSCRIPTIONS = Query(
     select(payments)
     .where(payments.c.owner_id == bindparam("owner_id"), payments.c.subscription_id.is_not(None))
-    .order_by(payments.c.created_at, payments.c.id)
+    .order_by(payments.c.created_at, payments.c.id),
+    Payment,
 )
-_FIRST_OF_SUBSCRIPTION = Statement(
+_FIRST_OF_SUBSCRIPTION = Query(
     select(payments)
     .join(subscriptions)
     .where(subscriptions.c.checkout_id == bindparam("checkout_id"))
     .order_by(payments.c.created_at, payments.c.id)
-    .limit(1)
+    .limit(1),
+    Payment,
 )
-_OF_INVOICE = Statement(
+_GET_OR_ADD_OF_INVOICE = Query(
     upsert(payments)
     .values(
-        owner_id=bindparam("owner_id"),
-        subscription_id=bindparam("subscription_id"),
-        payment_type=bindparam("payment_type"),
-        stripe_invoice_id=bindparam("stripe_invoice_id"),
-        amount=bindparam("amount"),
-        currency=bindparam("currency"),
+        **{
+            name: bindparam(name)
+            for name in (
+                "owner_id", "subscription_id", "payment_type", "stripe_invoice_id", "amount", "currency", "created_at",
+            )
+        },
         outcome="pending",
         status="pending",
-        created_at=bindparam("created_at"),
     )
     .on_conflict_do_update(
         index_elements=["stripe_invoice_id"], set_={"stripe_invoice_id": payments.c.stripe_invoice_id}
     )
-    .returning(payments)
-)
-_HAS_INVOICE = Statement(select(payments.c.id).where(payments.c.stripe_invoice_id == bindparam("stripe_invoice_id")))
-_CAN_BE_PAID = and_(checkouts.c.status.in_(words("open")), checkouts.c.expires_at > func.now())
-_WAS_PAID = checkouts.c.status.in_(words("complete"))
-"""Somebody paid, even if the bank refused a delayed payment afterwards."""
-_DOES_NOT_FIT = and_(checkouts.c.status.in_(words("failed")), checkouts.c.stripe_session_id.is_not(None))
-_MINE = Statement(
+    .returning(payments),
+    Payment,
+)  # fmt: skip
+_HAS_INVOICE = Scalar(select(payments.c.id).where(payments.c.stripe_invoice_id == bindparam("stripe_invoice_id")), int)
+_CAN_BE_PAID = and_(checkouts.c.status.in_(sql_literals("open")), checkouts.c.expires_at > func.now())
+_WAS_PAID = checkouts.c.status.in_(sql_literals("complete"))
+"""The buyer paid, even if the bank refused a delayed payment afterwards."""
+_MISMATCHED = and_(checkouts.c.status.in_(sql_literals("failed")), checkouts.c.stripe_session_id.is_not(None))
+_OF_CALLER = Query(
     select(payments)
     .select_from(payments.join(owners).outerjoin(checkouts, checkouts.c.id == payments.c.checkout_id))
-    .where(
-        or_(payments.c.checkout_id.is_(None), _CAN_BE_PAID, _WAS_PAID, _DOES_NOT_FIT),
-        owners.c.ended_at.is_(None),
-        (owners.c.user_id == bindparam("user_id")) | (owners.c.session_id == bindparam("session_id")),
-    )
-    .order_by(payments.c.created_at.desc(), payments.c.id.desc())
+    .where(or_(payments.c.checkout_id.is_(None), _CAN_BE_PAID, _WAS_PAID, _MISMATCHED), OWNED_BY_CALLER)
+    .order_by(payments.c.created_at.desc(), payments.c.id.desc()),
+    Payment,
 )
-_WRITE_FACTS = Statement(
+_UPDATE_FACTS = Statement(
     update(payments).where(_BY_ID).values({name: bindparam(name) for name in _FACTS}).values(updated_at=func.now())
 )
-_ORDER_REFUND = Statement(update(payments).where(_BY_ID).values(refund_reason=bindparam("reason"), grants=False))
-_GRANT_NOTHING = Statement(
+_MARK_REFUND_ORDERED = Statement(update(payments).where(_BY_ID).values(refund_reason=bindparam("reason"), grants=False))
+_REVOKE = Statement(
     update(payments).where(payments.c.resume_id == bindparam("resume_id"), payments.c.grants).values(grants=False)
 )
 _GRANT = Statement(update(payments).where(_BY_ID).values(grants=True))
-_MOVE = Statement(
-    update(payments).where(payments.c.owner_id == bindparam("owner_id")).values(owner_id=bindparam("new_owner_id"))
-)
-_FORGET_RECEIPTS = Statement(
+_DELETE_RECEIPTS = Statement(
     update(payments).where(payments.c.owner_id == bindparam("owner_id")).values(receipt_url=None)
 )
 
 
 async def add_single(tx: Transaction, checkout: Checkout) -> None:
-    """The payment that a checkout for one resume is about, pending from the start."""
+    """Add the pending payment of a checkout for one resume."""
     await tx.execute(
         _ADD_SINGLE,
         owner_id=checkout.owner_id,
@@ -106,46 +104,40 @@ async def add_single(tx: Transaction, checkout: Checkout) -> None:
 
 async def get(tx: Transaction, payment_id: int) -> Payment:
     """A payment by its own id."""
-    row = await tx.fetch_one(_GET, payment_id=payment_id)
-    assert row is not None, "payments are never deleted"
-    return _present(row)
+    return _found(await tx.fetch_one(_GET, payment_id=payment_id))
 
 
-async def of_checkout(tx: Transaction, checkout: Checkout) -> Payment:
+async def get_of_checkout(tx: Transaction, checkout: Checkout) -> Payment:
     """The payment of a checkout for one resume."""
-    row = await tx.fetch_one(_OF_CHECKOUT, checkout_id=checkout.id)
-    assert row is not None, "it was added with the checkout"
-    return _present(row)
+    return _found(await tx.fetch_one(_OF_CHECKOUT, checkout_id=checkout.id))
 
 
-async def of_intent(tx: Transaction, payment_intent_id: str | None) -> Payment | None:
-    """The payment that a PaymentIntent is about, if we have heard of it yet."""
-    row = await tx.fetch_one(_OF_INTENT, intent_id=payment_intent_id)
-    return _present(row) if row else None
+async def find_by_intent(tx: Transaction, payment_intent_id: str | None) -> Payment | None:
+    """The payment with this PaymentIntent, if it is known already."""
+    return await tx.fetch_one(_OF_INTENT, intent_id=payment_intent_id)
 
 
-async def of_resume(tx: Transaction, resume_id: int) -> list[Payment]:
-    """Everybody's payments for one resume, oldest first."""
-    return [_present(row) for row in await tx.fetch_all(_OF_RESUME, resume_id=resume_id)]
+async def list_of_resume(tx: Transaction, resume_id: int) -> list[Payment]:
+    """All owners' payments for one resume, oldest first."""
+    return await tx.fetch_all(_OF_RESUME, resume_id=resume_id)
 
 
-async def of_subscriptions(tx: Transaction, owner_id: int) -> list[Payment]:
-    """An owner's payments of subscriptions, oldest first."""
-    return [_present(row) for row in await tx.fetch_all(_OF_SUBSCRIPTIONS, owner_id=owner_id)]
+async def list_of_subscriptions(tx: Transaction, owner_id: int) -> list[Payment]:
+    """An owner's payments for subscriptions, oldest first."""
+    return await tx.fetch_all(_OF_SUBSCRIPTIONS, owner_id=owner_id)
 
 
-async def first_of_subscription(tx: Transaction, checkout: Checkout) -> Payment | None:
-    """The payment by which a subscription began that was bought at this checkout, if it has come."""
-    row = await tx.fetch_one(_FIRST_OF_SUBSCRIPTION, checkout_id=checkout.id)
-    return _present(row) if row else None
+async def find_first_of_subscription(tx: Transaction, checkout: Checkout) -> Payment | None:
+    """The first payment of the subscription that was bought at this checkout, if it is known already."""
+    return await tx.fetch_one(_FIRST_OF_SUBSCRIPTION, checkout_id=checkout.id)
 
 
-async def of_invoice(
+async def get_or_add_of_invoice(
     tx: Transaction, invoice: StripeInvoice, subscription: Subscription, plan: SubscriptionType
 ) -> Payment:
-    """The payment of an invoice, added when we hear of it for the first time."""
-    row = await tx.fetch_one(
-        _OF_INVOICE,
+    """The payment of an invoice. A new one is added."""
+    payment = await tx.fetch_one(
+        _GET_OR_ADD_OF_INVOICE,
         owner_id=subscription.owner_id,
         subscription_id=subscription.id,
         payment_type=plan,
@@ -154,49 +146,41 @@ async def of_invoice(
         currency=invoice.currency,
         created_at=invoice.created,
     )
-    assert row is not None
-    return _present(row)
+    return _found(payment)
 
 
 async def has_invoice(tx: Transaction, invoice_id: str) -> bool:
-    """Whether an invoice is known to be a payment."""
+    """Whether a payment with this invoice is stored."""
     return await tx.fetch_one(_HAS_INVOICE, stripe_invoice_id=invoice_id) is not None
 
 
-async def visible(tx: Transaction, user_id: int | None, session_id: str | None) -> list[Payment]:
-    """The payments of an account or a session, newest first. An abandoned checkout is none."""
-    mine = {"user_id": user_id, "session_id": None if user_id is not None else session_id}
-    return [_present(row) for row in await tx.fetch_all(_MINE, **mine)]
+async def list_for_caller(tx: Transaction, caller: Caller) -> list[Payment]:
+    """The caller's payments, newest first, without abandoned checkouts."""
+    return await tx.fetch_all(_OF_CALLER, **caller_values(caller))
 
 
-async def write_facts(tx: Transaction, payment: Payment, **facts: Any) -> None:
-    """Store what one of Stripe's objects says of a payment (`outcome`, `amount_refunded`, ...) and what follows."""
-    told = replace(payment, **facts)
-    told = replace(told, status=payment_status(told.outcome, told.amount, told.amount_refunded, told.dispute_status))
-    await tx.execute(_WRITE_FACTS, payment_id=payment.id, **{name: getattr(told, name) for name in _FACTS})
+async def update_facts(tx: Transaction, payment: Payment) -> None:
+    """Store the facts of a payment and its status."""
+    await tx.execute(_UPDATE_FACTS, payment_id=payment.id, **{name: getattr(payment, name) for name in _FACTS})
 
 
-async def order_refund(tx: Transaction, payment: Payment, reason: RefundReason) -> None:
-    """This payment is given back."""
-    await tx.execute(_ORDER_REFUND, payment_id=payment.id, reason=reason)
+async def mark_refund_ordered(tx: Transaction, payment: Payment, reason: RefundReason) -> None:
+    """Store that the service has ordered a refund of this payment."""
+    await tx.execute(_MARK_REFUND_ORDERED, payment_id=payment.id, reason=reason)
 
 
-async def grant(tx: Transaction, resume_id: int, payment: Payment | None) -> None:
-    """This payment, and no other, is why a resume counts as paid."""
-    await tx.execute(_GRANT_NOTHING, resume_id=resume_id)
+async def set_granting(tx: Transaction, resume_id: int, payment: Payment | None) -> None:
+    """Make this payment the only one that grants a resume."""
+    await tx.execute(_REVOKE, resume_id=resume_id)
     if payment is not None:
         await tx.execute(_GRANT, payment_id=payment.id)
 
 
-async def forget_receipts(tx: Transaction, owner_id: int) -> None:
-    """Forget the addresses of pages that show an erased account's name."""
-    await tx.execute(_FORGET_RECEIPTS, owner_id=owner_id)
+async def delete_receipts(tx: Transaction, owner_id: int) -> None:
+    """Delete the URLs of receipts, which show an erased account's name."""
+    await tx.execute(_DELETE_RECEIPTS, owner_id=owner_id)
 
 
-async def move(tx: Transaction, owner_id: int, new_owner_id: int) -> None:
-    """Give all of one owner's payments to another."""
-    await tx.execute(_MOVE, owner_id=owner_id, new_owner_id=new_owner_id)
-
-
-def _present(row: Row) -> Payment:
-    return Payment(**row)
+def _found(payment: Payment | None) -> Payment:
+    assert payment is not None, "payments are never deleted"
+    return payment

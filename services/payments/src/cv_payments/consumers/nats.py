@@ -1,4 +1,4 @@
-"""The NATS door of payments: each event calls one action."""
+"""NATS consumers: each event calls one action."""
 
 from functools import partial
 
@@ -9,16 +9,16 @@ from cv_payments.actions import deletions, sessions
 from cv_payments.actions.context import Context
 
 
-def consumers(context: Context, bus: Broker) -> list[Consumer]:
-    """One consumer for each stream that payments listens to."""
+def consumers(context: Context, broker: Broker) -> list[Consumer]:
+    """One consumer for each stream that payments subscribes to."""
     return [
         Consumer(
-            bus,
+            broker,
             {
                 SessionClaimed: partial(sessions.on_session_claimed, context),
                 SessionMerged: partial(sessions.on_session_merged, context),
                 UserDeleted: partial(deletions.on_user_deleted, context),
             },
         ),
-        Consumer(bus, {ResumeDeleted: partial(deletions.on_resume_deleted, context)}),
+        Consumer(broker, {ResumeDeleted: partial(deletions.on_resume_deleted, context)}),
     ]

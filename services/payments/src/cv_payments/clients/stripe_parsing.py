@@ -1,4 +1,4 @@
-"""The `stripe` library's objects as ours. A `StripeObject` is no dict, and what is missing is an AttributeError."""
+"""Conversion of the `stripe` library's objects. A missing field of a `StripeObject` raises AttributeError."""
 
 import re
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from uuid import UUID
 import stripe
 from stripe.checkout import Session
 
-from cv_payments.domain.events import LONGEST_ID, LONGEST_TYPE, ReceivedEvent
+from cv_payments.domain.events import MAX_ID_LENGTH, MAX_TYPE_LENGTH, StripeEvent
 from cv_payments.domain.stripe_objects import (
     StripeCharge,
     StripeDispute,
@@ -24,7 +24,7 @@ _REFUSED_INTENTS = ("requires_payment_method", "canceled")
 _WORD = re.compile(r"[!-~]+")
 
 
-def read_session(session: Session) -> StripeSession:
+def parse_session(session: Session) -> StripeSession:
     """A session whose `line_items` and `payment_intent` may be expanded."""
     intent = session.payment_intent
     refused = isinstance(intent, stripe.PaymentIntent) and intent.status in _REFUSED_INTENTS
@@ -50,8 +50,8 @@ def read_session(session: Session) -> StripeSession:
     )
 
 
-def read_subscription(subscription: stripe.Subscription) -> StripeSubscription:
-    """A subscription whose `latest_invoice` may be expanded. Scheduled to end has two shapes: both are `cancel_at`."""
+def parse_subscription(subscription: stripe.Subscription) -> StripeSubscription:
+    """A subscription whose `latest_invoice` may be expanded. Both forms of a scheduled end become `cancel_at`."""
     item = subscription.items.data[0]
     ends = item.current_period_end if subscription.cancel_at_period_end else None
     latest = subscription.latest_invoice
@@ -68,15 +68,15 @@ def read_subscription(subscription: stripe.Subscription) -> StripeSubscription:
         item_id=item.id,
         price_id=item.price.id,
         quantity=getattr(item, "quantity", None),
-        current_period_end=_moment(item.current_period_end),
-        cancel_at=_moment_or_none(subscription.cancel_at or ends),
-        ended_at=_moment_or_none(subscription.ended_at),
-        latest_invoice=read_invoice(latest) if isinstance(latest, stripe.Invoice) else None,
-        created=_moment(subscription.created),
+        current_period_end=_time(item.current_period_end),
+        cancel_at=_optional_time(subscription.cancel_at or ends),
+        ended_at=_optional_time(subscription.ended_at),
+        latest_invoice=parse_invoice(latest) if isinstance(latest, stripe.Invoice) else None,
+        created=_time(subscription.created),
     )
 
 
-def read_invoice(invoice: stripe.Invoice) -> StripeInvoice:
+def parse_invoice(invoice: stripe.Invoice) -> StripeInvoice:
     """An invoice whose `payments` may be expanded."""
     details = invoice.parent.subscription_details if invoice.parent else None
     paid = invoice.status == "paid"
@@ -91,12 +91,12 @@ def read_invoice(invoice: stripe.Invoice) -> StripeInvoice:
         lines=tuple(_line(line) for line in invoice.lines.data),
         payment_intent_id=_intent_of(invoice),
         hosted_invoice_url=invoice.hosted_invoice_url,
-        begins_subscription=invoice.billing_reason == "subscription_create",
-        created=_moment(invoice.created),
+        is_first=invoice.billing_reason == "subscription_create",
+        created=_time(invoice.created),
     )
 
 
-def read_charge(charge: stripe.Charge) -> StripeCharge:
+def parse_charge(charge: stripe.Charge) -> StripeCharge:
     """A charge, with the sum of its refunds."""
     return StripeCharge(
         id=charge.id,
@@ -107,8 +107,8 @@ def read_charge(charge: stripe.Charge) -> StripeCharge:
     )
 
 
-def read_refund(refund: stripe.Refund) -> StripeRefund:
-    """A refund, of a charge or of something else."""
+def parse_refund(refund: stripe.Refund) -> StripeRefund:
+    """A refund, of a charge or of another object."""
     return StripeRefund(
         id=refund.id,
         charge_id=_id(refund.charge),
@@ -117,37 +117,37 @@ def read_refund(refund: stripe.Refund) -> StripeRefund:
     )
 
 
-def read_dispute(dispute: stripe.Dispute) -> StripeDispute:
+def parse_dispute(dispute: stripe.Dispute) -> StripeDispute:
     """A dispute, or an inquiry."""
     charge_id = _id(dispute.charge)
     assert charge_id is not None
     return StripeDispute(id=dispute.id, charge_id=charge_id)
 
 
-def read_event(body: Any) -> ReceivedEvent:
-    """An event's JSON, sent or asked for. Raises ValueError when it is none, or its id or type cannot be kept."""
+def parse_event(body: Any) -> StripeEvent:
+    """An event from JSON. Raises ValueError for other JSON, and for an id or type that cannot be stored."""
     match body:
         case {"object": "event", "id": event_id, "type": event_type, "livemode": livemode}:
-            if _is_word(event_id, LONGEST_ID) and _is_word(event_type, LONGEST_TYPE):
-                return ReceivedEvent(event_id, event_type, livemode is True, _object_id(body))
+            if _is_word(event_id, MAX_ID_LENGTH) and _is_word(event_type, MAX_TYPE_LENGTH):
+                return StripeEvent(event_id, event_type, livemode is True, _object_id(body))
     raise ValueError("not an event")
 
 
 def _object_id(body: Any) -> str | None:
-    """What an event is about; None for one that does not say, which is quarantined rather than refused."""
+    """The id of the object that an event is about. An event without one is stored and quarantined."""
     match body:
-        case {"data": {"object": {"id": str(found)}}} if _is_word(found, LONGEST_ID):
+        case {"data": {"object": {"id": str(found)}}} if _is_word(found, MAX_ID_LENGTH):
             return found
     return None
 
 
-def _is_word(value: Any, longest: int) -> bool:
-    """Stripe's ids and types are some visible ASCII characters."""
-    return isinstance(value, str) and len(value) <= longest and _WORD.fullmatch(value) is not None
+def _is_word(value: Any, max_length: int) -> bool:
+    """Whether `value` consists of visible ASCII characters, as Stripe's ids and types do."""
+    return isinstance(value, str) and len(value) <= max_length and _WORD.fullmatch(value) is not None
 
 
 def _intent_of(invoice: stripe.Invoice) -> str | None:
-    """The PaymentIntent that paid an invoice, or is meant to."""
+    """The PaymentIntent that paid an invoice, or will pay it."""
     if "payments" not in invoice or invoice.payments is None:
         return None
     attempts = sorted(invoice.payments.data, key=lambda each: (each.status == "paid", each.is_default), reverse=True)
@@ -165,7 +165,7 @@ def _line(line: stripe.InvoiceLineItem) -> StripeInvoiceLine:
 
 
 def _id(value: Any) -> str | None:
-    """The id of what may be an id, an expanded object, or nothing."""
+    """The id of an id, of an expanded object, or of None."""
     return value if value is None or isinstance(value, str) else str(value.id)
 
 
@@ -174,16 +174,16 @@ def _checkout_id(metadata: Any) -> UUID | None:
 
 
 def _uuid(text: str | None) -> UUID | None:
-    """Our own id, as it comes back; None for what somebody else put there."""
+    """The service's own id; None for the text of another application."""
     try:
         return UUID(text) if text else None
     except ValueError:
         return None
 
 
-def _moment(seconds: int) -> datetime:
+def _time(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _moment_or_none(seconds: int | None) -> datetime | None:
-    return None if seconds is None else _moment(seconds)
+def _optional_time(seconds: int | None) -> datetime | None:
+    return None if seconds is None else _time(seconds)

@@ -26,7 +26,7 @@ _numbers = itertools.count(1)
 
 
 @dataclass
-class Shop:
+class System:
     """One running system. Each test brings its own resumes and owners, so that all can share it."""
 
     payments: httpx.AsyncClient
@@ -35,33 +35,33 @@ class Shop:
     keys: IdentityKeys
     database_url: str
     resumes_url: str
-    neighbours: dict[str, Broker]
+    brokers: dict[str, Broker]
     resumes: set[int]
-    told: list[Event]
+    published: list[Event]
 
-    def number(self) -> int:
+    def new_id(self) -> int:
         """A number nobody has used yet."""
         return next(_numbers)
 
-    def resume(self) -> int:
+    def new_resume(self) -> int:
         """A new resume."""
-        number = self.number()
+        number = self.new_id()
         self.resumes.add(number)
         return number
 
-    def user(self) -> dict[str, str]:
+    def new_user(self) -> dict[str, str]:
         """The headers of a new account's requests."""
-        return self.keys.user("payments", self.number())
+        return self.keys.user("payments", self.new_id())
 
-    def session(self, session_id: str | None = None) -> dict[str, str]:
+    def as_session(self, session_id: str | None = None) -> dict[str, str]:
         """The headers of an anonymous session's requests."""
         return self.keys.session("payments", session_id or secrets.token_urlsafe(24))
 
-    def stranger(self) -> dict[str, str]:
+    def as_stranger(self) -> dict[str, str]:
         """The headers of somebody who has nothing yet."""
         return self.keys.stranger("payments")
 
-    def service(self, name: str) -> dict[str, str]:
+    def as_service(self, name: str) -> dict[str, str]:
         """The headers of another service's requests."""
         return self.keys.service("payments", name)
 
@@ -75,17 +75,17 @@ class Shop:
         wanted = {"success_url": SUCCESS, "cancel_url": CANCEL, **body}
         return await (to or self.payments).post("/api/payments/create-checkout/", json=wanted, headers=headers)
 
-    async def page(self, headers: dict[str, str], **body: Any) -> str:
+    async def checkout_page(self, headers: dict[str, str], **body: Any) -> str:
         """The address of the page to pay at."""
         answer = await self.checkout(headers, **body)
         assert answer.status_code == 200, answer.text
         return str(answer.json()["url"])
 
-    async def single(self, headers: dict[str, str], resume_id: int) -> str:
+    async def single_page(self, headers: dict[str, str], resume_id: int) -> str:
         """The address of the page to pay for a resume at."""
-        return await self.page(headers, payment_type="single", resume_id=resume_id)
+        return await self.checkout_page(headers, payment_type="single", resume_id=resume_id)
 
-    async def single_at_last(self, headers: dict[str, str], resume_id: int) -> str:
+    async def single_page_eventually(self, headers: dict[str, str], resume_id: int) -> str:
         """The same, as soon as Stripe has finished what it was asked for before."""
 
         async def is_open() -> bool:
@@ -94,7 +94,13 @@ class Shop:
             return answer.status_code == 200
 
         await eventually(is_open)
-        return await self.single(headers, resume_id)
+        return await self.single_page(headers, resume_id)
+
+    async def claim(self, session_id: str, user_id: int) -> None:
+        """Give a session's purchases to an account, as auth does at login."""
+        path = f"/internal/sessions/{session_id}/claim/"
+        answer = await self.post(path, {"user_id": user_id}, self.as_service("auth"))
+        assert answer.status_code == 204, answer.text
 
     async def press(self, page: str, button: str = "pay") -> httpx.Response:
         """Press a button on a page of Stripe's."""
@@ -104,27 +110,27 @@ class Shop:
 
     async def buy(self, headers: dict[str, str], resume_id: int) -> Session:
         """Pay for a resume; the session as it then is."""
-        page = await self.single(headers, resume_id)
+        page = await self.single_page(headers, resume_id)
         await self.press(page)
         return self.session_at(page)
 
     async def subscribe(self, headers: dict[str, str], payment_type: str = "monthly") -> Subscription:
         """Buy a subscription; as it then is at Stripe."""
-        page = await self.page(headers, payment_type=payment_type)
+        page = await self.checkout_page(headers, payment_type=payment_type)
         await self.press(page)
         subscription = self.session_at(page).subscription
         assert isinstance(subscription, Subscription)
         return subscription
 
-    async def mine(self, path: str, headers: dict[str, str]) -> Any:
+    async def get(self, path: str, headers: dict[str, str]) -> Any:
         """What the API shows of somebody's purchases; None for 404."""
         answer = await self.payments.get(f"/api/payments/{path}", headers=headers)
         assert answer.status_code in (200, 404), answer.text
         return answer.json() if answer.status_code == 200 else None
 
-    async def status(self, headers: dict[str, str]) -> str | None:
+    async def subscription_status(self, headers: dict[str, str]) -> str | None:
         """The status of somebody's subscription."""
-        shown = await self.mine("subscription/", headers)
+        shown = await self.get("subscription/", headers)
         return shown and str(shown["status"])
 
     def session_at(self, page: str) -> Session:
@@ -134,11 +140,11 @@ class Shop:
             session_id, {"expand": ["payment_intent.latest_charge", "subscription"]}
         )
 
-    def price(self, lookup_key: str) -> str:
+    def price_id(self, lookup_key: str) -> str:
         """The id of a price of ours."""
         return self.stripe.v1.prices.list({"lookup_keys": [lookup_key]}).data[0].id
 
-    def sessions(self) -> list[Session]:
+    def list_sessions(self) -> list[Session]:
         """The newest checkout sessions at Stripe, whosever they are."""
         return self.stripe.v1.checkout.sessions.list({"limit": 100}).data
 
@@ -149,13 +155,13 @@ class Shop:
         assert isinstance(intent.latest_charge, Charge)
         return intent.latest_charge
 
-    def refunded(self, page: str) -> int:
+    def refunded_amount(self, page: str) -> int:
         """How much of what was paid at a page was given back."""
         return self.charge_at(page).amount_refunded
 
     async def publish(self, told: Event) -> None:
         """Tell payments something, as the service that owns the event."""
-        bus = self.neighbours[told.stream().lower()]
+        bus = self.brokers[told.stream().lower()]
 
         async def published() -> bool:
             try:
@@ -172,27 +178,29 @@ class Shop:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    async def has_heard_all(self) -> bool:
+    async def all_webhooks_processed(self) -> bool:
         """Whether no webhook is on its way any more, and all that came have been acted on, or tried in vain before."""
         on_their_way = await self.sandbox.get("/sandbox/deliveries", params={"state": "pending"})
         unheard = "select id from stripe_events where outcome is null and attempts < 2"
         return not on_their_way.json() and not self.row(unheard)
 
-    def paid(self, resume_id: int) -> list[bool]:
+    def published_paid(self, resume_id: int) -> list[bool]:
         """What was told of a resume so far, in order."""
-        mine = [each for each in self.told if isinstance(each, ResumePaymentChanged) and each.resume_id == resume_id]
+        mine = [
+            each for each in self.published if isinstance(each, ResumePaymentChanged) and each.resume_id == resume_id
+        ]
         return [each.paid for each in sorted(mine, key=lambda each: each.revision)]
 
-    def standing(self, *, user_id: int | None = None, session_id: str | None = None) -> SubscriptionChanged | None:
+    def summary(self, *, user_id: int | None = None, session_id: str | None = None) -> SubscriptionChanged | None:
         """The newest that was told of an owner's subscription."""
         mine = [
             each
-            for each in self.told
+            for each in self.published
             if isinstance(each, SubscriptionChanged) and (each.user_id, each.session_id) == (user_id, session_id)
         ]
         return max(mine, key=lambda each: each.revision, default=None)
 
-    def stored(self, event_id: str) -> dict[str, Any]:
+    def stored_event(self, event_id: str) -> dict[str, Any]:
         """What became of an event."""
         return self.row("select * from stripe_events where id = %s", event_id)
 
@@ -217,14 +225,14 @@ class Shop:
         self, raw: bytes, signature: str | None, to: httpx.AsyncClient | None = None
     ) -> httpx.Response:
         """A webhook with any signature, or none."""
-        headers = [(name.encode(), value.encode()) for name, value in self.stranger().items()]
+        headers = [(name.encode(), value.encode()) for name, value in self.as_stranger().items()]
         if signature is not None:
             headers.append((b"Stripe-Signature", signature.encode()))
         return await (to or self.payments).post("/api/payments/webhook/", content=raw, headers=headers)
 
-    def webhook(self, raw: bytes) -> tuple[bytes, dict[str, str]]:
+    def signed_webhook(self, raw: bytes) -> tuple[bytes, dict[str, str]]:
         """A webhook that is ready to be sent: its body and its headers."""
-        return raw, {**self.stranger(), "Stripe-Signature": signed(raw)}
+        return raw, {**self.as_stranger(), "Stripe-Signature": signed(raw)}
 
 
 def signed(raw: bytes, secret: str = SECRETS[0], age: float = 0) -> str:
