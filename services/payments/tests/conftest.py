@@ -1,4 +1,4 @@
-"""One real system for all tests of payments: the service, PostgreSQL, NATS, and Stripe's stand-in as a process."""
+"""Fixtures: the service, PostgreSQL, NATS, and the Stripe sandbox as a process, shared by all tests."""
 
 import asyncio
 import json
@@ -31,14 +31,14 @@ from services.payments.tests.replica import Replica
 from services.payments.tests.system import API_KEY, ORIGIN, SECRETS, System
 
 
-class Door:
-    """The gateway as far as a webhook sees it: it passes bytes and signature on, under its own identity."""
+class FakeGateway:
+    """A fake gateway that forwards webhooks with its own identity."""
 
     def __init__(self, keys: IdentityKeys) -> None:
         self._keys = keys
         self.payments: httpx.AsyncClient | None = None
 
-    async def pass_on(self, request: Request) -> Response:
+    async def forward(self, request: Request) -> Response:
         if self.payments is None:
             return Response(status_code=503)
         headers = {"Stripe-Signature": request.headers["stripe-signature"], **self._keys.stranger("payments")}
@@ -46,11 +46,11 @@ class Door:
         return Response(answer.content, answer.status_code)
 
     def app(self) -> Starlette:
-        return Starlette(routes=[Route("/api/payments/webhook/", self.pass_on, methods=["POST"])])
+        return Starlette(routes=[Route("/api/payments/webhook/", self.forward, methods=["POST"])])
 
 
-def neighbour(resumes: set[int]) -> Starlette:
-    """The resumes service, as far as payments asks it."""
+def fake_resumes(resumes: set[int]) -> Starlette:
+    """A fake resumes service."""
 
     async def find(request: Request) -> Response:
         resume_id = request.path_params["resume_id"]
@@ -77,33 +77,33 @@ def sandbox_program(port: int, folder: Path, webhook_url: str) -> Program:
 
 
 @pytest.fixture(scope="session")
-async def door(identity_keys: IdentityKeys) -> AsyncIterator[tuple[Door, str]]:
-    it = Door(identity_keys)
+async def gateway(identity_keys: IdentityKeys) -> AsyncIterator[tuple[FakeGateway, str]]:
+    it = FakeGateway(identity_keys)
     async with serving(it.app, {}) as client:
         yield it, str(client.base_url).rstrip("/")
 
 
 @pytest.fixture(scope="session")
 def sandbox_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the stand-in keeps its objects."""
+    """The data folder of the Stripe sandbox."""
     return tmp_path_factory.mktemp("stripe")
 
 
 @pytest.fixture(scope="session")
-def sandbox_url(sandbox_folder: Path, door: tuple[Door, str]) -> Iterator[str]:
-    """A running stand-in, whose webhooks go through the door."""
+def sandbox_url(sandbox_folder: Path, gateway: tuple[FakeGateway, str]) -> Iterator[str]:
+    """A running Stripe sandbox that sends its webhooks to the fake gateway."""
     port = free_port()
-    program = sandbox_program(port, sandbox_folder, f"{door[1]}/api/payments/webhook/")
-    keeper = ProcessSupervisor(program)
-    keeper.start()
-    keeper.wait_ready()
+    program = sandbox_program(port, sandbox_folder, f"{gateway[1]}/api/payments/webhook/")
+    supervisor = ProcessSupervisor(program)
+    supervisor.start()
+    supervisor.wait_ready()
     yield f"http://127.0.0.1:{port}"
-    keeper.stop()
+    supervisor.stop()
 
 
 @pytest.fixture(scope="session")
 def nats_server(start_nats: StartNats) -> Nats:
-    """A bus of these tests' own."""
+    """A NATS server for these tests."""
     return start_nats()
 
 
@@ -112,7 +112,7 @@ Environment = Callable[..., dict[str, str]]
 
 @pytest.fixture(scope="session")
 def environment(identity_keys: IdentityKeys, nats_server: Nats, sandbox_url: str) -> Environment:
-    """Makes the settings of a payments service."""
+    """Returns the environment of a payments service."""
 
     def make(**changes: str) -> dict[str, str]:
         return {
@@ -132,7 +132,7 @@ def environment(identity_keys: IdentityKeys, nats_server: Nats, sandbox_url: str
 
 
 def operate(settings: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `cv-payments` as an operator would."""
+    """Run `cv-payments` as a program."""
     command = [str(Path(sys.executable).with_name("cv-payments")), *arguments]
     return subprocess.run(command, env={**os.environ, **settings}, check=False, capture_output=True, text=True)
 
@@ -144,31 +144,31 @@ async def running_system(
     nats_server: Nats,
     identity_keys: IdentityKeys,
     sandbox_url: str,
-    door: tuple[Door, str],
+    gateway: tuple[FakeGateway, str],
 ) -> AsyncIterator[System]:
     resumes: set[int] = set()
     told: list[Event] = []
     database_url = service_database("payments")
     async with AsyncExitStack() as stack:
-        at_resumes = await stack.enter_async_context(serving(lambda: neighbour(resumes), {}))
+        at_resumes = await stack.enter_async_context(serving(lambda: fake_resumes(resumes), {}))
         resumes_url = str(at_resumes.base_url)
         settings = environment(DATABASE_URL=database_url, RESUMES_URL=resumes_url)
         set_up = await asyncio.to_thread(operate, settings, "setup-stripe")
         assert set_up.returncode == 0, set_up.stderr
         payments = await stack.enter_async_context(serving(app, settings))
-        door[0].payments = payments
-        neighbours = await stack.enter_async_context(neighbours_on_the_bus(nats_server, told))
+        gateway[0].payments = payments
+        neighbours = await stack.enter_async_context(fake_services(nats_server, told))
         sandbox = await stack.enter_async_context(httpx.AsyncClient(base_url=sandbox_url, timeout=30))
         client = stripe.StripeClient(API_KEY, base_addresses={"api": sandbox_url})
         yield System(payments, sandbox, client, identity_keys, database_url, resumes_url, neighbours, resumes, told)
-        door[0].payments = None
+        gateway[0].payments = None
 
 
 @asynccontextmanager
-async def neighbours_on_the_bus(nats: Nats, told: list[Event]) -> AsyncIterator[dict[str, Broker]]:
-    """Auth and resumes as far as the bus knows them; what payments tells resumes is collected."""
+async def fake_services(nats: Nats, told: list[Event]) -> AsyncIterator[dict[str, Broker]]:
+    """Brokers of auth and resumes. Collects the events that payments publishes."""
 
-    async def hear(event: Event) -> None:
+    async def collect(event: Event) -> None:
         told.append(event)
 
     buses = {}
@@ -179,7 +179,7 @@ async def neighbours_on_the_bus(nats: Nats, told: list[Event]) -> AsyncIterator[
             await bus.start()
             stack.push_async_callback(bus.stop)
             buses[service] = bus
-        consumer = Consumer(buses["resumes"], {ResumePaymentChanged: hear, SubscriptionChanged: hear})
+        consumer = Consumer(buses["resumes"], {ResumePaymentChanged: collect, SubscriptionChanged: collect})
         await consumer.start()
         stack.push_async_callback(consumer.stop)
         yield buses
@@ -195,7 +195,7 @@ def short_stripe_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
 async def replica(
     system: System, environment: Environment, tmp_path: Path, request: pytest.FixtureRequest
 ) -> AsyncIterator[Replica]:
-    """Another process of the service, ready, which logs all that it can; the parameter is further settings."""
+    """A second process of the service with debug logs. The parameter holds further settings."""
     settings = environment(DATABASE_URL=system.database_url, RESUMES_URL=system.resumes_url, LOG_LEVEL="DEBUG")
     it = Replica(settings | getattr(request, "param", {}), tmp_path / "log")
     await eventually(lambda: asyncio.to_thread(it.is_up))
@@ -206,7 +206,7 @@ async def replica(
 
 @pytest.fixture
 async def system(running_system: System) -> AsyncIterator[System]:
-    """The system, with the stand-in's knobs as they were at the start."""
+    """The running system; afterwards the sandbox has its default controls again."""
     yield running_system
     await running_system.control("clear-faults")
     await running_system.control("delivery", hold=False, duplicates=0, delay=0, shuffle=0, drop=[])

@@ -1,4 +1,4 @@
-"""Another process of the service, which a test may watch from outside, and kill."""
+"""Another process of the service, which a test may watch and kill."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from cv_testing.supervisor import responds
 
 
 class Replica:
-    """A second process of the service, on the same database: the one that dies. What it logs is in `log`."""
+    """A second process of the service on the same database, which tests may kill. It logs to `log`."""
 
     def __init__(self, environment: dict[str, str], log: Path) -> None:
         self.log = log
@@ -30,8 +30,8 @@ class Replica:
     def is_up(self) -> bool:
         return responds(f"http://127.0.0.1:{self._port}/readyz")
 
-    async def flooded(self, webhooks: list[tuple[bytes, dict[str, str]]]) -> list[int]:
-        """The status answered to each of these when they come at once, each on a connection of its own."""
+    async def send_at_once(self, webhooks: list[tuple[bytes, dict[str, str]]]) -> list[int]:
+        """Send webhooks at once, each on its own connection. Returns the status of each."""
         connector = aiohttp.TCPConnector(limit=0, force_close=True)
 
         async def send(body: bytes, headers: dict[str, str]) -> int:
@@ -43,7 +43,7 @@ class Replica:
             return await asyncio.gather(*(send(*webhook) for webhook in webhooks))
 
     def stop(self) -> None:
-        """Have it do nothing more, not even notice what it is answered."""
+        """Suspend the process, so that it does not notice responses either."""
         self._process.send_signal(signal.SIGSTOP)
 
     def kill(self) -> None:

@@ -1,4 +1,4 @@
-"""What the tests of payments act with: the real service, Stripe's stand-in behind it, and a listener on the bus."""
+"""The system under test: the real service, the Stripe sandbox, and a listener on NATS."""
 
 import itertools
 import json
@@ -27,7 +27,7 @@ _numbers = itertools.count(1)
 
 @dataclass
 class System:
-    """One running system. Each test brings its own resumes and owners, so that all can share it."""
+    """One running system for all tests. Each test uses new resumes and owners."""
 
     payments: httpx.AsyncClient
     sandbox: httpx.AsyncClient
@@ -40,29 +40,29 @@ class System:
     published: list[Event]
 
     def new_id(self) -> int:
-        """A number nobody has used yet."""
+        """A new id."""
         return next(_numbers)
 
     def new_resume(self) -> int:
-        """A new resume."""
+        """The id of a new resume."""
         number = self.new_id()
         self.resumes.add(number)
         return number
 
     def new_user(self) -> dict[str, str]:
-        """The headers of a new account's requests."""
+        """Request headers of a new account."""
         return self.keys.user("payments", self.new_id())
 
     def as_session(self, session_id: str | None = None) -> dict[str, str]:
-        """The headers of an anonymous session's requests."""
+        """Request headers of an anonymous session."""
         return self.keys.session("payments", session_id or secrets.token_urlsafe(24))
 
     def as_stranger(self) -> dict[str, str]:
-        """The headers of somebody who has nothing yet."""
+        """Request headers of a visitor without a session."""
         return self.keys.stranger("payments")
 
     def as_service(self, name: str) -> dict[str, str]:
-        """The headers of another service's requests."""
+        """Request headers of another service."""
         return self.keys.service("payments", name)
 
     async def post(self, path: str, body: Any, headers: dict[str, str]) -> httpx.Response:
@@ -71,22 +71,22 @@ class System:
     async def checkout(
         self, headers: dict[str, str], to: httpx.AsyncClient | None = None, **body: Any
     ) -> httpx.Response:
-        """Ask for a checkout, with the ordinary addresses unless others are given."""
+        """Request a checkout with the default return URLs, unless others are given."""
         wanted = {"success_url": SUCCESS, "cancel_url": CANCEL, **body}
         return await (to or self.payments).post("/api/payments/create-checkout/", json=wanted, headers=headers)
 
     async def checkout_page(self, headers: dict[str, str], **body: Any) -> str:
-        """The address of the page to pay at."""
+        """The URL of a new checkout page."""
         answer = await self.checkout(headers, **body)
         assert answer.status_code == 200, answer.text
         return str(answer.json()["url"])
 
     async def single_page(self, headers: dict[str, str], resume_id: int) -> str:
-        """The address of the page to pay for a resume at."""
+        """The URL of a checkout page for a resume."""
         return await self.checkout_page(headers, payment_type="single", resume_id=resume_id)
 
     async def single_page_eventually(self, headers: dict[str, str], resume_id: int) -> str:
-        """The same, as soon as Stripe has finished what it was asked for before."""
+        """The same, retried while Stripe still processes an earlier request."""
 
         async def is_open() -> bool:
             answer = await self.checkout(headers, payment_type="single", resume_id=resume_id)
@@ -103,19 +103,19 @@ class System:
         assert answer.status_code == 204, answer.text
 
     async def press(self, page: str, button: str = "pay") -> httpx.Response:
-        """Press a button on a page of Stripe's."""
+        """Press a button on a page of Stripe."""
         answer = await self.sandbox.post(f"{page}/{button}")
         assert answer.status_code in (200, 303, 402), answer.text
         return answer
 
     async def buy(self, headers: dict[str, str], resume_id: int) -> Session:
-        """Pay for a resume; the session as it then is."""
+        """Pay for a resume. Returns the session."""
         page = await self.single_page(headers, resume_id)
         await self.press(page)
         return self.session_at(page)
 
     async def subscribe(self, headers: dict[str, str], payment_type: str = "monthly") -> Subscription:
-        """Buy a subscription; as it then is at Stripe."""
+        """Buy a subscription. Returns it as it is at Stripe."""
         page = await self.checkout_page(headers, payment_type=payment_type)
         await self.press(page)
         subscription = self.session_at(page).subscription
@@ -123,44 +123,44 @@ class System:
         return subscription
 
     async def get(self, path: str, headers: dict[str, str]) -> Any:
-        """What the API shows of somebody's purchases; None for 404."""
+        """GET a path below /api/payments/; None for 404."""
         answer = await self.payments.get(f"/api/payments/{path}", headers=headers)
         assert answer.status_code in (200, 404), answer.text
         return answer.json() if answer.status_code == 200 else None
 
     async def subscription_status(self, headers: dict[str, str]) -> str | None:
-        """The status of somebody's subscription."""
+        """The status of a subscription; None for 404."""
         shown = await self.get("subscription/", headers)
         return shown and str(shown["status"])
 
     def session_at(self, page: str) -> Session:
-        """The checkout session behind a page, or with an id."""
+        """The session of a page's URL, or with an id."""
         session_id = page.split("?")[0].split("#")[0].rstrip("/").rpartition("/")[2]
         return self.stripe.v1.checkout.sessions.retrieve(
             session_id, {"expand": ["payment_intent.latest_charge", "subscription"]}
         )
 
     def price_id(self, lookup_key: str) -> str:
-        """The id of a price of ours."""
+        """The id of a price by its lookup key."""
         return self.stripe.v1.prices.list({"lookup_keys": [lookup_key]}).data[0].id
 
     def list_sessions(self) -> list[Session]:
-        """The newest checkout sessions at Stripe, whosever they are."""
+        """The newest 100 sessions at Stripe."""
         return self.stripe.v1.checkout.sessions.list({"limit": 100}).data
 
     def charge_at(self, page: str) -> Charge:
-        """What was charged at a page."""
+        """The charge of a page."""
         intent = self.session_at(page).payment_intent
         assert isinstance(intent, PaymentIntent)
         assert isinstance(intent.latest_charge, Charge)
         return intent.latest_charge
 
     def refunded_amount(self, page: str) -> int:
-        """How much of what was paid at a page was given back."""
+        """The refunded amount of a page, in cents."""
         return self.charge_at(page).amount_refunded
 
     async def publish(self, told: Event) -> None:
-        """Tell payments something, as the service that owns the event."""
+        """Publish an event as the service that owns it."""
         bus = self.brokers[told.stream().lower()]
 
         async def published() -> bool:
@@ -173,26 +173,26 @@ class System:
         await eventually(published)
 
     async def control(self, knob: str, **wanted: Any) -> Any:
-        """Turn a knob of the stand-in."""
+        """Set a control of the sandbox."""
         answer = await self.sandbox.post(f"/sandbox/{knob}", json=wanted)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     async def all_webhooks_processed(self) -> bool:
-        """Whether no webhook is on its way any more, and all that came have been acted on, or tried in vain before."""
+        """Whether no webhook is pending and every stored event was processed, or has failed at least once."""
         on_their_way = await self.sandbox.get("/sandbox/deliveries", params={"state": "pending"})
-        unheard = "select id from stripe_events where outcome is null and attempts < 2"
-        return not on_their_way.json() and not self.row(unheard)
+        paid_undelivered = "select id from stripe_events where outcome is null and attempts < 2"
+        return not on_their_way.json() and not self.row(paid_undelivered)
 
     def published_paid(self, resume_id: int) -> list[bool]:
-        """What was told of a resume so far, in order."""
+        """What was published about a resume, in order."""
         mine = [
             each for each in self.published if isinstance(each, ResumePaymentChanged) and each.resume_id == resume_id
         ]
         return [each.paid for each in sorted(mine, key=lambda each: each.revision)]
 
     def summary(self, *, user_id: int | None = None, session_id: str | None = None) -> SubscriptionChanged | None:
-        """The newest that was told of an owner's subscription."""
+        """The latest event about an owner's subscriptions."""
         mine = [
             each
             for each in self.published
@@ -201,11 +201,11 @@ class System:
         return max(mine, key=lambda each: each.revision, default=None)
 
     def stored_event(self, event_id: str) -> dict[str, Any]:
-        """What became of an event."""
+        """The row of an event; `{}` when there is none."""
         return self.row("select * from stripe_events where id = %s", event_id)
 
     def payment_of(self, page: str) -> dict[str, Any]:
-        """The payment that a page for one resume is about."""
+        """The payment of a page for one resume."""
         joined = "select payments.* from payments join checkouts on checkout_id = checkouts.id"
         return self.row(f"{joined} where url = %s", page)
 
@@ -217,31 +217,31 @@ class System:
     async def deliver(
         self, body: dict[str, Any] | bytes, to: httpx.AsyncClient | None = None, **signing: Any
     ) -> httpx.Response:
-        """A webhook, signed as Stripe signs."""
+        """Send a signed webhook."""
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         return await self.deliver_raw(raw, signed(raw, **signing), to)
 
     async def deliver_raw(
         self, raw: bytes, signature: str | None, to: httpx.AsyncClient | None = None
     ) -> httpx.Response:
-        """A webhook with any signature, or none."""
+        """Send a webhook with any signature, or none."""
         headers = [(name.encode(), value.encode()) for name, value in self.as_stranger().items()]
         if signature is not None:
             headers.append((b"Stripe-Signature", signature.encode()))
         return await (to or self.payments).post("/api/payments/webhook/", content=raw, headers=headers)
 
     def signed_webhook(self, raw: bytes) -> tuple[bytes, dict[str, str]]:
-        """A webhook that is ready to be sent: its body and its headers."""
+        """The body and the headers of a signed webhook."""
         return raw, {**self.as_stranger(), "Stripe-Signature": signed(raw)}
 
 
 def signed(raw: bytes, secret: str = SECRETS[0], age: float = 0) -> str:
-    """The header of a webhook signed `age` seconds ago."""
+    """A signature header of `age` seconds ago."""
     return str(WebhookSignature.generate_signature_header(raw.decode(), secret, int(time.time() - age)))
 
 
 def event(kind: str, object_id: Any, **changes: Any) -> dict[str, Any]:
-    """An event of a type about an object."""
+    """An event about an object."""
     return {
         "id": f"evt_{secrets.token_hex(12)}",
         "object": "event",

@@ -1,4 +1,4 @@
-"""Beginning a checkout, and paying for one resume."""
+"""Checkouts, and payments for one resume."""
 
 import asyncio
 from typing import Any
@@ -10,7 +10,7 @@ from cv_testing.serving import eventually
 from services.payments.tests.system import CANCEL, SUCCESS, System
 
 
-async def test_paying_makes_the_resume_paid(system: System) -> None:
+async def test_payment_marks_resume_paid(system: System) -> None:
     user, resume_id = system.new_user(), system.new_resume()
     answer = await system.checkout(user, payment_type="single", resume_id=resume_id)
     assert (answer.status_code, list(answer.json())) == (200, ["url"])
@@ -24,7 +24,7 @@ async def test_paying_makes_the_resume_paid(system: System) -> None:
     assert (again.status_code, list(again.json())) == (400, ["resume_id"])
 
 
-async def test_stranger_gets_a_session_and_keeps_it(system: System) -> None:
+async def test_visitor_gets_a_session_once(system: System) -> None:
     first = await system.checkout(system.as_stranger(), payment_type="single", resume_id=system.new_resume())
     started = first.headers["X-Session-Start"]
     assert len(started) == 32
@@ -33,7 +33,7 @@ async def test_stranger_gets_a_session_and_keeps_it(system: System) -> None:
 
 
 @pytest.mark.parametrize("payment_type", ["monthly", "yearly"])
-async def test_subscription_costs_what_it_says(system: System, payment_type: str) -> None:
+async def test_subscription_price(system: System, payment_type: str) -> None:
     page = await system.checkout_page(system.new_user(), payment_type=payment_type)
     session = system.session_at(page)
     amount = {"monthly": 999, "yearly": 9999}[payment_type]
@@ -84,7 +84,7 @@ NOT_ALLOWED = ["This address is not one that buyers may return to."]
             "Ensure this field has no more than 2000 characters."]}),
     ],
 )  # fmt: skip
-async def test_bad_wishes_name_the_field(system: System, changes: dict[str, Any], errors: dict[str, Any]) -> None:
+async def test_invalid_field_is_reported(system: System, changes: dict[str, Any], errors: dict[str, Any]) -> None:
     requested = {"payment_type": "single", "resume_id": system.new_resume(), **changes}
     answer = await system.checkout(system.new_user(), **requested)
     assert (answer.status_code, answer.json()) == (400, errors)
@@ -105,31 +105,31 @@ async def test_bad_wishes_name_the_field(system: System, changes: dict[str, Any]
         ([], {"non_field_errors": ["Invalid data. Expected a dictionary, but got list."]}),
     ],
 )
-async def test_all_errors_come_at_once(system: System, body: Any, errors: Any) -> None:
+async def test_all_field_errors_are_reported_together(system: System, body: Any, errors: Any) -> None:
     answer = await system.post("/api/payments/create-checkout/", body, system.new_user())
     assert (answer.status_code, answer.json()) == (400, errors)
 
 
 @pytest.mark.parametrize("wrong", [[], {}, [[]], True, 1.5, 10**400, "", "SINGLE", "\x00", None])
 @pytest.mark.parametrize("name", ["payment_type", "resume_id", "success_url", "cancel_url"])
-async def test_no_type_is_a_server_error(system: System, name: str, wrong: Any) -> None:
+async def test_wrong_type_is_a_field_error(system: System, name: str, wrong: Any) -> None:
     requested = {"payment_type": "single", "resume_id": system.new_resume(), name: wrong}
     answer = await system.checkout(system.new_user(), **requested)
     assert (answer.status_code, list(answer.json())) == (400, [name])
 
 
 @pytest.mark.parametrize("form", ["{}", "{}.", "{}.0", " {} "])
-async def test_resume_id_may_be_a_text(system: System, form: str) -> None:
+async def test_resume_id_may_be_a_string(system: System, form: str) -> None:
     resume_id = system.new_resume()
     page = await system.checkout_page(system.new_user(), payment_type="single", resume_id=form.format(resume_id))
     assert system.row("select resume_id from checkouts where url = %s", page) == {"resume_id": resume_id}
 
 
-async def test_resume_id_is_of_no_account_for_a_subscription(system: System) -> None:
+async def test_subscription_ignores_resume_id(system: System) -> None:
     assert (await system.checkout(system.new_user(), payment_type="monthly", resume_id=999999)).status_code == 200
 
 
-async def test_the_session_s_place_in_an_address_is_stripe_s_to_fill(system: System) -> None:
+async def test_stripe_fills_in_the_session_id_in_return_urls(system: System) -> None:
     address = f"{SUCCESS}?session={{CHECKOUT_SESSION_ID}}&next=%2Fcv"
     page = await system.checkout_page(
         system.new_user(), payment_type="single", resume_id=system.new_resume(), success_url=address
@@ -139,7 +139,7 @@ async def test_the_session_s_place_in_an_address_is_stripe_s_to_fill(system: Sys
     assert (await system.press(page)).headers["location"] == f"{SUCCESS}?session={session.id}&next=%2Fcv"
 
 
-async def test_an_address_in_other_letters_is_one_in_a_browser_s(system: System) -> None:
+async def test_non_ascii_return_url_is_percent_encoded(system: System) -> None:
     address = f"{SUCCESS}/reçu/日本?à={{CHECKOUT_SESSION_ID}}&b=%C3%A9#été"
     page = await system.checkout_page(
         system.new_user(), payment_type="single", resume_id=system.new_resume(), success_url=address
@@ -157,7 +157,7 @@ async def test_two_tabs_share_one_page(system: System) -> None:
     assert await system.single_page(user, resume_id) == pages[0]
 
 
-async def test_another_wish_for_the_same_closes_the_first_page(system: System) -> None:
+async def test_new_request_for_the_same_purchase_closes_the_first_page(system: System) -> None:
     user, resume_id = system.new_user(), system.new_resume()
     first = await system.single_page(user, resume_id)
     second = await system.checkout_page(user, payment_type="single", resume_id=resume_id, cancel_url=SUCCESS)
@@ -168,8 +168,8 @@ async def test_another_wish_for_the_same_closes_the_first_page(system: System) -
     assert system.session_at(second).status == "open"
 
 
-async def test_wishes_at_once_have_one_page_in_the_end(system: System) -> None:
-    """Eight tabs, each with an address of its own to return to: each is answered, and one page can be paid."""
+async def test_concurrent_requests_leave_one_open_page(system: System) -> None:
+    """Eight tabs with different return URLs: each gets an answer, and one page stays open."""
     user, resume_id = system.new_user(), system.new_resume()
     pages = await asyncio.gather(
         *(
@@ -183,8 +183,8 @@ async def test_wishes_at_once_have_one_page_in_the_end(system: System) -> None:
     assert system.row(OPEN_ATTEMPTS, resume_id) == {"attempts": 1}
 
 
-async def test_page_that_cannot_be_looked_at_is_closed_later(system: System) -> None:
-    """It might be paid: until Stripe says what became of it, there is no other."""
+async def test_page_that_stripe_cannot_show_is_closed_later(system: System) -> None:
+    """The first page may be paid, so there is no second page until Stripe shows the first."""
     user, resume_id = system.new_user(), system.new_resume()
     first = await system.single_page(user, resume_id)
     session_id = system.session_at(first).id
@@ -199,7 +199,7 @@ async def test_page_that_cannot_be_looked_at_is_closed_later(system: System) -> 
 OPEN_ATTEMPTS = "select count(*) as attempts from checkouts where resume_id = %s and status in ('new', 'open')"
 
 
-async def test_another_tab_waits_for_the_page_that_is_being_opened(system: System) -> None:
+async def test_second_tab_waits_for_a_page_that_is_being_opened(system: System) -> None:
     user, resume_id = system.new_user(), system.new_resume()
     await system.control("fault", path="/v1/checkout/sessions", delay_after=1.5)
     first = asyncio.create_task(system.single_page(user, resume_id))
@@ -208,8 +208,8 @@ async def test_another_tab_waits_for_the_page_that_is_being_opened(system: Syste
     assert (system.session_at(await first).status, system.session_at(second).status) == ("expired", "open")
 
 
-async def test_page_given_up_while_it_was_opened_is_handed_to_nobody(system: System) -> None:
-    """Whoever opened it was so slow that others went on without them: the page is closed, theirs is the winner's."""
+async def test_page_abandoned_while_it_is_opened_is_closed(system: System) -> None:
+    """The first request is slow, its lease expires, and another request opens a page of its own."""
     user, resume_id = system.new_user(), system.new_resume()
     await system.control("fault", path="/v1/checkout/sessions", delay_after=2)
     slow = asyncio.create_task(system.single_page(user, resume_id))
@@ -224,7 +224,7 @@ async def test_page_given_up_while_it_was_opened_is_handed_to_nobody(system: Sys
 
 
 @pytest.mark.parametrize("gone", ["account", "resume"])
-async def test_page_of_what_is_gone_meanwhile_is_handed_to_nobody(system: System, gone: str) -> None:
+async def test_page_of_a_resume_or_account_deleted_meanwhile_is_closed(system: System, gone: str) -> None:
     user_id, resume_id = system.new_id(), system.new_resume()
     await system.control("fault", path="/v1/checkout/sessions", delay_after=2)
     requested: dict[str, Any] = {"payment_type": "single", "resume_id": resume_id}
@@ -242,7 +242,7 @@ async def test_page_of_what_is_gone_meanwhile_is_handed_to_nobody(system: System
     await eventually(lambda: system.session_at(session.id).status == "expired")
 
 
-async def test_page_that_stripe_does_not_know_is_no_obstacle(system: System) -> None:
+async def test_page_unknown_to_stripe_is_replaced(system: System) -> None:
     user, resume_id = system.new_user(), system.new_resume()
     page = await system.single_page(user, resume_id)
     lost = "update checkouts set stripe_session_id = %s where url = %s returning id"
@@ -252,8 +252,8 @@ async def test_page_that_stripe_does_not_know_is_no_obstacle(system: System) -> 
     assert system.payment_of(page)["status"] == "failed"
 
 
-async def test_paying_in_the_last_moment_is_noticed(system: System) -> None:
-    """The page that is to be closed has been paid, and no webhook has said so yet."""
+async def test_payment_just_before_the_page_is_closed_counts(system: System) -> None:
+    """The page to close is paid, and its webhook was lost."""
     user, resume_id = system.new_user(), system.new_resume()
     page = await system.single_page(user, resume_id)
     await system.control("delivery", drop=["*"])
@@ -266,7 +266,7 @@ async def test_paying_in_the_last_moment_is_noticed(system: System) -> None:
     await eventually(lambda: system.published_paid(resume_id) == [True])
 
 
-async def test_second_payment_of_one_resume_is_given_back(system: System) -> None:
+async def test_second_payment_for_one_resume_is_refunded(system: System) -> None:
     resume_id = system.new_resume()
     pages = [await system.single_page(system.new_user(), resume_id) for _ in range(2)]
     await asyncio.gather(*(system.press(page) for page in pages))
@@ -277,7 +277,7 @@ async def test_second_payment_of_one_resume_is_given_back(system: System) -> Non
 
 @pytest.mark.usefixtures("short_stripe_timeout")
 @pytest.mark.parametrize("fault", [{"status": 500}, {"status": 402}, {"status": 409}, {"status": 429}, {"delay": 2}])
-async def test_stripe_in_trouble_is_503_and_later_all_is_well(system: System, fault: dict[str, Any]) -> None:
+async def test_stripe_error_is_503_and_a_later_request_succeeds(system: System, fault: dict[str, Any]) -> None:
     user, resume_id = system.new_user(), system.new_resume()
     await system.control("fault", path="/v1/checkout/sessions", times=5, **fault)
     answer = await system.checkout(user, payment_type="single", resume_id=resume_id)
@@ -287,8 +287,8 @@ async def test_stripe_in_trouble_is_503_and_later_all_is_well(system: System, fa
     assert system.session_at(await system.single_page_eventually(user, resume_id)).status == "open"
 
 
-async def test_who_comes_back_minutes_later_gets_a_new_page(system: System) -> None:
-    """What Stripe never heard of is not asked for with an end that has come too near."""
+async def test_unopened_checkout_near_its_expiry_is_replaced(system: System) -> None:
+    """Stripe rejects a session that expires too soon."""
     user, resume_id = system.new_user(), system.new_resume()
     await system.control("fault", path="/v1/checkout/sessions", times=5, status=409)
     assert (await system.checkout(user, payment_type="single", resume_id=resume_id)).status_code == 503
@@ -304,8 +304,8 @@ async def test_who_comes_back_minutes_later_gets_a_new_page(system: System) -> N
     assert [payment["status"] for payment in await system.get("", user)] == ["pending"]
 
 
-async def test_only_a_page_that_can_still_be_paid_is_listed_as_pending(system: System) -> None:
-    """Whoever leaves a page has neither paid nor failed to."""
+async def test_expired_page_is_not_listed(system: System) -> None:
+    """An abandoned page is neither a payment nor a failure."""
     user, resume_id = system.new_user(), system.new_resume()
     page = await system.single_page(user, resume_id)
     assert [payment["status"] for payment in await system.get("", user)] == ["pending"]
@@ -318,7 +318,7 @@ async def test_only_a_page_that_can_still_be_paid_is_listed_as_pending(system: S
     assert await system.get("", user) == []
 
 
-async def test_who_was_deleted_at_stripe_buys_as_a_new_customer(system: System) -> None:
+async def test_buyer_deleted_at_stripe_becomes_a_new_customer(system: System) -> None:
     user = system.new_user()
     bought = await system.buy(user, system.new_resume())
     assert await system.get(f"checkout/{bought.id}/", user)
@@ -331,15 +331,15 @@ async def test_who_was_deleted_at_stripe_buys_as_a_new_customer(system: System) 
     assert portal.status_code == 200
 
 
-async def test_stripe_calling_us_wrong_is_our_bug(system: System) -> None:
+async def test_request_rejected_by_stripe_is_500(system: System) -> None:
     await system.control("fault", path="/v1/checkout/sessions", status=400)
     answer = await system.checkout(system.new_user(), payment_type="single", resume_id=system.new_resume())
     assert (answer.status_code, answer.json()) == (500, {"detail": "A server error occurred."})
 
 
 @pytest.mark.usefixtures("short_stripe_timeout")
-async def test_an_answer_lost_on_the_way_costs_nothing(system: System) -> None:
-    """Stripe has opened the session and we never heard: the same key asks for the same page."""
+async def test_lost_response_of_stripe_opens_no_second_page(system: System) -> None:
+    """Stripe has opened the session. The same idempotency key returns the same page."""
     user, resume_id = system.new_user(), system.new_resume()
     await system.control("fault", path="/v1/checkout/sessions", delay_after=2)
     first = await system.checkout(user, payment_type="single", resume_id=resume_id)

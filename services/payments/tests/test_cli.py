@@ -1,4 +1,4 @@
-"""The operator's command: a Stripe account set up, and what is stuck looked after."""
+"""The command line: setup of a Stripe account, and commands for failed jobs."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -30,31 +30,31 @@ Operator = Callable[..., Awaitable[tuple[int, list[list[str]]]]]
 
 @pytest.fixture
 async def operator(system: System) -> AsyncIterator[Operator]:
-    """Does what `cv-payments` does on the service's database: its exit code, and its lines as lists of columns."""
+    """Runs a command on the service's database. Returns the exit code and the columns of each line."""
     database = Database(system.database_url, pool_size=2)
     await database.start()
 
     async def run(*words: str) -> tuple[int, list[list[str]]]:
-        said, asked = StringIO(), cli.parse(words)
+        lines, asked = StringIO(), cli.parse(words)
         assert asked.target != "setup-stripe"
-        code = await cli.run_command(database, asked.target, asked.command, asked.keys, said)
-        return code, [line.split("\t") for line in said.getvalue().splitlines()]
+        code = await cli.run_command(database, asked.target, asked.command, asked.keys, lines)
+        return code, [line.split("\t") for line in lines.getvalue().splitlines()]
 
     yield run
     await database.stop()
 
 
-async def told_to_be_stuck(system: System) -> bool:
+async def reports_failed_jobs(system: System) -> bool:
     return (await system.payments.get("/healthz")).status_code == 503
 
 
-async def is_well(system: System) -> bool:
+async def reports_no_failed_jobs(system: System) -> bool:
     health = await system.payments.get("/healthz")
     return "quarantined" not in health.text and "failed for good" not in health.text
 
 
 async def quarantined(system: System) -> str:
-    """The id of an event about nothing of ours."""
+    """The id of a quarantined event."""
     foreign = event("checkout.session.completed", f"cs_test_foreign_{system.new_id()}")
     assert (await system.deliver(foreign)).status_code == 200
     assert system.stored_event(foreign["id"])["outcome"] == "quarantined"
@@ -63,7 +63,7 @@ async def quarantined(system: System) -> str:
 
 @pytest.fixture
 async def clean(system: System, operator: Operator) -> None:
-    """Nothing is stuck, whatever other tests have left."""
+    """Dismisses the failed jobs of other tests."""
     for pile in ("events", "calls"):
         _, found = await operator(pile, "list")
         if found:
@@ -71,9 +71,9 @@ async def clean(system: System, operator: Operator) -> None:
 
 
 @pytest.mark.usefixtures("clean")
-async def test_dismissed_events_are_out_of_the_way(system: System, operator: Operator) -> None:
+async def test_dismissed_event_leaves_the_list_and_health(system: System, operator: Operator) -> None:
     first, second = await quarantined(system), await quarantined(system)
-    assert await told_to_be_stuck(system)
+    assert await reports_failed_jobs(system)
     code, listed = await operator("events", "list")
     assert (code, [columns[:3] for columns in listed]) == (
         0,
@@ -84,24 +84,24 @@ async def test_dismissed_events_are_out_of_the_way(system: System, operator: Ope
     assert (code, [columns[0] for columns in dismissed]) == (0, [first])
     assert system.stored_event(second)["outcome"] == "quarantined"
     assert (await operator("events", "dismiss", second))[0] == 0
-    await eventually(lambda: is_well(system))
+    await eventually(lambda: reports_no_failed_jobs(system))
     assert await operator("events", "list") == (0, [])
 
 
 @pytest.mark.usefixtures("clean")
-async def test_what_is_not_stuck_cannot_be_dismissed(system: System, operator: Operator) -> None:
+async def test_processed_event_cannot_be_dismissed_or_retried(system: System, operator: Operator) -> None:
     unknown = event("customer.tax_id.created", "txi_1")
     await system.deliver(unknown)
-    for deed in ("dismiss", "retry"):
-        code, said = await operator("events", deed, unknown["id"], "evt_of_nobody")
-        assert (code, len(said)) == (1, 2)
+    for command in ("dismiss", "retry"):
+        code, lines = await operator("events", command, unknown["id"], "evt_of_nobody")
+        assert (code, len(lines)) == (1, 2)
     assert system.stored_event(unknown["id"])["outcome"] == "ignored"
 
 
 @pytest.mark.usefixtures("clean")
 @pytest.mark.parametrize("outcome", ["dead", "quarantined"])
-async def test_an_event_tried_again_has_its_effect(system: System, operator: Operator, outcome: str) -> None:
-    """Its cause is mended: what it tells is granted, as if it had just come."""
+async def test_retried_event_takes_effect(system: System, operator: Operator, outcome: str) -> None:
+    """The retry has the effect of a new event."""
     resume_id = system.new_resume()
     page = await system.single_page(system.new_user(), resume_id)
     await system.control("delivery", drop=["*"])
@@ -112,44 +112,44 @@ async def test_an_event_tried_again_has_its_effect(system: System, operator: Ope
         " returning id",
         told["id"], told["type"], told["data"]["object"]["id"], outcome,
     )  # fmt: skip
-    assert await told_to_be_stuck(system)
+    assert await reports_failed_jobs(system)
     code, retried = await operator("events", "retry", told["id"])
     assert (code, retried[0][0]) == (0, told["id"])
     await eventually(lambda: system.published_paid(resume_id) == [True])
-    await eventually(lambda: is_well(system))
+    await eventually(lambda: reports_no_failed_jobs(system))
     assert system.stored_event(told["id"])["outcome"] == "done"
 
 
 @pytest.mark.usefixtures("clean")
-async def test_dead_calls_are_made_again(system: System, operator: Operator) -> None:
+async def test_dead_call_is_retried(system: System, operator: Operator) -> None:
     session = system.session_at(await system.single_page(system.new_user(), system.new_resume()))
     system.row(
         "insert into stripe_calls (key, action, object_id, parameters, attempts, outcome)"
         " values (%s, 'expire_session', %s, '{}', 8, 'dead') returning key",
         f"expire:{session.id}", session.id,
     )  # fmt: skip
-    assert await told_to_be_stuck(system)
+    assert await reports_failed_jobs(system)
     code, retried = await operator("calls", "retry")
     assert (code, [columns[:3] for columns in retried]) == (0, [[f"expire:{session.id}", "dead", "expire_session"]])
     await eventually(lambda: system.session_at(session.id).status == "expired")
-    await eventually(lambda: is_well(system))
+    await eventually(lambda: reports_no_failed_jobs(system))
 
 
 @dataclass
 class Account:
-    """A Stripe account of a test's own, and the command that sets it up."""
+    """A Stripe account, and the command that sets it up."""
 
     stripe: StripeClient
     connection: StripeConnection
 
     async def set_up(self, *words: str) -> tuple[int, list[str], str]:
-        """The exit code, the lines said, and the complaint."""
-        said, complaint, asked = StringIO(), StringIO(), cli.parse(["setup-stripe", *words])
-        code = await cli.run_setup(StripeAccount(self.connection), ORIGIN, asked.webhook, said, complaint)
-        return code, said.getvalue().splitlines(), complaint.getvalue()
+        """The exit code, the lines of stdout, and stderr."""
+        lines, stderr, asked = StringIO(), StringIO(), cli.parse(["setup-stripe", *words])
+        code = await cli.run_setup(StripeAccount(self.connection), ORIGIN, asked.webhook, lines, stderr)
+        return code, lines.getvalue().splitlines(), stderr.getvalue()
 
     def everything(self) -> list[list[dict[str, Any]]]:
-        """All that the command makes, whenever it was written."""
+        """All objects that the command creates, without their times."""
         made: list[Any] = [
             self.stripe.v1.products.list().data,
             self.stripe.v1.prices.list().data,
@@ -158,7 +158,7 @@ class Account:
         return [[{**each.to_dict(for_json=True), "updated": None} for each in kind] for kind in made]
 
     def endpoint(self) -> WebhookEndpoint:
-        """The one endpoint of ours."""
+        """The webhook endpoint of HOOK."""
         [found] = [each for each in self.stripe.v1.webhook_endpoints.list().data if each.url == HOOK]
         return found
 
@@ -183,31 +183,31 @@ async def account(empty_sandbox_url: str) -> AsyncIterator[Account]:
     await connection.stop()
 
 
-async def test_an_account_is_set_up_once(account: Account) -> None:
-    code, said, _ = await account.set_up()
-    assert (code, [line.rpartition(": ")[2] for line in said]) == (0, ["created or updated"] * 7)
+async def test_second_setup_changes_nothing(account: Account) -> None:
+    code, lines, _ = await account.set_up()
+    assert (code, [line.rpartition(": ")[2] for line in lines]) == (0, ["created or updated"] * 7)
     made = account.everything()
-    code, said, _ = await account.set_up()
-    assert (code, [line.rpartition(": ")[2] for line in said]) == (0, ["up to date"] * 7)
+    code, lines, _ = await account.set_up()
+    assert (code, [line.rpartition(": ")[2] for line in lines]) == (0, ["up to date"] * 7)
     assert account.everything() == made
 
 
-async def test_the_endpoint_is_made_once_and_told_its_secret_then(account: Account) -> None:
-    _, said, _ = await account.set_up("--webhook", HOOK)
-    assert said[-2] == f"webhook {HOOK}: created or updated"
-    assert "STRIPE_WEBHOOK_SECRETS: whsec_" in said[-1]
+async def test_webhook_endpoint_is_created_once_and_its_secret_printed(account: Account) -> None:
+    _, lines, _ = await account.set_up("--webhook", HOOK)
+    assert lines[-2] == f"webhook {HOOK}: created or updated"
+    assert "STRIPE_WEBHOOK_SECRETS: whsec_" in lines[-1]
     made = account.endpoint()
     assert made.api_version == stripe_version
     assert set(made.enabled_events) == set(OBJECT_KINDS)
     account.stripe.v1.webhook_endpoints.update(made.id, {"enabled_events": ["charge.refunded"]})
-    _, said, _ = await account.set_up("--webhook", HOOK)
-    assert said[-1] == f"webhook {HOOK}: up to date"
+    _, lines, _ = await account.set_up("--webhook", HOOK)
+    assert lines[-1] == f"webhook {HOOK}: up to date"
     mended = account.endpoint()
     assert (mended.id, set(mended.enabled_events)) == (made.id, set(OBJECT_KINDS))
 
 
-async def test_a_wrong_price_is_mended(account: Account) -> None:
-    """An amount cannot be changed at Stripe: another price takes the lookup key over, and the portal follows."""
+async def test_setup_replaces_a_wrong_price(account: Account) -> None:
+    """Stripe cannot change the amount of a price: a new price gets the lookup key, and the portal is updated."""
     await account.set_up()
     wrong = account.stripe.v1.prices.create(
         {
@@ -219,8 +219,8 @@ async def test_a_wrong_price_is_mended(account: Account) -> None:
             "recurring": {"interval": "month"},
         }
     )
-    _, said, _ = await account.set_up()
-    assert [line for line in said if line.endswith(": created or updated")] == [
+    _, lines, _ = await account.set_up()
+    assert [line for line in lines if line.endswith(": created or updated")] == [
         "price cv_monthly (9.99 EUR): created or updated",
         "billing portal: created or updated",
     ]
@@ -232,25 +232,25 @@ async def test_a_wrong_price_is_mended(account: Account) -> None:
     assert right.id in [price for product in plans or [] for price in product.prices]
 
 
-async def test_a_portal_that_somebody_changed_is_mended(account: Account) -> None:
+async def test_setup_corrects_a_changed_portal(account: Account) -> None:
     await account.set_up()
     configurations = account.stripe.v1.billing_portal.configurations
     [portal] = configurations.list({"active": True}).data
     configurations.update(portal.id, {"features": {"subscription_cancel": {"enabled": False}}})
-    _, said, _ = await account.set_up()
-    assert said[-1] == "billing portal: created or updated"
+    _, lines, _ = await account.set_up()
+    assert lines[-1] == "billing portal: created or updated"
     assert configurations.retrieve(portal.id).features.subscription_cancel.enabled
-    _, said, _ = await account.set_up()
-    assert said[-1] == "billing portal: up to date"
+    _, lines, _ = await account.set_up()
+    assert lines[-1] == "billing portal: up to date"
 
 
-async def test_stripe_away_is_told(account: Account) -> None:
+async def test_setup_without_stripe_fails_with_a_message(account: Account) -> None:
     nowhere = StripeConnection(API_KEY, f"http://127.0.0.1:{free_port()}")
     await nowhere.start()
-    code, said, complaint = await replace(account, connection=nowhere).set_up()
+    code, lines, stderr = await replace(account, connection=nowhere).set_up()
     await nowhere.stop()
-    assert (code, said) == (1, [])
-    assert complaint.startswith("Stripe was not set up: ")
+    assert (code, lines) == (1, [])
+    assert stderr.startswith("Stripe was not set up: ")
 
 
 LIVE = {
@@ -273,8 +273,8 @@ LIVE = {
         ({"PUBLIC_BASE_URL": "http://cv.example"}, "PUBLIC_BASE_URL must be https"),
     ],
 )
-async def test_a_live_account_is_set_up_before_the_service_can_start(changes: dict[str, str], told: str) -> None:
-    """Its endpoint's secret comes out of this very command. The way to Stripe is closed here."""
+async def test_setup_of_a_live_account_needs_no_webhook_secret(changes: dict[str, str], told: str) -> None:
+    """The command itself prints the webhook secret. The proxy blocks Stripe here."""
     closed = {"https_proxy": f"http://127.0.0.1:{free_port()}", "no_proxy": ""}
     done = await asyncio.to_thread(operate, {**LIVE, **closed, **changes}, "setup-stripe")
     assert done.returncode == 1
@@ -283,13 +283,13 @@ async def test_a_live_account_is_set_up_before_the_service_can_start(changes: di
 
 
 @pytest.mark.parametrize("words", [[], ["events"], ["events", "drop"], ["events", "dismiss"], ["nonsense"]])
-def test_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_arguments_print_the_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.parse(words)
     assert "usage: cv-payments" in capsys.readouterr().err
 
 
-async def test_as_a_program(system: System, environment: Callable[..., dict[str, str]]) -> None:
+async def test_command_runs_as_a_program(system: System, environment: Callable[..., dict[str, str]]) -> None:
     stuck = await quarantined(system)
     settings = environment(DATABASE_URL=system.database_url)
     done = await asyncio.to_thread(operate, settings, "events", "dismiss", stuck)

@@ -1,4 +1,4 @@
-"""The NATS door: sessions claimed, accounts erased, resumes deleted."""
+"""NATS consumers: claimed sessions, erased accounts, deleted resumes."""
 
 import secrets
 
@@ -11,7 +11,7 @@ from stripe import PaymentIntent, Subscription
 from services.payments.tests.system import System
 
 
-async def test_claim_told_by_event(system: System) -> None:
+async def test_session_claimed_event_transfers_purchases(system: System) -> None:
     session_id, user_id, resume_id = secrets.token_urlsafe(24), system.new_id(), system.new_resume()
     page = await system.single_page(system.as_session(session_id), resume_id)
     await system.publish(SessionClaimed(session_id=session_id, user_id=user_id, revision=1))
@@ -24,7 +24,7 @@ async def test_claim_told_by_event(system: System) -> None:
     assert await system.single_page(system.keys.user("payments", user_id), resume_id) == page
 
 
-async def test_nobody_pays_for_a_deleted_resume(system: System) -> None:
+async def test_deleted_resume_closes_its_page(system: System) -> None:
     resume_id = system.new_resume()
     page = await system.single_page(system.new_user(), resume_id)
     await system.publish(ResumeDeleted(resume_id=resume_id, revision=1))
@@ -36,7 +36,7 @@ async def test_nobody_pays_for_a_deleted_resume(system: System) -> None:
     )
 
 
-async def test_who_pays_for_a_deleted_resume_gets_it_back(system: System) -> None:
+async def test_payment_for_a_deleted_resume_is_refunded(system: System) -> None:
     resume_id = system.new_resume()
     page = await system.single_page(system.new_user(), resume_id)
     await system.control("delivery", hold=True)
@@ -49,7 +49,7 @@ async def test_who_pays_for_a_deleted_resume_gets_it_back(system: System) -> Non
     assert system.published_paid(resume_id) == []
 
 
-async def test_buying_and_then_deleting_is_no_reason_to_give_back(system: System) -> None:
+async def test_resume_deleted_after_its_payment_is_not_refunded(system: System) -> None:
     resume_id = system.new_resume()
     page = await system.single_page(system.new_user(), resume_id)
     await system.press(page)
@@ -68,7 +68,7 @@ def is_deleted(system: System, resume_id: int) -> bool:
         return connection.execute(query, (resume_id,)).fetchone() == (1,)
 
 
-async def test_erased_account_leaves_payments_without_a_name(system: System) -> None:
+async def test_payments_of_an_erased_account_have_no_name(system: System) -> None:
     user_id, resume_id = system.new_id(), system.new_resume()
     user = system.keys.user("payments", user_id)
     page = await system.single_page(user, resume_id)
@@ -90,8 +90,8 @@ async def test_erased_account_leaves_payments_without_a_name(system: System) -> 
         assert connection.execute(query, (resume_id,)).fetchall() == [(499, "succeeded", None, None, None)]
 
 
-async def test_stripe_forgets_an_erased_account(system: System) -> None:
-    """As the customer it is, and as the one it was before it logged in; subscriptions end, amounts stay."""
+async def test_customers_of_an_erased_account_are_deleted_at_stripe(system: System) -> None:
+    """Both customers, of the account and of its earlier session, are deleted. Payments keep their amounts."""
     user_id, session_id = system.new_id(), secrets.token_urlsafe(24)
     user = system.keys.user("payments", user_id)
     bought = await system.buy(system.as_session(session_id), system.new_resume())
@@ -116,7 +116,7 @@ async def test_stripe_forgets_an_erased_account(system: System) -> None:
     assert system.row(stuck, [*customers, subscription.id]) == {}
 
 
-async def test_who_pays_in_the_moment_of_being_erased_is_forgotten_too(system: System) -> None:
+async def test_customer_who_pays_during_the_erasure_is_deleted(system: System) -> None:
     user_id, resume_id = system.new_id(), system.new_resume()
     page = await system.single_page(system.keys.user("payments", user_id), resume_id)
     await system.control("delivery", hold=True)
@@ -129,8 +129,8 @@ async def test_who_pays_in_the_moment_of_being_erased_is_forgotten_too(system: S
     await eventually(lambda: getattr(system.stripe.v1.customers.retrieve(customer), "deleted", False))
 
 
-async def test_a_subscription_paid_in_the_moment_of_being_erased_is_given_back(system: System) -> None:
-    """Stripe ends it together with the customer whom it knows already, before we have heard of it."""
+async def test_subscription_paid_during_the_erasure_is_refunded(system: System) -> None:
+    """Stripe ends the subscription with its customer before the service knows about it."""
     user_id = system.new_id()
     user = system.keys.user("payments", user_id)
     customer = str((await system.buy(user, system.new_resume())).customer)
@@ -150,7 +150,7 @@ async def test_a_subscription_paid_in_the_moment_of_being_erased_is_given_back(s
 
 @pytest.mark.parametrize("erased_first", [True, False])
 async def test_session_of_an_erased_account_ends_with_it(system: System, erased_first: bool) -> None:
-    """Whichever of the two is heard of first: nobody is billed any more, and Stripe forgets the name."""
+    """Whichever event comes first: the subscription is canceled and the customer deleted."""
     session_id, user_id = secrets.token_urlsafe(24), system.new_id()
     subscription = await system.subscribe(system.as_session(session_id))
     await eventually(lambda: system.summary(session_id=session_id) is not None)

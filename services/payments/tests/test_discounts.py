@@ -1,4 +1,4 @@
-"""Coupons and credits of the Stripe account: what costs less, or nothing, is granted all the same."""
+"""Coupons and credits at Stripe: discounted and free purchases are granted too."""
 
 import asyncio
 import sqlite3
@@ -23,7 +23,7 @@ def coupon(system: System, **changes: Any) -> str:
 
 
 def promotion_code(system: System, **changes: Any) -> str:
-    """A code that nobody has used yet."""
+    """A new promotion code."""
     code = f"CODE{system.new_id()}"
     system.stripe.v1.promotion_codes.create(
         {"promotion": {"type": "coupon", "coupon": coupon(system, **changes)}, "code": code}
@@ -56,7 +56,7 @@ async def test_a_promotion_code_buys_a_resume(system: System, percent: int, amou
     assert (await system.get(f"checkout/{system.session_at(page).id}/", user))["status"] == "succeeded"
 
 
-async def test_a_discounted_payment_is_refunded_when_all_of_it_is_given_back(system: System) -> None:
+async def test_discounted_payment_counts_as_refunded_after_a_full_refund(system: System) -> None:
     user, resume_id = system.new_user(), system.new_resume()
     page = await system.single_page(user, resume_id)
     await pay_with(system, page, promotion_code(system, percent_off=50))
@@ -70,7 +70,7 @@ async def test_a_discounted_payment_is_refunded_when_all_of_it_is_given_back(sys
 
 
 @pytest.mark.parametrize(("arrived", "status"), [(True, "succeeded"), (False, "failed")])
-async def test_a_delayed_discounted_payment_is_listed_with_what_is_paid(
+async def test_delayed_discounted_payment_shows_the_discounted_amount(
     system: System, arrived: bool, status: str
 ) -> None:
     user = system.new_user()
@@ -81,10 +81,10 @@ async def test_a_delayed_discounted_payment_is_listed_with_what_is_paid(
     await has_paid(system, user, (status, "2.49"))
 
 
-async def test_a_discounted_payment_that_the_previous_release_quarantined_is_granted_when_retried(
+async def test_discounted_payment_quarantined_by_an_older_release_is_granted_after_a_retry(
     system: System, environment: Callable[..., dict[str, str]]
 ) -> None:
-    """That release also failed the checkout, once it was overdue."""
+    """The older release also marked the overdue checkout failed."""
     user, resume_id = system.new_user(), system.new_resume()
     page = await system.single_page(user, resume_id)
     await system.control("delivery", drop=["*"])
@@ -105,8 +105,8 @@ async def test_a_discounted_payment_that_the_previous_release_quarantined_is_gra
 
 
 @pytest.mark.parametrize("free_comes", ["first", "second"])
-async def test_of_two_payments_only_money_is_given_back(system: System, free_comes: str) -> None:
-    """The resume stays paid; there is nothing to refund of a free payment."""
+async def test_free_duplicate_payment_is_not_refunded(system: System, free_comes: str) -> None:
+    """The resume stays paid."""
     resume_id, free, dear = system.new_resume(), system.new_user(), system.new_user()
     free_page, dear_page = await system.single_page(free, resume_id), await system.single_page(dear, resume_id)
     code = promotion_code(system)
@@ -128,7 +128,7 @@ async def test_of_two_payments_only_money_is_given_back(system: System, free_com
     assert system.published_paid(resume_id) == [True]
 
 
-async def test_a_free_payment_for_a_resume_that_is_gone_is_left_alone(system: System) -> None:
+async def test_free_payment_for_a_deleted_resume_is_not_refunded(system: System) -> None:
     user, resume_id = system.new_user(), system.new_resume()
     page = await system.single_page(user, resume_id)
     await system.control("delivery", hold=True)
@@ -164,8 +164,8 @@ async def test_a_promotion_code_buys_a_subscription(
     await has_paid(system, user, ("succeeded", second), ("succeeded", first))
 
 
-async def test_an_invoice_of_nothing_after_the_first_is_no_payment(system: System) -> None:
-    """A credit has paid it."""
+async def test_later_invoice_of_zero_is_not_a_payment(system: System) -> None:
+    """A credit of the customer pays the invoice."""
     user = system.new_user()
     subscription = await system.subscribe(user)
     await has_paid(system, user, ("succeeded", "9.99"))
@@ -175,7 +175,7 @@ async def test_an_invoice_of_nothing_after_the_first_is_no_payment(system: Syste
     await has_paid(system, user, ("succeeded", "9.99"))
 
 
-async def test_a_customers_own_discount_is_taken_off_the_next_invoice(system: System) -> None:
+async def test_customer_discount_applies_to_the_next_invoice(system: System) -> None:
     user = system.new_user()
     subscription = await system.subscribe(user)
     await has_paid(system, user, ("succeeded", "9.99"))
@@ -185,9 +185,7 @@ async def test_a_customers_own_discount_is_taken_off_the_next_invoice(system: Sy
 
 
 @pytest.mark.parametrize(("percent", "amount"), [(50, "4.99"), (100, "0.00")])
-async def test_a_customers_own_discount_is_taken_off_a_new_subscription(
-    system: System, percent: int, amount: str
-) -> None:
+async def test_customer_discount_applies_to_a_new_subscription(system: System, percent: int, amount: str) -> None:
     user = system.new_user()
     before = await system.buy(user, system.new_resume())
     await has_paid(system, user, ("succeeded", "4.99"))
@@ -219,7 +217,7 @@ async def test_a_discounted_subscriber_changes_plan(system: System) -> None:
     assert system.row(NOT_DONE, objects) == {}
 
 
-async def test_a_free_subscription_too_many_is_ended_without_a_refund(system: System) -> None:
+async def test_free_duplicate_subscription_is_canceled_without_a_refund(system: System) -> None:
     session_id, user_id = f"session-{system.new_id()}", system.new_id()
     user = system.keys.user("payments", user_id)
     old = await system.subscribe(user)
@@ -236,8 +234,8 @@ async def test_a_free_subscription_too_many_is_ended_without_a_refund(system: Sy
     assert {each["status"] for each in await system.get("", user)} == {"succeeded"}
 
 
-async def test_a_failed_invoice_that_a_credit_settled_has_succeeded(system: System, sandbox_folder: Path) -> None:
-    """Somebody lets a subscriber off: the invoice is paid with 0, and its payment no longer counts as failed."""
+async def test_failed_invoice_settled_by_a_credit_succeeds(system: System, sandbox_folder: Path) -> None:
+    """After a credit the invoice is paid with 0."""
     user = system.new_user()
     subscription = await system.subscribe(user)
     await system.control("card", customer=subscription.customer, card="0341")
@@ -247,8 +245,8 @@ async def test_a_failed_invoice_that_a_credit_settled_has_succeeded(system: Syst
     assert isinstance(latest, Invoice)
     assert latest.id is not None
     settle = "update objects set body = json_set(body, '$.status', 'paid', '$.amount_due', 0) where id = ?"
-    with closing(sqlite3.connect(sandbox_folder / "stripe.sqlite3")) as stripe_s_own:
-        stripe_s_own.execute(settle, (latest.id,))
-        stripe_s_own.commit()
+    with closing(sqlite3.connect(sandbox_folder / "stripe.sqlite3")) as sandbox:
+        sandbox.execute(settle, (latest.id,))
+        sandbox.commit()
     await system.deliver(event("invoice.paid", latest.id))
     await has_paid(system, user, ("succeeded", "0.00"), ("succeeded", "9.99"))

@@ -1,4 +1,4 @@
-"""The rules, row by row."""
+"""The rules of the domain, case by case."""
 
 import random
 from dataclasses import replace
@@ -146,14 +146,16 @@ def subscription(**changes: Any) -> Subscription:
         ("canceled", "canceled", None),
     ],
 )
-def test_stripe_s_states(stripe_status: str, status: str, entitled: datetime | None) -> None:
+def test_status_and_entitlement_for_each_stripe_status(
+    stripe_status: str, status: str, entitled: datetime | None
+) -> None:
     found = subscription(stripe_status=stripe_status, past_due_since=NOW)
     assert (found.status, found.entitled_until(GRACE)) == (status, entitled)
     assert summarize([found], GRACE).status == status
     assert summarize([found], GRACE).entitled_until == entitled
 
 
-def test_unknown_state_is_set_aside() -> None:
+def test_unknown_subscription_status_is_quarantined() -> None:
     with pytest.raises(Quarantined):
         api_status("hibernating")
 
@@ -165,13 +167,13 @@ def test_scheduled_end_stays_active_until_then(cancel_at: datetime) -> None:
     assert found.entitled_until == min(cancel_at, PERIOD_END + timedelta(hours=72))
 
 
-def test_nothing_amounts_to_nothing() -> None:
+def test_summary_without_a_live_subscription() -> None:
     assert summarize([], GRACE) == SubscriptionSummary("canceled", None, None, None, False)
     ended = summarize([subscription(stripe_status="canceled", ended_at=NOW)], GRACE)
     assert ended == SubscriptionSummary("canceled", None, NOW, None, False)
 
 
-def test_several_subscriptions_entitle_as_long_as_the_longest() -> None:
+def test_summary_takes_the_longest_entitlement() -> None:
     old = subscription(stripe_status="canceled", ended_at=NOW)
     yearly = subscription(id="sub_2", subscription_type="yearly", current_period_end=NOW + timedelta(days=365))
     for both in ([old, yearly], [yearly, old], [SUBSCRIPTION, yearly], [yearly, SUBSCRIPTION]):
@@ -181,7 +183,7 @@ def test_several_subscriptions_entitle_as_long_as_the_longest() -> None:
     assert summarize([yearly], GRACE, suspended={"sub_2"}).status == "active"
 
 
-def test_of_two_living_subscriptions_the_newer_is_too_many() -> None:
+def test_newer_of_two_live_subscriptions_is_the_duplicate() -> None:
     newer = subscription(id="sub_2", created_at=NOW + timedelta(hours=1))
     ended = subscription(id="sub_3", created_at=NOW - timedelta(hours=1), stripe_status="canceled")
     assert find_duplicates([newer, SUBSCRIPTION, ended]) == [newer]
@@ -189,10 +191,10 @@ def test_of_two_living_subscriptions_the_newer_is_too_many() -> None:
     heard_of_later = subscription(id="sub_0", known_since=NOW + timedelta(milliseconds=1))
     assert find_duplicates([heard_of_later, SUBSCRIPTION]) == [heard_of_later]
     assert find_duplicates([replace(newer, is_duplicate=True), SUBSCRIPTION]) == []
-    unheard = subscription(known_since=NOW + timedelta(milliseconds=2))
-    assert find_duplicates([unheard], ended_at=NOW + timedelta(milliseconds=1)) == [unheard]
+    paid_undelivered = subscription(known_since=NOW + timedelta(milliseconds=2))
+    assert find_duplicates([paid_undelivered], ended_at=NOW + timedelta(milliseconds=1)) == [paid_undelivered]
     assert find_duplicates([SUBSCRIPTION], ended_at=NOW + timedelta(hours=1)) == []
-    unheard_and_over = replace(unheard, stripe_status="canceled")
+    unheard_and_over = replace(paid_undelivered, stripe_status="canceled")
     assert find_duplicates([unheard_and_over], ended_at=NOW + timedelta(milliseconds=1)) == [unheard_and_over]
     assert find_duplicates([ended], ended_at=NOW + timedelta(hours=1)) == []
 
@@ -266,7 +268,7 @@ def test_invoices_outcome(status: str, attempts: int, outcome: str) -> None:
 
 @st.composite
 def payments_of_one_resume(draw: st.DrawFn) -> list[Payment]:
-    """Payments as they can stand beside each other: at most one of them grants."""
+    """Payments of one resume, of which at most one grants it."""
     amount = draw(st.integers(0, 5))
     reasons: st.SearchStrategy[RefundReason | None] = st.sampled_from([None, None, "duplicate"])
     outcomes: list[PaymentOutcome] = ["pending", "succeeded", "failed"]
@@ -292,7 +294,9 @@ def payments_of_one_resume(draw: st.DrawFn) -> list[Payment]:
 
 
 @given(payments_of_one_resume(), st.booleans(), st.randoms())
-def test_one_payment_counts_and_no_other_is_kept(payments: list[Payment], deleted: bool, chance: random.Random) -> None:
+def test_one_payment_grants_and_the_others_are_refunded(
+    payments: list[Payment], deleted: bool, chance: random.Random
+) -> None:
     settlement = settle_resume(payments, deleted)
     counting = {payment.id for payment in payments if payment.counts}
     refunded = {payment.id for payment, _ in settlement.refunds}
@@ -317,7 +321,7 @@ def checkout(**changes: Any) -> Checkout:
 STARTED = replace(SESSION, checkout_id=CHECKOUT_ID)
 
 
-def test_a_session_as_asked_for_fits() -> None:
+def test_matching_session() -> None:
     assert session_mismatch(checkout(), STARTED, livemode=False) is None
     assert session_mismatch(checkout(stripe_session_id=None), STARTED, livemode=False) is None
 
@@ -338,7 +342,7 @@ def test_a_session_as_asked_for_fits() -> None:
         ({"price_ids": ()}, "prices"),
     ],
 )
-def test_any_other_session_does_not(changes: dict[str, Any], name: str) -> None:
+def test_mismatched_session(changes: dict[str, Any], name: str) -> None:
     found = session_mismatch(checkout(), replace(STARTED, **changes), livemode=False)
     assert found is not None
     assert found.startswith(name)
@@ -363,7 +367,7 @@ def lines(*told: tuple[str | None, int, bool]) -> tuple[StripeInvoiceLine, ...]:
         lines(),
     ],
 )
-def test_an_invoice_for_what_we_sell_fits(told: tuple[StripeInvoiceLine, ...]) -> None:
+def test_matching_invoice(told: tuple[StripeInvoiceLine, ...]) -> None:
     invoice = replace(INVOICE, lines=told)
     assert invoice_mismatch(invoice, PRICES, livemode=False) is None
     assert subscription_mismatch(replace(AT_STRIPE, latest_invoice=invoice), PRICES, livemode=False) is None
@@ -382,7 +386,7 @@ def test_an_invoice_for_what_we_sell_fits(told: tuple[StripeInvoiceLine, ...]) -
         ({"lines": lines(("price_monthly", 999, False), (None, 100, False))}, "price"),
     ],
 )
-def test_any_other_invoice_does_not(changes: dict[str, Any], name: str) -> None:
+def test_mismatched_invoice(changes: dict[str, Any], name: str) -> None:
     invoice = replace(INVOICE, **changes)
     found = invoice_mismatch(invoice, PRICES, livemode=False)
     assert found is not None
@@ -401,7 +405,7 @@ def test_any_other_invoice_does_not(changes: dict[str, Any], name: str) -> None:
         ({"price_id": "price_cheap"}, "price"),
     ],
 )
-def test_a_subscription_that_we_do_not_sell_does_not_fit(changes: dict[str, Any], name: str) -> None:
+def test_mismatched_subscription(changes: dict[str, Any], name: str) -> None:
     found = subscription_mismatch(replace(AT_STRIPE, **changes), PRICES, livemode=False)
     assert found is not None
     assert found.startswith(name)
@@ -409,7 +413,7 @@ def test_a_subscription_that_we_do_not_sell_does_not_fit(changes: dict[str, Any]
         assert subscription_mismatch(replace(AT_STRIPE, status=ended, **changes), PRICES, livemode=False) is None
 
 
-def test_a_checkout_serves_the_same_wish_only() -> None:
+def test_checkout_serves_only_the_same_request() -> None:
     checkout_ = checkout()
     assert checkout_.can_serve(REQUEST, NOW)
     assert checkout_.can_serve(REQUEST, NOW + timedelta(seconds=50))
@@ -421,7 +425,7 @@ def test_a_checkout_serves_the_same_wish_only() -> None:
         assert not checkout_.can_serve(replace(REQUEST, **changes), NOW)
 
 
-def test_parameters_name_a_known_customer_or_ask_for_a_new_one() -> None:
+def test_session_parameters_use_a_known_customer_or_create_one() -> None:
     known, unknown = (new_checkout(uuid4(), 1, REQUEST, customer, NOW).parameters for customer in ("cus_1", None))
     assert (known["customer"], "customer_creation" in known) == ("cus_1", False)
     assert ("customer" in unknown, unknown["customer_creation"]) == (False, "always")
@@ -442,7 +446,7 @@ def test_parameters_name_a_known_customer_or_ask_for_a_new_one() -> None:
         ({"stripe_status": "paused"}, None),
     ],
 )
-def test_the_portal_s_step(changes: dict[str, Any], step: str | None) -> None:
+def test_portal_flow_for_each_status(changes: dict[str, Any], step: str | None) -> None:
     requested = replace(REQUEST, payment_type="yearly", resume_id=None, price_id="price_yearly")
     found = portal_flow(subscription(**changes), requested)
     assert (found and found["type"]) == step

@@ -1,4 +1,4 @@
-"""What holds of payments and subscriptions whatever happens, in whichever order."""
+"""Properties of payments and subscriptions that hold in any state and order."""
 
 import random
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ moments = st.integers(-400, 400).map(lambda hours: NOW + timedelta(hours=hours))
 
 @st.composite
 def one_owners_subscriptions(draw: st.DrawFn) -> list[Subscription]:
-    """Up to four of one owner, in any states; no two came at one moment."""
+    """Up to four subscriptions of one owner in any states, created at different times."""
     checkout_ = draw(st.lists(moments, max_size=4, unique=True))
     return [
         Subscription(
@@ -58,14 +58,14 @@ def one_owners_subscriptions(draw: st.DrawFn) -> list[Subscription]:
 
 
 @given(one_owners_subscriptions(), st.randoms())
-def test_subscriptions_amount_to_the_same_in_any_order(mine: list[Subscription], chance: random.Random) -> None:
+def test_summary_does_not_depend_on_the_order(mine: list[Subscription], chance: random.Random) -> None:
     before = (summarize(mine, GRACE), {each.id for each in find_duplicates(mine)})
     chance.shuffle(mine)
     assert (summarize(mine, GRACE), {each.id for each in find_duplicates(mine)}) == before
 
 
 @given(one_owners_subscriptions(), st.sets(st.sampled_from([f"sub_{number}" for number in range(4)])))
-def test_access_lasts_as_long_as_the_longest_that_is_neither_too_many_nor_disputed(
+def test_entitlement_is_the_longest_without_duplicates_and_disputes(
     mine: list[Subscription], suspended: set[str]
 ) -> None:
     counting = [each.entitled_until(GRACE) for each in mine if not each.is_duplicate and each.id not in suspended]
@@ -74,7 +74,7 @@ def test_access_lasts_as_long_as_the_longest_that_is_neither_too_many_nor_disput
 
 
 @given(one_owners_subscriptions())
-def test_nothing_gives_access_beyond_its_own_end(mine: list[Subscription]) -> None:
+def test_entitlement_ends_with_the_subscription(mine: list[Subscription]) -> None:
     for each in mine:
         until = each.entitled_until(GRACE)
         if until is not None and each.stripe_status != "past_due":
@@ -83,9 +83,7 @@ def test_nothing_gives_access_beyond_its_own_end(mine: list[Subscription]) -> No
 
 
 @given(one_owners_subscriptions(), st.none() | moments)
-def test_at_most_one_subscription_stays_alive_and_it_is_the_oldest(
-    mine: list[Subscription], ended_at: datetime | None
-) -> None:
+def test_only_the_oldest_live_subscription_stays(mine: list[Subscription], ended_at: datetime | None) -> None:
     too_many = {each.id for each in find_duplicates(mine, ended_at)}
     live = [each for each in mine if each.is_live]
     stays = [each for each in live if each.id not in too_many]
@@ -101,7 +99,7 @@ sums = st.sampled_from([0, 1, AMOUNT - 1, AMOUNT])
 
 
 @given(st.sampled_from(OUTCOMES), sums, sums, st.sampled_from(DISPUTES))
-def test_money_that_went_back_does_not_come_again(
+def test_refunded_payment_stays_refunded(
     outcome: PaymentOutcome, refunded: int, more: int, dispute: str | None
 ) -> None:
     before = payment_status(outcome, AMOUNT, refunded, dispute)
@@ -113,7 +111,7 @@ def test_money_that_went_back_does_not_come_again(
 
 @dataclass
 class Facts:
-    """What Stripe says of one payment, and what we did about it."""
+    """What Stripe says about one payment, and whether the service ordered a refund."""
 
     outcome: PaymentOutcome = "pending"
     refunded: int = 0
@@ -122,7 +120,7 @@ class Facts:
 
 
 class PaymentsOfOneResume(RuleBasedStateMachine):
-    """Anything Stripe may say of the payments for one resume, each time followed by the settlement."""
+    """Any facts about the payments for one resume, each followed by the settlement."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -222,7 +220,7 @@ requests = st.builds(
 
 
 @given(requests, st.none() | st.text(min_size=1), st.integers(0))
-def test_a_checkout_asks_for_the_servers_price_and_knows_its_own_session(
+def test_checkout_has_the_servers_price_and_matches_its_session(
     requested: CheckoutRequest, customer: str | None, paid: int
 ) -> None:
     checkout = new_checkout(uuid4(), 1, requested, customer, NOW)
@@ -253,7 +251,7 @@ def test_a_checkout_asks_for_the_servers_price_and_knows_its_own_session(
 
 
 @given(one_owners_subscriptions(), requests)
-def test_only_who_has_settled_another_plan_changes_plan(mine: list[Subscription], requested: CheckoutRequest) -> None:
+def test_portal_offers_a_change_only_of_an_active_plan(mine: list[Subscription], requested: CheckoutRequest) -> None:
     for each in mine:
         step = portal_flow(each, requested)
         changes = step is not None and step["type"] == "subscription_update_confirm"
@@ -262,7 +260,7 @@ def test_only_who_has_settled_another_plan_changes_plan(mine: list[Subscription]
 
 
 @given(st.text() | st.from_regex(r"https?://[^/]*(:[0-9]+)?/.*"))
-def test_an_origin_is_its_own_origin(url: str) -> None:
+def test_origin_of_an_origin_is_itself(url: str) -> None:
     found = origin(url)
     if found is not None:
         assert origin(found) == found
@@ -270,7 +268,7 @@ def test_an_origin_is_its_own_origin(url: str) -> None:
 
 
 @given(st.text())
-def test_nothing_put_behind_an_allowed_origin_leaves_it(rest: str) -> None:
+def test_suffix_does_not_change_an_allowed_origin(rest: str) -> None:
     allowed = "http://localhost:3000"
     if is_allowed(allowed + rest, [allowed]):
         assert urlsplit(allowed + rest).netloc == "localhost:3000"

@@ -1,4 +1,4 @@
-"""What Stripe tells and nobody asked for grants nothing, and is not lost."""
+"""Objects at Stripe that do not match are quarantined and grant nothing."""
 
 import sqlite3
 from contextlib import closing
@@ -15,8 +15,8 @@ OK = (200, {"status": "success"})
 
 
 @pytest.mark.parametrize("forged", ["amount", "price", "session"])
-async def test_what_does_not_fit_our_attempt_is_quarantined(system: System, forged: str) -> None:
-    """A paid session under our attempt's name that is not the one we asked for grants nothing."""
+async def test_session_that_does_not_match_its_checkout_is_quarantined(system: System, forged: str) -> None:
+    """A paid session names a checkout whose session is another one."""
     user, resume_id = system.new_user(), system.new_resume()
     genuine = system.session_at(await system.single_page(user, resume_id))
     price = {"currency": "eur", "unit_amount": 50 if forged == "amount" else 499, "product_data": {"name": "x"}}
@@ -40,8 +40,8 @@ async def test_what_does_not_fit_our_attempt_is_quarantined(system: System, forg
 
 
 @pytest.mark.parametrize("forged", ["amount", "price"])
-async def test_subscription_in_the_name_of_another_checkout_grants_nothing(system: System, forged: str) -> None:
-    """Its metadata names an attempt of ours, whose session did not begin it: whatever it cost, nobody is granted it."""
+async def test_subscription_that_names_a_foreign_checkout_is_quarantined(system: System, forged: str) -> None:
+    """Its metadata names a checkout whose session did not start it."""
     user_id = system.new_id()
     await system.checkout_page(system.keys.user("payments", user_id), payment_type="monthly")
     attempt = system.row(
@@ -70,8 +70,8 @@ async def test_subscription_in_the_name_of_another_checkout_grants_nothing(syste
     assert await system.get("", system.keys.user("payments", user_id)) == []
 
 
-async def test_a_payment_that_has_an_invoice_is_granted(system: System, sandbox_folder: Path) -> None:
-    """Stripe makes an invoice of a single payment, too, if asked to (`invoice_creation`): it bills no subscription."""
+async def test_single_payment_with_an_invoice_is_granted(system: System, sandbox_folder: Path) -> None:
+    """With `invoice_creation` Stripe also creates an invoice for a single payment."""
     resume_id = system.new_resume()
     page = await system.single_page(system.new_user(), resume_id)
     await system.control("delivery", drop=["*"])
@@ -86,8 +86,8 @@ async def test_a_payment_that_has_an_invoice_is_granted(system: System, sandbox_
     await eventually(lambda: system.published_paid(resume_id) == [True])
 
 
-async def test_change_to_a_price_that_we_do_not_sell_is_set_aside(system: System) -> None:
-    """Made cheaper by somebody at Stripe: what was granted before stays as it was, until it ends."""
+async def test_change_to_an_unknown_price_is_quarantined(system: System) -> None:
+    """The stored subscription stays unchanged until it ends."""
     user_id = system.new_id()
     user = system.keys.user("payments", user_id)
     subscription = await system.subscribe(user)
@@ -111,8 +111,8 @@ async def test_change_to_a_price_that_we_do_not_sell_is_set_aside(system: System
     await eventually(lambda: (now := system.summary(user_id=user_id)) is not None and now.status == "canceled")
 
 
-async def test_a_state_that_nobody_has_heard_of_is_set_aside(system: System, sandbox_folder: Path) -> None:
-    """What was known last stays, until Stripe says something that is understood."""
+async def test_unknown_subscription_status_keeps_the_stored_state(system: System, sandbox_folder: Path) -> None:
+    """The stored state stays until Stripe reports a known status."""
     user_id = system.new_id()
     user = system.keys.user("payments", user_id)
     subscription = await system.subscribe(user)
@@ -121,12 +121,12 @@ async def test_a_state_that_nobody_has_heard_of_is_set_aside(system: System, san
     before = await system.get("subscription/", user)
     turn = "update objects set body = json_set(body, '$.status', ?) where id = ?"
     told = event("customer.subscription.updated", subscription.id)
-    with closing(sqlite3.connect(sandbox_folder / "stripe.sqlite3")) as stripe_s_own:
-        stripe_s_own.execute(turn, ("hibernating", subscription.id))
-        stripe_s_own.commit()
+    with closing(sqlite3.connect(sandbox_folder / "stripe.sqlite3")) as sandbox:
+        sandbox.execute(turn, ("hibernating", subscription.id))
+        sandbox.commit()
         answer = await system.deliver(told)
-        stripe_s_own.execute(turn, ("active", subscription.id))
-        stripe_s_own.commit()
+        sandbox.execute(turn, ("active", subscription.id))
+        sandbox.commit()
     assert (answer.status_code, answer.json()) == OK
     assert system.stored_event(told["id"])["outcome"] == "quarantined"
     assert system.stored_event(told["id"])["error"] == "unknown subscription status 'hibernating'"

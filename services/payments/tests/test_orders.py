@@ -1,4 +1,4 @@
-"""A short subscription's events in every order, each twice, arriving while things at Stripe go on."""
+"""The events of a subscription in every order, each twice, while the subscription changes at Stripe."""
 
 import asyncio
 import itertools
@@ -16,13 +16,13 @@ MOMENTS = {
     "customer.subscription.updated": 1,
     "customer.subscription.deleted": 2,
 }
-"""Event -> how far things at Stripe must have come before it can be sent."""
+"""Event type -> the stage at Stripe from which it can be sent."""
 ORDERS = list(itertools.permutations(MOMENTS))
 AT_ONCE = 15
 
 
 class Life:
-    """A subscription, begun, whose events nobody hears but as the test sends them."""
+    """A subscription whose events only the test delivers."""
 
     def __init__(self, system: System) -> None:
         self.system = system
@@ -40,7 +40,7 @@ class Life:
         self._about = {"checkout.session.completed": session.id, "invoice.paid": str(session.invoice)}
 
     async def advance(self, moment: int) -> None:
-        """Have things at Stripe come so far: scheduled to end, ended."""
+        """Advance the subscription at Stripe: 1 is scheduled to end, 2 is ended."""
         subscriptions = self.system.stripe.v1.subscriptions
         if self._moment < 1 <= moment:
             await asyncio.to_thread(subscriptions.update, self._subscription, {"cancel_at_period_end": True})
@@ -73,7 +73,7 @@ class Life:
 
 
 @pytest.mark.parametrize("start", range(0, len(ORDERS), AT_ONCE))
-async def test_any_order_ends_the_same(system: System, start: int) -> None:
+async def test_events_in_any_order_lead_to_the_same_state(system: System, start: int) -> None:
     await system.control("delivery", drop=["*"])
     orders = ORDERS[start : start + AT_ONCE]
     lives = [Life(system) for _ in orders]

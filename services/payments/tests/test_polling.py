@@ -1,4 +1,4 @@
-"""A poll of a checkout finds out what no webhook says."""
+"""Polls of a checkout when webhooks are lost."""
 
 import sqlite3
 from contextlib import closing
@@ -47,7 +47,7 @@ class Buyer:
         return [(each["status"], each["amount"]) for each in await self.system.get("", self.headers)]
 
     def last_polled(self, seconds_ago: int) -> None:
-        """The last poll that asked Stripe was so long ago, or is in the future."""
+        """Set the time of the last poll at Stripe; negative values are in the future."""
         asked = "update checkouts set polled_at = now() - make_interval(secs => %s)"
         assert self.system.row(f"{asked} where stripe_session_id = %s returning id", seconds_ago, self.session_id)
 
@@ -64,7 +64,7 @@ async def single(system: System) -> Buyer:
     return await Buyer(system, payment_type="single", resume_id=system.new_resume()).begin()
 
 
-async def test_a_payment_is_found(system: System) -> None:
+async def test_poll_finds_a_payment(system: System) -> None:
     buyer = await single(system)
     await system.press(buyer.page)
     await buyer.sees("succeeded")
@@ -73,7 +73,7 @@ async def test_a_payment_is_found(system: System) -> None:
 
 
 @pytest.mark.parametrize(("plan", "amount"), [("monthly", "9.99"), ("yearly", "99.99")])
-async def test_a_subscription_is_found_with_its_payment(system: System, plan: str, amount: str) -> None:
+async def test_poll_finds_a_subscription_and_its_payment(system: System, plan: str, amount: str) -> None:
     buyer = await Buyer(system, payment_type=plan).begin()
     await system.press(buyer.page)
     await buyer.sees("succeeded")
@@ -83,7 +83,7 @@ async def test_a_subscription_is_found_with_its_payment(system: System, plan: st
 
 
 @pytest.mark.parametrize("requested", [{"payment_type": "single"}, {"payment_type": "monthly"}])
-async def test_an_expired_session_is_found_and_is_no_payment(system: System, requested: dict[str, Any]) -> None:
+async def test_poll_finds_an_expired_session(system: System, requested: dict[str, Any]) -> None:
     resume = {"resume_id": system.new_resume()} if requested["payment_type"] == "single" else {}
     buyer = await Buyer(system, **requested, **resume).begin()
     await buyer.sees("pending")
@@ -94,7 +94,7 @@ async def test_an_expired_session_is_found_and_is_no_payment(system: System, req
 
 
 @pytest.mark.parametrize(("arrived", "status"), [(True, "succeeded"), (False, "failed")])
-async def test_how_a_delayed_payment_ended_is_found(system: System, arrived: bool, status: str) -> None:
+async def test_poll_finds_the_outcome_of_a_delayed_payment(system: System, arrived: bool, status: str) -> None:
     buyer = await single(system)
     await system.press(buyer.page, "pay-later")
     await buyer.sees("pending")
@@ -105,7 +105,7 @@ async def test_how_a_delayed_payment_ended_is_found(system: System, arrived: boo
     assert await buyer.listed() == [(status, "4.99")]
 
 
-async def test_a_checkout_that_was_found_is_not_asked_for_again(system: System) -> None:
+async def test_finished_checkout_is_not_polled_again(system: System) -> None:
     buyer = await single(system)
     await system.press(buyer.page)
     await buyer.sees("succeeded")
@@ -116,7 +116,7 @@ async def test_a_checkout_that_was_found_is_not_asked_for_again(system: System) 
 
 
 async def test_replicas_share_one_limit(system: System, replica: Replica) -> None:
-    """Whichever of them is polled, Stripe is asked once in a few seconds."""
+    """Stripe is asked once in three seconds, whichever replica is polled."""
     buyer = await single(system)
     await system.control("fault", method="GET", path=f"/v1/checkout/sessions/{buyer.session_id}", times=9, status=429)
 
@@ -134,12 +134,12 @@ async def test_replicas_share_one_limit(system: System, replica: Replica) -> Non
 
 
 async def faults(system: System) -> int:
-    """How many calls would still go wrong."""
+    """How many faults are left."""
     return sum(fault["times"] for fault in (await system.sandbox.get("/sandbox/knobs")).json()["faults"])
 
 
 @pytest.mark.parametrize("fault", [{"status": 503}, {"status": 400}, {"status": 429}, {"delay": 5}])
-async def test_stripe_in_trouble_leaves_the_stored_state(system: System, fault: dict[str, Any]) -> None:
+async def test_poll_during_a_stripe_error_shows_the_stored_state(system: System, fault: dict[str, Any]) -> None:
     buyer = await single(system)
     await system.press(buyer.page)
     await system.control("fault", method="GET", path="/v1/checkout/sessions/", times=9, **fault)
@@ -153,10 +153,10 @@ async def test_stripe_in_trouble_leaves_the_stored_state(system: System, fault: 
     ("changed", "wrong", "right", "outcome"),
     [("amount_subtotal", 1, 499, "quarantined"), ("client_reference_id", None, "", "ignored")],
 )
-async def test_a_poll_does_not_fail_a_paid_checkout_that_a_webhook_sets_aside(
+async def test_mismatched_paid_checkout_stays_pending_for_polls(
     system: System, sandbox_folder: Path, changed: str, wrong: object, right: object, outcome: str
 ) -> None:
-    """Its buyer has paid and must not be asked to pay again; an operator looks at the event."""
+    """The buyer has paid and must not pay again. An operator looks at the event."""
     buyer = await single(system)
     await system.press(buyer.page)
     right = right or system.session_at(buyer.page).client_reference_id
@@ -174,7 +174,7 @@ async def test_a_poll_does_not_fail_a_paid_checkout_that_a_webhook_sets_aside(
     await buyer.sees("succeeded")
 
 
-async def test_a_paid_checkout_that_does_not_match_stays_pending_when_the_buyer_asks_for_another_page(
+async def test_mismatched_paid_checkout_stays_pending_after_another_request(
     system: System, sandbox_folder: Path
 ) -> None:
     buyer = await single(system)
@@ -187,14 +187,14 @@ async def test_a_paid_checkout_that_does_not_match_stays_pending_when_the_buyer_
     await buyer.sees("succeeded")
 
 
-async def test_nobody_has_others_checkouts_looked_up(system: System) -> None:
+async def test_poll_of_another_owners_checkout_does_nothing(system: System) -> None:
     buyer = await single(system)
     await system.press(buyer.page)
     assert await system.get(f"checkout/{buyer.session_id}/", system.new_user()) is None
     assert system.payment_of(buyer.page)["status"] == "pending"
 
 
-async def test_the_webhook_that_comes_late_changes_nothing(system: System) -> None:
+async def test_late_webhook_changes_nothing(system: System) -> None:
     buyer = await Buyer(system, payment_type="monthly").begin()
     await system.control("delivery", drop=[], hold=True)
     await system.press(buyer.page)

@@ -1,4 +1,4 @@
-"""What Stripe never told us is found out."""
+"""Reconciliation finds what no webhook has lines."""
 
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -27,21 +27,21 @@ def no_undelivered_events(system: System, sandbox_folder: Path) -> None:
 
 
 async def reconciled(system: System, environment: Environment, done: Callable[[], object]) -> None:
-    """Start another process of the service, which reconciles as it starts, until `done`."""
+    """Start another service, which reconciles at start, and wait until `done`."""
     settings = environment(DATABASE_URL=system.database_url, RESUMES_URL=system.resumes_url)
     async with serving(app, settings):
         await eventually(done)
 
 
-def never_told(system: System, object_id: str) -> None:
-    """Nobody hears of an object's last event, not even who asks for events that were not delivered."""
+def mark_known(system: System, object_id: str) -> None:
+    """Mark the latest events of an object as known, so that reconciliation skips them."""
     for told in system.stripe.v1.events.list({"limit": 10}).data:
         if getattr(told.data.object, "id", None) == object_id:
             taken = "insert into stripe_events (id, type, outcome) values (%s, %s, 'done')"
             system.row(f"{taken} on conflict do nothing returning id", told.id, told.type)
 
 
-async def test_undelivered_events_are_fetched(system: System, environment: Environment) -> None:
+async def test_undelivered_events_are_processed(system: System, environment: Environment) -> None:
     resume_id = system.new_resume()
     page = await system.single_page(system.new_user(), resume_id)
     await system.control("delivery", drop=["*"])
@@ -49,7 +49,7 @@ async def test_undelivered_events_are_fetched(system: System, environment: Envir
     await reconciled(system, environment, lambda: system.published_paid(resume_id) == [True])
 
 
-async def test_undelivered_events_are_fetched_to_the_last(
+async def test_all_pages_of_undelivered_events_are_processed(
     system: System, environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stripe lists events in pages, the newest first, and lists those that are stored already too."""
@@ -64,8 +64,8 @@ async def test_undelivered_events_are_fetched_to_the_last(
     await reconciled(system, environment, lambda: system.published_paid(resume_id) == [True])
 
 
-async def unheard(system: System) -> tuple[int, str]:
-    """A resume that was paid for, and the id of an event since then, which Stripe lists before: both untold."""
+async def paid_undelivered(system: System) -> tuple[int, str]:
+    """A paid resume, and the id of a newer event. Both events are undelivered."""
     subscription = await system.subscribe(system.new_user())
     resume_id = system.new_resume()
     page = await system.single_page(system.new_user(), resume_id)
@@ -80,14 +80,14 @@ async def unheard(system: System) -> tuple[int, str]:
 
 @contextmanager
 def renamed(sandbox_folder: Path, event_id: str, name: str) -> Iterator[None]:
-    """Stripe calls an event so."""
-    with closing(sqlite3.connect(sandbox_folder / "stripe.sqlite3")) as stripe_s_own:
+    """Give an event at Stripe another id meanwhile."""
+    with closing(sqlite3.connect(sandbox_folder / "stripe.sqlite3")) as sandbox:
 
         def rename(before: str, after: str) -> None:
             rename_it = "update objects set id = :after, body = json_set(body, '$.id', :after) where id = :before"
-            stripe_s_own.execute(rename_it, {"before": before, "after": after})
-            stripe_s_own.execute("update deliveries set event = ? where event = ?", (after, before))
-            stripe_s_own.commit()
+            sandbox.execute(rename_it, {"before": before, "after": after})
+            sandbox.execute("update deliveries set event = ? where event = ?", (after, before))
+            sandbox.commit()
 
         rename(event_id, name)
         yield
@@ -98,18 +98,16 @@ def renamed(sandbox_folder: Path, event_id: str, name: str) -> Iterator[None]:
 async def test_ids_may_be_long(
     system: System, environment: Environment, sandbox_folder: Path, length: int, is_kept: bool
 ) -> None:
-    """One that is too long stands in the way of no other event."""
-    resume_id, event_id = await unheard(system)
+    """An id that is too long does not stop the other events."""
+    resume_id, event_id = await paid_undelivered(system)
     name = event_id.ljust(length, "1")
     with renamed(sandbox_folder, event_id, name):
         await reconciled(system, environment, lambda: system.published_paid(resume_id) == [True])
     assert bool(system.stored_event(name)) == is_kept
 
 
-async def test_an_event_that_cannot_be_kept_stands_in_the_way_of_no_other(
-    system: System, environment: Environment
-) -> None:
-    resume_id, event_id = await unheard(system)
+async def test_event_that_cannot_be_stored_does_not_stop_the_others(system: System, environment: Environment) -> None:
+    resume_id, event_id = await paid_undelivered(system)
     with psycopg.connect(system.database_url, autocommit=True) as connection:
         connection.execute(f"alter table stripe_events add constraint full_for check (id <> '{event_id}')")
         await reconciled(system, environment, lambda: system.published_paid(resume_id) == [True])
@@ -117,18 +115,18 @@ async def test_an_event_that_cannot_be_kept_stands_in_the_way_of_no_other(
     assert system.stored_event(event_id) == {}
 
 
-async def test_page_that_ended_unheard_is_a_failed_payment(system: System, environment: Environment) -> None:
+async def test_expired_page_without_an_event_fails_its_payment(system: System, environment: Environment) -> None:
     user = system.new_user()
     page = await system.single_page(user, system.new_resume())
     await system.control("delivery", drop=["*"])
     session_id = system.session_at(page).id
     await system.control("expire", session=session_id)
-    never_told(system, session_id)
+    mark_known(system, session_id)
     system.row("update checkouts set expires_at = now() - interval '1 minute' where url = %s returning id", page)
     await reconciled(system, environment, lambda: system.payment_of(page)["status"] == "failed")
 
 
-async def test_attempt_that_never_reached_stripe_is_given_up(system: System, environment: Environment) -> None:
+async def test_checkout_that_never_reached_stripe_fails(system: System, environment: Environment) -> None:
     user, resume_id = system.new_user(), system.new_resume()
     await system.control("fault", path="/v1/checkout/sessions", times=5, status=429)
     assert (await system.checkout(user, payment_type="single", resume_id=resume_id)).status_code == 503
@@ -139,7 +137,7 @@ async def test_attempt_that_never_reached_stripe_is_given_up(system: System, env
 
 @pytest.fixture
 def unknown_to_stripe(system: System) -> Iterator[None]:
-    """More subscriptions that are overdue, and cannot be looked at, than are looked through at once."""
+    """More than a page of overdue subscriptions that Stripe does not know."""
     made = (
         "insert into subscriptions (id, owner_id, customer_id, item_id, price_id, subscription_type, stripe_status,"
         " current_period_end, created_at, updated_at)"
@@ -153,8 +151,8 @@ def unknown_to_stripe(system: System) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("unknown_to_stripe")
-async def test_finished_events_are_forgotten_in_the_end(system: System, environment: Environment) -> None:
-    """Once Stripe cannot send them again. What somebody is to look at stays."""
+async def test_finished_events_are_purged_after_60_days(system: System, environment: Environment) -> None:
+    """Stripe cannot send them again. Dead events stay."""
     kept = {"evt_new": ("done", 59), "evt_dead": ("dead", 61)}
     with psycopg.connect(system.database_url, autocommit=True) as connection:
         for event_id, (outcome, days) in (kept | {"evt_old": ("done", 61), "evt_left": ("dismissed", 61)}).items():
@@ -173,7 +171,7 @@ async def test_finished_events_are_forgotten_in_the_end(system: System, environm
         connection.execute("delete from stripe_events where id = any(%s)", (list(kept),))
 
 
-async def test_period_that_is_over_is_looked_at(system: System, environment: Environment) -> None:
+async def test_overdue_subscription_is_synchronized(system: System, environment: Environment) -> None:
     user_id = system.new_id()
     user = system.keys.user("payments", user_id)
     subscription = await system.subscribe(user)
@@ -181,7 +179,7 @@ async def test_period_that_is_over_is_looked_at(system: System, environment: Env
     await eventually(system.all_webhooks_processed)
     await system.control("delivery", drop=["*"])
     await system.control("cancel", subscription=subscription.id)
-    never_told(system, subscription.id)
+    mark_known(system, subscription.id)
     system.row(OVERDUE, subscription.id)
 
     def is_told() -> bool:
@@ -192,8 +190,8 @@ async def test_period_that_is_over_is_looked_at(system: System, environment: Env
 
 
 @pytest.fixture
-async def behind_a_broken_one(system: System) -> AsyncIterator[tuple[str, dict[str, str]]]:
-    """An overdue subscription, and its owner's headers, that is looked at after one whose owner cannot be read."""
+async def behind_an_invalid_one(system: System) -> AsyncIterator[tuple[str, dict[str, str]]]:
+    """An overdue subscription and its owner's headers. Before it comes one whose owner has an invalid row."""
     users = [system.new_user(), system.new_user()]
     bought = {(await system.subscribe(user)).id: user for user in users}
     for user in users:
@@ -207,14 +205,14 @@ async def behind_a_broken_one(system: System) -> AsyncIterator[tuple[str, dict[s
     system.row(tell, None, owner_id)
 
 
-async def test_one_that_fails_stands_in_the_way_of_no_other(
-    system: System, environment: Environment, behind_a_broken_one: tuple[str, dict[str, str]]
+async def test_failed_object_does_not_stop_the_others(
+    system: System, environment: Environment, behind_an_invalid_one: tuple[str, dict[str, str]]
 ) -> None:
-    """Health says that there was one."""
-    subscription_id, user = behind_a_broken_one
+    """Health reports the failure."""
+    subscription_id, user = behind_an_invalid_one
     await system.control("delivery", drop=["*"])
     await system.control("cancel", subscription=subscription_id)
-    never_told(system, subscription_id)
+    mark_known(system, subscription_id)
     system.row(OVERDUE, subscription_id)
 
     async def is_canceled() -> bool:

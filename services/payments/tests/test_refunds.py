@@ -1,4 +1,4 @@
-"""Money that goes back: refunds and disputes of a resume's payment."""
+"""Refunds and disputes of a resume's payment."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ from services.payments.tests.system import System, event
 
 
 class Bought:
-    """A resume that somebody has paid."""
+    """A paid resume."""
 
     def __init__(self, system: System) -> None:
         self.system = system
@@ -30,7 +30,7 @@ class Bought:
         return self.system.charge_at(self.page)
 
     async def has(self, status: str, *told: bool) -> None:
-        """Wait until the payment has this status and the others were told so much."""
+        """Wait until the payment has this status and these values of `paid` were published."""
 
         async def is_so() -> bool:
             [payment] = await self.system.get("", self.headers)
@@ -48,14 +48,14 @@ async def bought(system: System) -> Bought:
     return it
 
 
-async def test_full_refund_takes_the_resume_back(bought: Bought) -> None:
+async def test_full_refund_makes_the_resume_unpaid(bought: Bought) -> None:
     await bought.system.control("refund", charge=bought.charge.id)
     await bought.has("refunded", True, False)
     await bought.pay()
     await eventually(lambda: bought.system.published_paid(bought.resume_id) == [True, False, True])
 
 
-async def test_partial_refund_leaves_it(bought: Bought) -> None:
+async def test_partial_refund_leaves_the_resume_paid(bought: Bought) -> None:
     await bought.system.control("refund", charge=bought.charge.id, amount=100)
 
     async def is_so() -> bool:
@@ -68,17 +68,17 @@ async def test_partial_refund_leaves_it(bought: Bought) -> None:
     await bought.has("refunded", True, False)
 
 
-async def test_failed_refund_gives_the_resume_again(bought: Bought) -> None:
+async def test_failed_refund_makes_the_resume_paid_again(bought: Bought) -> None:
     refund = await bought.system.control("refund", charge=bought.charge.id)
     await bought.has("refunded", True, False)
     await bought.system.control("fail-refund", refund=refund["id"])
     await bought.has("succeeded", True, False, True)
 
 
-async def test_refund_that_we_ordered_and_the_bank_sent_back_waits_for_somebody(
+async def test_failed_refund_that_the_service_ordered_needs_an_operator(
     system: System, environment: Callable[..., dict[str, str]]
 ) -> None:
-    """Health says so; who has looked orders it again, which is another call for Stripe."""
+    """Health reports it. A retry of the dead call orders a new refund."""
     bought = Bought(system)
     await system.control("delivery", hold=True)
     await bought.pay()
@@ -106,8 +106,8 @@ async def test_refund_that_we_ordered_and_the_bank_sent_back_waits_for_somebody(
 
 
 @pytest.mark.parametrize("status", [500, 400])
-async def test_a_refund_that_stripe_refused_once_is_another_call(system: System, status: int) -> None:
-    """To the same key Stripe would answer the same again."""
+async def test_refund_is_retried_with_a_new_idempotency_key(system: System, status: int) -> None:
+    """Stripe repeats its answer to the same key."""
     resume_id = system.new_resume()
     pages = [await system.single_page(system.new_user(), resume_id) for _ in range(2)]
     await system.control("fault", path="/v1/refunds", status=status)
@@ -115,7 +115,7 @@ async def test_a_refund_that_stripe_refused_once_is_another_call(system: System,
     await eventually(lambda: sorted(system.refunded_amount(page) for page in pages) == [0, 499])
 
 
-async def test_inquiry_moves_nothing(bought: Bought) -> None:
+async def test_inquiry_changes_nothing(bought: Bought) -> None:
     dispute = await bought.system.control("dispute", charge=bought.charge.id, status="warning_needs_response")
     await eventually(bought.system.all_webhooks_processed)
     [payment] = await bought.system.get("", bought.headers)
@@ -125,7 +125,9 @@ async def test_inquiry_moves_nothing(bought: Bought) -> None:
 
 
 @pytest.mark.parametrize(("end", "status", "told"), [("won", "succeeded", [True]), ("lost", "refunded", [])])
-async def test_dispute_suspends_until_it_ends(bought: Bought, end: str, status: str, told: list[bool]) -> None:
+async def test_dispute_suspends_the_payment_until_it_ends(
+    bought: Bought, end: str, status: str, told: list[bool]
+) -> None:
     dispute = await bought.system.control("dispute", charge=bought.charge.id)
     await bought.has("succeeded", True, False)
     [payment] = await bought.system.get("", bought.headers)
@@ -138,8 +140,8 @@ async def test_dispute_suspends_until_it_ends(bought: Bought, end: str, status: 
 
 
 @pytest.mark.parametrize(("end", "status", "told"), [("won", "succeeded", [True]), ("lost", "refunded", [])])
-async def test_of_two_disputes_the_open_one_suspends(bought: Bought, end: str, status: str, told: list[bool]) -> None:
-    """The second one ends first; what is left decides."""
+async def test_open_one_of_two_disputes_suspends(bought: Bought, end: str, status: str, told: list[bool]) -> None:
+    """The second dispute ends first, so the first one decides."""
     first = await bought.system.control("dispute", charge=bought.charge.id)
     second = await bought.system.control("dispute", charge=bought.charge.id)
     await bought.has("succeeded", True, False)
@@ -169,10 +171,10 @@ async def dispute(bought: Bought) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("undo", [refund, refund_seen_as_refund, dispute])
-async def test_undone_before_anybody_told_of_the_payment(
+async def test_refund_or_dispute_before_the_event_of_the_payment(
     system: System, undo: Callable[[Bought], Awaitable[dict[str, str]]]
 ) -> None:
-    """The event of the refund comes first: what it undoes is looked up."""
+    """The event of the refund comes first: the payment is fetched from Stripe."""
     bought = Bought(system)
     await system.control("delivery", drop=["*"])
     await bought.pay()
@@ -186,7 +188,7 @@ async def test_undone_before_anybody_told_of_the_payment(
     await eventually(lambda: system.published_paid(bought.resume_id) == [True])
 
 
-async def test_charge_of_something_else_is_ignored(system: System) -> None:
+async def test_foreign_charge_is_ignored(system: System) -> None:
     session = system.stripe.v1.checkout.sessions.create(
         {
             "mode": "payment",

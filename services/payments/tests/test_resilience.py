@@ -1,4 +1,4 @@
-"""Whatever happens between Stripe and us: every order, duplicates, a thousand at once, processes that die."""
+"""Events in any order, duplicates, bursts, outages, and killed processes."""
 
 import asyncio
 import json
@@ -18,15 +18,15 @@ from services.payments.tests.replica import Replica
 from services.payments.tests.system import System, event
 
 
-async def unheard_events(system: System, customer: str) -> list[dict[str, Any]]:
-    """All events about a customer's objects, as they would be delivered."""
+async def events_of_customer(system: System, customer: str) -> list[dict[str, Any]]:
+    """All events about a customer's objects."""
     found = system.stripe.v1.events.list({"limit": 100}).data
     told = [each.to_dict(for_json=True) for each in found]
     return [each for each in told if each["data"]["object"].get("customer") == customer]
 
 
-async def deliver_in_disorder(system: System, events: list[dict[str, Any]], seed: int) -> None:
-    """Each event once or twice, in any order, some at the same moment."""
+async def deliver_shuffled(system: System, events: list[dict[str, Any]], seed: int) -> None:
+    """Deliver each event once or twice, in random order, some at once."""
     chance = random.Random(seed)  # noqa: S311  # disorder that can be repeated, no secret
     pile = [each for each in events for _ in range(chance.randint(1, 2))]
     chance.shuffle(pile)
@@ -37,7 +37,7 @@ async def deliver_in_disorder(system: System, events: list[dict[str, Any]], seed
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_a_subscription_s_life_in_any_order(system: System, seed: int) -> None:
+async def test_events_of_a_subscription_in_random_order(system: System, seed: int) -> None:
     user_id = system.new_id()
     user = system.keys.user("payments", user_id)
     await system.control("delivery", drop=["*"])
@@ -52,7 +52,7 @@ async def test_a_subscription_s_life_in_any_order(system: System, seed: int) -> 
     system.stripe.v1.subscriptions.update(subscription.id, {"items": [{"id": item.id, "price": yearly.id}]})
     if seed % 2:
         system.stripe.v1.subscriptions.cancel(subscription.id)
-    await deliver_in_disorder(system, await unheard_events(system, customer), seed)
+    await deliver_shuffled(system, await events_of_customer(system, customer), seed)
     expected = ("canceled", None) if seed % 2 else ("active", "yearly")
 
     def is_so() -> bool:
@@ -68,7 +68,7 @@ async def test_a_subscription_s_life_in_any_order(system: System, seed: int) -> 
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_a_payment_s_life_in_any_order(system: System, seed: int) -> None:
+async def test_events_of_a_payment_in_random_order(system: System, seed: int) -> None:
     user, resume_id = system.new_user(), system.new_resume()
     await system.control("delivery", drop=["*"])
     page = await system.single_page(user, resume_id)
@@ -86,7 +86,7 @@ async def test_a_payment_s_life_in_any_order(system: System, seed: int) -> None:
         event("charge.dispute.created", dispute["id"]),
         event("charge.dispute.closed", dispute["id"]),
     ]
-    await deliver_in_disorder(system, events, seed)
+    await deliver_shuffled(system, events, seed)
     [payment] = await system.get("", user)
     refunded = ("refunded", "4.99") if seed % 2 else ("succeeded", "1.00")
     assert (payment["status"], payment["amount_refunded"]) == refunded
@@ -96,7 +96,7 @@ async def test_a_payment_s_life_in_any_order(system: System, seed: int) -> None:
     await eventually(lambda: system.published_paid(resume_id) == [True])
 
 
-async def test_webhook_without_a_database_is_sent_again(system: System, postgres: Postgres) -> None:
+async def test_webhook_during_a_database_outage_is_503(system: System, postgres: Postgres) -> None:
     user, resume_id = system.new_user(), system.new_resume()
     page = await system.single_page(user, resume_id)
     await system.control("delivery", drop=["*"])
@@ -117,7 +117,7 @@ async def test_webhook_without_a_database_is_sent_again(system: System, postgres
 
 @pytest.fixture
 def many_files() -> Iterator[None]:
-    """A thousand connections need as many open files, here and in the processes started here."""
+    """Raise the limit of open files: a thousand connections need as many."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard if hard < 4096 else max(soft, 4096), hard))
     yield
@@ -126,9 +126,9 @@ def many_files() -> Iterator[None]:
 
 @pytest.mark.usefixtures("many_files")
 async def test_a_thousand_webhooks_at_once(system: System, replica: Replica) -> None:
-    """Each is kept and answered; a few are acted on meanwhile, the others soon after, once each.
+    """All are stored, answered and processed once.
 
-    A machine too busy to keep them all in 20 seconds says so of some, and those come again, as Stripe sends them.
+    A busy machine may answer 503 to some; the test sends those again, as Stripe does.
     """
     await system.control("delivery", drop=["*"])
     bought: dict[int, str] = {}
@@ -140,7 +140,7 @@ async def test_a_thousand_webhooks_at_once(system: System, replica: Replica) -> 
     events = [event("checkout.session.completed", session_id) for session_id in bought.values() for _ in range(5)]
     coming = [json.dumps(each).encode() for each in events * 10]
     while coming:
-        statuses = await replica.flooded([system.signed_webhook(body) for body in coming])
+        statuses = await replica.send_at_once([system.signed_webhook(body) for body in coming])
         assert set(statuses) <= {200, 503}
         assert 200 in statuses
         coming = [body for body, status in zip(coming, statuses, strict=True) if status == 503]
@@ -151,7 +151,7 @@ async def test_a_thousand_webhooks_at_once(system: System, replica: Replica) -> 
 
 
 @pytest.mark.parametrize("replica", [{"DATABASE_POOL_SIZE": "4"}], indirect=True)
-async def test_slow_stripe_leaves_connections_for_others(system: System, replica: Replica) -> None:
+async def test_slow_stripe_does_not_use_up_database_connections(system: System, replica: Replica) -> None:
     await system.control("delivery", drop=["*"])
     pages = [await system.single_page(system.new_user(), system.new_resume()) for _ in range(6)]
     for page in pages:
@@ -166,7 +166,7 @@ async def test_slow_stripe_leaves_connections_for_others(system: System, replica
 
 @contextmanager
 def held(system: System, statement: str) -> Iterator[None]:
-    """Locks of the test's own, in the way of the service."""
+    """Hold locks that the service needs."""
     with psycopg.connect(system.database_url) as connection:
         connection.execute(statement.encode())
         yield
@@ -199,7 +199,7 @@ GATES = """
 
 @pytest.fixture
 def gates(system: System) -> Iterator[None]:
-    """Places at which a test can hold an event, beside those where the service takes locks of its own."""
+    """Triggers at which a test can hold an event, in addition to the locks of the service."""
     with psycopg.connect(system.database_url, autocommit=True) as connection:
         connection.execute(GATES)
         yield
@@ -209,8 +209,8 @@ def gates(system: System) -> Iterator[None]:
 
 @pytest.mark.usefixtures("gates")
 @pytest.mark.parametrize("step", STEPS)
-async def test_killed_in_the_middle(system: System, replica: Replica, step: str) -> None:
-    """What the dead process had begun has no effect; what it had kept is finished by another."""
+async def test_event_survives_a_kill_at_any_step(system: System, replica: Replica, step: str) -> None:
+    """An unfinished transaction has no effect; another process finishes a stored event."""
     user, resume_id = system.new_user(), system.new_resume()
     page = await system.single_page(user, resume_id)
     await system.control("delivery", drop=["*"])
@@ -237,8 +237,8 @@ async def test_killed_in_the_middle(system: System, replica: Replica, step: str)
 
 
 @pytest.mark.usefixtures("gates")
-async def test_killed_between_commit_and_answer(system: System, replica: Replica) -> None:
-    """All has happened and Stripe does not know: it sends the event again, and nothing happens twice."""
+async def test_kill_between_commit_and_response_has_no_second_effect(system: System, replica: Replica) -> None:
+    """Stripe gets no response and sends the event again."""
     resume_id = system.new_resume()
     page = await system.single_page(system.new_user(), resume_id)
     await system.control("delivery", drop=["*"])
@@ -266,14 +266,14 @@ WAITING = {
 
 
 def is_stuck(system: System, event_id: str, step: str) -> bool:
-    """The replica has come as far as it can."""
+    """Whether the replica waits at the step."""
     waiting = "for Stripe" if step == "while Stripe is asked" else "for a lock"
     come = step == "before the event is kept" or bool(system.stored_event(event_id))
     return come and bool(system.row(WAITING[waiting]))
 
 
-async def test_a_lease_ends(system: System) -> None:
-    """Nobody cleans up after a process that died: its work is taken over by itself."""
+async def test_expired_lease_is_taken_over(system: System) -> None:
+    """The lease of a dead process expires without any cleanup."""
     resume_id = system.new_resume()
     page = await system.single_page(system.new_user(), resume_id)
     await system.control("delivery", drop=["*"])
@@ -290,24 +290,28 @@ async def test_a_lease_ends(system: System) -> None:
     await eventually(lambda: system.published_paid(resume_id) == [True])
 
 
-async def test_killed_while_a_page_is_opened(system: System, replica: Replica) -> None:
-    """The attempt's row was committed before: asking again opens the page that Stripe has already."""
+async def test_kill_while_a_page_is_opened_loses_no_page(system: System, replica: Replica) -> None:
+    """The checkout was committed before: a second request opens the same page at Stripe."""
     user, resume_id = system.new_user(), system.new_resume()
     await system.control("fault", path="/v1/checkout/sessions", delay_after=3)
     requested: dict[str, Any] = {"payment_type": "single", "resume_id": resume_id}
     asking = asyncio.create_task(system.checkout(user, to=replica.client, **requested))
-    await eventually(lambda: any(each.client_reference_id == attempt(system, resume_id) for each in sessions(system)))
+    await eventually(
+        lambda: any(each.client_reference_id == checkout_id(system, resume_id) for each in sessions(system))
+    )
     replica.kill()
     with pytest.raises(httpx.TransportError):
         await asking
     system.row("update checkouts set opening_until = now() where resume_id = %s returning id", resume_id)
     page = await system.single_page_eventually(user, resume_id)
-    assert [each.url for each in sessions(system) if each.client_reference_id == attempt(system, resume_id)] == [page]
+    assert [each.url for each in sessions(system) if each.client_reference_id == checkout_id(system, resume_id)] == [
+        page
+    ]
 
 
 def sessions(system: System) -> list[Any]:
     return system.stripe.v1.checkout.sessions.list({"limit": 20}).data
 
 
-def attempt(system: System, resume_id: int) -> str:
+def checkout_id(system: System, resume_id: int) -> str:
     return str(system.row("select id from checkouts where resume_id = %s", resume_id).get("id"))

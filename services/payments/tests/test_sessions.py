@@ -1,4 +1,4 @@
-"""Anonymous sessions that become accounts."""
+"""Claims and merges of anonymous sessions."""
 
 import secrets
 
@@ -7,8 +7,8 @@ from cv_testing.serving import eventually
 from services.payments.tests.system import System
 
 
-async def test_open_page_follows_its_buyer(system: System) -> None:
-    """Begun without an account, paid after registering: the page is the account's."""
+async def test_claim_transfers_an_open_page(system: System) -> None:
+    """The page is opened in a session and paid by the account."""
     session_id, user_id, resume_id = secrets.token_urlsafe(24), system.new_id(), system.new_resume()
     page = await system.single_page(system.as_session(session_id), resume_id)
     await system.claim(session_id, user_id)
@@ -20,7 +20,7 @@ async def test_open_page_follows_its_buyer(system: System) -> None:
     await eventually(lambda: system.published_paid(resume_id) == [True])
 
 
-async def test_ended_session_buys_nothing_more(system: System) -> None:
+async def test_buyer_of_an_ended_session_gets_a_new_session(system: System) -> None:
     session_id = secrets.token_urlsafe(24)
     await system.single_page(system.as_session(session_id), system.new_resume())
     await system.claim(session_id, system.new_id())
@@ -34,7 +34,7 @@ async def merge(system: System, session_id: str, into_session_id: str) -> int:
     return (await system.post(path, body, system.as_service("auth"))).status_code
 
 
-async def test_open_page_follows_its_buyer_into_another_session(system: System) -> None:
+async def test_merge_transfers_an_open_page(system: System) -> None:
     session_id, remaining, resume_id = secrets.token_urlsafe(24), secrets.token_urlsafe(24), system.new_resume()
     page = await system.single_page(system.as_session(session_id), resume_id)
     for _ in range(2):
@@ -49,7 +49,7 @@ async def test_open_page_follows_its_buyer_into_another_session(system: System) 
     await eventually(lambda: system.published_paid(resume_id) == [True])
 
 
-async def test_nothing_is_merged_into_a_session_that_has_ended(system: System) -> None:
+async def test_merge_into_an_ended_session_does_nothing(system: System) -> None:
     session_id, ended, resume_id = secrets.token_urlsafe(24), secrets.token_urlsafe(24), system.new_resume()
     page = await system.single_page(system.as_session(session_id), resume_id)
     await system.claim(ended, system.new_id())

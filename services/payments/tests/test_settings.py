@@ -1,4 +1,4 @@
-"""What payments refuses to start with, row by row."""
+"""Validation of the settings, case by case."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ PRODUCTION: dict[str, Any] = {
         (PRODUCTION, {"stripe_api_key": "sk_live_1"}, True),
     ],
 )
-def test_these_are_taken(usual: dict[str, Any], changes: dict[str, Any], livemode: bool) -> None:
+def test_valid_settings(usual: dict[str, Any], changes: dict[str, Any], livemode: bool) -> None:
     assert Settings(**(usual | changes)).livemode is livemode
 
 
@@ -69,7 +69,7 @@ def test_these_are_taken(usual: dict[str, Any], changes: dict[str, Any], livemod
         (PRODUCTION, {"checkout_allowed_origins": ("https://a.example", "http://b.example")}, "must be https"),
     ],
 )
-def test_these_are_refused(usual: dict[str, Any], changes: dict[str, Any], told: str) -> None:
+def test_invalid_settings(usual: dict[str, Any], changes: dict[str, Any], told: str) -> None:
     with pytest.raises(ValidationError, match=told) as refused:
         Settings(**(usual | changes))
     assert "_live_1" not in str(refused.value)

@@ -1,4 +1,4 @@
-"""A subscription's life at Stripe, as the API shows it and as the other services are told."""
+"""The life of a subscription, in the API and in the published events."""
 
 import asyncio
 import secrets
@@ -28,7 +28,7 @@ class Subscriber:
         await self.becomes("active")
 
     async def becomes(self, status: str, entitled: bool | None = None) -> None:
-        """Wait until the API and the event say so."""
+        """Wait until the API and the published event have this status."""
         expected = status in ("active", "trialing") if entitled is None else entitled
 
         async def is_so() -> bool:
@@ -77,7 +77,7 @@ class Subscriber:
         assert answer.status_code in (200, 303), answer.text
 
     def charge(self, number: int = 0) -> str:
-        """The charge of the newest payment but so many."""
+        """The charge of a payment; 0 is the newest."""
         return self.system.stripe.v1.charges.list({"customer": self.customer}).data[number].id
 
 
@@ -89,12 +89,12 @@ async def subscriber(system: System) -> Subscriber:
 
 
 def month_from_now() -> tuple[datetime, datetime]:
-    """The earliest and the latest end of a month that began just now."""
+    """The earliest and the latest end of a month that starts now."""
     now = datetime.now(UTC)
     return now + timedelta(days=27), now + timedelta(days=32)
 
 
-async def test_subscribing(subscriber: Subscriber) -> None:
+async def test_new_subscription(subscriber: Subscriber) -> None:
     told, shown = subscriber.told, await subscriber.shown()
     earliest, latest = month_from_now()
     assert earliest < told.subscription_end_date < latest
@@ -113,7 +113,7 @@ async def test_subscribing(subscriber: Subscriber) -> None:
     assert payment["receipt_url"]
 
 
-async def test_yearly(system: System) -> None:
+async def test_new_yearly_subscription(system: System) -> None:
     it = Subscriber(system, system.new_id())
     await it.subscribe("yearly")
     assert it.told.subscription_type == "yearly"
@@ -128,7 +128,7 @@ async def test_renewal_extends(subscriber: Subscriber) -> None:
     await subscriber.becomes("active")
 
 
-async def test_cancelling_lasts_until_the_end_of_the_period(subscriber: Subscriber) -> None:
+async def test_canceled_subscription_gives_access_until_the_end_of_the_period(subscriber: Subscriber) -> None:
     await subscriber.press("cancel")
     await eventually(lambda: subscriber.told.entitled_until == subscriber.told.subscription_end_date)
     assert (await subscriber.shown())["will_renew"] is False
@@ -145,14 +145,14 @@ async def test_cancelling_lasts_until_the_end_of_the_period(subscriber: Subscrib
     assert (subscriber.told.subscription_type, subscriber.told.entitled_until) == (None, None)
 
 
-async def test_cancel_at_period_end_is_the_same(subscriber: Subscriber) -> None:
-    """The older shape of a scheduled cancellation."""
+async def test_cancel_at_period_end_gives_access_until_then(subscriber: Subscriber) -> None:
+    """The older form of a scheduled cancellation."""
     subscriber.system.stripe.v1.subscriptions.update(subscriber.id, {"cancel_at_period_end": True})
     await eventually(lambda: subscriber.told.entitled_until == subscriber.told.subscription_end_date)
     await subscriber.becomes("active")
 
 
-async def test_failed_renewal_has_seven_days(subscriber: Subscriber) -> None:
+async def test_failed_renewal_has_a_grace_period_of_seven_days(subscriber: Subscriber) -> None:
     system = subscriber.system
     await system.control("dunning", outcome="past_due")
     await system.control("card", customer=subscriber.customer, card="0341")
@@ -167,7 +167,7 @@ async def test_failed_renewal_has_seven_days(subscriber: Subscriber) -> None:
     await system.control("dunning", outcome="cancel")
 
 
-async def test_another_invoice_is_no_other_seven_days(subscriber: Subscriber) -> None:
+async def test_second_unpaid_invoice_does_not_restart_the_grace_period(subscriber: Subscriber) -> None:
     system = subscriber.system
     await system.control("dunning", outcome="past_due")
     await system.control("card", customer=subscriber.customer, card="0341")
@@ -186,7 +186,7 @@ async def test_another_invoice_is_no_other_seven_days(subscriber: Subscriber) ->
     await eventually(lambda: subscriber.told.entitled_until == until)
 
 
-async def test_failed_renewal_is_mended_in_the_portal(subscriber: Subscriber) -> None:
+async def test_failed_renewal_can_be_paid_in_the_portal(subscriber: Subscriber) -> None:
     system = subscriber.system
     await system.control("card", customer=subscriber.customer, card="0341")
     await system.control("renew", subscription=subscriber.id)
@@ -202,7 +202,7 @@ async def test_failed_renewal_is_mended_in_the_portal(subscriber: Subscriber) ->
 
 
 @pytest.mark.parametrize(("dunning", "status"), [("cancel", "canceled"), ("unpaid", "past_due")])
-async def test_dunning_that_fails_ends_access(subscriber: Subscriber, dunning: str, status: str) -> None:
+async def test_failed_dunning_ends_access(subscriber: Subscriber, dunning: str, status: str) -> None:
     system = subscriber.system
     await system.control("dunning", outcome=dunning)
     await system.control("card", customer=subscriber.customer, card="0341")
@@ -235,10 +235,10 @@ async def test_live_subscription_leads_to_the_portal(subscriber: Subscriber) -> 
 
 
 @pytest.mark.parametrize("deleted", ["subscription", "customer"])
-async def test_who_wants_another_plan_before_the_end_of_the_first_is_known_gets_a_checkout(
+async def test_subscriber_whose_subscription_ended_unnoticed_gets_a_checkout(
     subscriber: Subscriber, deleted: str
 ) -> None:
-    """Stripe refuses the portal's step; the webhook that would say why is late, or lost."""
+    """Stripe rejects the portal's page, and the webhook with the reason is lost."""
     system = subscriber.system
     await eventually(system.all_webhooks_processed)
     await system.control("delivery", drop=["*"])
@@ -267,7 +267,7 @@ async def test_changing_plan_in_the_portal(subscriber: Subscriber) -> None:
     assert newest["payment_type"] == "yearly"
 
 
-async def test_subscribing_again_is_the_same_customer(subscriber: Subscriber) -> None:
+async def test_second_subscription_uses_the_same_customer(subscriber: Subscriber) -> None:
     first, customer = subscriber.id, subscriber.customer
     subscriber.system.stripe.v1.subscriptions.cancel(subscriber.id)
     await subscriber.becomes("canceled")
@@ -285,8 +285,8 @@ async def test_full_refund_ends_the_subscription(subscriber: Subscriber) -> None
     assert subscriber.at_stripe.status == "canceled"
 
 
-async def test_refund_of_an_earlier_month_ends_nothing(system: System) -> None:
-    """Not even when that month's invoice was the last to be heard of."""
+async def test_refund_of_an_earlier_invoice_does_not_end_the_subscription(system: System) -> None:
+    """Also when the event of the earlier invoice comes last."""
     it = Subscriber(system, system.new_id())
     await it.subscribe()
     await it.has_paid("succeeded")
@@ -304,7 +304,7 @@ async def test_refund_of_an_earlier_month_ends_nothing(system: System) -> None:
     assert system.row("select key from stripe_calls where object_id = %s", it.id) == {}
 
 
-async def test_partial_refund_changes_nothing_but_the_amount(subscriber: Subscriber) -> None:
+async def test_partial_refund_changes_only_the_amount(subscriber: Subscriber) -> None:
     await subscriber.has_paid("succeeded")
     await subscriber.system.control("refund", charge=subscriber.charge(), amount=500)
 
@@ -317,7 +317,7 @@ async def test_partial_refund_changes_nothing_but_the_amount(subscriber: Subscri
 
 
 @pytest.mark.parametrize("end", ["won", "lost"])
-async def test_disputed_payment_suspends(subscriber: Subscriber, end: str) -> None:
+async def test_disputed_payment_suspends_access(subscriber: Subscriber, end: str) -> None:
     system = subscriber.system
     await subscriber.has_paid("succeeded")
     dispute = await system.control("dispute", charge=subscriber.charge())
@@ -334,8 +334,8 @@ async def test_disputed_payment_suspends(subscriber: Subscriber, end: str) -> No
     assert "is_disputed" not in payment
 
 
-async def test_second_subscription_is_ended_and_given_back(system: System) -> None:
-    """Bought anonymously, by somebody who turns out to have one already."""
+async def test_second_subscription_is_canceled_and_refunded(system: System) -> None:
+    """An anonymous buyer logs in to an account with a subscription."""
     old = Subscriber(system, system.new_id())
     await old.subscribe("yearly")
     session_id = secrets.token_urlsafe(24)
@@ -368,8 +368,8 @@ async def test_anonymous_subscription_follows_the_session(system: System) -> Non
     await eventually(lambda: (told := system.summary(session_id=session_id)) is not None and told.status == "canceled")
 
 
-async def test_two_subscriptions_paid_in_two_tabs_at_once(system: System) -> None:
-    """The first page was left open while the second was asked for under a session, and both are paid."""
+async def test_of_two_subscriptions_paid_at_once_one_is_canceled(system: System) -> None:
+    """An account and its session each have an open page, and both are paid."""
     user_id, session_id = system.new_id(), secrets.token_urlsafe(24)
     pages = [
         await system.checkout_page(system.keys.user("payments", user_id), payment_type="monthly"),
@@ -413,7 +413,7 @@ async def test_portal_is_for_customers(system: System, subscriber: Subscriber) -
         ({"status": 400}, 500, "A server error occurred."),
     ],
 )
-async def test_portal_while_stripe_is_in_trouble(
+async def test_portal_during_a_stripe_error(
     subscriber: Subscriber, fault: dict[str, Any], status: int, detail: str
 ) -> None:
     system = subscriber.system
@@ -428,7 +428,7 @@ async def test_portal_while_stripe_is_in_trouble(
         assert ("Retry-After" in answer.headers) is (status == 503)
 
 
-async def test_what_is_mine(system: System) -> None:
+async def test_callers_see_only_their_own_purchases(system: System) -> None:
     user, resume_id = system.new_user(), system.new_resume()
     assert await system.get("", user) == []
     assert await system.get("", system.as_stranger()) == []
@@ -450,7 +450,7 @@ async def test_what_is_mine(system: System) -> None:
     assert await system.get("", system.new_user()) == []
 
 
-async def test_checkout_of_a_subscription_arrives(system: System) -> None:
+async def test_checkout_of_a_subscription_succeeds(system: System) -> None:
     user = system.new_user()
     page = await system.checkout_page(user, payment_type="monthly", cancel_url=CANCEL)
     checkout_id = system.session_at(page).id

@@ -1,4 +1,4 @@
-"""Stripe's events: which are believed, and that none is lost or counts twice."""
+"""Webhooks: which are accepted, and that no event is lost or counts twice."""
 
 import asyncio
 import json
@@ -18,8 +18,8 @@ from services.payments.tests.system import API_KEY, SECRETS, System, event, sign
 OK = (200, {"status": "success"})
 
 
-async def bought_unheard(system: System) -> tuple[int, str]:
-    """A resume whose payment no webhook has told of, and the id of the session."""
+async def paid_without_webhook(system: System) -> tuple[int, str]:
+    """A paid resume whose webhook was lost, and the id of its session."""
     user, resume_id = system.new_user(), system.new_resume()
     page = await system.single_page(user, resume_id)
     await system.control("delivery", drop=["*"])
@@ -28,15 +28,15 @@ async def bought_unheard(system: System) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("secret", SECRETS)
-async def test_each_secret_is_good(system: System, secret: str) -> None:
-    resume_id, session_id = await bought_unheard(system)
+async def test_each_secret_is_accepted(system: System, secret: str) -> None:
+    resume_id, session_id = await paid_without_webhook(system)
     answer = await system.deliver(event("checkout.session.completed", session_id), secret=secret)
     assert (answer.status_code, answer.json()) == OK
     await eventually(lambda: system.published_paid(resume_id) == [True])
 
 
-async def test_unbelievable_webhooks_are_refused(system: System) -> None:
-    resume_id, session_id = await bought_unheard(system)
+async def test_webhook_with_an_invalid_signature_is_rejected(system: System) -> None:
+    resume_id, session_id = await paid_without_webhook(system)
     body = event("checkout.session.completed", session_id)
     raw = json.dumps(body).encode()
     now = int(time.time())
@@ -74,28 +74,28 @@ async def test_unbelievable_webhooks_are_refused(system: System) -> None:
         b'{"object": "v2.core.event", "id": "evt_1", "type": "charge.refunded", "livemode": false}',
     ],
 )
-async def test_what_is_no_event_is_refused(system: System, body: bytes) -> None:
+async def test_body_that_is_not_an_event_is_rejected(system: System, body: bytes) -> None:
     assert (await system.deliver(body)).status_code == 400
 
 
-async def test_the_other_mode_is_refused(system: System) -> None:
+async def test_event_of_the_other_mode_is_rejected(system: System) -> None:
     assert (await system.deliver(event("charge.refunded", "ch_1", livemode=True))).status_code == 400
 
 
-async def test_a_body_may_have_a_mebibyte(system: System) -> None:
+async def test_body_of_more_than_a_mebibyte_is_rejected(system: System) -> None:
     padded = event("customer.created", "cus_1", padding="x" * 1024 * 1023)
     assert (await system.deliver(padded)).status_code == 200
     assert (await system.deliver({**padded, "padding": "x" * 1024 * 1024})).status_code == 413
 
 
-async def test_unknown_types_are_kept_and_ignored(system: System) -> None:
+async def test_unknown_event_type_is_stored_and_ignored(system: System) -> None:
     unknown = event("customer.tax_id.created", "txi_1")
     answer = await system.deliver(unknown)
     assert (answer.status_code, answer.json()) == OK
     assert system.stored_event(unknown["id"])["outcome"] == "ignored"
 
 
-async def test_what_stripe_says_of_people_is_not_kept(system: System) -> None:
+async def test_personal_data_of_events_is_not_stored(system: System) -> None:
     told = event("checkout.session.completed", "cs_of_nobody", buyer="marie.dubois@example.com")
     await system.deliver(told)
     kept = system.stored_event(told["id"])
@@ -116,7 +116,7 @@ async def test_ids_may_be_long(system: System, length: int) -> None:
 
 @pytest.mark.parametrize("field", ["id", "type"])
 @pytest.mark.parametrize("word", ["evt_\0", "evt_".ljust(256, "1"), "evt_" + "1" * 20_000, "", "évt_1"])
-async def test_event_whose_name_cannot_be_kept_is_refused(system: System, field: str, word: str) -> None:
+async def test_event_whose_id_or_type_cannot_be_stored_is_rejected(system: System, field: str, word: str) -> None:
     assert (await system.deliver(event("checkout.session.completed", "cs_1") | {field: word})).status_code == 400
 
 
@@ -134,7 +134,7 @@ async def test_event_whose_name_cannot_be_kept_is_refused(system: System, field:
         None,
     ],
 )
-async def test_malformed_event_of_a_known_type_is_set_aside(system: System, about: Any) -> None:
+async def test_event_without_an_object_id_is_quarantined(system: System, about: Any) -> None:
     malformed = event("checkout.session.completed", "", data=about)
     answer = await system.deliver(malformed)
     assert (answer.status_code, answer.json()) == OK
@@ -142,13 +142,13 @@ async def test_malformed_event_of_a_known_type_is_set_aside(system: System, abou
     assert (kept["object_id"], kept["outcome"]) == (None, "quarantined")
 
 
-async def test_another_account_s_object_is_set_aside(system: System) -> None:
+async def test_object_of_another_account_is_quarantined(system: System) -> None:
     foreign = event("checkout.session.completed", "cs_test_of_another_account")
     assert (await system.deliver(foreign)).status_code == 200
     assert system.stored_event(foreign["id"])["outcome"] == "quarantined"
 
 
-async def test_a_session_that_we_did_not_begin_is_ignored(system: System) -> None:
+async def test_session_of_another_application_is_ignored(system: System) -> None:
     session = system.stripe.v1.checkout.sessions.create(
         {
             "mode": "payment",
@@ -162,8 +162,8 @@ async def test_a_session_that_we_did_not_begin_is_ignored(system: System) -> Non
     assert system.stored_event(ours_not["id"])["outcome"] == "ignored"
 
 
-async def test_one_event_delivered_twenty_times_at_once_counts_once(system: System) -> None:
-    resume_id, session_id = await bought_unheard(system)
+async def test_event_delivered_twenty_times_at_once_counts_once(system: System) -> None:
+    resume_id, session_id = await paid_without_webhook(system)
     told = event("checkout.session.completed", session_id)
     answers = await asyncio.gather(*(system.deliver(told) for _ in range(20)))
     assert {(answer.status_code, answer.json()["status"]) for answer in answers} == {(200, "success")}
@@ -172,16 +172,18 @@ async def test_one_event_delivered_twenty_times_at_once_counts_once(system: Syst
 
 
 async def test_many_events_of_one_change_count_once(system: System) -> None:
-    resume_id, session_id = await bought_unheard(system)
+    resume_id, session_id = await paid_without_webhook(system)
     kinds = ["checkout.session.completed", "checkout.session.async_payment_succeeded"] * 5
     await asyncio.gather(*(system.deliver(event(kind, session_id)) for kind in kinds))
     await eventually(lambda: system.published_paid(resume_id) == [True])
 
 
 @pytest.mark.parametrize("fault", [{"status": 500}, {"status": 429}, {"delay": 20}])
-async def test_event_waits_for_stripe(system: System, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any]) -> None:
+async def test_event_is_retried_until_stripe_answers(
+    system: System, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any]
+) -> None:
     monkeypatch.setattr(webhooks, "_PROCESS_TIMEOUT", 1)
-    resume_id, session_id = await bought_unheard(system)
+    resume_id, session_id = await paid_without_webhook(system)
     await system.control("fault", method="GET", path="/v1/checkout/sessions", times=3, **fault)
     answer = await system.deliver(event("checkout.session.completed", session_id))
     assert (answer.status_code, answer.json()) == OK
@@ -190,7 +192,7 @@ async def test_event_waits_for_stripe(system: System, monkeypatch: pytest.Monkey
     await eventually(lambda: system.published_paid(resume_id) == [True])
 
 
-async def test_expired_session_is_a_failed_payment(system: System) -> None:
+async def test_expired_session_fails_the_payment(system: System) -> None:
     page = await system.single_page(system.new_user(), system.new_resume())
     session = system.session_at(page)
     system.stripe.v1.checkout.sessions.expire(session.id)
@@ -198,7 +200,7 @@ async def test_expired_session_is_a_failed_payment(system: System) -> None:
 
 
 @pytest.mark.parametrize(("arrived", "status"), [(True, "succeeded"), (False, "failed")])
-async def test_paying_later(system: System, arrived: bool, status: str) -> None:
+async def test_delayed_payment(system: System, arrived: bool, status: str) -> None:
     resume_id = system.new_resume()
     page = await system.single_page(system.new_user(), resume_id)
     session = system.session_at(page)
@@ -212,7 +214,7 @@ async def test_paying_later(system: System, arrived: bool, status: str) -> None:
 
 
 @pytest.mark.parametrize("button", ["decline", "fail-authentication"])
-async def test_a_declined_card_is_no_failure_yet(system: System, button: str) -> None:
+async def test_payment_stays_pending_after_a_declined_card(system: System, button: str) -> None:
     resume_id = system.new_resume()
     page = await system.single_page(system.new_user(), resume_id)
     await system.press(page, button)
@@ -221,7 +223,9 @@ async def test_a_declined_card_is_no_failure_yet(system: System, button: str) ->
     await eventually(lambda: system.published_paid(resume_id) == [True])
 
 
-async def test_without_a_secret_there_is_no_webhook(system: System, environment: Callable[..., dict[str, str]]) -> None:
+async def test_webhook_without_a_configured_secret_is_404(
+    system: System, environment: Callable[..., dict[str, str]]
+) -> None:
     settings = environment(
         DATABASE_URL=system.database_url, RESUMES_URL=system.resumes_url, STRIPE_WEBHOOK_SECRETS=json.dumps([])
     )
@@ -233,7 +237,7 @@ async def test_without_a_secret_there_is_no_webhook(system: System, environment:
 
 
 async def test_no_secret_is_logged(system: System, replica: Replica) -> None:
-    """A purchase, a webhook that is believed and one that is not, and Stripe in trouble: nobody reads it in a log."""
+    """The log of a purchase, a valid and an invalid webhook, and a Stripe error contains no secret."""
     user, resume_id, email = system.new_user(), system.new_resume(), "jeanne.buyer@example.com"
     requested: dict[str, Any] = {"payment_type": "single", "resume_id": resume_id}
     await system.control("fault", path="/v1/checkout/sessions", times=3, status=500)
