@@ -10,11 +10,13 @@ from typing import Any
 
 import httpx
 import pytest
+from cv_common.drf.body import ParsedBody, partial, validate_partial
 from cv_common.kernel.database import Database
 from cv_common.kernel.media import Media
 from cv_resumes.actions.context import Context
 from cv_resumes.clients import ProfileSource, Renderer, Template, Templates
 from cv_resumes.main import app
+from cv_resumes.schemas.requests import ResumeBody, ResumeRequest
 from cv_resumes.settings import Settings
 from cv_testing.identity import IdentityKeys
 from cv_testing.nats import Nats
@@ -133,17 +135,25 @@ async def resumes(environment: dict[str, str]) -> AsyncIterator[httpx.AsyncClien
         yield client
 
 
-class OneTemplate(Templates):
-    """Whatever is asked for is a free template, or a premium one."""
+class AnyTemplate(Templates):
+    """Every template exists and is free."""
 
-    def __init__(self, is_premium: bool = False) -> None:
-        self._is_premium = is_premium
+    def __init__(self) -> None:
+        pass
 
-    async def get(self, template_id: int) -> Template:
-        return Template(template_id, is_premium=self._is_premium, is_active=True, version="1", html="", css="")
+    async def get(self, template_id: int, max_age: float | None = None) -> Template:  # noqa: ARG002
+        return Template(template_id, is_premium=False, is_active=True, version="1", html="", css="")
 
-    async def anew(self, name: int | str) -> Template:
-        return await self.get(int(name))
+
+def new_resume(**fields: Any) -> ParsedBody[ResumeRequest]:
+    """The body of a request that creates a resume."""
+    minimum = {"template": 1, "full_name": "Marie Dubois", "email": "marie.dubois@example.com"}
+    return ParsedBody(*validate_partial({**minimum, **fields}, ResumeBody))
+
+
+def edit(**fields: Any) -> ParsedBody[ResumeRequest]:
+    """The body of a request that changes these fields of a resume."""
+    return ParsedBody(*validate_partial(fields, partial(ResumeBody)))
 
 
 @pytest.fixture
@@ -169,7 +179,7 @@ async def context(environment: dict[str, str], database_url: str, media_folder: 
         settings = Settings()
     media = Media(media_folder.as_uri())
     renderer, profiles = Renderer.__new__(Renderer), ProfileSource.__new__(ProfileSource)
-    yield Context(settings, database, OneTemplate(), renderer, media, profiles)
+    yield Context(settings, database, AnyTemplate(), renderer, media, profiles)
     await database.stop()
 
 

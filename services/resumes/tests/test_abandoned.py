@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import psycopg
-from cv_resumes.actions.abandoned import erase_abandoned
+from cv_resumes.actions.abandoned import delete_abandoned
 from cv_resumes.actions.context import Context
 
 OLD = datetime.now(UTC) - timedelta(days=91)
@@ -35,7 +35,7 @@ async def test_only_unpaid_resumes_of_sessions_that_nobody_opened_are_erased(
             "insert into idempotency_keys values ('s', 'old', 'f', null, null, now() - interval '3 days')"
         )
         connection.execute("insert into idempotency_keys values ('s', 'new', 'f', null, null, now())")
-        await erase_abandoned(context)
+        await delete_abandoned(context)
         left = {name for (name,) in connection.execute("select full_name from resumes")}
         assert left == {"opened", "owned", "bought", "subscribed"}
         told = connection.execute("select name, (payload->>'resume_id')::int from outbox order by 2").fetchall()

@@ -13,15 +13,16 @@ from cv_common.drf.forms import UploadedFile
 from cv_common.kernel.errors import ServiceUnavailable
 from cv_common.kernel.identity import Caller
 from cv_common.messaging.events import UserDeleted
-from cv_resumes.actions.abandoned import erase_abandoned
+from cv_resumes.actions.abandoned import delete_abandoned
 from cv_resumes.actions.context import Context
-from cv_resumes.actions.once import IdempotencyKey
 from cv_resumes.actions.owners import on_user_deleted
-from cv_resumes.actions.photos import remove_discarded_photos
-from cv_resumes.actions.resumes import change_resume, create_resume, delete_resume
+from cv_resumes.actions.photos import delete_due_photos
+from cv_resumes.actions.resumes import StaleVersion, change_resume, create_resume, delete_resume
+from cv_resumes.domain.idempotency import IdempotencyKey
 from PIL import Image
 
-RESUME = {"template": 1, "full_name": "Marie Dubois", "email": "marie.dubois@example.com"}
+from services.resumes.tests.conftest import edit, new_resume
+
 USER = Caller("gateway", user_id=7)
 
 
@@ -32,8 +33,7 @@ def photo() -> UploadedFile:
 
 
 async def write(context: Context, caller: Caller = USER) -> int:
-    row, _ = await create_resume(context, caller, {**RESUME, "photo": photo()})
-    return int(row["id"])
+    return (await create_resume(context, caller, new_resume(photo=photo()))).resume.id
 
 
 def photos(media_folder: Path) -> list[Path]:
@@ -59,7 +59,7 @@ async def delete(context: Context, resume_id: int) -> None:
 
 
 async def replace(context: Context, resume_id: int) -> None:
-    assert (await change_resume(context, USER, resume_id, {"photo": None}))["photo"] is None
+    assert (await change_resume(context, USER, resume_id, edit(photo=None))).photo is None
 
 
 async def erase_account(context: Context, resume_id: int) -> None:
@@ -74,9 +74,9 @@ async def test_photo_that_could_not_be_removed_is_removed_later(
     with stuck(media_folder):
         await discard(context, resume_id)
         with pytest.raises(ServiceUnavailable):
-            await remove_discarded_photos(context)
+            await delete_due_photos(context)
     assert len(photos(media_folder)) == 1
-    await remove_discarded_photos(context)
+    await delete_due_photos(context)
     assert photos(media_folder) == []
 
 
@@ -87,10 +87,10 @@ async def test_photos_of_abandoned_resumes_do_not_stop_the_erasure(
     with psycopg.connect(database_url) as connection:
         connection.execute("update resumes set last_accessed = %s", (datetime.now(UTC) - timedelta(days=91),))
     with stuck(media_folder):
-        await erase_abandoned(context)
+        await delete_abandoned(context)
     with psycopg.connect(database_url) as connection:
         assert connection.execute("select 1 from resumes where id = %s", (resume_id,)).fetchall() == []
-    await remove_discarded_photos(context)
+    await delete_due_photos(context)
     assert photos(media_folder) == []
 
 
@@ -106,17 +106,17 @@ async def test_photo_is_removed_at_once_and_nothing_of_it_is_kept(
 async def test_photo_that_no_resume_came_to_show_is_removed(
     context: Context, media_folder: Path, database_url: str
 ) -> None:
-    resume_id, once = await write(context), IdempotencyKey("k" * 22, "f")
+    resume_id, key = await write(context), IdempotencyKey("k" * 22, "f")
     (shown,) = photos(media_folder)
-    await create_resume(context, USER, {**RESUME, "photo": None}, once)
-    await create_resume(context, USER, {**RESUME, "photo": photo()}, once)  # sent again: the resume is there
-    with pytest.raises(Exception, match="has changed since"):
-        await change_resume(context, USER, resume_id, {"photo": photo()}, '"1"')
-    await remove_discarded_photos(context)
+    await create_resume(context, USER, new_resume(photo=None), key)
+    await create_resume(context, USER, new_resume(photo=photo()), key)  # a repeated request
+    with pytest.raises(StaleVersion):
+        await change_resume(context, USER, resume_id, edit(photo=photo()), '"1"')
+    await delete_due_photos(context)
     assert len(photos(media_folder)) == 3  # a photo has some time to find its resume
     with psycopg.connect(database_url) as connection:
         connection.execute("update discarded_photos set remove_after = remove_after - interval '1 hour'")
-    await remove_discarded_photos(context)
+    await delete_due_photos(context)
     assert photos(media_folder) == [shown]
     assert waiting(database_url) == []
 

@@ -7,7 +7,7 @@ import pytest
 from cv_resumes.domain.entitlement import Entitlement, entitlement
 from cv_resumes.domain.owners import Owner
 from cv_resumes.domain.pdfs import choose_language, pdf_name
-from cv_resumes.domain.sections import missing_ids, number_entries, reconcile_section
+from cv_resumes.domain.sections import assign_ids, count_missing_ids, reconcile_section
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -65,8 +65,8 @@ def test_id_sent_twice_counts_once() -> None:
     sent = [{"id": 1, "name": "b", "order": None}, {"id": 1, "name": "c", "order": None}]
     result = reconcile_section(stored, sent)
     assert [entry["id"] for entry in result] == [1, None]
-    assert missing_ids(result) == 1
-    assert [entry["id"] for entry in number_entries(result, [7])] == [1, 7]
+    assert count_missing_ids(result) == 1
+    assert [entry["id"] for entry in assign_ids(result, [7])] == [1, 7]
 
 
 @pytest.mark.parametrize(
@@ -138,4 +138,4 @@ def test_language(header: str, language: str) -> None:
 
 @given(st.builds(Owner, user_id=st.integers(1)) | st.builds(Owner, session_id=st.text("abc-_", min_size=1)))
 def test_owner_survives_the_database(owner: Owner) -> None:
-    assert Owner.of_key(owner.key) == owner
+    assert Owner.from_key(owner.key) == owner

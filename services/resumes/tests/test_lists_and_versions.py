@@ -10,10 +10,12 @@ import httpx
 import pytest
 from cv_common.kernel.identity import Caller
 from cv_resumes.actions.context import Context
-from cv_resumes.actions.lists import AT_A_TIME, list_resumes
+from cv_resumes.actions.lists import CHUNK_SIZE, list_resumes
 from cv_resumes.actions.resumes import create_resume, delete_resume
 from cv_testing.identity import IdentityKeys
 from PIL import Image
+
+from services.resumes.tests.conftest import new_resume
 
 MINIMUM = {"template": 1, "full_name": "Marie Dubois", "email": "marie.dubois@example.com"}
 
@@ -49,29 +51,29 @@ async def test_pages_lead_through_the_whole_list(resumes: httpx.AsyncClient, use
 
 
 async def test_a_long_list_comes_piece_by_piece(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
-    written = [(await write(resumes, user, title=f"{n}")).json()["id"] for n in range(2 * AT_A_TIME + 1)]
+    written = [(await write(resumes, user, title=f"{n}")).json()["id"] for n in range(2 * CHUNK_SIZE + 1)]
     for query, shown in (("", written[::-1]), ("?limit=10&offset=3", written[::-1][3:13])):
         whole = await resumes.get(f"/api/resumes/{query}", headers=user)
         assert [resume["id"] for resume in whole.json()] == shown
         assert whole.headers["X-Total-Count"] == str(len(written))
         assert whole.headers["Content-Type"] == "application/json"
         assert "Content-Length" not in whole.headers
-    short = await resumes.get(f"/api/resumes/?limit={AT_A_TIME}", headers=user)
-    assert [resume["id"] for resume in short.json()] == written[::-1][:AT_A_TIME]
+    short = await resumes.get(f"/api/resumes/?limit={CHUNK_SIZE}", headers=user)
+    assert [resume["id"] for resume in short.json()] == written[::-1][:CHUNK_SIZE]
     assert "Content-Length" in short.headers
 
 
 async def test_what_comes_and_goes_while_a_list_is_read_moves_nothing_else(context: Context) -> None:
     """A few of a list are in memory at a time, however long it is."""
     caller = Caller("gateway", user_id=7)
-    written = [(await create_resume(context, caller, MINIMUM))[0]["id"] for _ in range(3 * AT_A_TIME)]
-    listing = await list_resumes(context, caller, None, lambda row: str(row["id"]).encode())
-    assert (listing.total, len(listing.begin)) == (len(written), AT_A_TIME)
-    await create_resume(context, caller, MINIMUM)
+    written = [(await create_resume(context, caller, new_resume())).resume.id for _ in range(3 * CHUNK_SIZE)]
+    listed = await list_resumes(context, caller, None, lambda resume: str(resume.id).encode())
+    assert (listed.total, len(listed.first_chunk)) == (len(written), CHUNK_SIZE)
+    await create_resume(context, caller, new_resume())
     for gone in (written[-1], written[0]):
         await delete_resume(context, caller, gone)
-    assert listing.rest is not None
-    read = [int(item) for item in itertools.chain(listing.begin, *[few async for few in listing.rest])]
+    assert listed.other_chunks is not None
+    read = [int(item) for item in itertools.chain(listed.first_chunk, *[chunk async for chunk in listed.other_chunks])]
     assert read == written[:0:-1]
 
 

@@ -17,9 +17,8 @@ from cv_common.messaging.events import (
     SubscriptionChanged,
     UserDeleted,
 )
-from cv_resumes.actions.abandoned import erase_abandoned
+from cv_resumes.actions.abandoned import delete_abandoned
 from cv_resumes.actions.context import Context
-from cv_resumes.actions.once import IdempotencyKey
 from cv_resumes.actions.owners import (
     claim_session,
     merge_session,
@@ -28,12 +27,15 @@ from cv_resumes.actions.owners import (
     on_user_deleted,
 )
 from cv_resumes.actions.payments import on_resume_payment_changed, on_subscription_changed
-from cv_resumes.actions.resumes import create_resume, delete_resume
+from cv_resumes.actions.resumes import CreatedResume, create_resume, delete_resume
+from cv_resumes.domain.idempotency import IdempotencyKey
 from cv_resumes.domain.owners import Owner
 from cv_resumes.repository import resumes
 from cv_testing.serving import eventually
 
-RESUME = {"template": 1, "full_name": "Marie Dubois", "email": "marie.dubois@example.com"}
+from services.resumes.tests.conftest import new_resume
+
+RESUME = new_resume()
 USER = Caller("gateway", user_id=7)
 WAITING = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
 NOW = datetime.now(UTC)
@@ -114,7 +116,8 @@ async def test_account_erased_while_it_writes_leaves_nothing(context: Context) -
 
 
 async def test_claim_told_after_the_account_was_erased_erases_too(context: Context, database_url: str) -> None:
-    row, session_id = await create_resume(context, Caller("gateway"), RESUME)
+    created = await create_resume(context, Caller("gateway"), RESUME)
+    session_id = created.started_session
     assert session_id is not None
     await subscribed(context, 1, MONTH, session=session_id)
     await on_user_deleted(context, UserDeleted(user_id=7, revision=1))
@@ -122,7 +125,7 @@ async def test_claim_told_after_the_account_was_erased_erases_too(context: Conte
     with psycopg.connect(database_url) as connection:
         assert connection.execute("select 1 from resumes").fetchall() == []
         told = connection.execute("select name, (payload->>'resume_id')::int from outbox").fetchall()
-    assert told == [("resumes.resume_deleted.v1", row["id"])]
+    assert told == [("resumes.resume_deleted.v1", created.resume.id)]
     assert entitlements(database_url) == {}
 
 
@@ -158,7 +161,7 @@ async def abandoned(context: Context, resume_id: int) -> None:
     async with context.database.connection() as tx:
         await tx.connection.execute("update resumes set owner = 'session:a', last_accessed = '2000-01-01'")
         await tx.connection.execute("update resume_payments set paid = false")
-    await erase_abandoned(context)
+    await delete_abandoned(context)
 
 
 async def account_erased(context: Context, resume_id: int) -> None:
@@ -169,20 +172,20 @@ async def account_erased(context: Context, resume_id: int) -> None:
 async def test_payment_is_forgotten_with_its_resume_and_late_news_of_it_are_no_payment(
     context: Context, database_url: str, end: Callable[[Context, int], Awaitable[None]]
 ) -> None:
-    row, _ = await create_resume(context, USER, RESUME)
-    await on_resume_payment_changed(context, bought(row["id"]))
-    assert payments(database_url) == [(row["id"], True)]
-    await end(context, row["id"])
+    resume = (await create_resume(context, USER, RESUME)).resume
+    await on_resume_payment_changed(context, bought(resume.id))
+    assert payments(database_url) == [(resume.id, True)]
+    await end(context, resume.id)
     assert payments(database_url) == []
-    await on_resume_payment_changed(context, bought(row["id"], 2))
+    await on_resume_payment_changed(context, bought(resume.id, 2))
     assert payments(database_url) == []
 
 
 async def test_payment_told_while_its_resume_is_deleted_is_forgotten(context: Context, database_url: str) -> None:
-    row, _ = await create_resume(context, USER, RESUME)
+    resume = (await create_resume(context, USER, RESUME)).resume
     with psycopg.connect(database_url) as deleting, psycopg.connect(database_url, autocommit=True) as watching:
-        deleting.execute("delete from resumes where id = %s", (row["id"],))
-        told = asyncio.create_task(on_resume_payment_changed(context, bought(row["id"])))
+        deleting.execute("delete from resumes where id = %s", (resume.id,))
+        told = asyncio.create_task(on_resume_payment_changed(context, bought(resume.id)))
         await eventually(lambda: watching.execute(WAITING).fetchall())
         deleting.commit()
         await told
@@ -204,10 +207,10 @@ def owners_of_resumes(database_url: str) -> dict[int, str]:
 
 async def two_sessions(context: Context) -> tuple[tuple[int, str], tuple[int, str]]:
     """A resume and its session, twice."""
-    (one, first), (other, second) = [await create_resume(context, Caller("gateway"), RESUME) for _ in "ab"]
-    assert first is not None
-    assert second is not None
-    return (one["id"], first), (other["id"], second)
+    one, other = [await create_resume(context, Caller("gateway"), RESUME) for _ in "ab"]
+    assert one.started_session is not None
+    assert other.started_session is not None
+    return (one.resume.id, one.started_session), (other.resume.id, other.started_session)
 
 
 async def test_merged_session_gives_its_resumes_and_entitlement_and_ends(context: Context, database_url: str) -> None:
@@ -221,8 +224,8 @@ async def test_merged_session_gives_its_resumes_and_entitlement_and_ends(context
     with psycopg.connect(database_url) as connection:
         ended = connection.execute("select user_id from ended_sessions where session_id = %s", (second,)).fetchall()
     assert ended == [(0,)], "no account has the id 0"
-    _, started = await create_resume(context, Caller("gateway", session_id=second), RESUME)
-    assert started not in (None, first, second)
+    later = await create_resume(context, Caller("gateway", session_id=second), RESUME)
+    assert later.started_session not in (None, first, second)
     await claim_session(context, second, 7)
     assert owners_of_resumes(database_url)[other] == f"session:{first}", "the first end stands"
     await claim_session(context, first, 7)
@@ -238,24 +241,24 @@ async def test_merge_that_comes_after_the_claim_waits_for_its_own_claim(context:
     assert owners_of_resumes(database_url)[other] == "user:7"
 
 
-async def test_keys_of_a_merged_session_go_on_to_count(context: Context) -> None:
-    once = IdempotencyKey(str(uuid4()), "a")
-    row, started = await create_resume(context, Caller("gateway"), RESUME, once)
-    assert started is not None
-    await merge_session(context, started, "remaining")
+async def test_merged_session_keeps_its_idempotency_keys(context: Context) -> None:
+    key = IdempotencyKey(str(uuid4()), "a")
+    created = await create_resume(context, Caller("gateway"), RESUME, key)
+    assert created.started_session is not None
+    await merge_session(context, created.started_session, "remaining")
     for session_id in ("remaining", None):
-        again, session = await create_resume(context, Caller("gateway", session_id=session_id), RESUME, once)
-        assert again["id"] == row["id"]
-        assert (session_id or session) == "remaining"
+        again = await create_resume(context, Caller("gateway", session_id=session_id), RESUME, key)
+        assert again.resume.id == created.resume.id
+        assert (session_id or again.started_session) == "remaining"
 
 
-async def test_key_sent_without_a_session_and_again_with_another_one_creates_once(context: Context) -> None:
-    once = IdempotencyKey(str(uuid4()), "a")
-    row, started = await create_resume(context, Caller("gateway"), RESUME, once)
+async def test_idempotency_key_counts_with_and_without_the_session_that_it_started(context: Context) -> None:
+    key = IdempotencyKey(str(uuid4()), "a")
+    created = await create_resume(context, Caller("gateway"), RESUME, key)
     for _ in range(2):
-        again = await create_resume(context, Caller("gateway", session_id="fresh"), RESUME, once)
-        assert (again[0]["id"], again[1]) == (row["id"], started)
+        again = await create_resume(context, Caller("gateway", session_id="fresh"), RESUME, key)
+        assert (again.resume.id, again.started_session) == (created.resume.id, created.started_session)
     other = IdempotencyKey(str(uuid4()), "a")
-    row, _ = await create_resume(context, Caller("gateway", session_id="fresh"), RESUME, other)
+    created = await create_resume(context, Caller("gateway", session_id="fresh"), RESUME, other)
     again = await create_resume(context, Caller("gateway"), RESUME, other)
-    assert again == (row, "fresh"), "the first request may arrive after it was sent again with the session's cookie"
+    assert again == CreatedResume(created.resume, "fresh"), "the first request may arrive after the repeated one"

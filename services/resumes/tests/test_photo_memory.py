@@ -148,7 +148,7 @@ async def test_photos_are_decoded_one_by_one_and_wait_for_a_while_only(
         return rewrite_photo(content)
 
     monkeypatch.setattr("cv_resumes.actions.photos.rewrite_photo", slowly)
-    monkeypatch.setattr("cv_resumes.actions.photos._PATIENCE", 0.1)
+    monkeypatch.setattr("cv_resumes.actions.photos._DECODER_WAIT_SECONDS", 0.1)
     first = asyncio.create_task(upload(resumes, user, picture("JPEG")))
     await begun.wait()
     refused = await upload(resumes, user, picture("JPEG"))

@@ -1,4 +1,4 @@
-"""What resumes asks of others: a template of templates, a PDF of the renderer, a profile of a source outside."""
+"""HTTP clients: templates, the renderer, and an external source of LinkedIn profiles."""
 
 import logging
 import time
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """The fields of a template that resumes and its PDFs need."""
+    """A template, as far as resumes and the renderer need it."""
 
     id: int
     is_premium: bool
@@ -28,47 +28,41 @@ class Template:
 
 
 class Templates:
-    """Templates by id, remembered for a few seconds, and for longer while the service is down."""
+    """The templates service. Its last answers are kept: they spare requests, and serve while it is down."""
 
-    FRESH = 10.0
-    """Seconds a template is taken from memory without asking."""
-    _REMEMBERED = 1000
+    MAX_AGE = 10.0
+    """Seconds for which an answer is used again where an older template does no harm."""
+    _MAX_KNOWN = 1000
 
     def __init__(self, client: ServiceClient) -> None:
         self._client = client
-        self._remembered: dict[int, tuple[Template, float]] = {}
+        self._known: dict[int, tuple[Template, float]] = {}
 
-    async def get(self, template_id: int) -> Template | None:
-        """The template, active or not; None when there is none. Raises ServiceUnavailable."""
-        known = self._remembered.get(template_id)
-        if known is not None and time.monotonic() - known[1] < self.FRESH:
+    async def get(self, template_id: int, max_age: float | None = None) -> Template | None:
+        """The template, active or not, or None. It may be `max_age` seconds old, and older while the service is down.
+
+        Raises ServiceUnavailable if the service is down and has never returned this template.
+        """
+        known = self._known.get(template_id)
+        if known is not None and time.monotonic() - known[1] < (self.MAX_AGE if max_age is None else max_age):
             return known[0]
         try:
-            return await self.anew(template_id)
+            return await self._fetch(template_id)
         except ServiceUnavailable:
             if known is None:
                 raise
             return known[0]
 
     async def default(self) -> Template | None:
-        """The first free template that is active; None when there is none. Raises ServiceUnavailable."""
-        return await self.anew("default")
+        """The first free template that is active, or None. Raises ServiceUnavailable."""
+        return await self._fetch("default")
 
-    async def anew(self, name: int | str) -> Template | None:
-        """The template as it is now, whatever is remembered; None when there is none. Raises ServiceUnavailable."""
-        found = await self._ask(name)
-        if found is not None:  # what is not there may be loaded the next moment
-            if len(self._remembered) >= self._REMEMBERED:
-                self._remembered.clear()
-            self._remembered[found.id] = (found, time.monotonic())
-        return found
-
-    async def _ask(self, name: int | str) -> Template | None:
-        reply = await self._client.get(f"/internal/templates/{name}/")
-        if reply.status == 404:
+    async def _fetch(self, name: int | str) -> Template | None:
+        response = await self._client.get(f"/internal/templates/{name}/")
+        if response.status == 404:  # not kept: the template may be loaded the next moment
             return None
-        body = _expect(reply, 200)
-        return Template(
+        body = _expect(response, 200)
+        template = Template(
             id=body["id"],
             is_premium=body["is_premium"],
             is_active=body["is_active"],
@@ -76,10 +70,14 @@ class Templates:
             html=body["template_html"],
             css=body["template_css"],
         )
+        if len(self._known) >= self._MAX_KNOWN:
+            self._known.clear()
+        self._known[template.id] = (template, time.monotonic())
+        return template
 
 
 class Renderer:
-    """Makes PDFs of documents."""
+    """The renderer service."""
 
     def __init__(self, client: ServiceClient) -> None:
         self._client = client
@@ -95,11 +93,12 @@ class Renderer:
         watermark: bool,
         photo: bytes | None,
     ) -> str:
-        """The path of the PDF's expiring link.
+        """Render a PDF. The path of its expiring link.
 
-        Raises BadRequest (it cannot be rendered), NotFound (the resume was deleted meanwhile) and ServiceUnavailable.
+        Raises BadRequest (the document cannot be rendered), NotFound (the resume was deleted meanwhile) and
+        ServiceUnavailable.
         """
-        reply = await self._client.post(
+        response = await self._client.post(
             "/internal/pdfs/",
             {
                 "resume_id": resume_id,
@@ -118,17 +117,17 @@ class Renderer:
             timeout=35,
             idempotent=True,  # equal documents are rendered once
         )
-        if reply.status == 400:
-            raise BadRequest(reply.json()["detail"])
-        if reply.status == 404:
+        if response.status == 400:
+            raise BadRequest(response.json()["detail"])
+        if response.status == 404:
             raise NotFound
-        return str(_expect(reply, 200)["path"])
+        return str(_expect(response, 200)["path"])
 
 
 class ProfileSource:
-    """Where LinkedIn profiles come from, if the operator has a source: JSON Resume documents by profile address.
+    """The operator's source of LinkedIn profiles, if any: it returns JSON Resume documents by profile URL.
 
-    The source is somebody else's: it gets so long and so many bytes, and no redirect of its is followed.
+    The source is not trusted: time and size are limited, and redirects are not followed.
     """
 
     name = "source of profiles"
@@ -144,7 +143,7 @@ class ProfileSource:
 
     @property
     def is_configured(self) -> bool:
-        """Whether there is a source."""
+        """Whether the operator has a source."""
         return self._url is not None
 
     async def start(self) -> None:
@@ -160,32 +159,32 @@ class ProfileSource:
             await self._session.close()
 
     async def check(self) -> str | None:
-        """A source that is down is said to whoever imports; all else goes on."""
+        """None: a source that is down affects imports by URL alone, whose senders get a 503."""
         return None
 
     async def profile(self, profile_url: str) -> dict[str, Any] | None:
-        """The document of a profile; None when the source knows none. Raises ServiceUnavailable."""
+        """The document of a profile, or None if the source does not know it. Raises ServiceUnavailable."""
         try:
-            reply = await self._ask(profile_url)
+            response = await self._get(profile_url)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise _source_failed(type(error).__name__) from error
-        if reply.status in (404, 410):
+        if response.status in (404, 410):
             return None
-        if reply.status != 200:
-            raise _source_failed(f"status {reply.status}", _retry_after(reply, 30))
-        if len(reply.content) > self._limit:
+        if response.status != 200:
+            raise _source_failed(f"status {response.status}", _retry_after(response, 30))
+        if len(response.content) > self._limit:
             raise _source_failed("the profile is too large")
         try:
-            document = reply.json()
+            document = response.json()
         except orjson.JSONDecodeError:
             document = None
         if not isinstance(document, dict):
-            raise _source_failed("the answer is no JSON Resume document")
+            raise _source_failed("the answer is not a JSON Resume document")
         return document
 
-    async def _ask(self, profile_url: str) -> ServiceResponse:
-        assert self._session is not None, "start() comes first"
-        assert self._url is not None, "there is a source"
+    async def _get(self, profile_url: str) -> ServiceResponse:
+        assert self._session is not None, "start() was not called"
+        assert self._url is not None, "no source is configured"
         async with self._session.get(self._url, params={"url": profile_url}, allow_redirects=False) as response:
             content = bytearray()
             async for chunk in response.content.iter_any():
@@ -201,14 +200,14 @@ def _source_failed(reason: str, retry_after: int = 30) -> ServiceUnavailable:
     return ServiceUnavailable("LinkedIn profiles are not available now, try again later.", retry_after)
 
 
-def _expect(reply: ServiceResponse, status: int) -> Any:
-    """The reply's JSON; any other status means that the neighbour cannot help now."""
-    if reply.status != status:
-        raise ServiceUnavailable(retry_after=_retry_after(reply, 2))
-    return reply.json()
+def _expect(response: ServiceResponse, status: int) -> Any:
+    """The JSON of a response with this status. Raises ServiceUnavailable for any other status."""
+    if response.status != status:
+        raise ServiceUnavailable(retry_after=_retry_after(response, 2))
+    return response.json()
 
 
-def _retry_after(reply: ServiceResponse, default: int) -> int:
-    """How many seconds whoever answered asks to wait, within an hour."""
-    asked = reply.headers.get("Retry-After", "")
-    return min(int(asked), 3600) if asked.isascii() and asked.isdigit() else default
+def _retry_after(response: ServiceResponse, default: int) -> int:
+    """The seconds of `Retry-After`, an hour at most, or `default`."""
+    value = response.headers.get("Retry-After", "")
+    return min(int(value), 3600) if value.isascii() and value.isdigit() else default

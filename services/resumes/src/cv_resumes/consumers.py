@@ -1,4 +1,4 @@
-"""The NATS door of resumes: each event calls one action."""
+"""NATS consumers: each event calls one action."""
 
 from functools import partial
 
@@ -8,18 +8,19 @@ from cv_common.messaging.events import (
     SessionClaimed,
     SessionMerged,
     SubscriptionChanged,
+    TemplateChanged,
     UserDeleted,
 )
 
-from cv_resumes.actions import owners, payments
+from cv_resumes.actions import owners, payments, templates
 from cv_resumes.actions.context import Context
 
 
-def consumers(context: Context, bus: Broker) -> list[Consumer]:
-    """One consumer for each stream that resumes listens to."""
+def consumers(context: Context, broker: Broker) -> list[Consumer]:
+    """One consumer for each stream."""
     return [
         Consumer(
-            bus,
+            broker,
             {
                 SessionClaimed: partial(owners.on_session_claimed, context),
                 SessionMerged: partial(owners.on_session_merged, context),
@@ -27,10 +28,11 @@ def consumers(context: Context, bus: Broker) -> list[Consumer]:
             },
         ),
         Consumer(
-            bus,
+            broker,
             {
                 ResumePaymentChanged: partial(payments.on_resume_payment_changed, context),
                 SubscriptionChanged: partial(payments.on_subscription_changed, context),
             },
         ),
+        Consumer(broker, {TemplateChanged: partial(templates.on_template_changed, context)}),
     ]

@@ -1,4 +1,4 @@
-"""The composition root of the resumes service."""
+"""The composition root of the resumes service: settings, components and routers become an app."""
 
 from functools import partial
 
@@ -13,25 +13,23 @@ from cv_common.messaging.outbox import Relay
 from starlette.types import ASGIApp
 
 from cv_resumes import routes
-from cv_resumes.actions.abandoned import erase_abandoned
+from cv_resumes.actions.abandoned import delete_abandoned
 from cv_resumes.actions.context import Context
-from cv_resumes.actions.photos import remove_discarded_photos
-from cv_resumes.actions.prices import reprice
+from cv_resumes.actions.photos import delete_due_photos
 from cv_resumes.clients import ProfileSource, Renderer, Templates
 from cv_resumes.consumers import consumers
 from cv_resumes.settings import Settings
 
 _DAY = 24 * 3600
 _TEN_MINUTES = 600
-_MINUTE = 60
 
 
 def app() -> ASGIApp:
-    """The service, from its environment."""
+    """The service, with the settings of its environment."""
     settings = Settings()
     signer = Signer("resumes", settings.identity_private_key)
     database = Database(settings.database_url, settings.database_pool_size)
-    bus = Broker.from_settings(settings, "resumes", publishes=True)
+    broker = Broker.from_settings(settings, "resumes", publishes=True)
     templates = ServiceClient("templates", settings.templates_url, signer)
     renderer = ServiceClient("renderer", settings.renderer_url, signer)
     profiles = ProfileSource(
@@ -49,15 +47,14 @@ def app() -> ASGIApp:
         components=[
             database,
             media,
-            bus,
-            Relay(settings.direct_url, bus),
+            broker,
+            Relay(settings.direct_url, broker),
             templates,
             renderer,
             profiles,
-            *consumers(context, bus),
-            Periodic("erasure of abandoned resumes", _DAY, partial(erase_abandoned, context)),
-            Periodic("prices of templates", _MINUTE, partial(reprice, context)),
-            Periodic("removal of discarded photos", _TEN_MINUTES, partial(remove_discarded_photos, context)),
+            *consumers(context, broker),
+            Periodic("erasure of abandoned resumes", _DAY, partial(delete_abandoned, context)),
+            Periodic("removal of discarded photos", _TEN_MINUTES, partial(delete_due_photos, context)),
         ],
         context=context,
     )

@@ -1,226 +1,271 @@
-"""The HTTP door of resumes: read the request, call one action, shape the answer."""
+"""The HTTP routes of resumes: dependencies read the request, a handler calls one action and serializes its result."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from cv_common.app import get_caller, get_context
-from cv_common.drf.body import partial, read_body, read_data
+from cv_common.app import CallerDep, provide_context
+from cv_common.drf.body import BodyReader, ParsedBody, PartialBodyReader, partial, read_data, validate, validate_partial
 from cv_common.drf.openapi import openapi_extra, read_examples
-from cv_common.kernel.database import Row
-from cv_common.kernel.errors import BadRequest
+from cv_common.drf.parameters import AcceptLanguage, IdempotencyKeyHeader, IfMatch
+from cv_common.drf.sessions import ClaimBody, MergeBody
+from cv_common.kernel.errors import BadRequest, PreconditionFailed, UnsupportedMediaType, ValidationFailed
 from cv_common.kernel.identity import SESSION_START_HEADER
 from cv_common.kernel.paths import Id
 from cv_common.kernel.ranges import file_response
 from cv_common.kernel.responses import PRIVATE_FILE_HEADERS, JSONResponse, dump_json, json_array, no_content
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Depends, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
 from cv_resumes.actions import exports, imports, lists, owners, photos, resumes
-from cv_resumes.actions.once import IdempotencyKey, fingerprint
-from cv_resumes.domain.keys import MAX_LENGTH
-from cv_resumes.domain.pages import page_of
-from cv_resumes.domain.versions import etag
-from cv_resumes.schemas.answers import (
+from cv_resumes.actions.context import Context
+from cv_resumes.actions.idempotency import fingerprint
+from cv_resumes.domain.idempotency import MAX_KEY_LENGTH, IdempotencyKey
+from cv_resumes.domain.pages import Page, parse_page
+from cv_resumes.domain.resumes import Resume
+from cv_resumes.schemas.requests import (
+    ExportBody,
+    FileImportBody,
+    ImportForm,
+    ResumeBody,
+    ResumeForm,
+    ResumeRequest,
+    UrlImportBody,
+)
+from cv_resumes.schemas.responses import (
     Export,
     ImportedResume,
     InternalResume,
-    Resume,
+    ResumeResponse,
     StaleVersion,
-    present_resume,
-)
-from cv_resumes.schemas.requests import (
-    ClaimBody,
-    ExportBody,
-    ImportForm,
-    MergeBody,
-    ResumeBody,
-    ResumeForm,
-    UrlImportBody,
+    serialize_import,
+    serialize_resume,
+    serialize_stale_version,
 )
 
 router = APIRouter(prefix="/api/resumes", tags=["resumes"])
 media = APIRouter(include_in_schema=False)
 internal = APIRouter(prefix="/internal", include_in_schema=False)
 
-_ONCE = """Sent again within two days with the same `Idempotency-Key` and the same data, by the same account or session,
-the request creates nothing and answers with what the first one created, or with 400 when that has been deleted, or went
-to an account from its session. A visitor who has no session yet is told from others by the key alone: it counts only
-when it is a random UUID (version 4, as of `crypto.randomUUID()`)."""
+ContextDep = Annotated[Context, Depends(provide_context)]
+SentData = Annotated[Any, Depends(read_data)]
+"""The body as plain data. FastAPI reads it once for all dependencies of a request."""
 
-_FIRST = """A visitor without a session is given one, so that all that follows belongs to it: a frontend for visitors
-without an account asks this first."""
+
+async def provide_page(request: Request) -> Page | None:
+    """Dependency: the page that the query asks for. Like DRF, invalid numbers are ignored."""
+    return parse_page(request.query_params.get("limit"), request.query_params.get("offset"))
+
+
+async def provide_idempotency_key(data: SentData, header: IdempotencyKeyHeader = None) -> IdempotencyKey | None:
+    """Dependency: the `Idempotency-Key` of a request with this data, if it has one. Raises BadRequest."""
+    if not header:
+        return None
+    if len(header) > MAX_KEY_LENGTH:
+        raise BadRequest(f"An Idempotency-Key has at most {MAX_KEY_LENGTH} characters.")
+    return IdempotencyKey(header, fingerprint(data))
+
+
+async def not_found_before_validation(context: ContextDep, caller: CallerDep, resume_id: Id) -> AsyncIterator[None]:
+    """Dependency: turn an invalid request for a resume that does not exist into a 404.
+
+    DRF looks the resume up before it reads the body. Here that costs a query only if the request is invalid.
+    """
+    try:
+        yield
+    except (BadRequest, UnsupportedMediaType, ValidationFailed):
+        await resumes.check_owned(context, caller, resume_id)
+        raise
+
+
+async def refuse_stale_version(context: ContextDep) -> AsyncIterator[None]:
+    """Dependency: answer an edit of an older version with 412 and the current resume."""
+    try:
+        yield
+    except resumes.StaleVersion as error:
+        body = serialize_stale_version(error.current, datetime.now(UTC), context.settings.public_base_url)
+        raise PreconditionFailed(body, {"ETag": error.current.etag}) from None
+
+
+class NewResumeReader(PartialBodyReader[ResumeRequest]):
+    """Dependency: the body of a new resume, from the data that the idempotency key is computed from, too."""
+
+    async def __call__(self, data: SentData) -> ParsedBody[ResumeRequest]:  # type: ignore[override]
+        return ParsedBody(*validate_partial(data, self.model))
+
+
+class ImportReader(BodyReader[UrlImportBody]):
+    """Dependency: the body of an import. It is the import of a file if it has one."""
+
+    async def __call__(self, data: SentData) -> UrlImportBody | FileImportBody:  # type: ignore[override]
+        has_file = isinstance(data, dict) and data.get("file") not in (None, "")
+        return validate(data, FileImportBody) if has_file else validate(data, UrlImportBody)
+
+
+PageDep = Annotated[Page | None, Depends(provide_page)]
+KeyDep = Annotated[IdempotencyKey | None, Depends(provide_idempotency_key)]
+NewResumeDep = Annotated[ParsedBody[ResumeRequest], Depends(NewResumeReader(ResumeBody, ResumeForm))]
+ChangedResumeDep = Annotated[
+    ParsedBody[ResumeRequest], Depends(PartialBodyReader(partial(ResumeBody), partial(ResumeForm)))
+]
+ImportDep = Annotated[UrlImportBody | FileImportBody, Depends(ImportReader(UrlImportBody, ImportForm))]
+_NOT_FOUND_FIRST = Depends(not_found_before_validation, scope="function")
+_REFUSE_STALE = Depends(refuse_stale_version, scope="function")
+
+_IDEMPOTENT = """Sent again within two days with the same `Idempotency-Key` and the same data, by the same account or
+session, the request creates nothing and answers with what the first one created, or with 400 when that has been
+deleted, or went to an account from its session. A visitor who has no session yet is told from others by the key alone:
+it counts only when it is a random UUID (version 4, as of `crypto.randomUUID()`)."""
+
+_STARTS_SESSION = """A visitor without a session is given one, so that all that follows belongs to it: a frontend for
+visitors without an account asks this first."""
 
 _EXAMPLES = read_examples("cv_resumes")
 _STALE: dict[int | str, dict[str, Any]] = {412: {"model": StaleVersion}}
 
 
-def _resume(
-    request: Request, row: Row, status: int = 200, started: str | None = None, more: dict[str, Any] | None = None
-) -> Response:
-    body = present_resume(row, datetime.now(UTC), get_context(request).settings.public_base_url) | (more or {})
-    headers = {"ETag": etag(row["revision"])} | ({SESSION_START_HEADER: started} if started else {})
-    return JSONResponse(body, status_code=status, headers=headers)
+def _respond(context: Context, resume: Resume) -> Response:
+    body = serialize_resume(resume, datetime.now(UTC), context.settings.public_base_url)
+    return JSONResponse(body, headers={"ETag": resume.etag})
+
+
+def _created_headers(created: resumes.CreatedResume) -> dict[str, str]:
+    started = created.started_session
+    return {"ETag": created.resume.etag} | ({SESSION_START_HEADER: started} if started else {})
 
 
 @router.get(
     "/",
-    response_model=list[Resume],
+    response_model=list[ResumeResponse],
     openapi_extra=openapi_extra(
         sent=("limit", "offset"), answered=("Link", "X-Total-Count", "Set-Cookie"), examples=_EXAMPLES["list_resumes"]
     ),
     summary="My resumes, newest first; with limit, a page of them",
-    description=_FIRST,
+    description=_STARTS_SESSION,
 )
-async def list_resumes(request: Request) -> Response:
-    context = get_context(request)
-    page = page_of(request.query_params.get("limit"), request.query_params.get("offset"))
+async def list_resumes(context: ContextDep, caller: CallerDep, page: PageDep) -> Response:
     base_url, now = context.settings.public_base_url, datetime.now(UTC)
-    listing = await lists.list_resumes(
-        context, get_caller(request), page, lambda row: dump_json(present_resume(row, now, base_url))
+    listed = await lists.list_resumes(
+        context, caller, page, lambda resume: dump_json(serialize_resume(resume, now, base_url))
     )
-    headers = {"X-Total-Count": str(listing.total)}
-    if listing.started is not None:
-        headers[SESSION_START_HEADER] = listing.started
-    if page is not None and (link := page.link(f"{base_url}/api/resumes/", listing.total)):
+    headers = {"X-Total-Count": str(listed.total)}
+    if listed.started_session is not None:
+        headers[SESSION_START_HEADER] = listed.started_session
+    if page is not None and (link := page.link(f"{base_url}/api/resumes/", listed.total)):
         headers["Link"] = link
-    return json_array(listing.begin, listing.rest, headers)
+    return json_array(listed.first_chunk, listed.other_chunks, headers)
 
 
 @router.post(
     "/",
     status_code=201,
-    response_model=Resume,
-    openapi_extra=openapi_extra(
-        ResumeBody,
-        multipart=ResumeForm,
-        sent=("Idempotency-Key",),
-        answered=("ETag", "Set-Cookie"),
-        examples=_EXAMPLES["create_resume"],
-    ),
+    response_model=ResumeResponse,
+    openapi_extra=openapi_extra(answered=("ETag", "Set-Cookie"), examples=_EXAMPLES["create_resume"]),
     summary="Write a resume, with or without an account",
-    description=_ONCE,
+    description=_IDEMPOTENT,
 )
-async def create_resume(request: Request) -> Response:
-    data = await read_data(request)
-    once = idempotency_key(request, data)
-    row, started = await resumes.create_resume(get_context(request), get_caller(request), data, once)
-    return _resume(request, row, 201, started)
+async def create_resume(context: ContextDep, caller: CallerDep, key: KeyDep, body: NewResumeDep) -> Response:
+    created = await resumes.create_resume(context, caller, body, key)
+    content = serialize_resume(created.resume, datetime.now(UTC), context.settings.public_base_url)
+    return JSONResponse(content, status_code=201, headers=_created_headers(created))
 
 
 @router.get(
     "/{id:int}/",
-    response_model=Resume,
+    response_model=ResumeResponse,
     openapi_extra=openapi_extra(answered=("ETag", "Set-Cookie"), examples=_EXAMPLES["get_resume"]),
     summary="One resume",
 )
-async def get_resume(request: Request, resume_id: Id) -> Response:
-    return _resume(request, await resumes.open_resume(get_context(request), get_caller(request), resume_id))
+async def get_resume(context: ContextDep, caller: CallerDep, resume_id: Id) -> Response:
+    return _respond(context, await resumes.open_resume(context, caller, resume_id))
 
 
 @router.patch(
     "/{id:int}/",
-    response_model=Resume,
+    response_model=ResumeResponse,
     responses=_STALE,
-    openapi_extra=openapi_extra(
-        partial(ResumeBody),
-        multipart=partial(ResumeForm),
-        sent=("If-Match",),
-        answered=("ETag", "Set-Cookie"),
-        examples=_EXAMPLES["change_resume"],
-    ),
+    dependencies=[_NOT_FOUND_FIRST, _REFUSE_STALE],
+    openapi_extra=openapi_extra(answered=("ETag", "Set-Cookie"), examples=_EXAMPLES["change_resume"]),
     summary="Save the fields that are sent (auto-save)",
 )
-async def change_resume(request: Request, resume_id: Id) -> Response:
-    if_match = request.headers.get("if-match")
-    async with resumes.found_first(get_context(request), get_caller(request), resume_id):
-        data = await read_data(request)
-        row = await resumes.change_resume(get_context(request), get_caller(request), resume_id, data, if_match)
-    return _resume(request, row)
+async def change_resume(
+    context: ContextDep, caller: CallerDep, resume_id: Id, body: ChangedResumeDep, if_match: IfMatch = None
+) -> Response:
+    return _respond(context, await resumes.change_resume(context, caller, resume_id, body, if_match))
 
 
 @router.delete(
     "/{id:int}/",
     status_code=204,
     responses=_STALE,
-    openapi_extra=openapi_extra(sent=("If-Match",), answered=("Set-Cookie",), examples=_EXAMPLES["delete_resume"]),
+    dependencies=[_REFUSE_STALE],
+    openapi_extra=openapi_extra(answered=("Set-Cookie",), examples=_EXAMPLES["delete_resume"]),
     summary="Delete a resume and its files",
 )
-async def delete_resume(request: Request, resume_id: Id) -> Response:
-    await resumes.delete_resume(get_context(request), get_caller(request), resume_id, request.headers.get("if-match"))
+async def delete_resume(context: ContextDep, caller: CallerDep, resume_id: Id, if_match: IfMatch = None) -> Response:
+    await resumes.delete_resume(context, caller, resume_id, if_match)
     return no_content()
 
 
 @router.post(
     "/{id:int}/export_pdf/",
     response_model=Export,
-    openapi_extra=openapi_extra(
-        ExportBody, sent=("Accept-Language",), answered=("Set-Cookie",), examples=_EXAMPLES["export_pdf"]
-    ),
+    dependencies=[_NOT_FOUND_FIRST, Depends(BodyReader(ExportBody))],
+    openapi_extra=openapi_extra(answered=("Set-Cookie",), examples=_EXAMPLES["export_pdf"]),
     summary="Make a PDF; watermarked when the template is premium and nothing was paid",
 )
-async def export_pdf(request: Request, resume_id: Id) -> Response:
-    context = get_context(request)
-    async with resumes.found_first(context, get_caller(request), resume_id):
-        await read_body(request, ExportBody)
-    languages = request.headers.get("accept-language", "")
-    path, watermarked = await exports.export_pdf(context, get_caller(request), resume_id, languages)
-    return JSONResponse({"pdf_url": context.settings.public_base_url + path, "has_watermark": watermarked})
+async def export_pdf(
+    context: ContextDep, caller: CallerDep, resume_id: Id, accept_language: AcceptLanguage = None
+) -> Response:
+    pdf = await exports.export_pdf(context, caller, resume_id, accept_language or "")
+    return JSONResponse({"pdf_url": context.settings.public_base_url + pdf.path, "has_watermark": pdf.has_watermark})
 
 
 @router.post(
     "/import_linkedin/",
     status_code=201,
     response_model=ImportedResume,
-    openapi_extra=openapi_extra(
-        UrlImportBody,
-        multipart=ImportForm,
-        sent=("Idempotency-Key", "Accept-Language"),
-        answered=("ETag", "Set-Cookie"),
-        examples=_EXAMPLES["import_linkedin"],
-    ),
+    openapi_extra=openapi_extra(answered=("ETag", "Set-Cookie"), examples=_EXAMPLES["import_linkedin"]),
     summary="Make a resume of a LinkedIn profile, by its address or from the member's data export",
-    description=_ONCE,
+    description=_IDEMPOTENT,
 )
-async def import_linkedin(request: Request) -> Response:
-    data, languages = await read_data(request), request.headers.get("accept-language", "")
-    once = idempotency_key(request, data)
-    imported = await imports.import_linkedin(get_context(request), get_caller(request), data, languages, once)
-    more = {} if imported.report is None else {"import_report": imported.report}
-    return _resume(request, imported.row, 201, imported.started, more)
-
-
-def idempotency_key(request: Request, data: Any) -> IdempotencyKey | None:
-    """The `Idempotency-Key`, if there is one, of a request that says `data`. Raises BadRequest when it is too long."""
-    key = request.headers.get("idempotency-key")
-    if not key:
-        return None
-    if len(key) > MAX_LENGTH:
-        raise BadRequest(f"An Idempotency-Key has at most {MAX_LENGTH} characters.")
-    return IdempotencyKey(key, fingerprint(data))
+async def import_linkedin(
+    context: ContextDep, caller: CallerDep, key: KeyDep, body: ImportDep, accept_language: AcceptLanguage = None
+) -> Response:
+    imported = await imports.import_linkedin(context, caller, body, accept_language or "", key)
+    content = serialize_import(
+        imported.created.resume, imported.report, datetime.now(UTC), context.settings.public_base_url
+    )
+    return JSONResponse(content, status_code=201, headers=_created_headers(imported.created))
 
 
 @media.get("/media/resumes/photos/{name}")
-async def show_photo(request: Request, name: str) -> Response:
-    content, media_type = await photos.show_photo(get_context(request), name)
+async def get_photo(request: Request, context: ContextDep, name: str) -> Response:
+    content, media_type = await photos.find_photo(context, name)
     return file_response(request, content, media_type, PRIVATE_FILE_HEADERS)
 
 
 @internal.get("/resumes/{id:int}/", response_model=InternalResume)
-async def find_resume(request: Request, resume_id: Id) -> Response:
-    await resumes.check_exists(get_context(request), resume_id)
+async def find_resume(context: ContextDep, resume_id: Id) -> Response:
+    await resumes.check_exists(context, resume_id)
     return JSONResponse({"id": resume_id})
 
 
+SessionId = Annotated[str, Path(max_length=64)]
+
+
 @internal.post("/sessions/{session_id}/claim/", status_code=204)
-async def claim_session(request: Request, session_id: Annotated[str, Path(max_length=64)]) -> Response:
-    body = await read_body(request, ClaimBody)
-    await owners.claim_session(get_context(request), session_id, body.user_id)
+async def claim_session(
+    context: ContextDep, session_id: SessionId, body: Annotated[ClaimBody, Depends(BodyReader(ClaimBody))]
+) -> Response:
+    await owners.claim_session(context, session_id, body.user_id)
     return no_content()
 
 
 @internal.post("/sessions/{session_id}/merge/", status_code=204)
-async def merge_session(request: Request, session_id: Annotated[str, Path(max_length=64)]) -> Response:
-    body = await read_body(request, MergeBody)
-    await owners.merge_session(get_context(request), session_id, body.into_session_id)
+async def merge_session(
+    context: ContextDep, session_id: SessionId, body: Annotated[MergeBody, Depends(BodyReader(MergeBody))]
+) -> Response:
+    await owners.merge_session(context, session_id, body.into_session_id)
     return no_content()

@@ -1,5 +1,8 @@
 """The tables of the resumes database."""
 
+from typing import Any
+
+from cv_common.drf.fields import Text as TextRule
 from cv_common.messaging.inbox import inbox_table
 from cv_common.messaging.outbox import outbox_table
 from sqlalchemy import (
@@ -21,9 +24,30 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 
-from cv_resumes.domain.sections import ENTRY_SECTIONS, FREE_SECTIONS
+from cv_resumes.domain.content import (
+    CONTENT,
+    LONG_TEXTS,
+    NUMBERED_SECTIONS,
+    Declaration,
+    FreeSection,
+    NumberedSection,
+)
 
 metadata = MetaData()
+
+
+def _content_column(field: Declaration) -> Column[Any]:
+    """The column of a declared field."""
+    match field.rule:
+        case NumberedSection():
+            return Column(field.name, JSONB, nullable=False, server_default=text("'[]'::jsonb"))
+        case FreeSection():  # JSONB does not keep the order of keys
+            return Column(field.name, JSON, nullable=False, server_default=text("'[]'::json"))
+        case TextRule(max_length=length):
+            kind = Text() if field.name in LONG_TEXTS else String(length)
+            return Column(field.name, kind, nullable=field.is_nullable)
+    raise TypeError(f"no column type for {field}")
+
 
 resumes = Table(
     "resumes",
@@ -31,20 +55,9 @@ resumes = Table(
     Column("id", BigInteger, Identity(), primary_key=True),
     Column("owner", String(80), nullable=False),
     Column("template_id", Integer, nullable=False),
+    # As it was when the template was chosen. It counts until an event tells the current state (see `templates`).
     Column("template_is_premium", Boolean, nullable=False),
-    Column("full_name", String(200), nullable=False),
-    Column("email", String(254), nullable=False),
-    Column("phone", String(30)),
-    Column("address", String(300)),
-    Column("website", String(200)),
-    Column("linkedin_url", String(200)),
-    Column("github_url", String(200)),
-    Column("photo", String(200)),
-    Column("title", String(200)),
-    Column("summary", Text),
-    *(Column(section, JSONB, nullable=False, server_default=text("'[]'::jsonb")) for section in ENTRY_SECTIONS),
-    # JSONB does not keep the order of keys.
-    *(Column(section, JSON, nullable=False, server_default=text("'[]'::json")) for section in FREE_SECTIONS),
+    *(_content_column(field) for field in CONTENT),
     Column("revision", BigInteger, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
@@ -53,11 +66,21 @@ resumes = Table(
 Index("resumes_by_owner", resumes.c.owner, resumes.c.created_at.desc(), resumes.c.id.desc())
 
 Index("resumes_by_photo", resumes.c.photo, unique=True, postgresql_where=resumes.c.photo.is_not(None))
+# Only the previous release uses this one. The next migration can drop it.
 Index("resumes_by_template", resumes.c.template_id, resumes.c.template_is_premium)
 Index("resumes_of_sessions", resumes.c.last_accessed, postgresql_where=text("owner LIKE 'session:%'"))
 
-entry_ids = {section: Sequence(f"{section}_entry_id", metadata=metadata) for section in ENTRY_SECTIONS}
-"""Where the ids of a section's entries come from."""
+entry_ids = {section: Sequence(f"{section}_entry_id", metadata=metadata) for section in NUMBERED_SECTIONS}
+"""The sequences that number the entries of a section."""
+
+templates = Table(
+    "templates",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("is_premium", Boolean, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+)
+"""The current state of templates, from their events."""
 
 resume_payments = Table(
     "resume_payments",
@@ -75,7 +98,8 @@ discarded_photos = Table(
     Column("path", String(200), primary_key=True),
     Column("remove_after", DateTime(timezone=True), nullable=False, index=True),
 )
-"""Photos whose files are to be removed: what no resume shows any more, and what none has come to show."""
+"""Photos whose files are deleted after `remove_after`: uploads that no resume uses yet, and photos that none uses
+any more."""
 
 subscriptions = Table(
     "subscriptions",
@@ -92,8 +116,7 @@ ended_sessions = Table(
     Column("user_id", BigInteger, nullable=False),
     Column("ended_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )
-"""Sessions that ended in favor of an account or, where its id is 0, of another session. No account has the id 0: the
-release before, which knows only accounts, leaves such a session ended."""
+"""Ended sessions and the account that claimed each. `user_id` is 0 for a session that was merged into another one."""
 
 ended_users = Table(
     "ended_users",
@@ -101,7 +124,7 @@ ended_users = Table(
     Column("user_id", BigInteger, primary_key=True, autoincrement=False),
     Column("ended_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )
-"""Erased accounts, whose access tokens may be valid for some minutes more."""
+"""Erased accounts. Their access tokens may be valid for some minutes more."""
 
 idempotency_keys = Table(
     "idempotency_keys",

@@ -9,15 +9,15 @@ import orjson
 import pytest
 from cv_common.drf.body import validate
 from cv_common.kernel.responses import dump_json
-from cv_resumes.domain.archives import Limits, RefusedArchive
+from cv_resumes.domain.archives import InvalidArchive, Limits
+from cv_resumes.domain.content import MAX_CONTENT_BYTES, MAX_ENTRIES, SECTIONS
 from cv_resumes.domain.drafts import EDUCATION, TITLES, Draft
 from cv_resumes.domain.json_resume import read_json_resume
 from cv_resumes.domain.linkedin import read_export
 from cv_resumes.domain.pdfs import LANGUAGES
 from cv_resumes.domain.profile_urls import profile_url
 from cv_resumes.domain.records import clean, parse_date
-from cv_resumes.domain.sections import MAX_DOCUMENT_BYTES, MAX_ENTRIES, SECTIONS
-from cv_resumes.schemas.requests import ImportedResumeBody, columns_sent
+from cv_resumes.schemas.requests import ImportedResumeBody
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,10 +67,10 @@ def assert_sound(draft: Draft, language: str = "fr") -> dict[str, Any]:
     """What comes of a draft is what a request may say, within all limits, and can be answered."""
     fields, report = draft.finish(language, None)
     sent = {**fields, "full_name": fields["full_name"] or "Jane", "template": 1}  # without a name it is refused
-    columns = columns_sent(validate(sent, ImportedResumeBody))
+    columns = validate(sent, ImportedResumeBody).sent_content()
     assert all(len(columns[section]) <= MAX_ENTRIES for section in SECTIONS)
     stored = {section: [{**entry, "id": 2**40, "order": 199} for entry in columns[section]] for section in SECTIONS}
-    assert len(dump_json({**stored, "summary": columns.get("summary")})) <= MAX_DOCUMENT_BYTES
+    assert len(dump_json({**stored, "summary": columns.get("summary")})) <= MAX_CONTENT_BYTES
     orjson.dumps(report)
     assert all(note["file"] and note["reason"] for note in report)
     return fields
@@ -139,7 +139,7 @@ def test_any_rows_become_a_resume(tables: dict[str, list[list[str]]], language: 
     files = {f"{name}.csv": csv_file(HEADERS[name], lines) for name, lines in tables.items()}
     try:
         draft = read_export(zipped(files), LIMITS)
-    except RefusedArchive as refused:
+    except InvalidArchive as refused:
         assert "compressed beyond belief" in str(refused)  # noqa: PT017 - most archives are not refused
     else:
         assert_sound(draft, language)
@@ -152,7 +152,7 @@ def test_any_bytes_below_a_header_become_a_resume(name: str, content: bytes) -> 
 
 @given(st.binary(max_size=300))
 def test_what_is_no_archive_is_refused(content: bytes) -> None:
-    with pytest.raises(RefusedArchive):
+    with pytest.raises(InvalidArchive):
         read_export(content, LIMITS)
 
 
@@ -166,7 +166,7 @@ def test_a_damaged_archive_is_read_or_refused(changes: list[tuple[int, int]], cu
         content[place] = value
     try:
         draft = read_export(bytes(content[: len(content) - cut]), LIMITS)
-    except RefusedArchive:
+    except InvalidArchive:
         return
     assert_sound(draft)
 
@@ -177,7 +177,7 @@ def test_a_damaged_directory_is_read_or_refused(noise: bytes, place: int) -> Non
     at = directory + place % (len(SOUND) - directory)
     try:
         draft = read_export(SOUND[:at] + noise + SOUND[at + len(noise) :], LIMITS)
-    except RefusedArchive:
+    except InvalidArchive:
         return
     assert_sound(draft)
 

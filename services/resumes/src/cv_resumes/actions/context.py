@@ -1,9 +1,9 @@
-"""What the actions act with, and for whom."""
+"""The context of all actions, and the owner that a caller stands for."""
 
 from dataclasses import dataclass
 
-from cv_common.kernel.database import Database, Row
-from cv_common.kernel.errors import NotFound
+from cv_common.kernel.database import Database
+from cv_common.kernel.errors import or_404
 from cv_common.kernel.identity import Caller
 from cv_common.kernel.media import Media
 
@@ -14,7 +14,7 @@ from cv_resumes.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the actions act with."""
+    """The settings, the database and the clients of the service."""
 
     settings: Settings
     database: Database
@@ -25,22 +25,12 @@ class Context:
 
 
 def owner_of(caller: Caller) -> Owner | None:
-    """The owner a caller speaks for; None for a visitor who has not created anything yet."""
+    """The caller as an owner. None for a visitor without a session."""
     if caller.user_id is not None:
         return Owner(user_id=caller.user_id)
     return Owner(session_id=caller.session_id) if caller.session_id else None
 
 
-def known_owner(caller: Caller) -> Owner:
-    """The owner a caller speaks for. Raises NotFound: who owns nothing finds nothing."""
-    owner = owner_of(caller)
-    if owner is None:
-        raise NotFound
-    return owner
-
-
-def found(row: Row | None) -> Row:
-    """The row, which must be there. Raises NotFound."""
-    if row is None:
-        raise NotFound
-    return row
+def owner_or_404(caller: Caller) -> Owner:
+    """The caller as an owner. Raises NotFound for a visitor without a session, who owns no resume."""
+    return or_404(owner_of(caller))

@@ -1,77 +1,74 @@
-"""A resume is made of what its owner has elsewhere: a LinkedIn profile, by its address or as a data export."""
+"""Import resumes from LinkedIn: from a profile by its URL, or from a member's data export."""
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
 
-from cv_common.drf.body import validate
+from cv_common.drf.body import ParsedBody, validate_partial
 from cv_common.drf.forms import UploadedFile
-from cv_common.kernel.database import Row
 from cv_common.kernel.errors import ServiceUnavailable, ValidationFailed
 from cv_common.kernel.identity import Caller
 
 from cv_resumes.actions.context import Context
-from cv_resumes.actions.once import IdempotencyKey
-from cv_resumes.actions.resumes import create_resume
-from cv_resumes.domain.archives import Limits, RefusedArchive
+from cv_resumes.actions.resumes import CreatedResume, create_resume
+from cv_resumes.domain.archives import InvalidArchive, Limits
 from cv_resumes.domain.drafts import Draft, Note
+from cv_resumes.domain.idempotency import IdempotencyKey
 from cv_resumes.domain.json_resume import read_json_resume
 from cv_resumes.domain.linkedin import read_export
 from cv_resumes.domain.pdfs import choose_language
 from cv_resumes.domain.photos import EMPTY, NOT_A_FILE
-from cv_resumes.schemas.requests import FileImportBody, ImportedResumeBody, UrlImportBody
+from cv_resumes.schemas.requests import FileImportBody, ImportedResumeBody, ResumeRequest, UrlImportBody
 
 _NO_SOURCE = "Import by URL is not available here. Upload your LinkedIn data export (ZIP) instead."
 _NO_NAME = {
     "file": "No profile with a name was found in the archive.",
     "linkedin_url": "This profile has no name.",
 }
-_READERS = asyncio.Semaphore(2)
-"""Data exports are unpacked in memory: only so many at a time."""
+_ARCHIVE_READERS = asyncio.Semaphore(2)
+"""Data exports are unpacked in memory, so only two at a time are."""
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
-    """A new resume, the session started for it, if one was, and what did not come along."""
+class Import:
+    """A created resume, and the report of what the source has and the resume has not.
 
-    row: Row
-    started: str | None
+    The report is None if a profile was imported completely.
+    """
+
+    created: CreatedResume
     report: list[Note] | None
 
 
 async def import_linkedin(
-    context: Context, caller: Caller, data: Any, accept_language: str, once: IdempotencyKey | None
-) -> Imported:
-    """A new resume from the profile or the data export that request data names.
+    context: Context,
+    caller: Caller,
+    body: UrlImportBody | FileImportBody,
+    accept_language: str,
+    key: IdempotencyKey | None,
+) -> Import:
+    """Create a resume from a profile or a data export.
 
-    The report of a profile of which everything came along is None. Raises ValidationFailed (also for a profile that
-    is not known or has no name, and a file that is refused) and
-    ServiceUnavailable (the source or templates cannot be asked).
+    Raises ValidationFailed (also for an unknown profile, one without a name, and an invalid file), BadRequest, as
+    `create_resume` does, and ServiceUnavailable (the source or templates does not answer).
     """
-    draft, linkedin_url, from_file = await _drafted(context, data)
+    if isinstance(body, FileImportBody):
+        source, draft = "file", await _read_export(context, body.file)
+    else:
+        source, draft = "linkedin_url", await _fetch_profile(context, body.linkedin_url)
     language = choose_language(accept_language, context.settings.pdf_language)
     fields, report = draft.finish(language, caller.email)
     if not fields["full_name"]:
-        source = "file" if from_file else "linkedin_url"
         raise ValidationFailed.on(source, _NO_NAME[source])
     template = await context.templates.default()
     if template is None:
         raise ServiceUnavailable("There is no free template to import into.")
-    fields |= {"template": template.id, "linkedin_url": linkedin_url}
-    row, started = await create_resume(context, caller, fields, once, ImportedResumeBody)
-    return Imported(row, started, report if report or from_file else None)
+    fields |= {"template": template.id, "linkedin_url": body.linkedin_url}
+    resume: ParsedBody[ResumeRequest] = ParsedBody(*validate_partial(fields, ImportedResumeBody))
+    created = await create_resume(context, caller, resume, key)
+    return Import(created, report if report or source == "file" else None)
 
 
-async def _drafted(context: Context, data: Any) -> tuple[Draft, str | None, bool]:
-    """What the request's source says, the profile's address, and whether the source is a file."""
-    if isinstance(data, dict) and data.get("file") not in (None, ""):
-        upload = validate(data, FileImportBody)
-        return await _read(context, upload.file), upload.linkedin_url, True
-    linkedin_url = validate(data, UrlImportBody).linkedin_url
-    return await _fetch(context, linkedin_url), linkedin_url, False
-
-
-async def _fetch(context: Context, linkedin_url: str) -> Draft:
+async def _fetch_profile(context: Context, linkedin_url: str) -> Draft:
     if not context.profiles.is_configured:
         raise ValidationFailed.on("linkedin_url", _NO_SOURCE)
     document = await context.profiles.profile(linkedin_url)
@@ -80,7 +77,7 @@ async def _fetch(context: Context, linkedin_url: str) -> Draft:
     return read_json_resume(document)
 
 
-async def _read(context: Context, upload: UploadedFile | str) -> Draft:
+async def _read_export(context: Context, upload: UploadedFile | str) -> Draft:
     settings = context.settings
     if isinstance(upload, str):
         raise ValidationFailed.on("file", NOT_A_FILE)
@@ -95,7 +92,7 @@ async def _read(context: Context, upload: UploadedFile | str) -> Draft:
         ratio=settings.import_archive_ratio,
     )
     try:
-        async with _READERS:
+        async with _ARCHIVE_READERS:
             return await asyncio.to_thread(read_export, upload.content, limits)
-    except RefusedArchive as refused:
-        raise ValidationFailed.on("file", str(refused)) from None
+    except InvalidArchive as error:
+        raise ValidationFailed.on("file", str(error)) from None

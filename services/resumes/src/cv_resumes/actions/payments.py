@@ -1,4 +1,4 @@
-"""What payments tells: a resume is bought, an owner is subscribed, or no longer."""
+"""Events about payments: a resume is paid, an owner is subscribed, or no longer."""
 
 from cv_common.messaging import inbox
 from cv_common.messaging.events import ResumePaymentChanged, SubscriptionChanged
@@ -9,15 +9,15 @@ from cv_resumes.repository import owners, payments
 
 
 async def on_resume_payment_changed(context: Context, event: ResumePaymentChanged) -> None:
-    """A resume was bought, or its payment was taken back. What is paid for one that is gone is payments' affair."""
+    """Store whether a resume is paid. Payments itself handles the payment of a deleted resume."""
     async with context.database.transaction() as tx:
         if await inbox.mark_processed(tx, event):
-            await payments.keep_payment(tx, event.resume_id, event.paid, event.revision)
+            await payments.upsert_payment(tx, event.resume_id, event.paid, event.revision)
 
 
 async def on_subscription_changed(context: Context, event: SubscriptionChanged) -> None:
-    """An owner's subscription began, went on, or ended. What comes after the owner's end changes nothing."""
+    """Store the end of an owner's subscription. Events about ended sessions and erased accounts change nothing."""
     owner = Owner(user_id=event.user_id, session_id=event.session_id)
     async with context.database.transaction() as tx:
         if await inbox.mark_processed(tx, event) and await owners.lock_live(tx, owner):
-            await payments.keep_subscription(tx, owner, event.entitled_until, event.revision)
+            await payments.upsert_subscription(tx, owner, event.entitled_until, event.revision)

@@ -1,8 +1,8 @@
-"""Photos come, are shown, and go.
+"""The files of photos.
 
-A photo's file and the resume that shows it cannot be written, nor removed, together. So a photo is born discarded, for
-some time from then on, until the transaction of a resume keeps it; and it is discarded again by the transaction that
-takes it from the resume. The files of discarded photos are removed at once if that can be, and else by the clock.
+A file and the row of its resume cannot be written in one transaction. So an upload starts as pending deletion, and the
+transaction that attaches it to a resume cancels that. The transaction that detaches a photo makes it pending again. Its
+file is deleted at once if possible, and else by `delete_due_photos`.
 """
 
 import asyncio
@@ -12,46 +12,48 @@ from datetime import timedelta
 from secrets import token_urlsafe
 
 from cv_common.drf.forms import UploadedFile
-from cv_common.kernel.database import DATABASE_UNAVAILABLE, Row, Transaction
+from cv_common.kernel.database import DATABASE_UNAVAILABLE, Transaction
 from cv_common.kernel.errors import NotFound, ServiceUnavailable, ValidationFailed
 
 from cv_resumes.actions.context import Context
 from cv_resumes.actions.decoding import rewrite_photo
-from cv_resumes.domain.photos import BadPhoto
+from cv_resumes.domain.photos import NOT_A_FILE, BadPhoto
 from cv_resumes.repository import photos, resumes
 
 PUBLIC_FOLDER = "/media/resumes/photos/"
 _MEDIA_TYPES = {"jpg": "image/jpeg", "png": "image/png"}
 _DECODER = asyncio.Semaphore(1)
-"""A photo of 25 megapixels takes up to 500 MB while it is decoded: one at a time."""
-_PATIENCE = 6
-"""Seconds that a photo waits for those before it: less than the gateway waits for an answer."""
-_UNSHOWN = timedelta(hours=1)
-"""How long a new photo waits for its resume: longer than any request takes."""
+"""One photo is decoded at a time: 25 megapixels take up to 500 MB."""
+_DECODER_WAIT_SECONDS = 6
+"""Less than the gateway waits for a response."""
+_ATTACH_WITHIN = timedelta(hours=1)
+"""The time until an upload that no resume uses is deleted. Longer than any request takes."""
 
 
-async def take_photo(context: Context, upload: UploadedFile) -> str:
-    """Store an uploaded photo; its public path, which nobody can guess. It stays only if `keep_photo` is called.
+async def store_photo(context: Context, photo: UploadedFile | str) -> str:
+    """Store an uploaded photo, pending deletion until `attach_photo`. Its public path, which cannot be guessed.
 
     Raises ValidationFailed on `photo` and ServiceUnavailable.
     """
+    if isinstance(photo, str):
+        raise ValidationFailed.on("photo", NOT_A_FILE)
     try:
         async with _decoder():
-            rewritten, extension = await asyncio.to_thread(rewrite_photo, upload.content)
+            rewritten, extension = await asyncio.to_thread(rewrite_photo, photo.content)
     except BadPhoto as error:
         raise ValidationFailed.on("photo", str(error)) from None
     path = f"{PUBLIC_FOLDER}{token_urlsafe(24)}.{extension}"
     async with context.database.connection() as tx:
-        await photos.discard(tx, [path], _UNSHOWN)
+        await photos.schedule_deletion(tx, [path], _ATTACH_WITHIN)
     await context.media.put(_file(path), rewritten)
     return path
 
 
 @asynccontextmanager
 async def _decoder() -> AsyncIterator[None]:
-    """The place where photos are decoded. Raises ServiceUnavailable when too many others wait for it."""
+    """Hold the decoder. Raises ServiceUnavailable if it is busy for too long."""
     try:
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(_DECODER_WAIT_SECONDS):
             await _DECODER.acquire()
     except TimeoutError:
         raise ServiceUnavailable from None
@@ -61,60 +63,55 @@ async def _decoder() -> AsyncIterator[None]:
         _DECODER.release()
 
 
-async def keep_photo(tx: Transaction, path: str | None) -> None:
-    """A resume that `tx` writes shows this photo, if it shows a new one."""
+async def attach_photo(tx: Transaction, path: str | None) -> None:
+    """Cancel the deletion of a photo that `tx` attaches to a resume."""
     if path is not None:
-        await photos.forget(tx, [path])
+        await photos.unschedule_deletion(tx, [path])
 
 
-async def discard_photos(tx: Transaction, paths: Iterable[str | None]) -> list[str]:
-    """The photos that resumes show no more once `tx` commits: whoever commits it calls `remove_photos` with them."""
-    discarded = [path for path in paths if path is not None]
-    if discarded:
-        await photos.discard(tx, discarded)
-    return discarded
+async def detach_photos(tx: Transaction, paths: Iterable[str | None]) -> list[str]:
+    """Have the files of these photos deleted. Call `delete_photo_files` with the result after the commit of `tx`."""
+    detached = [path for path in paths if path is not None]
+    if detached:
+        await photos.schedule_deletion(tx, detached)
+    return detached
 
 
-async def remove_photos(context: Context, discarded: Sequence[str]) -> None:
-    """Remove the files of discarded photos now. What fails is left to `remove_discarded_photos`."""
+async def delete_photo_files(context: Context, paths: Sequence[str]) -> None:
+    """Delete the files of detached photos now. `delete_due_photos` tries again what fails."""
     with suppress(ServiceUnavailable, *DATABASE_UNAVAILABLE):
-        await _remove(context, discarded)
+        await _delete_files(context, paths)
 
 
-async def remove_discarded_photos(context: Context) -> None:
-    """Remove the files of all photos that were discarded. Raises ServiceUnavailable."""
+async def delete_due_photos(context: Context) -> None:
+    """Delete the files of all photos that are due. Raises ServiceUnavailable."""
     while True:
         async with context.database.connection() as tx:
-            discarded = await photos.discarded(tx)
-        if not discarded:
+            due = await photos.due_for_deletion(tx)
+        if not due:
             return
-        await _remove(context, discarded)
+        await _delete_files(context, due)
 
 
-async def _remove(context: Context, discarded: Sequence[str]) -> None:
-    for path in discarded:
+async def _delete_files(context: Context, paths: Sequence[str]) -> None:
+    for path in paths:
         await context.media.delete(_file(path))
-    if discarded:
+    if paths:
         async with context.database.connection() as tx:
-            await photos.forget(tx, discarded)
-
-
-def photo_url(context: Context, row: Row) -> str | None:
-    """The absolute address of a resume's photo, if it has one."""
-    return context.settings.public_base_url + row["photo"] if row["photo"] else None
+            await photos.unschedule_deletion(tx, paths)
 
 
 async def read_photo(context: Context, path: str | None) -> bytes | None:
-    """A resume's photo, for its PDF."""
+    """The bytes of a resume's photo, if it has one."""
     return await context.media.get(_file(path)) if path is not None else None
 
 
-async def show_photo(context: Context, name: str) -> tuple[bytes, str]:
-    """The photo behind a public name, and its media type. Raises NotFound when no resume shows it."""
+async def find_photo(context: Context, name: str) -> tuple[bytes, str]:
+    """The bytes and the media type of the photo with this file name. Raises NotFound if no resume uses it."""
     path = PUBLIC_FOLDER + name
     async with context.database.connection() as tx:
-        shown = await resumes.has_photo(tx, path)
-    content = await context.media.get(_file(path)) if shown else None
+        is_used = await resumes.is_photo_in_use(tx, path)
+    content = await context.media.get(_file(path)) if is_used else None
     if content is None:
         raise NotFound
     return content, _MEDIA_TYPES[name.rpartition(".")[2]]

@@ -1,271 +1,220 @@
-"""A resume written, read, saved and deleted."""
+"""Create, read, edit and delete resumes."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
-from cv_common.drf.body import partial, validate_partial
-from cv_common.drf.forms import UploadedFile
-from cv_common.kernel.database import Row, Transaction
-from cv_common.kernel.errors import (
-    BadRequest,
-    NotFound,
-    PreconditionFailed,
-    UnsupportedMediaType,
-    UserNotFound,
-    ValidationFailed,
-)
+from cv_common.drf.body import ParsedBody
+from cv_common.kernel.database import Transaction
+from cv_common.kernel.errors import BadRequest, NotFound, UserNotFound, ValidationFailed, or_404
 from cv_common.kernel.identity import Caller
 from cv_common.kernel.revision import next_revision
 from cv_common.messaging import outbox
 from cv_common.messaging.events import ResumeDeleted
 
-from cv_resumes.actions.context import Context, found, known_owner, owner_of
-from cv_resumes.actions.once import GONE, GONE_ON, IdempotencyKey, already_created, remember_created
-from cv_resumes.actions.photos import discard_photos, keep_photo, photo_url, remove_photos, take_photo
+from cv_resumes.actions.context import Context, owner_of, owner_or_404
+from cv_resumes.actions.idempotency import find_replay, save_created
+from cv_resumes.actions.photos import attach_photo, delete_photo_files, detach_photos, store_photo
 from cv_resumes.clients import Template
+from cv_resumes.domain.content import FREE_SECTIONS, NUMBERED_SECTIONS, Changes, Entry, ResumeContent
+from cv_resumes.domain.idempotency import IdempotencyKey
 from cv_resumes.domain.owners import Owner, Quotas, new_session_id
 from cv_resumes.domain.photos import NOT_A_FILE
-from cv_resumes.domain.sections import (
-    ENTRY_SECTIONS,
-    FREE_SECTIONS,
-    SECTIONS,
-    excess,
-    missing_ids,
-    number_entries,
-    reconcile_section,
-    says_same,
-)
-from cv_resumes.domain.versions import etag, may_change
+from cv_resumes.domain.resumes import DeletedResume, Resume, photo_url, size_error
+from cv_resumes.domain.sections import assign_ids, count_missing_ids, json_equal, reconcile_section
 from cv_resumes.repository import owners, resumes
-from cv_resumes.schemas.answers import present_resume
-from cv_resumes.schemas.requests import ResumeBody, columns_sent
+from cv_resumes.schemas.requests import ResumeRequest, TemplateReference
 
 
-async def open_resume(context: Context, caller: Caller, resume_id: int) -> Row:
-    """One resume, whose `last_accessed` moves. Raises NotFound."""
+class StaleVersion(Exception):
+    """The edit was made to an older version. `current` is the resume as it is now."""
+
+    def __init__(self, current: Resume) -> None:
+        super().__init__("the resume has changed since")
+        self.current = current
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedResume:
+    """A new resume, and the id of the session that was started for it, if any."""
+
+    resume: Resume
+    started_session: str | None
+
+
+async def open_resume(context: Context, caller: Caller, resume_id: int) -> Resume:
+    """The caller's resume. Updates `last_accessed`. Raises NotFound."""
     async with context.database.connection() as tx:
-        return found(await resumes.open_visible(tx, known_owner(caller), resume_id))
+        return or_404(await resumes.open_resume(tx, owner_or_404(caller), resume_id))
 
 
-async def create_resume(
-    context: Context,
-    caller: Caller,
-    data: Any,
-    once: IdempotencyKey | None = None,
-    model: type[ResumeBody] = ResumeBody,
-) -> tuple[Row, str | None]:
-    """A new resume from request data, read as `model`; and the id of the session started for it, if one was.
-
-    Raises ValidationFailed, BadRequest (too large, one too many, `once` was used otherwise or its resume is
-    gone), UserNotFound and ServiceUnavailable (the template cannot be looked up).
-    """
-    body, template = await _checked(context, data, model)
-    assert template is not None, "a new resume's body names its template"
-    if not template.is_active:
-        raise _no_such_template(data["template"])
-    columns = {
-        **columns_sent(body),
-        "template_id": template.id,
-        "template_is_premium": template.is_premium,
-        "photo": await _photo_sent(context, body.photo),
-    }
-    return await _create(context, owner_of(caller), columns, once)
-
-
-async def _create(
-    context: Context, caller: Owner | None, columns: Row, once: IdempotencyKey | None
-) -> tuple[Row, str | None]:
-    async with context.database.transaction() as tx:
-        if once is not None and (earlier := await already_created(tx, once, caller)) is not None:
-            owner = Owner.of_key(earlier["owner"])
-            row = await resumes.visible(tx, owner, earlier["resume_id"])
-            if row is None:
-                raise BadRequest(GONE_ON if await resumes.exists(tx, earlier["resume_id"]) else GONE)
-            return row, owner.session_id if owner != caller else None
-        owner, started = await _owner_for_new(context, tx, caller)
-        columns |= await _reconciled(tx, {section: [] for section in SECTIONS}, columns)
-        columns |= {"owner": owner.key, "revision": next_revision(0)}
-        _check_size(columns)
-        await keep_photo(tx, columns["photo"])
-        added = await resumes.add(tx, columns)
-        if once is not None:
-            await remember_created(tx, once, caller, owner, added["id"])
-        return found(await resumes.visible(tx, owner, added["id"])), started
-
-
-async def _owner_for_new(context: Context, tx: Transaction, owner: Owner | None) -> tuple[Owner, str | None]:
-    """Whose a new thing is. A visitor without a live session gets a new one, whose id comes second.
-
-    Raises UserNotFound when the account was erased and BadRequest when the owner has too many resumes already.
-    """
-    if owner is not None and await owners.lock_live(tx, owner):
-        quotas = Quotas(context.settings.max_resumes, context.settings.max_anonymous_resumes)
-        if (refusal := quotas.refusal(owner, await resumes.count(tx, owner))) is not None:
-            raise BadRequest(refusal)
-        return owner, None
-    if owner is not None and owner.user_id is not None:
-        raise UserNotFound
-    started = new_session_id()
-    return Owner(session_id=started), started
-
-
-async def _photo_sent(context: Context, photo: UploadedFile | str | None) -> str | None:
-    """The path of a new resume's photo, if it has one."""
-    if photo is None:
-        return None
-    if isinstance(photo, str):
-        raise ValidationFailed.on("photo", NOT_A_FILE)
-    return await take_photo(context, photo)
-
-
-@asynccontextmanager
-async def found_first(context: Context, caller: Caller, resume_id: int) -> AsyncIterator[None]:
-    """Around what reads a request about a resume: DRF looks the resume up before it reads, so 404 comes before 400.
-
-    It is looked up only when the request is refused: a good one finds out by itself. Raises NotFound.
-    """
-    try:
-        yield
-    except (BadRequest, UnsupportedMediaType, ValidationFailed):
-        async with context.database.connection() as tx:
-            found(await resumes.visible(tx, known_owner(caller), resume_id))
-        raise
-
-
-async def change_resume(
-    context: Context, caller: Caller, resume_id: int, data: Any, if_match: str | None = None
-) -> Row:
-    """Save the fields that were sent, and only those.
-
-    Raises NotFound, ValidationFailed, BadRequest (too large) and PreconditionFailed (changed since `if_match`).
-    """
-    owner = known_owner(caller)
-    body, template = await _checked(context, data, partial(ResumeBody))
-    edit = _Edit(columns_sent(body), template, data.get("template"), if_match)
-    if isinstance(body.photo, str):
-        edit.photo_url = body.photo
-    elif "photo" in body.model_fields_set:
-        edit.columns["photo"] = await take_photo(context, body.photo) if body.photo is not None else None
-    after, discarded = await _change(context, owner, resume_id, edit)
-    await remove_photos(context, discarded)
-    return after
-
-
-@dataclass
-class _Edit:
-    """What a partial update brings: columns, perhaps another template, perhaps the photo's own address sent back.
-
-    `pk` is how the template was named.
-    """
-
-    columns: Row
-    template: Template | None
-    pk: Any
-    if_match: str | None
-    photo_url: str | None = None
-
-
-async def _change(context: Context, owner: Owner, resume_id: int, edit: _Edit) -> tuple[Row, list[str]]:
-    """The resume as it is now, and the photos that were discarded."""
-    columns, template = edit.columns, edit.template
-    async with context.database.transaction() as tx:
-        stored = await _lock(context, tx, owner, resume_id, edit.if_match)
-        if template is not None:
-            if not template.is_active and template.id != stored["template_id"]:
-                raise _no_such_template(edit.pk)
-            columns |= {"template_id": template.id, "template_is_premium": template.is_premium}
-        if edit.photo_url is not None and edit.photo_url != photo_url(context, stored):
-            raise ValidationFailed.on("photo", NOT_A_FILE)
-        columns |= await _reconciled(tx, stored, columns)
-        changes = {
-            name: value
-            for name, value in columns.items()
-            if not says_same(stored[name], value, keys_in_order=name in FREE_SECTIONS)
-        }
-        _check_size({**stored, **changes})
-        discarded = []
-        if "photo" in changes:
-            await keep_photo(tx, changes["photo"])
-            discarded = await discard_photos(tx, [stored["photo"]])
-        now = datetime.now(UTC)
-        if changes:
-            changes |= {"updated_at": now, "revision": next_revision(stored["revision"])}
-        changed = await resumes.change(tx, resume_id, {**changes, "last_accessed": now})
-    return {**stored, **changed}, discarded
-
-
-async def delete_resume(context: Context, caller: Caller, resume_id: int, if_match: str | None = None) -> None:
-    """Delete a resume with its photo; its PDFs go when the renderer hears of it.
-
-    Raises NotFound and PreconditionFailed (changed since `if_match`).
-    """
-    owner = known_owner(caller)
-    async with context.database.transaction() as tx:
-        await _lock(context, tx, owner, resume_id, if_match)
-        removed = found(await resumes.remove(tx, resume_id))
-        await tell_deleted(tx, removed)
-        discarded = await discard_photos(tx, [removed["photo"]])
-    await remove_photos(context, discarded)
-
-
-async def _lock(context: Context, tx: Transaction, owner: Owner, resume_id: int, if_match: str | None) -> Row:
-    """The resume, which nobody else changes until `tx` ends. Raises NotFound and PreconditionFailed."""
-    stored = found(await resumes.lock_visible(tx, owner, resume_id))
-    if not may_change(if_match, stored["revision"]):
-        current = present_resume(stored, datetime.now(UTC), context.settings.public_base_url)
-        raise PreconditionFailed(
-            {"detail": "This CV has changed since the version you are working on.", "current": current},
-            {"ETag": etag(stored["revision"])},
-        )
-    return stored
-
-
-async def tell_deleted(tx: Transaction, removed: Row) -> None:
-    """Tell of a resume that `tx` removes."""
-    await outbox.record(tx, ResumeDeleted(resume_id=removed["id"], revision=next_revision(removed["revision"])))
+async def check_owned(context: Context, caller: Caller, resume_id: int) -> None:
+    """Raise NotFound if the caller has no such resume."""
+    async with context.database.connection() as tx:
+        or_404(await resumes.find(tx, owner_or_404(caller), resume_id))
 
 
 async def check_exists(context: Context, resume_id: int) -> None:
-    """Is there such a resume, whosever it is? Another service asks. Raises NotFound."""
+    """Raise NotFound if there is no such resume, of whatever owner. For other services."""
     async with context.database.connection() as tx:
         if not await resumes.exists(tx, resume_id):
             raise NotFound
 
 
-async def _checked(context: Context, data: Any, model: type[ResumeBody]) -> tuple[ResumeBody, Template | None]:
-    """The valid body and the template it names, if it names one; every field error at once."""
-    body, errors = validate_partial(data, model)
-    template = None
-    if "template" in body.model_fields_set:
-        template = await context.templates.get(body.template)
+async def create_resume(
+    context: Context, caller: Caller, body: ParsedBody[ResumeRequest], key: IdempotencyKey | None = None
+) -> CreatedResume:
+    """Create a resume, or find the one that an earlier request with this key created.
+
+    Raises ValidationFailed, BadRequest (the content is too large, the owner has too many resumes, or the key was used
+    for another request), UserNotFound and ServiceUnavailable (templates does not answer).
+    """
+    template = await _find_template(context, body)
+    assert template is not None, "a body without a template is not valid"
+    if not template.is_active:
+        raise _no_such_template(body.fields.template)
+    photo = body.fields.photo
+    content = replace(body.fields.content(), photo=await store_photo(context, photo) if photo is not None else None)
+    sender = owner_of(caller)
+    async with context.database.transaction() as tx:
+        if key is not None and (replay := await find_replay(tx, key, sender)) is not None:
+            return CreatedResume(replay, replay.owner.session_id if replay.owner != sender else None)
+        owner, started_session = await _owner_of_new(context, tx, sender)
+        resume_id = await _add(tx, owner, content, template)
+        if key is not None:
+            await save_created(tx, key, sender, owner, resume_id)
+        return CreatedResume(or_404(await resumes.find(tx, owner, resume_id)), started_session)
+
+
+async def _add(tx: Transaction, owner: Owner, content: ResumeContent, template: Template) -> int:
+    sections = {section: getattr(content, section) for section in NUMBERED_SECTIONS}
+    content = replace(content, **await _reconcile(tx, {}, sections))
+    _check_size(content)
+    await attach_photo(tx, content.photo)
+    return await resumes.add(tx, owner, content, template.id, template.is_premium, next_revision(0))
+
+
+async def _owner_of_new(context: Context, tx: Transaction, owner: Owner | None) -> tuple[Owner, str | None]:
+    """The owner of a new resume. A visitor without a live session gets a new one, whose id comes second.
+
+    Raises UserNotFound if the account was erased, and BadRequest if the owner has too many resumes.
+    """
+    if owner is not None and await owners.lock_live(tx, owner):
+        quotas = Quotas(context.settings.max_resumes, context.settings.max_anonymous_resumes)
+        if (error := quotas.error(owner, await resumes.count(tx, owner))) is not None:
+            raise BadRequest(error)
+        return owner, None
+    if owner is not None and owner.user_id is not None:
+        raise UserNotFound
+    session_id = new_session_id()
+    return Owner(session_id=session_id), session_id
+
+
+async def change_resume(
+    context: Context, caller: Caller, resume_id: int, body: ParsedBody[ResumeRequest], if_match: str | None = None
+) -> Resume:
+    """Save the fields that were sent, and only those.
+
+    Raises NotFound, ValidationFailed, BadRequest (the content is too large), StaleVersion (the resume is not the
+    version of `if_match`) and ServiceUnavailable (templates does not answer).
+    """
+    owner = owner_or_404(caller)
+    template = await _find_template(context, body)
+    request = body.fields
+    changes = request.sent_content()
+    if template is not None:
+        changes |= {"template_id": template.id, "template_is_premium": template.is_premium}
+    if "photo" in request.model_fields_set and not isinstance(request.photo, str):
+        changes["photo"] = await store_photo(context, request.photo) if request.photo is not None else None
+    async with context.database.transaction() as tx:
+        stored = await _lock(tx, owner, resume_id, if_match)
+        if template is not None and not template.is_active and template.id != stored.template_id:
+            raise _no_such_template(request.template)
+        if isinstance(request.photo, str) and request.photo != photo_url(stored, context.settings.public_base_url):
+            raise ValidationFailed.on("photo", NOT_A_FILE)
+        changed, detached_photos = await _save(tx, stored, changes)
+    await delete_photo_files(context, detached_photos)
+    return changed
+
+
+async def _save(tx: Transaction, stored: Resume, sent: Changes) -> tuple[Resume, list[str]]:
+    """Save what differs from `stored`. The resume as it is now, and the photos whose files are to be deleted."""
+    sent |= await _reconcile(tx, {section: getattr(stored, section) for section in NUMBERED_SECTIONS}, sent)
+    changes = {
+        name: value
+        for name, value in sent.items()
+        if not json_equal(getattr(stored, name), value, ordered_keys=name in FREE_SECTIONS)
+    }
+    _check_size(replace(stored, **changes))
+    detached_photos = []
+    if "photo" in changes:
+        await attach_photo(tx, changes["photo"])
+        detached_photos = await detach_photos(tx, [stored.photo])
+    now = datetime.now(UTC)
+    if changes:
+        changes |= {"updated_at": now, "revision": next_revision(stored.revision)}
+    changes["last_accessed"] = now
+    await resumes.change(tx, stored.id, changes)
+    return replace(stored, **changes), detached_photos
+
+
+async def delete_resume(context: Context, caller: Caller, resume_id: int, if_match: str | None = None) -> None:
+    """Delete a resume and its photo. The renderer deletes its PDFs when it gets the event.
+
+    Raises NotFound and StaleVersion (the resume is not the version of `if_match`).
+    """
+    async with context.database.transaction() as tx:
+        await _lock(tx, owner_or_404(caller), resume_id, if_match)
+        deleted = or_404(await resumes.delete_one(tx, resume_id))
+        photos = await clean_up_deleted(tx, [deleted])
+    await delete_photo_files(context, photos)
+
+
+async def _lock(tx: Transaction, owner: Owner, resume_id: int, if_match: str | None) -> Resume:
+    """Lock a resume until `tx` ends. Raises NotFound and StaleVersion."""
+    stored = or_404(await resumes.lock(tx, owner, resume_id))
+    if not stored.is_version(if_match):
+        raise StaleVersion(stored)
+    return stored
+
+
+async def clean_up_deleted(tx: Transaction, deleted: Sequence[DeletedResume]) -> list[str]:
+    """Publish that `tx` deletes these resumes. The photos whose files are to be deleted after the commit."""
+    for resume in deleted:
+        await outbox.record(tx, ResumeDeleted(resume_id=resume.id, revision=next_revision(resume.revision)))
+    return await detach_photos(tx, [resume.photo for resume in deleted])
+
+
+async def _find_template(context: Context, body: ParsedBody[ResumeRequest]) -> Template | None:
+    """The template that the body names, if any. Raises ValidationFailed with all errors of the body."""
+    errors, template, reference = dict(body.errors), None, body.fields.sent_template()
+    if reference is not None:
+        template = await context.templates.get(reference.id)
         if template is None:
-            errors |= _no_such_template(data["template"]).body
+            errors |= _no_such_template(reference).body
     if errors:
         raise ValidationFailed(errors)
-    return body, template
+    return template
 
 
-def _no_such_template(pk: Any) -> ValidationFailed:
-    """The refusal of a template, named as the request did: `1_0` is a number to Python, but is not told as 10."""
-    return ValidationFailed.on("template", f'Invalid pk "{pk}" - object does not exist.')
+def _no_such_template(reference: TemplateReference) -> ValidationFailed:
+    return ValidationFailed.on("template", f'Invalid pk "{reference.sent}" - object does not exist.')
 
 
-async def _reconciled(tx: Transaction, stored: Row, sent: dict[str, Any]) -> dict[str, Any]:
-    """The sections that were sent, as they are to be stored: entries keep their ids or get new ones."""
+async def _reconcile(tx: Transaction, stored: Mapping[str, list[Entry]], sent: Changes) -> Changes:
+    """The numbered sections of `sent` as they are to be stored: their entries keep their ids or get new ones."""
     sections = {
-        section: reconcile_section(stored[section], sent[section]) for section in ENTRY_SECTIONS if section in sent
+        section: reconcile_section(stored.get(section, []), sent[section])
+        for section in NUMBERED_SECTIONS
+        if section in sent
     }
-    wanted = {section: missing_ids(entries) for section, entries in sections.items()}
-    if any(wanted.values()):
-        new_ids = await resumes.new_entry_ids(tx, wanted)
-        sections = {section: number_entries(entries, new_ids[section]) for section, entries in sections.items()}
-    return sections
+    missing = {section: count_missing_ids(entries) for section, entries in sections.items()}
+    if any(missing.values()):
+        new_ids = await resumes.new_entry_ids(tx, missing)
+        return {section: assign_ids(entries, new_ids[section]) for section, entries in sections.items()}
+    return dict(sections)
 
 
-def _check_size(columns: Row) -> None:
-    """Raise BadRequest for more than a CV can be."""
-    if (reason := excess(columns)) is not None:
-        raise BadRequest(reason)
+def _check_size(content: ResumeContent) -> None:
+    if (error := size_error(content)) is not None:
+        raise BadRequest(error)

@@ -37,7 +37,7 @@ class Limits:
     ratio: int
 
 
-class RefusedArchive(Exception):
+class InvalidArchive(Exception):
     """The archive is not taken; the message is for whoever sent it."""
 
 
@@ -47,42 +47,42 @@ class Archive:
     def __init__(self, content: bytes, limits: Limits) -> None:
         self._limits = limits
         if content.count(_ENTRY) > limits.files:
-            raise RefusedArchive(f"The ZIP archive holds more than {limits.files} files.")
+            raise InvalidArchive(f"The ZIP archive holds more than {limits.files} files.")
         with _readable():
             self._zip = zipfile.ZipFile(BytesIO(content))
         for entry in self._zip.infolist():
             self._check(entry)
         if sum(entry.file_size for entry in self._zip.infolist()) > limits.unpacked:
-            raise RefusedArchive(f"The ZIP archive is larger than {_megabytes(limits.unpacked)} when unpacked.")
+            raise InvalidArchive(f"The ZIP archive is larger than {_megabytes(limits.unpacked)} when unpacked.")
         self.files = [entry for entry in self._zip.infolist() if not entry.is_dir()]
 
     def first_line(self, file: zipfile.ZipInfo) -> str:
-        """The first line of a file, of which nothing more is read. Raises RefusedArchive."""
+        """The first line of a file, of which nothing more is read. Raises InvalidArchive."""
         with _readable(), self._zip.open(file) as stream:
             return next(iter(decoded(stream.read(_HEADER_BYTES))[0].splitlines()), "")
 
     def read(self, file: zipfile.ZipInfo) -> bytes:
-        """A whole file. Raises RefusedArchive when it is damaged or too large."""
+        """A whole file. Raises InvalidArchive when it is damaged or too large."""
         with _readable(), self._zip.open(file) as stream:
             content = stream.read(self._limits.read + 1)
         if len(content) > self._limits.read:
-            raise RefusedArchive(f"{base_name(file)} is larger than {_megabytes(self._limits.read)}.")
+            raise InvalidArchive(f"{base_name(file)} is larger than {_megabytes(self._limits.read)}.")
         return content
 
     def _check(self, entry: zipfile.ZipInfo) -> None:
         """Refuse what no data export holds. Sizes are the directory's; reading never goes beyond them."""
         if entry.flag_bits & _ENCRYPTED:
-            raise RefusedArchive("The ZIP archive is protected by a password.")
+            raise InvalidArchive("The ZIP archive is protected by a password.")
         if not _is_inside(entry.orig_filename):
-            raise RefusedArchive("The ZIP archive holds a path that leads outside of it.")
+            raise InvalidArchive("The ZIP archive holds a path that leads outside of it.")
         if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise RefusedArchive("The ZIP archive holds a link or a device.")
+            raise InvalidArchive("The ZIP archive holds a link or a device.")
         if entry.compress_type not in _METHODS:
-            raise RefusedArchive("The ZIP archive is compressed in a way that is not read here.")
+            raise InvalidArchive("The ZIP archive is compressed in a way that is not read here.")
         if entry.filename.lower().endswith(".zip"):
-            raise RefusedArchive("The ZIP archive holds another one. Upload the export as LinkedIn made it.")
+            raise InvalidArchive("The ZIP archive holds another one. Upload the export as LinkedIn made it.")
         if entry.file_size > self._limits.ratio * (entry.compress_size + _SLACK):
-            raise RefusedArchive("The ZIP archive holds a file that is compressed beyond belief.")
+            raise InvalidArchive("The ZIP archive holds a file that is compressed beyond belief.")
 
 
 def base_name(file: zipfile.ZipInfo) -> str:
@@ -100,7 +100,7 @@ def _readable() -> Iterator[None]:
     try:
         yield
     except _BROKEN:
-        raise RefusedArchive("The file is not a ZIP archive, or it is damaged.") from None
+        raise InvalidArchive("The file is not a ZIP archive, or it is damaged.") from None
 
 
 def _megabytes(size: int) -> str:

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from cv_resumes.domain.sections import MAX_DOCUMENT_BYTES, MAX_ENTRIES, Entry, size_of
+from cv_resumes.domain.content import MAX_CONTENT_BYTES, MAX_ENTRIES, MAX_LONG, MAX_SHORT, Entry
+from cv_resumes.domain.sections import size_of
 
-SHORT, LINE, LONG = 100, 200, 10_000
-"""Most characters of a level, of a name or title, of a description."""
 EXPERIENCE, EDUCATION, SKILLS = "experience_data", "education_data", "skills_data"
 LANGUAGES, CERTIFICATIONS, PROJECTS = "languages_data", "certifications_data", "projects_data"
 _CUSTOM = "custom_sections"
@@ -55,7 +54,7 @@ class Draft:
         self._told: dict[str, list[str]] = {}
         self._notes: list[Note] = []
         self._notes_more = 0
-        self._room = MAX_DOCUMENT_BYTES - _DOCUMENT_OVERHEAD
+        self._room = MAX_CONTENT_BYTES - _DOCUMENT_OVERHEAD
         self._present: dict[str, dict[str, None]] = {}
         self._used: dict[str, set[str]] = {}
 
@@ -84,7 +83,7 @@ class Draft:
         """Put an entry into its section; the reason if that cannot be."""
         missing = [name for name in _REQUIRED[section] if not entry.get(name)]
         if missing:
-            called = next((f'"{entry[name][:SHORT]}"' for name in _CALLED if entry.get(name)), "It")
+            called = next((f'"{entry[name][:MAX_SHORT]}"' for name in _CALLED if entry.get(name)), "It")
             return f"{called} is left out: it has no {' and no '.join(missing)}."
         return self._keep(section, entry)
 
@@ -109,9 +108,9 @@ class Draft:
         return {**self._fields, **self._sections}, self._notes
 
     def _keep_told(self, topic: str, title: str, content: str) -> None:
-        if len(content) > LONG:
-            self.note(topic, None, f"The text is cut after {LONG} characters.")
-        content = content[:LONG].strip()
+        if len(content) > MAX_LONG:
+            self.note(topic, None, f"The text is cut after {MAX_LONG} characters.")
+        content = content[:MAX_LONG].strip()
         if content and (reason := self._keep(_CUSTOM, {"title": title, "content": content})) is not None:
             self.note(topic, None, reason)
 
@@ -121,14 +120,14 @@ class Draft:
         if len(entries) >= MAX_ENTRIES:
             return f"It is left out: a section takes {MAX_ENTRIES} entries."
         if size > self._room:
-            return f"It is left out: a CV takes {MAX_DOCUMENT_BYTES // 1024} KB."
+            return f"It is left out: a CV takes {MAX_CONTENT_BYTES // 1024} KB."
         self._room -= size
         entries.append(entry)
         return None
 
     def _note_unused(self) -> None:
         for file, names in self._present.items():
-            unused = [name[:SHORT] for name in names if name not in self._used.get(file, ())]
+            unused = [name[:MAX_SHORT] for name in names if name not in self._used.get(file, ())]
             if unused:
                 more = ", …" if len(unused) > _NAMES_TOLD else ""
                 self.note(file, None, f"A CV has no place for: {', '.join(unused[:_NAMES_TOLD])}{more}.")

@@ -1,15 +1,17 @@
-"""What was paid, and what that means for a PDF."""
+"""What is paid for a resume, and whether its PDF needs a watermark."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-PaymentType = Literal["free", "single", "subscription"]
+from typing_extensions import TypeAliasType
+
+PaymentType = TypeAliasType("PaymentType", Literal["free", "single", "subscription"])
 
 
 @dataclass(frozen=True, slots=True)
 class Entitlement:
-    """What was paid for one resume, at one moment."""
+    """What is paid for one resume, at one moment."""
 
     bought: bool
     subscribed: bool
@@ -24,11 +26,11 @@ class Entitlement:
             return "single"
         return "subscription" if self.subscribed else "free"
 
-    def needs_watermark(self, premium_template: bool) -> bool:
-        """A PDF is watermarked only when its template is premium and nothing was paid."""
-        return premium_template and not self.is_paid
+    def needs_watermark(self, template_is_premium: bool) -> bool:
+        """A PDF has a watermark only if its template is premium and nothing is paid."""
+        return template_is_premium and not self.is_paid
 
 
 def entitlement(bought: bool | None, entitled_until: datetime | None, now: datetime) -> Entitlement:
-    """The entitlement from what payments last told us; never stored, because time alone changes it."""
+    """The entitlement at `now`. It is never stored, because a subscription ends by the clock."""
     return Entitlement(bought=bool(bought), subscribed=entitled_until is not None and now < entitled_until)

@@ -6,21 +6,19 @@ All of it is optional, and a source may hold anything: whatever is not as the sc
 import re
 from typing import Any
 
+from cv_resumes.domain.content import MAX_LONG, MAX_SHORT, SKILL_LEVELS
 from cv_resumes.domain.drafts import (
     CERTIFICATIONS,
     EDUCATION,
     EXPERIENCE,
     LANGUAGES,
-    LONG,
     PROJECTS,
-    SHORT,
     SKILLS,
     Draft,
 )
 from cv_resumes.domain.profile_urls import profile_url
 from cv_resumes.domain.records import Record, bulleted, clean, filled, is_email, joined
 
-_LEVELS = ("beginner", "intermediate", "advanced", "expert")
 _GITHUB_NAME = re.compile(r"[A-Za-z0-9-]{1,39}", re.ASCII)
 
 
@@ -38,7 +36,7 @@ def read_json_resume(document: dict[str, Any]) -> Draft:
         _skill(skill)
     for language in root.records("languages"):
         language.add(
-            LANGUAGES, {"language": language.text("language", SHORT), "level": language.text("fluency", SHORT)}
+            LANGUAGES, {"language": language.text("language", MAX_SHORT), "level": language.text("fluency", MAX_SHORT)}
         )
     for certificate in root.records("certificates"):
         _certificate(certificate)
@@ -63,7 +61,7 @@ def _basics(draft: Draft, basics: Record) -> None:
         website=url if url is None or profile_url(url) is None else None,
         github_url=_github(basics.records("profiles")),
         title=basics.cut("label", clean(basics.raw("label"))),
-        summary=basics.text("summary", LONG),
+        summary=basics.text("summary", MAX_LONG),
     )
 
 
@@ -76,7 +74,7 @@ def _github(profiles: list[Record]) -> str | None:
         if network == "github" and found is None:
             found = url or (f"https://github.com/{user}" if _GITHUB_NAME.fullmatch(user) else None)
         elif network != "linkedin":
-            profile.note(f"A CV has no place for: {network[:SHORT] or url}.")
+            profile.note(f"A CV has no place for: {network[:MAX_SHORT] or url}.")
     return found
 
 
@@ -96,7 +94,7 @@ def _work(job: Record) -> None:
 def _description(record: Record) -> str | None:
     """Summary or description, and the highlights below it as a list."""
     said = clean(record.raw("summary")), clean(record.raw("description"))
-    return record.cut("description", joined(*said, bulleted(record.texts("highlights")), by="\n"), LONG)
+    return record.cut("description", joined(*said, bulleted(record.texts("highlights")), by="\n"), MAX_LONG)
 
 
 def _education(studies: Record) -> None:
@@ -109,20 +107,20 @@ def _education(studies: Record) -> None:
             "field_of_study": area,
             "location": studies.text("location"),
             **studies.period("startDate", "endDate"),
-            "grade": studies.text("score", SHORT),
-            "description": studies.cut("courses", bulleted(studies.texts("courses")), LONG),
+            "grade": studies.text("score", MAX_SHORT),
+            "description": studies.cut("courses", bulleted(studies.texts("courses")), MAX_LONG),
         },
     )
 
 
 def _skill(skill: Record) -> None:
     """A skill with keywords is a group: the keywords are the skills, its name their category."""
-    name, keywords, level = skill.text("name", SHORT), skill.texts("keywords"), clean(skill.raw("level")).casefold()
-    if level and level not in _LEVELS:
-        skill.note(f'level is left out: "{level[:SHORT]}" is none of {", ".join(_LEVELS)}.')
-    known = level if level in _LEVELS else None
+    name, keywords, level = skill.text("name", MAX_SHORT), skill.texts("keywords"), clean(skill.raw("level")).casefold()
+    if level and level not in SKILL_LEVELS:
+        skill.note(f'level is left out: "{level[:MAX_SHORT]}" is none of {", ".join(SKILL_LEVELS)}.')
+    known = level if level in SKILL_LEVELS else None
     for keyword in keywords:
-        skill.add(SKILLS, {"name": skill.cut("keyword", keyword, SHORT), "level": known, "category": name})
+        skill.add(SKILLS, {"name": skill.cut("keyword", keyword, MAX_SHORT), "level": known, "category": name})
     if not keywords:
         skill.add(SKILLS, {"name": name, "level": known, "category": None})
 
@@ -148,15 +146,15 @@ def _stories(root: Record) -> None:
         what = joined(work.text("position"), work.text("organization"), _years(work))
         work.tell("volunteering", what, _description(work), work.url("url"))
     for award in root.records("awards"):
-        what = joined(award.text("title"), award.text("awarder"), award.text("date", SHORT))
-        award.tell("honors", what, award.text("summary", LONG))
+        what = joined(award.text("title"), award.text("awarder"), award.text("date", MAX_SHORT))
+        award.tell("honors", what, award.text("summary", MAX_LONG))
     for publication in root.records("publications"):
         what = joined(*(publication.text(name) for name in ("name", "publisher", "releaseDate")))
-        publication.tell("publications", what, publication.text("summary", LONG), publication.url("url"))
+        publication.tell("publications", what, publication.text("summary", MAX_LONG), publication.url("url"))
     for interest in root.records("interests"):
         interest.tell("interests", joined(interest.text("name"), joined(*interest.texts("keywords")), by=": "))
 
 
 def _years(record: Record) -> str:
     """From when to when, in the source's own words."""
-    return joined(record.text("startDate", SHORT), record.text("endDate", SHORT), by=" – ")
+    return joined(record.text("startDate", MAX_SHORT), record.text("endDate", MAX_SHORT), by=" – ")

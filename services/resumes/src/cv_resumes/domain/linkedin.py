@@ -3,15 +3,14 @@
 import re
 from collections.abc import Callable
 
-from cv_resumes.domain.archives import Archive, Limits, RefusedArchive
+from cv_resumes.domain.archives import Archive, InvalidArchive, Limits
+from cv_resumes.domain.content import MAX_LONG, MAX_SHORT
 from cv_resumes.domain.drafts import (
     CERTIFICATIONS,
     EDUCATION,
     EXPERIENCE,
     LANGUAGES,
-    LONG,
     PROJECTS,
-    SHORT,
     SKILLS,
     Draft,
 )
@@ -26,11 +25,11 @@ _YES = frozenset({"yes", "true"})
 
 
 def read_export(content: bytes, limits: Limits) -> Draft:
-    """The draft of what a data export says. Raises RefusedArchive for what is none, or is not safe to open."""
+    """The draft of what a data export says. Raises InvalidArchive for what is none, or is not safe to open."""
     draft = Draft()
     tables = read_tables(Archive(content, limits), draft)
     if not tables:
-        raise RefusedArchive("The ZIP archive is not a LinkedIn data export: it holds none of its files.")
+        raise InvalidArchive("The ZIP archive is not a LinkedIn data export: it holds none of its files.")
     _profile(draft, tables.get("profile", []))
     _emails(draft, tables.get("emails", []))
     _phones(draft, tables.get("phones", []))
@@ -49,7 +48,7 @@ def _profile(draft: Draft, rows: list[Record]) -> None:
         draft.set(
             full_name=profile.cut("name", name),
             title=profile.text("headline"),
-            summary=profile.text("summary", LONG),
+            summary=profile.text("summary", MAX_LONG),
             address=profile.cut("address", address or place, 300),
             website=website,
             github_url=github,
@@ -65,7 +64,7 @@ def _websites(profile: Record) -> tuple[str | None, str | None]:
         elif is_url(link) and website is None:
             website = link
         else:
-            profile.note(f'websites: "{link[:SHORT]}" is left out.')
+            profile.note(f'websites: "{link[:MAX_SHORT]}" is left out.')
     return website, github
 
 
@@ -111,7 +110,7 @@ def _position(row: Record) -> None:
             "position": row.text("title"),
             "location": row.text("location"),
             **row.period("started on", "finished on", lasts=True),
-            "description": row.text("description", LONG),
+            "description": row.text("description", MAX_LONG),
         },
     )
 
@@ -124,17 +123,17 @@ def _studies(row: Record) -> None:
             "institution": row.text("school name"),
             "degree": row.text("degree name"),
             **row.period("start date", "end date"),
-            "description": row.cut("notes", notes, LONG),
+            "description": row.cut("notes", notes, MAX_LONG),
         },
     )
 
 
 def _skill(row: Record) -> None:
-    row.add(SKILLS, {"name": row.text("name", SHORT), "level": None, "category": None})
+    row.add(SKILLS, {"name": row.text("name", MAX_SHORT), "level": None, "category": None})
 
 
 def _language(row: Record) -> None:
-    row.add(LANGUAGES, {"language": row.text("name", SHORT), "level": row.text("proficiency", SHORT)})
+    row.add(LANGUAGES, {"language": row.text("name", MAX_SHORT), "level": row.text("proficiency", MAX_SHORT)})
 
 
 def _certification(row: Record) -> None:
@@ -144,23 +143,23 @@ def _certification(row: Record) -> None:
 
 
 def _project(row: Record) -> None:
-    entry = {"name": row.text("title"), "description": row.text("description", LONG), "url": row.url("url")}
+    entry = {"name": row.text("title"), "description": row.text("description", MAX_LONG), "url": row.url("url")}
     row.add(PROJECTS, entry | filled({"start_date": row.date("started on"), "end_date": row.date("finished on")}))
 
 
 def _volunteering(row: Record) -> None:
-    years = joined(row.text("started on", SHORT), row.text("finished on", SHORT), by=" – ")
+    years = joined(row.text("started on", MAX_SHORT), row.text("finished on", MAX_SHORT), by=" – ")
     what = joined(row.text("role"), row.text("company name"), row.text("cause"), years)
-    row.tell("volunteering", what, row.text("description", LONG))
+    row.tell("volunteering", what, row.text("description", MAX_LONG))
 
 
 def _honor(row: Record) -> None:
-    row.tell("honors", joined(row.text("title"), row.text("issued on", SHORT)), row.text("description", LONG))
+    row.tell("honors", joined(row.text("title"), row.text("issued on", MAX_SHORT)), row.text("description", MAX_LONG))
 
 
 def _publication(row: Record) -> None:
-    what = joined(row.text("name"), row.text("publisher"), row.text("published on", SHORT))
-    row.tell("publications", what, row.text("description", LONG), row.url("url"))
+    what = joined(row.text("name"), row.text("publisher"), row.text("published on", MAX_SHORT))
+    row.tell("publications", what, row.text("description", MAX_LONG), row.url("url"))
 
 
 _ENTRIES: dict[str, Callable[[Record], None]] = {

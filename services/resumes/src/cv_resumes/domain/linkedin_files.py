@@ -12,7 +12,7 @@ from io import StringIO
 from itertools import islice
 from zipfile import ZipInfo
 
-from cv_resumes.domain.archives import Archive, RefusedArchive, base_name
+from cv_resumes.domain.archives import Archive, InvalidArchive, base_name
 from cv_resumes.domain.drafts import Draft
 from cv_resumes.domain.encodings import decoded
 from cv_resumes.domain.records import Record, clean
@@ -58,7 +58,7 @@ _UNSOUND = "Some of its letters may be wrong: it is not in UTF-8 throughout."
 def read_tables(archive: Archive, draft: Draft) -> dict[str, list[Record]]:
     """The rows of the files that go into a resume, by kind of file; the others are noted.
 
-    Of two files of a kind the first is taken. Raises RefusedArchive for one that is damaged or too large.
+    Of two files of a kind the first is taken. Raises InvalidArchive for one that is damaged or too large.
     """
     tables: dict[str, list[Record]] = {}
     for file in sorted(archive.files, key=lambda file: _plain_name(file) not in _OWN_NAMES):
@@ -85,7 +85,7 @@ def _kind(archive: Archive, file: ZipInfo) -> str | None:
         return None
     try:
         line = archive.first_line(file)
-    except RefusedArchive:
+    except InvalidArchive:
         if name in _OWN_NAMES:
             raise
         return None

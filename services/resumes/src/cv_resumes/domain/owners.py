@@ -1,4 +1,4 @@
-"""Whose a resume is."""
+"""Owners of resumes: an account or an anonymous session."""
 
 from dataclasses import dataclass
 from secrets import token_urlsafe
@@ -11,32 +11,32 @@ def new_session_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who a resume belongs to: an account, or an anonymous session. Exactly one of the two is set."""
+    """An account or an anonymous session. Exactly one of the two ids is set."""
 
     user_id: int | None = None
     session_id: str | None = None
 
     @property
     def key(self) -> str:
-        """How the owner is written in the database."""
+        """The owner as the database stores it."""
         return f"user:{self.user_id}" if self.user_id is not None else f"session:{self.session_id}"
 
     @classmethod
-    def of_key(cls, key: str) -> "Owner":
-        """The owner behind a key."""
+    def from_key(cls, key: str) -> "Owner":
+        """The owner with this key."""
         kind, _, name = key.partition(":")
         return cls(user_id=int(name)) if kind == "user" else cls(session_id=name)
 
 
 @dataclass(frozen=True, slots=True)
 class Quotas:
-    """How many resumes an owner may have."""
+    """How many resumes an account and a session may have."""
 
     user: int
     session: int
 
-    def refusal(self, owner: Owner, count: int) -> str | None:
-        """Why an owner of `count` resumes may not write another; None when that is fine."""
+    def error(self, owner: Owner, count: int) -> str | None:
+        """Why an owner with `count` resumes may not create another, or None."""
         if owner.user_id is not None and count >= self.user:
             return f"An account can keep at most {self.user} CVs: delete one to write another."
         if owner.session_id is not None and count >= self.session:

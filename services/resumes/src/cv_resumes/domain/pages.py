@@ -1,22 +1,22 @@
-"""Part of a list, as DRF's limit and offset ask for it."""
+"""Limit and offset pagination, as in Django REST Framework."""
 
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
 MAX_LIMIT = 100
-_DIGITS = 18
-"""Of the greatest number that a database counts with: no list is as long."""
+_MAX_NUMBER = 10**18
+"""Larger numbers are read as this one, which PostgreSQL's BIGINT holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`limit` items from `offset` on."""
+    """`limit` items, starting at `offset`."""
 
     limit: int
     offset: int
 
     def link(self, url: str, total: int) -> str:
-        """The `Link` header (RFC 8288) of this page of `total` items: the next and the previous one, if any."""
+        """The `Link` header (RFC 8288) with the next and the previous page of `total` items, if they exist."""
         relations = {"next": self.offset + self.limit, "prev": max(0, self.offset - self.limit)}
         present = {"next": self.offset + self.limit < total, "prev": self.offset > 0}
         return ", ".join(
@@ -26,15 +26,15 @@ class Page:
         )
 
 
-def page_of(limit: str | None, offset: str | None) -> Page | None:
-    """The page that a query asks for; None for the whole list. As in DRF, a limit that is none asks for nothing."""
-    wanted = _number(limit)
-    if not wanted:
+def parse_page(limit: str | None, offset: str | None) -> Page | None:
+    """The page of a query string, or None for the whole list: without a positive limit, DRF does not paginate."""
+    parsed_limit = _parse_number(limit)
+    if not parsed_limit:
         return None
-    return Page(limit=min(wanted, MAX_LIMIT), offset=_number(offset) or 0)
+    return Page(limit=min(parsed_limit, MAX_LIMIT), offset=_parse_number(offset) or 0)
 
 
-def _number(text: str | None) -> int | None:
+def _parse_number(text: str | None) -> int | None:
     if not text or not text.isascii() or not text.isdecimal():
         return None
-    return int(text) if len(text) < _DIGITS else 10**_DIGITS
+    return int(text) if len(text) < len(str(_MAX_NUMBER)) else _MAX_NUMBER

@@ -13,8 +13,8 @@ from cv_common.drf.fields import Email, Text, Url
 from cv_common.drf.texts import normalized, strip_excess_marks
 from pydantic_core import PydanticCustomError
 
-from cv_resumes.domain.drafts import LINE, SHORT, Draft
-from cv_resumes.domain.sections import Entry
+from cv_resumes.domain.content import MAX_LINE, MAX_SHORT, Entry
+from cv_resumes.domain.drafts import Draft
 
 _UNKEEPABLE = re.compile("[\x00\ud800-\udfff]")
 _STILL = frozenset({"present", "current", "now", "today"})
@@ -49,7 +49,7 @@ def is_email(text: str) -> bool:
 
 def is_url(text: str) -> bool:
     """Would a resume take `text` as a link?"""
-    return bool(text) and _fits(Url(LINE), text)
+    return bool(text) and _fits(Url(MAX_LINE), text)
 
 
 def _fits(field: Text, text: str) -> bool:
@@ -86,7 +86,7 @@ class Record:
         self._draft.used(self._file, name)
         return self._values.get(name)
 
-    def text(self, name: str, limit: int = LINE) -> str | None:
+    def text(self, name: str, limit: int = MAX_LINE) -> str | None:
         """A text, cut to `limit` characters; None when it is empty."""
         value = self.raw(name)
         text = clean(value)
@@ -94,7 +94,7 @@ class Record:
             self.note(f"{name} is not a text.")
         return self.cut(name, text, limit)
 
-    def cut(self, name: str, text: str, limit: int = LINE) -> str | None:
+    def cut(self, name: str, text: str, limit: int = MAX_LINE) -> str | None:
         """A clean `text`, cut to `limit` characters; None when it is empty."""
         if len(text) > limit:
             self.note(f"{name} is cut after {limit} characters.")
@@ -111,7 +111,7 @@ class Record:
         """A link that a resume takes, or None."""
         text = clean(self.raw(name))
         if text and not is_url(text):
-            self.note(f'{name} is left out: "{text[:SHORT]}" is not a link that a CV takes.')
+            self.note(f'{name} is left out: "{text[:MAX_SHORT]}" is not a link that a CV takes.')
         return text if is_url(text) else None
 
     def date(self, name: str) -> str | None:
@@ -119,7 +119,7 @@ class Record:
         text = clean(self.raw(name))
         found = parse_date(text)
         if text and found is None:
-            self.note(f'{name} is left out: "{text[:SHORT]}" is not a date.')
+            self.note(f'{name} is left out: "{text[:MAX_SHORT]}" is not a date.')
         return found
 
     def period(self, started: str, finished: str, *, lasts: bool = False) -> dict[str, Any]:

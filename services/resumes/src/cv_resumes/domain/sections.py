@@ -1,39 +1,29 @@
-"""The sections of a resume, and what an edit keeps of them."""
+"""Edits of a section: entries keep their ids, and JSON values are compared."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-import orjson
+from cv_common.kernel.responses import dump_json
 
-Entry = dict[str, Any]
-"""One experience, education or skill, as JSON."""
-
-ENTRY_SECTIONS = ("experiences", "education", "skills")
-"""Sections whose entries have ids of ours."""
-FREE_SECTIONS = ("languages_data", "certifications_data", "projects_data", "custom_sections")
-"""Sections whose entries are stored and answered as they were sent, with their keys in the same order."""
-SECTIONS = ENTRY_SECTIONS + FREE_SECTIONS
-MAX_ENTRIES = 200
-MAX_ORDER = 2_147_483_647
-"""The highest `order` that a request may send: an entry must be accepted when it is sent back."""
-MAX_DOCUMENT_BYTES = 256 * 1024
-"""Most bytes of the sections and the summary, as JSON."""
+from cv_resumes.domain.content import MAX_ORDER, Entry
 
 
 def reconcile_section(stored: Sequence[Entry], sent: Sequence[Entry]) -> list[Entry]:
-    """The section as it is after `sent` replaced `stored`, sorted by `order`.
+    """The entries that replace `stored` when a request sends `sent`, sorted by `order`.
 
-    An entry keeps its stored id when it was sent back with that id, or when it says the same as a stored entry
-    (whatever its place). Every other entry has `id` None and waits for a new one: ids of others, and an id sent
-    twice, count for nothing. An entry without an `order` gets one more than its predecessor in `sent`, the first 0.
+    An entry keeps its stored id when it is sent with that id, or when its content equals a stored entry's at any
+    position. Every other entry gets the `id` None and needs a new one: unknown ids and repeated ids are ignored. An
+    entry without an `order` gets the order of its predecessor in `sent` plus one, and the first entry gets 0.
     """
-    free = {entry["id"]: entry for entry in stored}
-    result = [{**entry, "id": free.pop(entry["id"])["id"] if entry.get("id") in free else None} for entry in sent]
+    unclaimed = {entry["id"]: entry for entry in stored}
+    result = [
+        {**entry, "id": unclaimed.pop(entry["id"])["id"] if entry.get("id") in unclaimed else None} for entry in sent
+    ]
     for entry in result:
         if entry["id"] is None:
-            entry["id"] = next((known for known, other in free.items() if _same(entry, other)), None)
-            free.pop(entry["id"], None)
+            entry["id"] = next((known for known, other in unclaimed.items() if _has_equal_content(entry, other)), None)
+            unclaimed.pop(entry["id"], None)
     next_order = 0
     for entry in result:
         if entry.get("order") is None:
@@ -42,45 +32,32 @@ def reconcile_section(stored: Sequence[Entry], sent: Sequence[Entry]) -> list[En
     return sorted(result, key=lambda entry: entry["order"])
 
 
-def _same(one: Entry, other: Entry) -> bool:
-    """Do two entries say the same, apart from where they stand?"""
-    apart = {"id", "order"}
-    return {k: v for k, v in one.items() if k not in apart} == {k: v for k, v in other.items() if k not in apart}
+def _has_equal_content(one: Entry, other: Entry) -> bool:
+    """Whether two entries are equal apart from id and order. A missing key equals null."""
+    ignored = {"id", "order"}
+    return all(one.get(key) == other.get(key) for key in (one.keys() | other.keys()) - ignored)
 
 
-def number_entries(entries: Iterable[Entry], new_ids: Iterable[int]) -> list[Entry]:
-    """`entries` with the next of `new_ids` where an id is missing, ids first."""
+def assign_ids(entries: Iterable[Entry], new_ids: Iterable[int]) -> list[Entry]:
+    """`entries` with the next of `new_ids` where the id is missing."""
     ids = iter(new_ids)
     return [{**entry, "id": next(ids) if entry["id"] is None else entry["id"]} for entry in entries]
 
 
-def missing_ids(entries: Iterable[Entry]) -> int:
-    """How many entries wait for an id."""
+def count_missing_ids(entries: Iterable[Entry]) -> int:
+    """How many entries need a new id."""
     return sum(entry["id"] is None for entry in entries)
 
 
-def excess(columns: Mapping[str, Any]) -> str | None:
-    """What makes a resume with these columns more than a CV can be; None when nothing does."""
-    sections = {section: columns.get(section, []) for section in SECTIONS}
-    if any(len(entries) > MAX_ENTRIES for entries in sections.values()):
-        return f"A section may have at most {MAX_ENTRIES} entries."
-    if size_of({**sections, "summary": columns.get("summary")}) > MAX_DOCUMENT_BYTES:
-        return f"A CV may have at most {MAX_DOCUMENT_BYTES // 1024} KB."
-    return None
+def json_equal(one: Any, other: Any, *, ordered_keys: bool = False) -> bool:
+    """Whether two values are the same JSON. Python's `==` alone takes `1`, `1.0` and `True` for equal.
 
-
-def says_same(one: Any, other: Any, *, keys_in_order: bool = False) -> bool:
-    """Are two values the same JSON? To Python alone `1`, `1.0` and `true` would be.
-
-    `keys_in_order`: objects are the same only when their keys have the same order.
+    `ordered_keys`: objects are equal only if their keys have the same order.
     """
-    sort_keys = not keys_in_order
+    sort_keys = not ordered_keys
     return bool(one == other) and json.dumps(one, sort_keys=sort_keys) == json.dumps(other, sort_keys=sort_keys)
 
 
 def size_of(value: Any) -> int:
     """Bytes of a value as JSON."""
-    try:
-        return len(orjson.dumps(value))
-    except TypeError:  # an integer beyond 64 bits, which the slower writer takes
-        return len(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode())
+    return len(dump_json(value))

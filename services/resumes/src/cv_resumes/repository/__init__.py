@@ -1,1 +1,1 @@
-"""All SQL of the resumes service: a module for each thing it keeps."""
+"""All SQL of the resumes service."""

@@ -1,36 +1,35 @@
-"""The JSON of the contract for resumes, as it comes in."""
+"""The request bodies of resumes. Those of resumes and their entries are made from the declarations in `content`."""
 
 import math
 from contextlib import suppress
-from typing import Annotated, Any, Self
+from dataclasses import dataclass
+from types import GenericAlias, new_class
+from typing import Annotated, Any
 
 from cv_common.drf.body import RequestBody, max_items
-from cv_common.drf.fields import (
-    Boolean,
-    Choice,
-    Date,
-    Email,
-    Field,
-    Integer,
-    PrimaryKey,
-    Text,
-    Url,
-    check_text,
-    invalid,
-)
+from cv_common.drf.fields import Boolean, Email, Field, Integer, PrimaryKey, Text, check_text, invalid
 from cv_common.drf.forms import UploadedFile
-from cv_common.kernel.identity import MAX_ID
-from pydantic import ConfigDict, ValidatorFunctionWrapHandler, WrapValidator, model_validator, with_config
+from pydantic import ConfigDict, ValidatorFunctionWrapHandler, WrapValidator, create_model, model_validator
+from pydantic import Field as ModelField
 from pydantic_core import PydanticCustomError
-from typing_extensions import TypedDict
 
+from cv_resumes.domain.content import (
+    CONTENT,
+    MAX_ENTRIES,
+    MAX_ORDER,
+    Changes,
+    Declaration,
+    FreeSection,
+    NumberedSection,
+    ResumeContent,
+    declarations,
+)
 from cv_resumes.domain.photos import NOT_A_FILE
 from cv_resumes.domain.profile_urls import profile_url
-from cv_resumes.domain.sections import MAX_ENTRIES
 
 
 class Upload(Field):
-    """A file of a multipart body. A text may be the address of the file that is there already; the action decides."""
+    """A file of a multipart body. A text may be the URL of the current file. The action compares it."""
 
     takes_files = True
 
@@ -43,23 +42,30 @@ class Upload(Field):
         return {"type": "string", "format": "binary"}
 
 
-class PhotoAddress(Upload):
-    """What of a photo can be said without a file: null removes it, its own address leaves it as it is."""
+class PhotoUrl(Upload):
+    """A photo in JSON: null removes it, and its current URL leaves it as it is."""
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string", "format": "uri"}
 
 
-_Required200 = Annotated[str, Text(200)]
-_Optional200 = Annotated[str | None, Text(200, null=True)]
-_Long = Annotated[str | None, Text(10_000, null=True)]
-_Url = Annotated[str | None, Url(200, null=True)]
-_Section = max_items(MAX_ENTRIES, f"A section may have at most {MAX_ENTRIES} entries.")
-_OptionalDate = Annotated[str | None, Date(null=True)]
+@dataclass(frozen=True, slots=True)
+class TemplateReference:
+    """The id of a template, and the value that was sent for it: `1_0` is 10, but messages repeat `1_0`."""
+
+    id: int
+    sent: str
+
+
+class TemplateKey(PrimaryKey):
+    """The primary key of a template."""
+
+    def validate(self, value: Any) -> TemplateReference:
+        return TemplateReference(super().validate(value), str(value))
 
 
 class EntryId(Integer):
-    """The id of an entry sent back. What cannot be an id is no error: the entry is new."""
+    """The id of an entry. A value that cannot be an id is no error: the entry is new."""
 
     def __init__(self) -> None:
         super().__init__(maximum=2**63 - 1, null=True)
@@ -73,111 +79,8 @@ class EntryId(Integer):
         return {"type": "integer"}
 
 
-class _Entry(RequestBody):
-    id: Annotated[int | None, EntryId()] = None
-
-
-class _Period(_Entry):
-    """What lasts from one date to another."""
-
-    start_date: Annotated[str, Date()]
-    end_date: _OptionalDate = None
-    is_current: Annotated[bool, Boolean()] = False
-
-    @model_validator(mode="after")
-    def _ends_after_it_starts(self) -> Self:
-        if self.end_date is not None and self.end_date < self.start_date:
-            raise invalid("The end date may not be before the start date.", field="end_date")
-        return self
-
-
-class ExperienceData(_Period):
-    """A job."""
-
-    company: _Required200
-    position: _Required200
-    location: _Optional200 = None
-    description: _Long = None
-    order: Annotated[int | None, Integer(null=True)] = None
-
-
-class EducationData(_Period):
-    """A course of study."""
-
-    institution: _Required200
-    degree: _Required200
-    field_of_study: _Optional200 = None
-    location: _Optional200 = None
-    grade: Annotated[str | None, Text(100, null=True)] = None
-    description: _Long = None
-    order: Annotated[int | None, Integer(null=True)] = None
-
-
-class SkillData(_Entry):
-    """Something one can do, and how well."""
-
-    name: Annotated[str, Text(100)]
-    level: Annotated[str | None, Choice("beginner", "intermediate", "advanced", "expert", null=True)] = None
-    category: Annotated[str | None, Text(100, null=True)] = None
-    order: Annotated[int | None, Integer(null=True)] = None
-
-
-class FreeText(Text):
-    """A text or null in an entry of a free list, stored as it was typed: in NFC, but not trimmed."""
-
-    def __init__(self, max_length: int) -> None:
-        super().__init__(max_length, null=True, trim=False)
-
-
-_any_keys = with_config(ConfigDict(extra="allow"))
-
-
-@_any_keys
-class LanguageData(TypedDict, total=False):
-    """A language and how well it is spoken."""
-
-    language: Annotated[str | None, FreeText(100)]
-    level: Annotated[str | None, FreeText(100)]
-
-
-@_any_keys
-class CertificationData(TypedDict, total=False):
-    """A certificate; its date is a text as it was typed."""
-
-    name: Annotated[str | None, FreeText(200)]
-    issuer: Annotated[str | None, FreeText(200)]
-    date: Annotated[str | None, FreeText(50)]
-
-
-@_any_keys
-class ProjectData(TypedDict, total=False):
-    """A project; its address is a text as it was typed."""
-
-    name: Annotated[str | None, FreeText(200)]
-    description: Annotated[str | None, FreeText(10_000)]
-    url: Annotated[str | None, FreeText(500)]
-
-
-@_any_keys
-class CustomSectionData(TypedDict, total=False):
-    """A section under a title of one's own."""
-
-    title: Annotated[str | None, FreeText(200)]
-    content: Annotated[str | None, FreeText(10_000)]
-
-
-def _in_sent_order(data: Any, validate: ValidatorFunctionWrapHandler) -> dict[str, Any]:
-    """The valid entry of a free list with its keys in the order of `data`; pydantic puts documented keys first."""
-    entry = validate(data)
-    check_json(entry)
-    return {key: entry[key] for key in data}
-
-
-_AsSent = WrapValidator(_in_sent_order)
-
-
 def check_json(value: Any) -> None:
-    """Raise when `value` is no JSON, such as a file, or holds a text or a number that the database cannot keep."""
+    """Raise if `value` is not JSON, such as a file, or holds a text or a number that PostgreSQL cannot store."""
     match value:
         case float() if math.isfinite(value):
             pass
@@ -196,50 +99,108 @@ def check_json(value: Any) -> None:
             raise invalid("Value must be valid JSON.")
 
 
-class ResumeBody(RequestBody):
-    """What a resume is written with."""
-
-    template: Annotated[int, PrimaryKey()]
-    full_name: _Required200
-    email: Annotated[str, Email(254)]
-    phone: Annotated[str | None, Text(30, null=True)] = None
-    address: Annotated[str | None, Text(300, null=True)] = None
-    website: _Url = None
-    linkedin_url: _Url = None
-    github_url: _Url = None
-    photo: Annotated[Any, PhotoAddress(null=True)] = None
-    title: _Optional200 = None
-    summary: _Long = None
-    experience_data: Annotated[list[ExperienceData], _Section] = []
-    education_data: Annotated[list[EducationData], _Section] = []
-    skills_data: Annotated[list[SkillData], _Section] = []
-    languages_data: Annotated[list[Annotated[LanguageData, _AsSent]], _Section] = []
-    certifications_data: Annotated[list[Annotated[CertificationData, _AsSent]], _Section] = []
-    projects_data: Annotated[list[Annotated[ProjectData, _AsSent]], _Section] = []
-    custom_sections: Annotated[list[Annotated[CustomSectionData, _AsSent]], _Section] = []
+def _keep_key_order(data: Any, validate: ValidatorFunctionWrapHandler) -> dict[str, Any]:
+    """The valid entry of a free section with its keys in the order of `data`. Pydantic puts declared keys first."""
+    entry = validate(data)
+    check_json(entry)
+    return {key: entry[key] for key in data}
 
 
-class ResumeForm(ResumeBody):
-    """The same as a form, which can bring the photo: JPEG, PNG, WEBP or AVIF, 5 MB, 25 megapixels, 65,500 a side."""
+def _check_period(entry: RequestBody) -> RequestBody:
+    start, end = getattr(entry, "start_date", None), getattr(entry, "end_date", None)
+    if start is not None and end is not None and end < start:
+        raise invalid("The end date may not be before the start date.", field="end_date")
+    return entry
 
-    photo: Annotated[Any, Upload(null=True)] = None
+
+_PERIOD: Any = {"check_period": model_validator(mode="after")(_check_period)}
+_section_size = max_items(MAX_ENTRIES, f"A section may have at most {MAX_ENTRIES} entries.")
+_ASSIGNED: dict[str, tuple[Any, Any]] = {
+    "id": (Annotated[int | None, EntryId()], None),
+    "order": (Annotated[int | None, Integer(maximum=MAX_ORDER, null=True)], None),
+}
+"""What the server assigns to an entry unless the request has it."""
 
 
-class ImportedResumeBody(ResumeBody):
-    """What a resume is written with when it comes from elsewhere: nobody is there to be asked for an address."""
+def _numbered_entry(entry: type[Any]) -> Any:
+    fields: dict[str, Any] = {field.name: _request_field(field) for field in declarations(entry)}
+    fields |= _ASSIGNED
+    return create_model(
+        f"{entry.__name__}Data",
+        __base__=RequestBody,
+        __doc__=entry.__doc__,
+        __validators__=_PERIOD,
+        **fields,
+    )
 
-    email: Annotated[str, Email(254, blank=True)]
+
+def _free_entry(entry: type[Any]) -> Any:
+    """A subclass of the TypedDict `entry` that takes further keys."""
+    namespace = {"__doc__": entry.__doc__, "__pydantic_config__": ConfigDict(extra="allow")}
+    data = new_class(f"{entry.__name__}Data", (entry,), {"total": False}, lambda body: body.update(namespace))
+    return Annotated[data, WrapValidator(_keep_key_order)]
+
+
+def _request_field(field: Declaration) -> tuple[Any, Any]:
+    """The type of a declared field in a request, and its default. `...` makes it required."""
+    match field.rule:
+        case NumberedSection(entry, request_name):
+            entries: Any = GenericAlias(list, (_numbered_entry(entry),))
+            return Annotated[entries, _section_size, ModelField(alias=request_name)], []
+        case FreeSection(entry):
+            entries = GenericAlias(list, (_free_entry(entry),))
+            return Annotated[entries, _section_size], []
+        case Boolean():
+            return field.annotation, False
+    return field.annotation, None if field.is_nullable else ...
+
+
+class ResumeRequest(RequestBody):
+    """Base of the requests that write a resume. `ResumeBody` adds the fields of `ResumeContent`."""
+
+    template: Annotated[TemplateReference, TemplateKey()]
+    photo: Annotated[UploadedFile | str | None, PhotoUrl(null=True)] = None
+
+    def sent_template(self) -> TemplateReference | None:
+        """The template, if the request has one."""
+        return self.template if "template" in self.model_fields_set else None
+
+    def sent_content(self) -> Changes:
+        """The content that was sent, without the photo: column -> value as plain JSON."""
+        return self.model_dump(include=self.model_fields_set - {"template", "photo"})
+
+    def content(self) -> ResumeContent:
+        """The whole content, with defaults for what was not sent. The photo is None."""
+        return ResumeContent(**self.model_dump(exclude={"template", "photo"}), photo=None)
+
+
+_CONTENT: dict[str, Any] = {field.name: _request_field(field) for field in CONTENT if field.name != "photo"}
+_PHOTO_DOC = "JPEG, PNG, WEBP or AVIF, 5 MB, 25 megapixels, 65,500 a side"
+
+ResumeBody = create_model("ResumeBody", __base__=ResumeRequest, __doc__="The fields of a resume.", **_CONTENT)
+ResumeForm = create_model(
+    "ResumeForm",
+    __base__=ResumeBody,
+    __doc__=f"The fields of a resume as a form, which can upload the photo: {_PHOTO_DOC}.",
+    photo=(Annotated[UploadedFile | str | None, Upload(null=True)], None),
+)
+ImportedResumeBody = create_model(
+    "ImportedResumeBody",
+    __base__=ResumeBody,
+    __doc__="The fields of a resume made by an import. The source may lack an e-mail address.",
+    email=(Annotated[str, Email(254, blank=True)], ...),
+)
 
 
 class ProfileUrl(Text):
-    """The address of a LinkedIn profile as people paste it, with or without a scheme; only its slug is used."""
+    """The URL of a LinkedIn profile as people paste it, with or without a scheme. Only its slug is used."""
 
     def parse(self, value: Any) -> str:
         super().parse(value)
-        found = profile_url(str(value))
-        if found is None:
+        url = profile_url(str(value))
+        if url is None:
             raise invalid("Invalid LinkedIn URL format.")
-        return found
+        return url
 
     def schema(self) -> dict[str, Any]:
         return {**super().schema(), "examples": ["https://www.linkedin.com/in/johndoe", "linkedin.com/in/johndoe/en"]}
@@ -252,9 +213,9 @@ class UrlImportBody(RequestBody):
 
 
 class FileImportBody(RequestBody):
-    """An import of a member's LinkedIn data export, a ZIP file; the profile's address may come along."""
+    """An import of a member's LinkedIn data export (ZIP). The profile's URL is optional."""
 
-    file: Annotated[Any, Upload()]
+    file: Annotated[UploadedFile | str, Upload()]
     linkedin_url: Annotated[str | None, ProfileUrl(2000, null=True, blank=False)] = None
 
 
@@ -265,27 +226,5 @@ class ImportForm(RequestBody):
     linkedin_url: Annotated[str | None, ProfileUrl(2000, null=True, blank=False)] = None
 
 
-_SECTION_OF = {"experience_data": "experiences", "education_data": "education", "skills_data": "skills"}
-"""The names of sections in a request that are others in an answer."""
-
-
-def columns_sent(body: ResumeBody) -> dict[str, Any]:
-    """What a request carried, under the names of an answer and as plain JSON; template and photo apart."""
-    plain = body.model_dump(include=body.model_fields_set - {"template", "photo"})
-    return {_SECTION_OF.get(name, name): value for name, value in plain.items()}
-
-
 class ExportBody(RequestBody):
-    """An export asks for nothing."""
-
-
-class ClaimBody(RequestBody):
-    """The account that an anonymous session's resumes go to."""
-
-    user_id: Annotated[int, Integer(maximum=MAX_ID)]
-
-
-class MergeBody(RequestBody):
-    """The session that another anonymous session's resumes go to."""
-
-    into_session_id: Annotated[str, Text(64)]
+    """An export takes no options."""

@@ -1,8 +1,8 @@
-"""The keys of requests that take effect once."""
+"""Idempotency keys and what was created with them."""
 
 from datetime import datetime
 
-from cv_common.kernel.database import Row, Statement, Transaction
+from cv_common.kernel.database import Query, Statement, Transaction
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
@@ -17,24 +17,25 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.dialects.postgresql import insert
 
-from cv_resumes.domain.keys import REQUEST_SCOPE
+from cv_resumes.domain.idempotency import REQUEST_SCOPE, UsedKey
 from cv_resumes.domain.owners import Owner
 from cv_resumes.tables import idempotency_keys
 
-_TAKE_KEY = Statement(
-    upsert(idempotency_keys)
+_CLAIM = Statement(
+    insert(idempotency_keys)
     .values({name: bindparam(name) for name in ("scope", "key", "fingerprint")})
     .on_conflict_do_nothing()
 )
-_TAKEN_KEY = Statement(
+_FIND = Query(
     select(idempotency_keys.c.fingerprint, idempotency_keys.c.owner, idempotency_keys.c.resume_id).where(
         idempotency_keys.c.scope == bindparam("scope"), idempotency_keys.c.key == bindparam("key")
-    )
+    ),
+    UsedKey,
 )
-_KEEP_KEY = Statement(
-    upsert(idempotency_keys)
+_SAVE = Statement(
+    insert(idempotency_keys)
     .values({name: bindparam(name) for name in ("scope", "key", "fingerprint", "owner", "resume_id")})
     .on_conflict_do_update(
         index_elements=["scope", "key"], set_={"owner": bindparam("owner"), "resume_id": bindparam("resume_id")}
@@ -45,11 +46,11 @@ _ROW: ColumnElement[str] = literal_column("ctid")
 _SOME = func.array(
     select(_ROW).select_from(idempotency_keys).where(_IS_OLD).limit(1000).scalar_subquery(), type_=ARRAY(String)
 )
-_FORGET_KEYS = Statement(delete(idempotency_keys).where(_ROW.op("=")(func.any(_SOME)), _IS_OLD))
+_PURGE = Statement(delete(idempotency_keys).where(_ROW.op("=")(func.any(_SOME)), _IS_OLD))
 
 _OF_SESSION = idempotency_keys.alias()
 _OLD, _NEW = bindparam("old", type_=String), bindparam("new", type_=String)
-_MOVE_FIRST_KEYS = Statement(
+_TRANSFER_SESSIONLESS = Statement(
     update(idempotency_keys)
     .where(
         tuple_(idempotency_keys.c.scope, idempotency_keys.c.key).in_(
@@ -61,7 +62,7 @@ _MOVE_FIRST_KEYS = Statement(
     )
     .values(owner=_NEW)
 )
-_MOVE_KEYS = Statement(
+_TRANSFER = Statement(
     update(idempotency_keys)
     .where(
         idempotency_keys.c.scope == _OLD,
@@ -69,8 +70,8 @@ _MOVE_KEYS = Statement(
     )
     .values(scope=_NEW, owner=_NEW)
 )
-_COPY_KEYS = Statement(
-    upsert(idempotency_keys)
+_COPY = Statement(
+    insert(idempotency_keys)
     .from_select(
         ["scope", "key", "fingerprint", "owner", "resume_id"],
         select(_NEW, idempotency_keys.c.key, idempotency_keys.c.fingerprint, _NEW, idempotency_keys.c.resume_id).where(
@@ -81,35 +82,35 @@ _COPY_KEYS = Statement(
 )
 
 
-async def take_key(tx: Transaction, scope: str, key: str, fingerprint: str) -> Row | None:
-    """None when the key is new and now taken; else `fingerprint`, `owner`, `resume_id` of the request that took it.
+async def claim(tx: Transaction, scope: str, key: str, fingerprint: str) -> UsedKey | None:
+    """Claim a key for this request. None if it is new, else what an earlier request stored.
 
-    Waits while another request with the same key is under way.
+    Waits while another request with the same key is running.
     """
-    if await tx.execute(_TAKE_KEY, scope=scope, key=key, fingerprint=fingerprint):
+    if await tx.execute(_CLAIM, scope=scope, key=key, fingerprint=fingerprint):
         return None
-    return await tx.fetch_one(_TAKEN_KEY, scope=scope, key=key)
+    return await tx.fetch_one(_FIND, scope=scope, key=key)
 
 
-async def keep_key(tx: Transaction, scope: str, key: str, fingerprint: str, owner: Owner, resume_id: int) -> None:
-    """Remember what the request with this key created."""
-    await tx.execute(_KEEP_KEY, scope=scope, key=key, fingerprint=fingerprint, owner=owner.key, resume_id=resume_id)
+async def save(tx: Transaction, scope: str, key: str, fingerprint: str, owner: Owner, resume_id: int) -> None:
+    """Store the resume that the request with this key created."""
+    await tx.execute(_SAVE, scope=scope, key=key, fingerprint=fingerprint, owner=owner.key, resume_id=resume_id)
 
 
-async def move_keys(tx: Transaction, old: Owner, new: Owner) -> None:
-    """What an old owner's keys created belongs to a new one: sent again, they answer with it as before."""
-    await tx.execute(_MOVE_FIRST_KEYS, old=old.key, new=new.key)
-    await tx.execute(_MOVE_KEYS, old=old.key, new=new.key)
+async def transfer(tx: Transaction, old: Owner, new: Owner) -> None:
+    """Give the keys of one owner to another, so that repeated requests get the same answer as before."""
+    await tx.execute(_TRANSFER_SESSIONLESS, old=old.key, new=new.key)
+    await tx.execute(_TRANSFER, old=old.key, new=new.key)
 
 
-async def copy_keys(tx: Transaction, session: Owner, user: Owner) -> None:
-    """What a session's keys created belongs to an account now, which may send them again.
+async def copy(tx: Transaction, session: Owner, user: Owner) -> None:
+    """Copy a session's keys to the account that claimed it, so that the account can repeat the requests.
 
-    The session's own rows stay: sent again without the account, its keys are answered with a refusal.
+    The session's own rows stay: without the account, its repeated requests are answered with an error.
     """
-    await tx.execute(_COPY_KEYS, old=session.key, new=user.key)
+    await tx.execute(_COPY, old=session.key, new=user.key)
 
 
-async def forget_keys(tx: Transaction, before: datetime) -> int:
-    """Forget some of the keys taken before a moment; how many those were."""
-    return await tx.execute(_FORGET_KEYS, before=before)
+async def purge(tx: Transaction, before: datetime) -> int:
+    """Delete up to 1000 keys that were claimed before that time. How many were deleted."""
+    return await tx.execute(_PURGE, before=before)

@@ -1,0 +1,189 @@
+"""The content of a CV. Each field is declared here, and only here.
+
+Request and response models, table columns, the size limit and the document for the renderer are made from these
+declarations. A new optional text needs one line in `ResumeContent`, and a migration that adds the column.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args, get_type_hints
+
+from cv_common.drf.fields import Boolean, Choice, Date, Email, Text, Url
+from typing_extensions import TypeAliasType, TypedDict
+
+MAX_ENTRIES = 200
+"""The most entries of a section."""
+MAX_CONTENT_BYTES = 256 * 1024
+"""The most bytes of the sections and the long texts, as JSON."""
+MAX_ORDER = 2_147_483_647
+"""The highest `order` that a request may send. Stored entries never exceed it, so that they can be sent back."""
+MAX_SHORT, MAX_LINE, MAX_LONG = 100, 200, 10_000
+"""The most characters of a level, of a name or title, of a description."""
+
+Entry = dict[str, Any]
+"""An entry of a section, as JSON."""
+Changes = dict[str, Any]
+"""The columns of a resume that an edit changes, and their new values."""
+
+SkillLevel = TypeAliasType("SkillLevel", Literal["beginner", "intermediate", "advanced", "expert"])
+SKILL_LEVELS: tuple[str, ...] = get_args(SkillLevel.__value__)
+
+
+class FreeText(Text):
+    """A text or null in an entry of a free section. It is stored as it was typed: in NFC, but not trimmed."""
+
+    def __init__(self, max_length: int) -> None:
+        super().__init__(max_length, null=True, trim=False)
+
+
+Short = Annotated[str, Text(MAX_SHORT)]
+Line = Annotated[str, Text(MAX_LINE)]
+OptionalShort = Annotated[str | None, Text(MAX_SHORT, null=True)]
+OptionalLine = Annotated[str | None, Text(MAX_LINE, null=True)]
+OptionalLong = Annotated[str | None, Text(MAX_LONG, null=True)]
+OptionalLink = Annotated[str | None, Url(MAX_LINE, null=True)]
+Day = Annotated[str, Date()]
+OptionalDay = Annotated[str | None, Date(null=True)]
+Flag = Annotated[bool, Boolean()]
+FreeShort = Annotated[str | None, FreeText(MAX_SHORT)]
+FreeLine = Annotated[str | None, FreeText(MAX_LINE)]
+FreeLong = Annotated[str | None, FreeText(MAX_LONG)]
+
+
+class Experience(TypedDict):
+    """A job."""
+
+    id: int
+    company: Line
+    position: Line
+    location: OptionalLine
+    start_date: Day
+    end_date: OptionalDay
+    is_current: Flag
+    description: OptionalLong
+    order: int
+
+
+class Education(TypedDict):
+    """A course of study."""
+
+    id: int
+    institution: Line
+    degree: Line
+    field_of_study: OptionalLine
+    location: OptionalLine
+    start_date: Day
+    end_date: OptionalDay
+    is_current: Flag
+    grade: OptionalShort
+    description: OptionalLong
+    order: int
+
+
+class Skill(TypedDict):
+    """A skill and its level."""
+
+    id: int
+    name: Short
+    level: Annotated[SkillLevel | None, Choice(*SKILL_LEVELS, null=True)]
+    category: OptionalShort
+    order: int
+
+
+class Language(TypedDict, total=False):
+    """A language and how well it is spoken."""
+
+    language: FreeShort
+    level: FreeShort
+
+
+class Certification(TypedDict, total=False):
+    """A certificate. Its date is free text."""
+
+    name: FreeLine
+    issuer: FreeLine
+    date: Annotated[str | None, FreeText(50)]
+
+
+class Project(TypedDict, total=False):
+    """A project. Its URL is free text."""
+
+    name: FreeLine
+    description: FreeLong
+    url: Annotated[str | None, FreeText(500)]
+
+
+class CustomSection(TypedDict, total=False):
+    """A section with a title of the user's choice."""
+
+    title: FreeLine
+    content: FreeLong
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedSection:
+    """A section of entries with ids. Requests call the section `request_name`."""
+
+    entry: type[Any]
+    request_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FreeSection:
+    """A section whose entries may have further keys. They are stored and answered as they were sent, in key order."""
+
+    entry: type[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeContent:
+    """What the user writes, in the order of the response.
+
+    `photo` is the path of the photo's file. Requests upload the file, and responses have its URL.
+    """
+
+    full_name: Line
+    email: Annotated[str, Email(254)]
+    phone: Annotated[str | None, Text(30, null=True)]
+    address: Annotated[str | None, Text(300, null=True)]
+    website: OptionalLink
+    linkedin_url: OptionalLink
+    github_url: OptionalLink
+    photo: OptionalLine
+    title: OptionalLine
+    summary: OptionalLong
+    experiences: Annotated[list[Entry], NumberedSection(Experience, "experience_data")]
+    education: Annotated[list[Entry], NumberedSection(Education, "education_data")]
+    skills: Annotated[list[Entry], NumberedSection(Skill, "skills_data")]
+    languages_data: Annotated[list[Entry], FreeSection(Language)]
+    certifications_data: Annotated[list[Entry], FreeSection(Certification)]
+    projects_data: Annotated[list[Entry], FreeSection(Project)]
+    custom_sections: Annotated[list[Entry], FreeSection(CustomSection)]
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """One declared field: its name, its type without and with the rule, and the rule, if it has one."""
+
+    name: str
+    type: Any
+    annotation: Any
+    rule: object
+
+    @property
+    def is_nullable(self) -> bool:
+        return type(None) in get_args(self.type)
+
+
+def declarations(declared: type[Any]) -> Iterator[Declaration]:
+    """The fields that a class of this module declares, in order."""
+    types = get_type_hints(declared)
+    for name, annotation in get_type_hints(declared, include_extras=True).items():
+        yield Declaration(name, types[name], annotation, next(iter(getattr(annotation, "__metadata__", ())), None))
+
+
+CONTENT = tuple(declarations(ResumeContent))
+NUMBERED_SECTIONS = {field.name: field.rule for field in CONTENT if isinstance(field.rule, NumberedSection)}
+FREE_SECTIONS = {field.name: field.rule for field in CONTENT if isinstance(field.rule, FreeSection)}
+SECTIONS = (*NUMBERED_SECTIONS, *FREE_SECTIONS)
+LONG_TEXTS = tuple(field.name for field in CONTENT if isinstance(field.rule, Text) and field.rule.max_length > 1000)

@@ -1,0 +1,147 @@
+"""The responses of resumes, and the document for the renderer. All follow the declarations in `content`."""
+
+from datetime import date, datetime
+from operator import attrgetter
+from types import GenericAlias
+from typing import Any
+
+from cv_common.drf.fields import Date
+from pydantic import AnyUrl, BaseModel, ConfigDict, create_model
+from pydantic.json_schema import SkipJsonSchema
+
+from cv_resumes.domain.content import (
+    CONTENT,
+    NUMBERED_SECTIONS,
+    Declaration,
+    FreeSection,
+    NumberedSection,
+    declarations,
+)
+from cv_resumes.domain.drafts import Note
+from cv_resumes.domain.entitlement import PaymentType
+from cv_resumes.domain.resumes import Resume, photo_url
+
+Json = dict[str, Any]
+
+
+def _response_type(field: Declaration) -> Any:
+    match field.rule:
+        case NumberedSection(entry):
+            fields: Json = {each.name: (_response_type(each), ...) for each in declarations(entry)}
+            return GenericAlias(list, (create_model(entry.__name__, __doc__=entry.__doc__, **fields),))
+        case FreeSection(entry):
+            fields = {each.name: (_response_type(each), None) for each in declarations(entry)}
+            config = ConfigDict(extra="allow")
+            model = create_model(entry.__name__, __config__=config, __doc__=entry.__doc__, **fields)
+            return GenericAlias(list, (model,))
+        case Date():
+            return date | None if field.is_nullable else date
+    return AnyUrl | None if field.name == "photo" else field.type
+
+
+class _ResumeState(BaseModel):
+    id: int
+    session_id: str | None
+    user: int | None
+    template: int
+    is_paid: bool
+    payment_type: PaymentType
+    can_export_without_watermark: bool
+    created_at: datetime
+    updated_at: datetime
+    last_accessed: datetime
+
+
+class ImportNote(BaseModel):
+    """Something in the source that the resume does not have."""
+
+    file: str
+    """The file of the data export, or the part of the profile."""
+    row: int | SkipJsonSchema[None] = None
+    """The row as a spreadsheet counts, or the position in the part."""
+    reason: str
+
+
+class _ImportReport(BaseModel):
+    import_report: list[ImportNote] | SkipJsonSchema[None] = None
+
+
+_content: Json = {field.name: (_response_type(field), ...) for field in CONTENT}
+
+ResumeResponse = create_model("Resume", __base__=_ResumeState, __doc__="A resume.", **_content)
+ImportedResume = create_model(
+    "ImportedResume",
+    __base__=(ResumeResponse, _ImportReport),
+    __doc__="An imported resume. `import_report` is absent if the resume has the whole profile.",
+)
+StaleVersion = create_model(
+    "StaleVersion",
+    __doc__="The edit was made to an older version. `current` is the resume as it is now.",
+    detail=(str, ...),
+    current=(ResumeResponse, ...),
+)
+
+
+class Export(BaseModel):
+    """The URL of a PDF."""
+
+    pdf_url: AnyUrl
+    has_watermark: bool
+
+
+class InternalResume(BaseModel):
+    """The answer to another service that asks whether a resume exists."""
+
+    id: int
+
+
+_CONTENT_NAMES = tuple(field.name for field in CONTENT)
+_content_values = attrgetter(*_CONTENT_NAMES)
+_ENTRY_KEYS = {
+    name: tuple(field.name for field in declarations(section.entry)) for name, section in NUMBERED_SECTIONS.items()
+}
+
+
+def serialize_resume(resume: Resume, now: datetime, public_base_url: str) -> Json:
+    """A resume as JSON, with what is paid at `now`."""
+    owner, paid = resume.owner, resume.entitlement(now)
+    return {
+        "id": resume.id,
+        "session_id": owner.session_id,
+        "user": owner.user_id,
+        "template": resume.template_id,
+        **_serialize_content(resume),
+        "photo": photo_url(resume, public_base_url),
+        "is_paid": paid.is_paid,
+        "payment_type": paid.payment_type,
+        "can_export_without_watermark": not paid.needs_watermark(resume.template_is_premium),
+        "created_at": resume.created_at,
+        "updated_at": resume.updated_at,
+        "last_accessed": resume.last_accessed,
+    }
+
+
+def serialize_import(resume: Resume, report: list[Note] | None, now: datetime, public_base_url: str) -> Json:
+    """An imported resume as JSON. A report of None is left out."""
+    return serialize_resume(resume, now, public_base_url) | ({} if report is None else {"import_report": report})
+
+
+def serialize_stale_version(current: Resume, now: datetime, public_base_url: str) -> Json:
+    """The body of a 412."""
+    return {
+        "detail": "This CV has changed since the version you are working on.",
+        "current": serialize_resume(current, now, public_base_url),
+    }
+
+
+def serialize_document(resume: Resume) -> Json:
+    """The content of a resume as the renderer takes it. The photo's bytes are sent beside it."""
+    return {name: value for name, value in _serialize_content(resume).items() if name != "photo"}
+
+
+def _serialize_content(resume: Resume) -> Json:
+    """The content in the order of its declarations. JSONB does not keep the order of an entry's keys."""
+    content = dict(zip(_CONTENT_NAMES, _content_values(resume), strict=True))
+    for section, keys in _ENTRY_KEYS.items():
+        content[section] = [{key: entry.get(key) for key in keys} for entry in content[section]]
+    return content
