@@ -141,6 +141,10 @@ async def test_a_visible_difference_makes_another_file(
         {**pdf_request, "resume_id": pdf_request["resume_id"] + 1_000_000},
         {**pdf_request, "template": {**pdf_request["template"], "version": "2"}},
         {**pdf_request, "document": {**pdf_request["document"], "title": "Designer"}},
+        {
+            **pdf_request,
+            "document": {**pdf_request["document"], "hobbies": [{"name": "Chess"}]},
+        },
     ]
     assert len({await create_pdf(renderer, variant, as_resumes) for variant in variants}) == len(variants)
 

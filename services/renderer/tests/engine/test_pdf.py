@@ -158,6 +158,14 @@ async def test_metadata_has_title_author_and_language(
     assert (await render(pool, template, sample, language="en")).root_object["/Lang"] == "en"
 
 
+async def test_a_template_can_read_any_field_and_absent_fields_are_empty(
+    pool: WorkerPool, minimal: dict[str, Any]
+) -> None:
+    html = "<p>{{ resume.hobby }}{{ resume.absent.name }}{% for x in resume.absent %}x{% endfor %}"
+    document = clean_document({**minimal, "hobby": "Chess", "absent": None})
+    assert text_of(await render(pool, OneLineTemplate("", html), document)) == "Chess"
+
+
 @pytest.mark.parametrize("watermark", [False, True])
 async def test_structure_is_tagged_as_pdf_ua_requires(
     pool: WorkerPool, template: Template, sample: dict[str, Any], watermark: bool

@@ -78,7 +78,7 @@ _FIND_LINKED_PDF = Query(
 _ADD_DELETED_RESUME = Statement(
     upsert(deleted_resumes).values(resume_id=bindparam("resume_id")).on_conflict_do_nothing()
 )
-_DISCARD_PDFS_OF_RESUME = Statement(
+_DISCARD_RESUME_PDFS = Statement(
     update(pdfs)
     .where(pdfs.c.resume_id == bindparam("resume_id"), pdfs.c.discarded_at.is_(None))
     .values(discarded_at=func.now())
@@ -144,7 +144,12 @@ async def mark_resume_deleted(tx: Transaction, resume_id: int) -> None:
     """Discard the PDFs of a resume, and record that it is deleted so that `begin_pdf` adds no more."""
     await tx.lock("resume", resume_id)
     await tx.execute(_ADD_DELETED_RESUME, resume_id=resume_id)
-    await tx.execute(_DISCARD_PDFS_OF_RESUME, resume_id=resume_id)
+    await discard_resume_pdfs(tx, resume_id)
+
+
+async def discard_resume_pdfs(tx: Transaction, resume_id: int) -> None:
+    """Discard all PDFs of a resume."""
+    await tx.execute(_DISCARD_RESUME_PDFS, resume_id=resume_id)
 
 
 async def discard_unused(tx: Transaction, unused_for: timedelta) -> int:
