@@ -1,14 +1,16 @@
 """The app of a service: responses without a route, OpenAPI and settings."""
 
+from typing import Annotated
+
 import httpx
 import pytest
 from cv_common.app import create_app
-from cv_common.drf.body import RequestBody
+from cv_common.drf.body import BodyReader, RequestBody
 from cv_common.drf.openapi import openapi_extra
 from cv_common.kernel.settings import ServiceSettings, SystemSettings
 from cv_testing.identity import IdentityKeys
 from cv_testing.serving import serving
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import ValidationError
 from starlette.responses import Response
 from starlette.types import ASGIApp
@@ -26,8 +28,8 @@ def client(identity_keys: IdentityKeys, monkeypatch: pytest.MonkeyPatch) -> http
     async def read(note_id: int) -> Response:
         return Response(b"")
 
-    @router.patch("/{note_id:int}/", openapi_extra=openapi_extra(NoteBody))
-    async def change(note_id: int) -> Response:
+    @router.patch("/{note_id:int}/", openapi_extra=openapi_extra())
+    async def change(note_id: int, body: Annotated[NoteBody, Depends(BodyReader(NoteBody))]) -> Response:
         return Response(b"")
 
     for name, value in identity_keys.environment("resumes").items():

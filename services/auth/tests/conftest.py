@@ -9,7 +9,8 @@ import httpx
 import psycopg
 import pytest
 from cv_auth.main import app
-from cv_common.messaging.broker import Broker, Consumer
+from cv_common.messaging.broker import Broker
+from cv_common.messaging.consumer import Consumer
 from cv_common.messaging.events import Event, SessionClaimed, SessionMerged, UserDeleted
 from cv_testing.identity import IdentityKeys
 from cv_testing.nats import Nats

@@ -12,7 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 import stripe
-from cv_common.messaging.broker import Broker, Consumer
+from cv_common.messaging.broker import Broker
+from cv_common.messaging.consumer import Consumer
 from cv_common.messaging.events import Event, ResumePaymentChanged, SubscriptionChanged
 from cv_payments.clients.stripe_connection import StripeConnection
 from cv_payments.main import app

@@ -7,7 +7,8 @@ from uuid import UUID
 import httpx
 import psycopg
 import pytest
-from cv_common.messaging.broker import Broker, Consumer
+from cv_common.messaging.broker import Broker
+from cv_common.messaging.consumer import Consumer
 from cv_common.messaging.events import TemplateChanged
 from cv_templates.main import app
 from cv_testing.identity import IdentityKeys

@@ -161,14 +161,3 @@ async def provide_caller(request: Request) -> Caller:
 
 
 CallerDep = Annotated[Caller, Depends(provide_caller)]
-
-
-def get_context(request: Request) -> Any:
-    """Return the `context` that the app was created with. New routes use `provide_context`."""
-    return request.app.state.context
-
-
-def get_caller(request: Request) -> Caller:
-    """Return the sender of the request. New routes use `CallerDep`."""
-    caller: Caller = request.state.caller
-    return caller

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import httpx
 import pytest
 from cv_common.app import create_app
-from cv_common.drf.body import MAX_DEPTH, RequestBody, list_from_form, partial, read_body, read_data, validate_partial
+from cv_common.drf.body import MAX_DEPTH, RequestBody, list_from_form, partial, read_data, validate, validate_partial
 from cv_common.drf.fields import Boolean, Choice, Integer, PrimaryKey, Text
 from cv_common.kernel.errors import ValidationFailed
 from cv_common.kernel.responses import JSONResponse
@@ -49,11 +49,11 @@ async def notes(identity_keys: IdentityKeys, monkeypatch: pytest.MonkeyPatch) ->
 
     @router.post("/")
     async def write(request: Request) -> Response:
-        return JSONResponse((await read_body(request, Note)).model_dump())
+        return JSONResponse(validate(await read_data(request), Note).model_dump())
 
     @router.patch("/")
     async def change(request: Request) -> Response:
-        note = await read_body(request, partial(Note))
+        note = validate(await read_data(request), partial(Note))
         return JSONResponse(note.model_dump(include=set(note.sent())))
 
     @router.put("/")

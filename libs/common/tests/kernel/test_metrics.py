@@ -7,7 +7,8 @@ import httpx
 from cv_common.app import create_app
 from cv_common.kernel.database import Database
 from cv_common.kernel.settings import ServiceSettings
-from cv_common.messaging.broker import BrokerUnavailable, Consumer
+from cv_common.messaging.broker import BrokerUnavailable
+from cv_common.messaging.consumer import Consumer
 from cv_common.messaging.events import ResumePaymentChanged
 from cv_common.messaging.outbox import Relay, record
 from cv_testing.identity import IdentityKeys

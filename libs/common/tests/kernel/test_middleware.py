@@ -10,14 +10,13 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from cv_common.app import create_app, get_caller
+from cv_common.app import CallerDep, create_app
 from cv_common.kernel.errors import ServiceUnavailable, ValidationFailed
 from cv_common.kernel.logs import JsonFormatter
 from cv_common.kernel.settings import ServiceSettings
 from cv_testing.identity import IdentityKeys
 from cv_testing.serving import serving
 from fastapi import APIRouter
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message
 
@@ -33,21 +32,20 @@ def notes_router() -> APIRouter:
     router = APIRouter()
 
     @router.get("/api/notes/")
-    async def who(request: Request) -> dict[str, Any]:
-        asks = get_caller(request)
-        return {"user": asks.user_id, "session": asks.session_id}
+    async def read_caller(caller: CallerDep) -> dict[str, Any]:
+        return {"user": caller.user_id, "session": caller.session_id}
 
     @router.post(USERS_ONLY)
-    async def mine(request: Request) -> dict[str, Any]:
-        return {"user": get_caller(request).user_id}
+    async def mine(caller: CallerDep) -> dict[str, Any]:
+        return {"user": caller.user_id}
 
     @router.get("/api/notes/{trouble}/")
     async def trouble(trouble: str) -> Response:
         raise TROUBLES.get(trouble, RuntimeError)("secret detail")
 
     @router.get("/internal/notes/")
-    async def internal(request: Request) -> dict[str, Any]:
-        return {"service": get_caller(request).issuer}
+    async def internal(caller: CallerDep) -> dict[str, Any]:
+        return {"service": caller.issuer}
 
     @router.get("/media/notes/{name}")
     @router.get("/.well-known/{name}")

@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from cv_common.kernel.etag import etag_of, names_etag
-from cv_common.kernel.responses import dump_json, load_json, no_content, timestamp
+from cv_common.kernel.responses import no_content
+from cv_common.kernel.serialization import dump_json, load_json, timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -9,7 +9,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 from cv_common.kernel.errors import ServiceUnavailable
-from cv_common.messaging.broker import Broker, BrokerUnavailable, Consumer
+from cv_common.messaging.broker import Broker, BrokerUnavailable
+from cv_common.messaging.consumer import Consumer
 from cv_common.messaging.events import Event, ResumePaymentChanged
 from cv_testing.serving import eventually
 from cv_testing.tcp_proxy import proxied

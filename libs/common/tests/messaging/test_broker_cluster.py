@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cv_common.messaging.broker import Broker, BrokerUnavailable, Consumer
+from cv_common.messaging.broker import Broker, BrokerUnavailable
+from cv_common.messaging.consumer import Consumer
 from cv_common.messaging.events import Event, ResumePaymentChanged
 from cv_testing.nats import Nats, new_passwords
 from cv_testing.ports import free_port

@@ -8,7 +8,8 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from cv_common.messaging.broker import Broker, BrokerUnavailable, Consumer
+from cv_common.messaging.broker import Broker, BrokerUnavailable
+from cv_common.messaging.consumer import Consumer
 from cv_common.messaging.events import Event, ResumePaymentChanged
 from cv_testing.serving import eventually
 

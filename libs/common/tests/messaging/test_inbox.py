@@ -4,7 +4,7 @@ import psycopg
 from cv_common.app import Component, create_app
 from cv_common.kernel.database import Database
 from cv_common.kernel.settings import ServiceSettings
-from cv_common.messaging.broker import Consumer
+from cv_common.messaging.consumer import Consumer
 from cv_common.messaging.events import ResumeDeleted
 from cv_testing.identity import IdentityKeys
 from cv_testing.serving import eventually, serving

@@ -2,7 +2,8 @@
 
 from functools import partial
 
-from cv_common.messaging.broker import Broker, Consumer
+from cv_common.messaging.broker import Broker
+from cv_common.messaging.consumer import Consumer
 from cv_common.messaging.events import SubscriptionChanged
 
 from cv_auth.actions import subscriptions

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from cv_common.kernel.responses import timestamp
+from cv_common.kernel.serialization import timestamp
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
 from cv_renderer.domain.documents import clean_document

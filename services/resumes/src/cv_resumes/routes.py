@@ -13,7 +13,8 @@ from cv_common.kernel.errors import BadRequest, PreconditionFailed, UnsupportedM
 from cv_common.kernel.identity import SESSION_START_HEADER
 from cv_common.kernel.paths import Id
 from cv_common.kernel.ranges import file_response
-from cv_common.kernel.responses import PRIVATE_FILE_HEADERS, JSONResponse, dump_json, json_array, no_content
+from cv_common.kernel.responses import PRIVATE_FILE_HEADERS, JSONResponse, json_array, no_content
+from cv_common.kernel.serialization import dump_json
 from fastapi import APIRouter, Depends, Path
 from starlette.requests import Request
 from starlette.responses import Response

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 from cv_common.drf.body import validate
-from cv_common.kernel.responses import dump_json
+from cv_common.kernel.serialization import dump_json
 from cv_resumes.domain.archives import InvalidArchive, Limits
 from cv_resumes.domain.content import MAX_CONTENT_BYTES, MAX_ENTRIES, SECTIONS
 from cv_resumes.domain.drafts import EDUCATION, TITLES, Draft

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from cv_common.kernel.etag import etag_of
-from cv_common.kernel.responses import dump_json
+from cv_common.kernel.serialization import dump_json
 from pydantic import AnyUrl, BaseModel
 
 from cv_templates.domain import StoredTemplate

@@ -114,11 +114,6 @@ class PartialBodyReader(BodyReader[Body]):
         return ParsedBody(*validate_partial(await read_data(request), self.model))
 
 
-async def read_body(request: Request, model: type[Body]) -> Body:
-    """Return the request body. Raises ValidationFailed (400), BadRequest (400) and UnsupportedMediaType (415)."""
-    return validate(await read_data(request), model)
-
-
 def validate(data: Any, model: type[Body]) -> Body:
     """Validate parsed JSON. Raises ValidationFailed."""
     if not isinstance(data, dict):

@@ -35,14 +35,17 @@ NOBODY: list[Json] = []
 class OperationExtra(dict[str, Any]):
     """The `openapi_extra` of a route, and values that are added when the document is complete."""
 
-    def __init__(self, bodies: tuple[type[BaseModel], ...], response_headers: tuple[str, ...], examples: Json) -> None:
+    def __init__(self, response_headers: tuple[str, ...], examples: Json) -> None:
         super().__init__()
-        self.bodies = bodies
+        self.bodies: tuple[type[BaseModel], ...] = ()
         self.response_headers = response_headers
         self.examples = examples
 
     def add_body(self, body: type[BaseModel], multipart: type[BaseModel] | None = None) -> None:
-        """Describe the request body: JSON or a form with the fields of `body`; with files, those of `multipart`."""
+        """Describe the request body: JSON or a form with the fields of `body`; with files, those of `multipart`.
+
+        The document omits forms for other bodies: client generators fail on a model with several media types.
+        """
         models = {"application/json": body} | ({"multipart/form-data": multipart} if multipart else {})
         self.bodies = tuple(dict.fromkeys(models.values()))
         content = {media_type: {"schema": _reference(model)} for media_type, model in models.items()}
@@ -51,9 +54,7 @@ class OperationExtra(dict[str, Any]):
 
 
 def openapi_extra(
-    body: type[BaseModel] | None = None,
     *,
-    multipart: type[BaseModel] | None = None,
     raw: bool = False,
     sent: tuple[str, ...] = (),
     answered: tuple[str, ...] = (),
@@ -62,17 +63,12 @@ def openapi_extra(
 ) -> OperationExtra:
     """Return the `openapi_extra` of a route.
 
-    `answered` are the headers of its successful response. `security` replaces the requirements of its service.
-    `examples` are those of the operation in `read_examples`. `raw` describes a body that is any JSON object.
-
-    A route without a `BodyReader` names its body in `body` and, if it takes files, `multipart`. A route without typed
-    parameters names its headers and query parameters in `sent`. The document omits that other bodies may be forms too,
-    because client generators fail on a model with several media types.
+    `answered` are the headers of its successful response, `sent` the query parameters that its signature does not
+    declare. `security` replaces the requirements of its service. `examples` are those of the operation in
+    `read_examples`. `raw` describes a body that is any JSON object.
     """
-    extra = OperationExtra((), answered, examples or {})
-    if body is not None:
-        extra.add_body(body, multipart)
-    elif raw:
+    extra = OperationExtra(answered, examples or {})
+    if raw:
         extra["requestBody"] = {"content": {"application/json": {"schema": {"type": "object"}}}, "required": True}
     if sent:
         extra["parameters"] = parameters(sent)
@@ -143,7 +139,7 @@ def _operations(app: FastAPI, document: Json) -> Iterator[tuple[str, str, Json, 
             for method in sorted(route.methods or ()):
                 operation = document["paths"][route.path_format][method.lower()]
                 operation["operationId"] = route.name
-                known = extra if isinstance(extra, OperationExtra) else OperationExtra((), (), {})
+                known = extra if isinstance(extra, OperationExtra) else OperationExtra((), {})
                 yield route.path_format, method.lower(), operation, known
 
 

@@ -4,32 +4,10 @@ from typing import Any
 
 Json = dict[str, Any]
 
-EXAMPLE_IDEMPOTENCY_KEY = "8e03978e-40d5-43e8-bc93-6894a57f9324"
-
-
-def _header(description: str, schema: Json) -> Json:
-    return {"in": "header", "description": description, "schema": schema}
-
-
 _TEXT: Json = {"type": "string"}
 _TAG: Json = {"type": "string", "examples": ['"3"']}
 
 _PARAMETERS: Json = {
-    "Accept-Language": _header("The preferred language, `fr` or `en`.", {"type": "string", "examples": ["fr"]}),
-    "Idempotency-Key": _header(
-        "A key of the client's own. A request that is sent twice with it takes effect once.",
-        {"type": "string", "maxLength": 255, "examples": [EXAMPLE_IDEMPOTENCY_KEY]},
-    ),
-    "If-Match": _header(
-        "The `ETag` of the version that the request changes. The answer is 412 if that is not current.", _TAG
-    ),
-    "If-None-Match": _header(
-        "The `ETag` of the version that the client has. The answer is 304 if that is current.", _TAG
-    ),
-    "Stripe-Signature": {
-        **_header("Stripe's signature of the body: a time and an HMAC.", _TEXT),
-        "required": True,
-    },
     "limit": {
         "in": "query",
         "description": "The number of items on a page, at most 100. Without it, or with 0, the list has all items.",

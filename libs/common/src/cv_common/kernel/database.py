@@ -39,7 +39,7 @@ from sqlalchemy.sql.selectable import ReturnsRows
 
 from cv_common.kernel import tcp
 from cv_common.kernel.metrics import POOL
-from cv_common.kernel.responses import dump_json, load_json
+from cv_common.kernel.serialization import dump_json, load_json
 
 log = logging.getLogger(__name__)
 

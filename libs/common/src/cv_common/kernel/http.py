@@ -12,7 +12,7 @@ from cv_common.kernel import tcp
 from cv_common.kernel.errors import ServiceUnavailable
 from cv_common.kernel.identity import IDENTITY_HEADER, REQUEST_ID_HEADER, Signer
 from cv_common.kernel.logs import request_id
-from cv_common.kernel.responses import dump_json
+from cv_common.kernel.serialization import dump_json
 
 _FIRST_TRY_SHARE = 0.75
 _FIRST_TRY_SECONDS = 8.0

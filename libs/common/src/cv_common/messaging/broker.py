@@ -6,7 +6,6 @@ A publishing service declares its own stream; every service declares the stream 
 import asyncio
 import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
 
 import nats.errors
 import nats.js.errors
@@ -17,9 +16,6 @@ from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfi
 from cv_common.kernel import tasks
 from cv_common.kernel.metrics import DEAD_LETTERS, STREAM_FILL
 from cv_common.kernel.settings import NatsSettings
-
-if TYPE_CHECKING:
-    from cv_common.messaging.consumer import Consumer as Consumer
 
 log = logging.getLogger(__name__)
 
@@ -170,12 +166,3 @@ class Broker:
             if isinstance(error, nats.js.errors.NoStreamResponseError):
                 self._may_lack_streams.set()
             raise BrokerUnavailable(str(error) or type(error).__name__) from error
-
-
-def __getattr__(name: str) -> Any:
-    """Serve `Consumer` to modules that still import it from here."""
-    if name != "Consumer":
-        raise AttributeError(name)
-    from cv_common.messaging.consumer import Consumer
-
-    return Consumer

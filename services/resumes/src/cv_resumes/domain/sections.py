@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from cv_common.kernel.responses import dump_json
+from cv_common.kernel.serialization import dump_json
 
 from cv_resumes.domain.content import MAX_ORDER, Entry
 
