@@ -176,7 +176,7 @@ def empty_sandbox_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
 async def account(empty_sandbox_url: str) -> AsyncIterator[Account]:
     """An empty account."""
     async with httpx.AsyncClient(base_url=empty_sandbox_url) as sandbox:
-        (await sandbox.post("/sandbox/reset")).raise_for_status()
+        (await sandbox.post("/sandbox/reset", json={})).raise_for_status()
     connection = StripeConnection(API_KEY, empty_sandbox_url)
     await connection.start()
     yield Account(StripeClient(API_KEY, base_addresses={"api": empty_sandbox_url}), connection)

@@ -14,7 +14,7 @@ from cv_payments.domain.portal import portal_flow
 from cv_payments.domain.return_urls import is_allowed, origin
 from cv_payments.domain.stripe_objects import StripeSession
 from cv_payments.domain.subscriptions import GracePeriods, Subscription, find_duplicates, summarize
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -26,6 +26,8 @@ STRIPE_STATUSES = (
 )  # fmt: skip
 OUTCOMES: tuple[PaymentOutcome, ...] = ("pending", "succeeded", "failed")
 DISPUTES = (None, "needs_response", "under_review", "won", "lost", "appeal_under_review", "warning_closed")
+
+FEW_EXAMPLES = settings(max_examples=40)
 
 moments = st.integers(-400, 400).map(lambda hours: NOW + timedelta(hours=hours))
 
@@ -57,6 +59,7 @@ def one_owners_subscriptions(draw: st.DrawFn) -> list[Subscription]:
     ]
 
 
+@FEW_EXAMPLES
 @given(one_owners_subscriptions(), st.randoms())
 def test_summary_does_not_depend_on_the_order(mine: list[Subscription], chance: random.Random) -> None:
     before = (summarize(mine, GRACE), {each.id for each in find_duplicates(mine)})
@@ -64,6 +67,7 @@ def test_summary_does_not_depend_on_the_order(mine: list[Subscription], chance: 
     assert (summarize(mine, GRACE), {each.id for each in find_duplicates(mine)}) == before
 
 
+@FEW_EXAMPLES
 @given(one_owners_subscriptions(), st.sets(st.sampled_from([f"sub_{number}" for number in range(4)])))
 def test_entitlement_is_the_longest_without_duplicates_and_disputes(
     mine: list[Subscription], suspended: set[str]
@@ -73,6 +77,7 @@ def test_entitlement_is_the_longest_without_duplicates_and_disputes(
     assert summarize(mine, GRACE, suspended).entitled_until == longest
 
 
+@FEW_EXAMPLES
 @given(one_owners_subscriptions())
 def test_entitlement_ends_with_the_subscription(mine: list[Subscription]) -> None:
     for each in mine:
@@ -82,6 +87,7 @@ def test_entitlement_ends_with_the_subscription(mine: list[Subscription]) -> Non
             assert each.cancel_at is None or until <= each.cancel_at
 
 
+@FEW_EXAMPLES
 @given(one_owners_subscriptions(), st.none() | moments)
 def test_only_the_oldest_live_subscription_stays(mine: list[Subscription], ended_at: datetime | None) -> None:
     too_many = {each.id for each in find_duplicates(mine, ended_at)}
@@ -207,19 +213,20 @@ class PaymentsOfOneResume(RuleBasedStateMachine):
 
 
 TestPaymentsOfOneResume = PaymentsOfOneResume.TestCase
+TestPaymentsOfOneResume.settings = settings(max_examples=25, stateful_step_count=15)
 
 
 requests = st.builds(
     CheckoutRequest,
     payment_type=st.sampled_from(list(OFFERS)),
     resume_id=st.none() | st.integers(1),
-    success_url=st.text(),
-    cancel_url=st.text(),
+    success_url=st.sampled_from(["http://localhost:3000/yes", "http://localhost:3000/done"]),
+    cancel_url=st.sampled_from(["http://localhost:3000/no", ""]),
     price_id=st.sampled_from(["price_monthly", "price_yearly"]),
 )
 
 
-@given(requests, st.none() | st.text(min_size=1), st.integers(0))
+@given(requests, st.none() | st.just("cus_1"), st.integers(0))
 def test_checkout_has_the_servers_price_and_matches_its_session(
     requested: CheckoutRequest, customer: str | None, paid: int
 ) -> None:
@@ -250,6 +257,7 @@ def test_checkout_has_the_servers_price_and_matches_its_session(
     assert session_mismatch(checkout, replace(session, amount_subtotal=checkout.amount - 1), livemode=False) is not None
 
 
+@FEW_EXAMPLES
 @given(one_owners_subscriptions(), requests)
 def test_portal_offers_a_change_only_of_an_active_plan(mine: list[Subscription], requested: CheckoutRequest) -> None:
     for each in mine:
