@@ -1,4 +1,4 @@
-"""Owners, what they buy, and the work between Stripe and us."""
+"""Owners, their purchases, and the events and calls between Stripe and the service."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Who is opening a checkout's page, until when; and whom Stripe knows its buyer as."""
+"""The lease of a checkout whose page is being opened, and its customer at Stripe."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,7 +1,6 @@
-"""Whatever an owner ever began, and the subscription that a checkout began, are found without reading all.
+"""Indexes of an owner's checkouts and of a checkout's subscription.
 
-`stripe_events.raw` stays, empty, for the release before this one, which still writes it. What has to come before its
-drop is said in `tables.py`.
+The previous release still writes `stripe_events.raw`, so the column stays; `tables.py` says when it can go.
 """
 
 from alembic import op

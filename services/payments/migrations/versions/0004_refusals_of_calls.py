@@ -1,4 +1,4 @@
-"""How often Stripe answered a call with an error: the next try is another call to it, under another key."""
+"""How often Stripe answered a call with an error: the next attempt needs another idempotency key."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Events that are finished are found by their age, so that they can be dropped after a while."""
+"""An index of finished events by age, to purge them."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Stripe's ids have up to 255 characters, and the key of a call holds two of them. Nothing is written anew."""
+"""Ids of up to 255 characters, as Stripe allows, and longer keys of calls. No table is rewritten."""
 
 import sqlalchemy as sa
 from alembic import op

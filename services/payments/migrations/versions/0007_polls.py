@@ -1,4 +1,4 @@
-"""When a buyer's poll last asked Stripe for a checkout's session: replicas share one limit."""
+"""When a poll last fetched a checkout's session from Stripe: all replicas share one limit."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Old rows of the inbox are found by an index, so that they can be removed in batches."""
+"""An index of the inbox by age, to purge it in batches."""
 
 from cv_common.kernel.migrations import create_index, drop_index
 

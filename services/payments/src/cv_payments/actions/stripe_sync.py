@@ -89,7 +89,7 @@ class StripeSync:
         session = await self._stripe.get_session(session_id)
         checkout = await checkouts.get(self._tx, session.checkout_id)
         if checkout is None:
-            raise ForeignObject("no checkout of ours began it")
+            raise ForeignObject("no checkout of this service started it")
         _quarantine_if(session_mismatch(checkout, session, self._livemode))
         if session.mode == "subscription" and session.invoice_id is not None:
             await self._sync_invoice(session.invoice_id, session)
@@ -178,7 +178,7 @@ class StripeSync:
         """
         refund = await self._stripe.get_refund(refund_id)
         if refund.charge_id is None:
-            raise ForeignObject("the refund gives back no charge")
+            raise ForeignObject("the refund belongs to no charge")
         owner = await self._sync_charge(refund.charge_id)
         payment = await payments.find_by_intent(self._tx, refund.payment_intent_id)
         if refund.has_failed and payment is not None and payment.status == "succeeded" and payment.refund_reason:
@@ -206,7 +206,7 @@ class StripeSync:
             return await owners.lock_owner_of(self._tx, "checkouts", checkout.id)
         owner = await owners.lock_customer(self._tx, at_stripe.customer_id)
         if owner is None:
-            raise ForeignObject("no checkout and no customer of ours")
+            raise ForeignObject("no checkout and no customer of this service")
         return owner
 
     async def _check_start(
@@ -218,7 +218,7 @@ class StripeSync:
             if session_id is None:
                 if datetime.now(UTC) - at_stripe.created < _SESSION_DELAY:
                     raise ServiceUnavailable
-                raise Quarantined(f"{checkout.id} did not begin {at_stripe.id}")
+                raise Quarantined(f"{checkout.id} did not start {at_stripe.id}")
             session = await self._stripe.get_session(session_id)
         _quarantine_if(session_mismatch(checkout, session, self._livemode))
 
@@ -235,7 +235,7 @@ class StripeSync:
                 await self._sync_invoice(invoice_id)
             payment = await payments.find_by_intent(self._tx, charge.payment_intent_id)
         if payment is None:
-            raise ForeignObject("nothing of ours was paid with it")
+            raise ForeignObject("it paid no payment of this service")
         return payment
 
     async def _lock_charge(self, charge_id: str) -> StripeCharge:
