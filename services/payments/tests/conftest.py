@@ -199,10 +199,12 @@ async def replica(
     """A second process of the service with debug logs. The parameter holds further settings."""
     settings = environment(DATABASE_URL=system.database_url, RESUMES_URL=system.resumes_url, LOG_LEVEL="DEBUG")
     it = Replica(settings | getattr(request, "param", {}), tmp_path / "log")
-    await eventually(lambda: asyncio.to_thread(it.is_up))
-    yield it
-    it.kill()
-    await it.client.aclose()
+    try:
+        await eventually(lambda: asyncio.to_thread(it.is_up))
+        yield it
+    finally:
+        it.kill()
+        await it.client.aclose()
 
 
 @pytest.fixture
