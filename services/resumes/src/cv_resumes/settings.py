@@ -1,4 +1,4 @@
-"""Every environment variable of the resumes service, read once."""
+"""The environment variables of the resumes service."""
 
 from cv_common.kernel.settings import DatabaseSettings, MediaSettings, NatsSettings, ServiceSettings
 
@@ -6,35 +6,35 @@ _MIB = 1024 * 1024
 
 
 class Settings(ServiceSettings, DatabaseSettings, NatsSettings, MediaSettings):
-    """Resumes asks templates for a template, the renderer for a PDF and, if there is one, a source of profiles."""
+    """The settings of resumes."""
 
     templates_url: str
     renderer_url: str
     session_lifetime: int = 90 * 24 * 3600
-    """Seconds for which an anonymous resume that nobody opens is kept."""
+    """Seconds after which an unpaid anonymous resume that nobody opens is deleted."""
     max_anonymous_resumes: int = 20
-    """How many resumes an anonymous session may have."""
+    """The most resumes of an anonymous session."""
     max_resumes: int = 500
-    """How many resumes an account may have; those that a session brings along come on top."""
+    """The most resumes of an account. Resumes of a claimed session may exceed it."""
     pdf_language: str = "fr"
-    """Language of section titles and dates in a PDF when the request asks for none that we have."""
+    """The language of titles and dates in a PDF if the request asks for no supported one."""
 
     linkedin_source_url: str | None = None
-    """Answers `GET ?url=<LinkedIn profile>` with a JSON Resume document; none: nothing is imported by URL."""
+    """The URL that answers `GET ?url=<LinkedIn profile>` with a JSON Resume document. None: no import by URL."""
     linkedin_source_token: str | None = None
-    """The bearer token that the source asks for."""
+    """The bearer token for the source."""
     linkedin_source_timeout: float = 10
-    """Seconds that the source may take for a profile."""
+    """Seconds within which the source must answer."""
     linkedin_source_limit: int = _MIB
-    """Bytes of the largest profile that is read."""
+    """The most bytes of a profile."""
 
     import_file_limit: int = 20 * _MIB
-    """Bytes of the largest data export that is taken."""
+    """The most bytes of a data export."""
     import_archive_files: int = 5000
-    """How many files a data export may hold."""
+    """The most files in a data export."""
     import_archive_unpacked: int = 256 * _MIB
-    """Bytes of all its files together; only some of them are unpacked."""
+    """The most bytes of all its files when unpacked. Only some of them are unpacked."""
     import_archive_read: int = 2 * _MIB
-    """Bytes of the largest of its files that is read."""
+    """The most bytes of one of its files that is read."""
     import_archive_ratio: int = 100
-    """How many times smaller than itself a file in it may be."""
+    """The highest compression ratio of one of its files."""

@@ -105,7 +105,7 @@ def test_entries_that_say_little_leave_room_for_what_they_are_completed_with(len
     draft = Draft()
     while length:
         studies = {"institution": "x", "degree": "y", "start_date": "2020-01-01", "description": "z" * length}
-        if draft.add(EDUCATION, studies) is not None:
+        if draft.add_entry(EDUCATION, studies) is not None:
             length -= 1
     assert_sound(draft)
 

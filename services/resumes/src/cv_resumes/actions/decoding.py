@@ -1,7 +1,7 @@
-"""Photos are decoded in a process of their own, within limits of memory and processor time.
+"""Decode photos in a child process, within limits of memory and processor time.
 
-What a photo takes is known only while it is decoded: an AVIF may hold more pixels than it declares, a progressive JPEG
-thousands of scans. Some decoders of Pillow also keep the interpreter's lock, which would stop the service meanwhile.
+The cost of a photo is known only while it is decoded: an AVIF may have more pixels than it declares, and a progressive
+JPEG thousands of scans. Some decoders of Pillow also hold the interpreter's lock, which would block the service.
 """
 
 import logging
@@ -37,7 +37,7 @@ def _limit() -> None:
     signal.signal(signal.SIGXCPU, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 1))
-    if sys.platform == "linux":  # elsewhere a process's memory cannot be limited
+    if sys.platform == "linux":  # other systems do not limit the memory of a process
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
 
 

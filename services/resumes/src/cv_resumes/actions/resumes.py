@@ -145,17 +145,18 @@ async def _save(tx: Transaction, stored: Resume, sent: Changes) -> tuple[Resume,
         for name, value in sent.items()
         if not json_equal(getattr(stored, name), value, ordered_keys=name in FREE_SECTIONS)
     }
-    _check_size(replace(stored, **changes))
-    detached_photos = []
-    if "photo" in changes:
-        await attach_photo(tx, changes["photo"])
-        detached_photos = await detach_photos(tx, [stored.photo])
     now = datetime.now(UTC)
     if changes:
         changes |= {"updated_at": now, "revision": next_revision(stored.revision)}
     changes["last_accessed"] = now
+    changed = replace(stored, **changes)
+    _check_size(changed)
+    detached_photos = []
+    if "photo" in changes:
+        await attach_photo(tx, changed.photo)
+        detached_photos = await detach_photos(tx, [stored.photo])
     await resumes.change(tx, stored.id, changes)
-    return replace(stored, **changes), detached_photos
+    return changed, detached_photos
 
 
 async def delete_resume(context: Context, caller: Caller, resume_id: int, if_match: str | None = None) -> None:

@@ -1,1 +1,1 @@
-"""The rules of resumes, free of any machinery: whose they are, what an edit keeps, what is paid, how PDFs are named."""
+"""The pure rules of resumes: content, owners, edits, entitlement, photos and imports."""

@@ -1,4 +1,4 @@
-"""ZIP archives from strangers: checked before anything in them is opened, and read within limits."""
+"""Untrusted ZIP archives: checked before any entry is opened, and read within limits."""
 
 import re
 import stat
@@ -10,26 +10,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 
-from cv_resumes.domain.encodings import decoded
+from cv_resumes.domain.encodings import decode
 
 _ENTRY = b"PK\x01\x02"
-"""How each entry of an archive's directory begins: counting these is cheaper than reading them."""
+"""The signature of an entry in the directory. Counting signatures is cheaper than parsing the directory."""
 _HEADER_BYTES = 1024
 _SLACK = 1024
-"""Bytes by which a small file may compress better than the ratio allows."""
+"""Bytes added to the compressed size, because small files may exceed the ratio."""
 _ENCRYPTED = 0x1
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""The methods that exports use, and that can be unpacked a little at a time."""
+"""The compression methods that exports use. Both can be unpacked in chunks."""
 _DRIVE = re.compile("[A-Za-z]:")
 _BROKEN = (
     zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, RuntimeError, LookupError,
 )  # fmt: skip
-"""What `zipfile` raises on archives that are damaged, or made to look so."""
+"""The exceptions of `zipfile` for damaged and malicious archives."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much an archive may hold: files, bytes when unpacked, bytes of one file that is read, compression."""
+    """The most files, unpacked bytes, bytes of one file that is read, and compression ratio of an archive."""
 
     files: int
     unpacked: int
@@ -38,11 +38,11 @@ class Limits:
 
 
 class InvalidArchive(Exception):
-    """The archive is not taken; the message is for whoever sent it."""
+    """The archive is refused. The message is for the user who uploaded it."""
 
 
 class Archive:
-    """A ZIP archive without passwords, links, archives in it, paths that lead outside, or more than the limits."""
+    """A ZIP archive without passwords, links, nested archives and paths outside of it, within the limits."""
 
     def __init__(self, content: bytes, limits: Limits) -> None:
         self._limits = limits
@@ -57,12 +57,12 @@ class Archive:
         self.files = [entry for entry in self._zip.infolist() if not entry.is_dir()]
 
     def first_line(self, file: zipfile.ZipInfo) -> str:
-        """The first line of a file, of which nothing more is read. Raises InvalidArchive."""
+        """The first line of a file. Nothing more is read. Raises InvalidArchive."""
         with _readable(), self._zip.open(file) as stream:
-            return next(iter(decoded(stream.read(_HEADER_BYTES))[0].splitlines()), "")
+            return next(iter(decode(stream.read(_HEADER_BYTES))[0].splitlines()), "")
 
     def read(self, file: zipfile.ZipInfo) -> bytes:
-        """A whole file. Raises InvalidArchive when it is damaged or too large."""
+        """The content of a file. Raises InvalidArchive if it is damaged or too large."""
         with _readable(), self._zip.open(file) as stream:
             content = stream.read(self._limits.read + 1)
         if len(content) > self._limits.read:
@@ -70,7 +70,7 @@ class Archive:
         return content
 
     def _check(self, entry: zipfile.ZipInfo) -> None:
-        """Refuse what no data export holds. Sizes are the directory's; reading never goes beyond them."""
+        """Refuse what no data export contains. Sizes are the directory's, and reading never exceeds them."""
         if entry.flag_bits & _ENCRYPTED:
             raise InvalidArchive("The ZIP archive is protected by a password.")
         if not _is_inside(entry.orig_filename):
@@ -86,7 +86,7 @@ class Archive:
 
 
 def base_name(file: zipfile.ZipInfo) -> str:
-    """The name of a file without its folders, short enough to be told."""
+    """The name of a file without its folders, at most 100 characters."""
     return file.filename.replace("\\", "/").rpartition("/")[2][:100]
 
 

@@ -1,7 +1,7 @@
 """ICC color profiles: colors are converted to sRGB, which browsers and PDF readers assume without a profile.
 
-A profile comes from a stranger, so it is only used when it is plain enough to be evaluated in bounded time. One that is
-not usable is ignored: the picture is then shown as one without a profile.
+Profiles are untrusted, so only profiles that can be evaluated in bounded time are used. Others are ignored, as if the
+photo had none.
 """
 
 import zlib
@@ -10,7 +10,7 @@ from io import BytesIO
 from PIL import Image, ImageCms
 
 MAX_PROFILE_BYTES = 4 * 1024 * 1024
-"""The profiles of printers have up to 3 MB."""
+"""Profiles of printers have up to 3 MB."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _SPACES = {b"RGB ": {"RGB", "RGBA", "RGBX", "P", "PA"}, b"GRAY": {"1", "L", "LA", "I", "I;16"}, b"CMYK": {"CMYK"}}
@@ -20,7 +20,7 @@ _SRGB = ImageCms.createProfile("sRGB")
 
 
 def profile_for(mode: str, raw: bytes | None) -> ImageCms.ImageCmsProfile | None:
-    """The profile in `raw` if it is usable for pixels of `mode`."""
+    """The profile in `raw`, if it can be used for pixels of `mode`."""
     if not raw or not 128 < len(raw) <= MAX_PROFILE_BYTES or raw[36:40] != b"acsp":
         return None
     if raw[12:16] not in _CLASSES or mode not in _SPACES.get(raw[16:20], ()):
@@ -54,9 +54,9 @@ def to_srgb(image: Image.Image, profile: ImageCms.ImageCmsProfile | None) -> Ima
 
 
 def without_png_profile(content: bytes) -> tuple[bytes, bytes | None]:
-    """A PNG without its profile, and the profile; other files as they are.
+    """A PNG without its profile, and the profile. Other files are returned unchanged.
 
-    Pillow refuses the whole file for a profile that is broken or large.
+    Pillow refuses a whole file because of a damaged or large profile.
     """
     profile, at = None, len(_PNG)
     if not content.startswith(_PNG):

@@ -1,4 +1,4 @@
-"""What an import makes of somebody else's data: the fields of a new resume, and a report of what did not fit."""
+"""The draft of an imported resume: its fields, and a report of what the resume has no place for."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,8 +17,8 @@ _REQUIRED = {
     CERTIFICATIONS: ("name",),
     PROJECTS: ("name",),
 }
-_CALLED = ("position", "company", "degree", "institution")
-"""What an entry that is left out is called by."""
+_LABEL_KEYS = ("position", "company", "degree", "institution")
+"""The keys whose value names an entry in the report."""
 TITLES = {
     "fr": {
         "volunteering": "Bénévolat",
@@ -33,101 +33,101 @@ TITLES = {
         "interests": "Interests",
     },
 }
-"""Titles of the sections that a resume has no list for, by language."""
+"""Titles of the custom sections for topics that a resume has no section for, by language."""
 
-_MOST_NOTES = 200
-_NAMES_TOLD = 10
+_MAX_NOTES = 200
+_MAX_NAMES = 10
 _ENTRY_OVERHEAD = 160
-"""Most bytes that an entry grows by when it is stored: its id, its place, what the source says nothing of, a comma."""
+"""The most bytes that storing adds to an entry: id, order, null values and a comma."""
 _DOCUMENT_OVERHEAD = 1024
 
 Note = dict[str, Any]
-"""One line of the report: `file`, `reason`, and `row` where one row is meant."""
+"""One line of the report: `file`, `reason`, and `row` if it is about one row."""
 
 
 class Draft:
-    """A resume in the making. Entries go into their sections, what does not fit goes into the report."""
+    """Collects the fields and entries of a resume. What does not fit goes into the report."""
 
     def __init__(self) -> None:
         self._fields: dict[str, Any] = {"full_name": "", "email": ""}
         self._sections: dict[str, list[Entry]] = {section: [] for section in (*_REQUIRED, _CUSTOM)}
-        self._told: dict[str, list[str]] = {}
+        self._paragraphs: dict[str, list[str]] = {}
         self._notes: list[Note] = []
-        self._notes_more = 0
-        self._room = MAX_CONTENT_BYTES - _DOCUMENT_OVERHEAD
-        self._present: dict[str, dict[str, None]] = {}
-        self._used: dict[str, set[str]] = {}
+        self._omitted_notes = 0
+        self._remaining_bytes = MAX_CONTENT_BYTES - _DOCUMENT_OVERHEAD
+        self._source_names: dict[str, dict[str, None]] = {}
+        self._used_names: dict[str, set[str]] = {}
 
-    def note(self, file: str, row: int | None, reason: str) -> None:
-        """Say in the report what did not come along."""
-        if len(self._notes) < _MOST_NOTES:
+    def add_note(self, file: str, row: int | None, reason: str) -> None:
+        """Report something that the resume does not have."""
+        if len(self._notes) < _MAX_NOTES:
             self._notes.append({"file": file} | ({"row": row} if row is not None else {}) | {"reason": reason})
         else:
-            self._notes_more += 1
+            self._omitted_notes += 1
 
-    def present(self, file: str, values: Mapping[str, Any]) -> None:
-        """`file` has these values; what is never `used` of them is told in the end."""
-        names = self._present.setdefault(file, {})
+    def add_source(self, file: str, values: Mapping[str, Any]) -> None:
+        """Record the values of `file`. `finish` reports those that were never marked as used."""
+        names = self._source_names.setdefault(file, {})
         names.update((name, None) for name, value in values.items() if name and value not in (None, "", [], {}))
 
-    def used(self, file: str, name: str) -> None:
-        """This value of `file` has found its place, or needs none."""
-        self._used.setdefault(file, set()).add(name)
+    def mark_used(self, file: str, name: str) -> None:
+        """Mark a value of `file` as used, or as one that needs no place."""
+        self._used_names.setdefault(file, set()).add(name)
 
-    def set(self, **fields: str | None) -> None:
-        """Fill fields of the resume with what the source has."""
+    def set_fields(self, **fields: str | None) -> None:
+        """Set the fields of the resume that have a value."""
         self._fields |= {name: value for name, value in fields.items() if value}
-        self._room -= size_of(fields.get("summary"))
+        self._remaining_bytes -= size_of(fields.get("summary"))
 
-    def add(self, section: str, entry: Entry) -> str | None:
-        """Put an entry into its section; the reason if that cannot be."""
+    def add_entry(self, section: str, entry: Entry) -> str | None:
+        """Add an entry to a section. The reason if it is left out, or None."""
         missing = [name for name in _REQUIRED[section] if not entry.get(name)]
         if missing:
-            called = next((f'"{entry[name][:MAX_SHORT]}"' for name in _CALLED if entry.get(name)), "It")
-            return f"{called} is left out: it has no {' and no '.join(missing)}."
-        return self._keep(section, entry)
+            label = next((f'"{entry[name][:MAX_SHORT]}"' for name in _LABEL_KEYS if entry.get(name)), "It")
+            return f"{label} is left out: it has no {' and no '.join(missing)}."
+        return self._append(section, entry)
 
-    def tell(self, topic: str, *lines: str | None) -> None:
-        """Add a paragraph to the section about `topic`, one of `TITLES`."""
-        self._told.setdefault(topic, []).append("\n".join(line for line in lines if line))
+    def add_paragraph(self, topic: str, *lines: str | None) -> None:
+        """Add a paragraph to the custom section about `topic`, a key of `TITLES`."""
+        self._paragraphs.setdefault(topic, []).append("\n".join(line for line in lines if line))
 
     def finish(self, language: str, account_email: str | None) -> tuple[dict[str, Any], list[Note]]:
-        """The fields of a request that creates the resume, and the report. Ends the draft.
+        """The fields of the request that creates the resume, and the report. Call it once.
 
-        An e-mail address that the source lacks is the account's; a name that it lacks is the empty text.
+        A missing e-mail address is replaced by the account's, and a missing name by the empty string.
         """
-        for topic, paragraphs in self._told.items():
-            self._keep_told(topic, TITLES[language][topic], "\n\n".join(filter(None, paragraphs)))
+        for topic, paragraphs in self._paragraphs.items():
+            self._add_custom_section(topic, TITLES[language][topic], "\n\n".join(filter(None, paragraphs)))
         if not self._fields["email"]:
             self._fields["email"] = account_email or ""
-            taken = ": it is the account's" if account_email else ""
-            self.note("resume", None, f"The source has no email{taken}.")
-        self._note_unused()
-        if self._notes_more:
-            self._notes.append({"file": "report", "reason": f"{self._notes_more} more lines are left out."})
+            fallback = ": it is the account's" if account_email else ""
+            self.add_note("resume", None, f"The source has no email{fallback}.")
+        self._report_unused()
+        if self._omitted_notes:
+            self._notes.append({"file": "report", "reason": f"{self._omitted_notes} more lines are left out."})
         return {**self._fields, **self._sections}, self._notes
 
-    def _keep_told(self, topic: str, title: str, content: str) -> None:
+    def _add_custom_section(self, topic: str, title: str, content: str) -> None:
         if len(content) > MAX_LONG:
-            self.note(topic, None, f"The text is cut after {MAX_LONG} characters.")
+            self.add_note(topic, None, f"The text is cut after {MAX_LONG} characters.")
         content = content[:MAX_LONG].strip()
-        if content and (reason := self._keep(_CUSTOM, {"title": title, "content": content})) is not None:
-            self.note(topic, None, reason)
+        if content and (reason := self._append(_CUSTOM, {"title": title, "content": content})) is not None:
+            self.add_note(topic, None, reason)
 
-    def _keep(self, section: str, entry: Entry) -> str | None:
+    def _append(self, section: str, entry: Entry) -> str | None:
         entries = self._sections[section]
         size = size_of(entry) + _ENTRY_OVERHEAD
         if len(entries) >= MAX_ENTRIES:
             return f"It is left out: a section takes {MAX_ENTRIES} entries."
-        if size > self._room:
+        if size > self._remaining_bytes:
             return f"It is left out: a CV takes {MAX_CONTENT_BYTES // 1024} KB."
-        self._room -= size
+        self._remaining_bytes -= size
         entries.append(entry)
         return None
 
-    def _note_unused(self) -> None:
-        for file, names in self._present.items():
-            unused = [name[:MAX_SHORT] for name in names if name not in self._used.get(file, ())]
+    def _report_unused(self) -> None:
+        for file, names in self._source_names.items():
+            unused = [name[:MAX_SHORT] for name in names if name not in self._used_names.get(file, ())]
             if unused:
-                more = ", …" if len(unused) > _NAMES_TOLD else ""
-                self.note(file, None, f"A CV has no place for: {', '.join(unused[:_NAMES_TOLD])}{more}.")
+                more = ", …" if len(unused) > _MAX_NAMES else ""
+                self.add_note(file, None, f"A CV has no place for: {', '.join(unused[:_MAX_NAMES])}{more}.")

@@ -1,12 +1,12 @@
-"""The text of files that do not say how it is encoded."""
+"""Decode text files of unknown encoding."""
 
 import codecs
 
 
-def decoded(content: bytes) -> tuple[str, bool]:
-    """The text, and whether it is sound: UTF-16 with a mark, or UTF-8 with or without one.
+def decode(content: bytes) -> tuple[str, bool]:
+    """The text, and whether it is valid: UTF-16 with a byte order mark, or UTF-8.
 
-    Of a text that is meant to be UTF-8, each line that is not is taken for Windows-1252: it costs the others nothing.
+    Lines that are not valid UTF-8 are decoded as Windows-1252. The other lines keep their letters.
     """
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         text = content.decode("utf-16", errors="replace")
@@ -15,10 +15,10 @@ def decoded(content: bytes) -> tuple[str, bool]:
     try:
         return content.decode(), True
     except UnicodeDecodeError:
-        return "".join(_decoded_line(line) for line in content.splitlines(keepends=True)), False
+        return "".join(_decode_line(line) for line in content.splitlines(keepends=True)), False
 
 
-def _decoded_line(line: bytes) -> str:
+def _decode_line(line: bytes) -> str:
     try:
         return line.decode()
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Image formats that are recognized, so that their refusal can name them."""
+"""Recognize unsupported image formats, so that error messages can name them."""
 
 import re
 
@@ -25,7 +25,7 @@ _SVG_PROLOG_SIZE = 4096
 
 
 def unsupported_format(content: bytes) -> str | None:
-    """The name of the image format of `content` if it is a known one that photos may not have."""
+    """The name of the image format of `content`, if it is a known one that is not supported."""
     for signature, name in _SIGNATURES:
         if content.startswith(signature):
             return name

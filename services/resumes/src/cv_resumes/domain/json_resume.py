@@ -1,6 +1,6 @@
-"""A JSON Resume document (jsonresume.org, schema 1.x) becomes the draft of a resume.
+"""Read a JSON Resume document (jsonresume.org, schema 1.x) into a draft.
 
-All of it is optional, and a source may hold anything: whatever is not as the schema says is left out and noted.
+Every field is optional, and a source may send anything: values that violate the schema are left out and reported.
 """
 
 import re
@@ -17,56 +17,56 @@ from cv_resumes.domain.drafts import (
     Draft,
 )
 from cv_resumes.domain.profile_urls import profile_url
-from cv_resumes.domain.records import Record, bulleted, clean, filled, is_email, joined
+from cv_resumes.domain.records import Record, bullet_list, clean, drop_empty, is_email, join_present
 
 _GITHUB_NAME = re.compile(r"[A-Za-z0-9-]{1,39}", re.ASCII)
 
 
 def read_json_resume(document: dict[str, Any]) -> Draft:
-    """The draft of what a JSON Resume document says."""
+    """The draft of a JSON Resume document."""
     draft = Draft()
     root = Record(draft, "profile", None, document)
-    root.ignore("$schema", "meta")
+    root.mark_used("$schema", "meta")
     _basics(draft, root.record("basics"))
     for job in root.records("work"):
         _work(job)
-    for studies in root.records("education"):
-        _education(studies)
+    for school in root.records("education"):
+        _education(school)
     for skill in root.records("skills"):
         _skill(skill)
     for language in root.records("languages"):
-        language.add(
+        language.add_entry(
             LANGUAGES, {"language": language.text("language", MAX_SHORT), "level": language.text("fluency", MAX_SHORT)}
         )
     for certificate in root.records("certificates"):
         _certificate(certificate)
     for project in root.records("projects"):
         _project(project)
-    _stories(root)
+    _custom_sections(root)
     return draft
 
 
 def _basics(draft: Draft, basics: Record) -> None:
-    email, url = basics.whole("email", 254), basics.url("url")
+    email, url = basics.complete_text("email", 254), basics.url("url")
     if email is not None and not is_email(email):
-        basics.note("email is left out: it is not an e-mail address.")
+        basics.add_note("email is left out: it is not an e-mail address.")
         email = None
     location = basics.record("location")
     places = (location.text(name) for name in ("address", "postalCode", "city", "region", "countryCode"))
-    draft.set(
+    draft.set_fields(
         full_name=basics.text("name"),
         email=email,
-        phone=basics.whole("phone", 30),
-        address=location.cut("address", joined(*places), 300),
+        phone=basics.complete_text("phone", 30),
+        address=location.truncate("address", join_present(*places), 300),
         website=url if url is None or profile_url(url) is None else None,
         github_url=_github(basics.records("profiles")),
-        title=basics.cut("label", clean(basics.raw("label"))),
+        title=basics.truncate("label", clean(basics.raw("label"))),
         summary=basics.text("summary", MAX_LONG),
     )
 
 
 def _github(profiles: list[Record]) -> str | None:
-    """The address of the GitHub profile among `profiles`; what it does not say its user name does."""
+    """The URL of the first GitHub profile, which its user name replaces if it is missing."""
     found = None
     for profile in profiles:
         network, user = clean(profile.raw("network")).casefold(), clean(profile.raw("username"))
@@ -74,55 +74,59 @@ def _github(profiles: list[Record]) -> str | None:
         if network == "github" and found is None:
             found = url or (f"https://github.com/{user}" if _GITHUB_NAME.fullmatch(user) else None)
         elif network != "linkedin":
-            profile.note(f"A CV has no place for: {network[:MAX_SHORT] or url}.")
+            profile.add_note(f"A CV has no place for: {network[:MAX_SHORT] or url}.")
     return found
 
 
 def _work(job: Record) -> None:
-    job.add(
+    job.add_entry(
         EXPERIENCE,
         {
             "company": job.text("name"),
             "position": job.text("position"),
             "location": job.text("location"),
-            **job.period("startDate", "endDate", lasts=True),
+            **job.period("startDate", "endDate", open_ended=True),
             "description": _description(job),
         },
     )
 
 
 def _description(record: Record) -> str | None:
-    """Summary or description, and the highlights below it as a list."""
+    """The summary and the description, followed by the highlights as a list."""
     said = clean(record.raw("summary")), clean(record.raw("description"))
-    return record.cut("description", joined(*said, bulleted(record.texts("highlights")), by="\n"), MAX_LONG)
+    return record.truncate(
+        "description", join_present(*said, bullet_list(record.texts("highlights")), by="\n"), MAX_LONG
+    )
 
 
-def _education(studies: Record) -> None:
-    area = studies.text("area")
-    studies.add(
+def _education(school: Record) -> None:
+    area = school.text("area")
+    school.add_entry(
         EDUCATION,
         {
-            "institution": studies.text("institution"),
-            "degree": studies.text("studyType") or area,
+            "institution": school.text("institution"),
+            "degree": school.text("studyType") or area,
             "field_of_study": area,
-            "location": studies.text("location"),
-            **studies.period("startDate", "endDate"),
-            "grade": studies.text("score", MAX_SHORT),
-            "description": studies.cut("courses", bulleted(studies.texts("courses")), MAX_LONG),
+            "location": school.text("location"),
+            **school.period("startDate", "endDate"),
+            "grade": school.text("score", MAX_SHORT),
+            "description": school.truncate("courses", bullet_list(school.texts("courses")), MAX_LONG),
         },
     )
 
 
 def _skill(skill: Record) -> None:
-    """A skill with keywords is a group: the keywords are the skills, its name their category."""
+    """Add a skill. One with keywords is a group: its keywords are the skills, and its name is their category."""
     name, keywords, level = skill.text("name", MAX_SHORT), skill.texts("keywords"), clean(skill.raw("level")).casefold()
     if level and level not in SKILL_LEVELS:
-        skill.note(f'level is left out: "{level[:MAX_SHORT]}" is none of {", ".join(SKILL_LEVELS)}.')
+        skill.add_note(f'level is left out: "{level[:MAX_SHORT]}" is none of {", ".join(SKILL_LEVELS)}.')
     known = level if level in SKILL_LEVELS else None
     for keyword in keywords:
-        skill.add(SKILLS, {"name": skill.cut("keyword", keyword, MAX_SHORT), "level": known, "category": name})
+        skill.add_entry(
+            SKILLS, {"name": skill.truncate("keyword", keyword, MAX_SHORT), "level": known, "category": name}
+        )
     if not keywords:
-        skill.add(SKILLS, {"name": name, "level": known, "category": None})
+        skill.add_entry(SKILLS, {"name": name, "level": known, "category": None})
 
 
 def _certificate(certificate: Record) -> None:
@@ -131,30 +135,32 @@ def _certificate(certificate: Record) -> None:
         "issuer": certificate.text("issuer"),
         "date": certificate.date("date"),
     }
-    certificate.add(CERTIFICATIONS, entry | filled({"url": certificate.url("url")}))
+    certificate.add_entry(CERTIFICATIONS, entry | drop_empty({"url": certificate.url("url")}))
 
 
 def _project(project: Record) -> None:
     entry = {"name": project.text("name"), "description": _description(project), "url": project.url("url")}
     dates = {"start_date": project.date("startDate"), "end_date": project.date("endDate")}
-    project.add(PROJECTS, entry | filled(dates))
+    project.add_entry(PROJECTS, entry | drop_empty(dates))
 
 
-def _stories(root: Record) -> None:
-    """What a resume has no list for becomes text in sections of its own."""
+def _custom_sections(root: Record) -> None:
+    """Add custom sections for what a resume has no section for."""
     for work in root.records("volunteer"):
-        what = joined(work.text("position"), work.text("organization"), _years(work))
-        work.tell("volunteering", what, _description(work), work.url("url"))
+        what = join_present(work.text("position"), work.text("organization"), _years(work))
+        work.add_paragraph("volunteering", what, _description(work), work.url("url"))
     for award in root.records("awards"):
-        what = joined(award.text("title"), award.text("awarder"), award.text("date", MAX_SHORT))
-        award.tell("honors", what, award.text("summary", MAX_LONG))
+        what = join_present(award.text("title"), award.text("awarder"), award.text("date", MAX_SHORT))
+        award.add_paragraph("honors", what, award.text("summary", MAX_LONG))
     for publication in root.records("publications"):
-        what = joined(*(publication.text(name) for name in ("name", "publisher", "releaseDate")))
-        publication.tell("publications", what, publication.text("summary", MAX_LONG), publication.url("url"))
+        what = join_present(*(publication.text(name) for name in ("name", "publisher", "releaseDate")))
+        publication.add_paragraph("publications", what, publication.text("summary", MAX_LONG), publication.url("url"))
     for interest in root.records("interests"):
-        interest.tell("interests", joined(interest.text("name"), joined(*interest.texts("keywords")), by=": "))
+        interest.add_paragraph(
+            "interests", join_present(interest.text("name"), join_present(*interest.texts("keywords")), by=": ")
+        )
 
 
 def _years(record: Record) -> str:
-    """From when to when, in the source's own words."""
-    return joined(record.text("startDate", MAX_SHORT), record.text("endDate", MAX_SHORT), by=" – ")
+    """The start and the end as the source has them."""
+    return join_present(record.text("startDate", MAX_SHORT), record.text("endDate", MAX_SHORT), by=" – ")

@@ -1,4 +1,4 @@
-"""A member's LinkedIn data export becomes the draft of a resume."""
+"""Read a member's LinkedIn data export into a draft."""
 
 import re
 from collections.abc import Callable
@@ -15,17 +15,17 @@ from cv_resumes.domain.drafts import (
     Draft,
 )
 from cv_resumes.domain.linkedin_files import read_tables
-from cv_resumes.domain.records import Record, clean, filled, is_email, is_url, joined
+from cv_resumes.domain.records import Record, clean, drop_empty, is_email, is_url, join_present
 
 _BRACKETS = re.compile(r"\[([^\[\]]*:[^\[\]]*)\]")
 _BETWEEN_WEBSITES = re.compile(r",(?=[A-Z_ ]+:https?://)", re.IGNORECASE)
-"""An address may hold commas itself: only one before the label of another address ends it."""
+"""A URL may contain commas. A comma ends it only before the label of the next URL."""
 _GITHUB = re.compile(r"https?://(www\.)?github\.com/", re.IGNORECASE)
 _YES = frozenset({"yes", "true"})
 
 
 def read_export(content: bytes, limits: Limits) -> Draft:
-    """The draft of what a data export says. Raises InvalidArchive for what is none, or is not safe to open."""
+    """The draft of a data export. Raises InvalidArchive if it is none, or unsafe to open."""
     draft = Draft()
     tables = read_tables(Archive(content, limits), draft)
     if not tables:
@@ -41,22 +41,22 @@ def read_export(content: bytes, limits: Limits) -> Draft:
 
 def _profile(draft: Draft, rows: list[Record]) -> None:
     for profile in rows[:1]:
-        name = joined(clean(profile.raw("first name")), clean(profile.raw("last name")), by=" ")
-        address = joined(clean(profile.raw("address")), clean(profile.raw("zip code")))
+        name = join_present(clean(profile.raw("first name")), clean(profile.raw("last name")), by=" ")
+        address = join_present(clean(profile.raw("address")), clean(profile.raw("zip code")))
         place = clean(profile.raw("geo location"))
         website, github = _websites(profile)
-        draft.set(
-            full_name=profile.cut("name", name),
+        draft.set_fields(
+            full_name=profile.truncate("name", name),
             title=profile.text("headline"),
             summary=profile.text("summary", MAX_LONG),
-            address=profile.cut("address", address or place, 300),
+            address=profile.truncate("address", address or place, 300),
             website=website,
             github_url=github,
         )
 
 
 def _websites(profile: Record) -> tuple[str | None, str | None]:
-    """The first website and the first GitHub page; more are noted."""
+    """The first website and the first GitHub URL. Further ones are reported."""
     website = github = None
     for link in _links(clean(profile.raw("websites"))):
         if is_url(link) and github is None and _GITHUB.match(link):
@@ -64,107 +64,111 @@ def _websites(profile: Record) -> tuple[str | None, str | None]:
         elif is_url(link) and website is None:
             website = link
         else:
-            profile.note(f'websites: "{link[:MAX_SHORT]}" is left out.')
+            profile.add_note(f'websites: "{link[:MAX_SHORT]}" is left out.')
     return website, github
 
 
 def _links(text: str) -> list[str]:
-    """The addresses of `[PORTFOLIO:https://…],[BLOG:https://…]`, of `[PORTFOLIO:https://…,BLOG:https://…]` or bare."""
+    """The URLs of `[PORTFOLIO:https://…],[BLOG:https://…]` or `[PORTFOLIO:https://…,BLOG:https://…]`, or bare URLs."""
     labelled = [part for inner in _BRACKETS.findall(text) for part in _BETWEEN_WEBSITES.split(inner)]
     links = [part.partition(":")[2] for part in labelled] or text.split(",")
     return [link.strip() for link in links if link.strip()]
 
 
 def _emails(draft: Draft, rows: list[Record]) -> None:
-    """The primary address, else a confirmed one, else any."""
+    """Set the primary e-mail address, else a confirmed one, else any."""
     found: list[tuple[bool, bool, str]] = []
     for row in rows:
         email = clean(row.raw("email address"))
         is_primary, is_confirmed = (clean(row.raw(name)).casefold() in _YES for name in ("primary", "confirmed"))
-        row.ignore("updated on")
+        row.mark_used("updated on")
         if is_email(email):
             found.append((is_primary, is_confirmed, email))
         elif email:
-            row.note("It is left out: it is not an e-mail address.")
+            row.add_note("It is left out: it is not an e-mail address.")
     if found:
-        draft.set(email=max(found, key=lambda item: item[:2])[2])
+        draft.set_fields(email=max(found, key=lambda item: item[:2])[2])
 
 
 def _phones(draft: Draft, rows: list[Record]) -> None:
-    """The first mobile number, else the first."""
+    """Set the first mobile number, else the first number."""
     found: list[tuple[bool, str]] = []
     for row in rows:
-        number, is_mobile = row.whole("number", 30), clean(row.raw("type")).casefold() == "mobile"
-        row.ignore("extension")
+        number, is_mobile = row.complete_text("number", 30), clean(row.raw("type")).casefold() == "mobile"
+        row.mark_used("extension")
         if number is not None:
             found.append((is_mobile, number))
     if found:
-        draft.set(phone=max(found, key=lambda item: item[0])[1])
+        draft.set_fields(phone=max(found, key=lambda item: item[0])[1])
 
 
 def _position(row: Record) -> None:
-    row.add(
+    row.add_entry(
         EXPERIENCE,
         {
             "company": row.text("company name"),
             "position": row.text("title"),
             "location": row.text("location"),
-            **row.period("started on", "finished on", lasts=True),
+            **row.period("started on", "finished on", open_ended=True),
             "description": row.text("description", MAX_LONG),
         },
     )
 
 
-def _studies(row: Record) -> None:
-    notes = joined(clean(row.raw("notes")), clean(row.raw("activities")), by="\n")
-    row.add(
+def _education(row: Record) -> None:
+    notes = join_present(clean(row.raw("notes")), clean(row.raw("activities")), by="\n")
+    row.add_entry(
         EDUCATION,
         {
             "institution": row.text("school name"),
             "degree": row.text("degree name"),
             **row.period("start date", "end date"),
-            "description": row.cut("notes", notes, MAX_LONG),
+            "description": row.truncate("notes", notes, MAX_LONG),
         },
     )
 
 
 def _skill(row: Record) -> None:
-    row.add(SKILLS, {"name": row.text("name", MAX_SHORT), "level": None, "category": None})
+    row.add_entry(SKILLS, {"name": row.text("name", MAX_SHORT), "level": None, "category": None})
 
 
 def _language(row: Record) -> None:
-    row.add(LANGUAGES, {"language": row.text("name", MAX_SHORT), "level": row.text("proficiency", MAX_SHORT)})
+    row.add_entry(LANGUAGES, {"language": row.text("name", MAX_SHORT), "level": row.text("proficiency", MAX_SHORT)})
 
 
 def _certification(row: Record) -> None:
     entry = {"name": row.text("name"), "issuer": row.text("authority"), "date": row.date("started on")}
     further = {"url": row.url("url"), "end_date": row.date("finished on"), "license_number": row.text("license number")}
-    row.add(CERTIFICATIONS, entry | filled(further))
+    row.add_entry(CERTIFICATIONS, entry | drop_empty(further))
 
 
 def _project(row: Record) -> None:
     entry = {"name": row.text("title"), "description": row.text("description", MAX_LONG), "url": row.url("url")}
-    row.add(PROJECTS, entry | filled({"start_date": row.date("started on"), "end_date": row.date("finished on")}))
+    row.add_entry(
+        PROJECTS, entry | drop_empty({"start_date": row.date("started on"), "end_date": row.date("finished on")})
+    )
 
 
 def _volunteering(row: Record) -> None:
-    years = joined(row.text("started on", MAX_SHORT), row.text("finished on", MAX_SHORT), by=" – ")
-    what = joined(row.text("role"), row.text("company name"), row.text("cause"), years)
-    row.tell("volunteering", what, row.text("description", MAX_LONG))
+    years = join_present(row.text("started on", MAX_SHORT), row.text("finished on", MAX_SHORT), by=" – ")
+    what = join_present(row.text("role"), row.text("company name"), row.text("cause"), years)
+    row.add_paragraph("volunteering", what, row.text("description", MAX_LONG))
 
 
 def _honor(row: Record) -> None:
-    row.tell("honors", joined(row.text("title"), row.text("issued on", MAX_SHORT)), row.text("description", MAX_LONG))
+    row.add_paragraph(
+        "honors", join_present(row.text("title"), row.text("issued on", MAX_SHORT)), row.text("description", MAX_LONG)
+    )
 
 
 def _publication(row: Record) -> None:
-    what = joined(row.text("name"), row.text("publisher"), row.text("published on", MAX_SHORT))
-    row.tell("publications", what, row.text("description", MAX_LONG), row.url("url"))
+    what = join_present(row.text("name"), row.text("publisher"), row.text("published on", MAX_SHORT))
+    row.add_paragraph("publications", what, row.text("description", MAX_LONG), row.url("url"))
 
 
 _ENTRIES: dict[str, Callable[[Record], None]] = {
     "positions": _position,
-    "education": _studies,
+    "education": _education,
     "skills": _skill,
     "languages": _language,
     "certifications": _certification,
@@ -173,4 +177,4 @@ _ENTRIES: dict[str, Callable[[Record], None]] = {
     "honors": _honor,
     "publications": _publication,
 }
-"""How the rows of each kind of file are read."""
+"""The functions that read a row, by kind of file."""

@@ -1,8 +1,8 @@
-"""The files of a member's LinkedIn data export, a ZIP of CSV files: which of them are read, and how.
+"""Find and read the CSV files of a member's LinkedIn data export (ZIP).
 
-Names of files are translated in some exports and columns are not: a file is known by its header. What tells of other
-people (connections, messages, invitations, recommendations) is never opened, and of a file with a name unknown here
-only the first line is looked at.
+Some exports translate the names of files, but none the columns: a file is recognized by its header. Files about other
+people (connections, messages, invitations, recommendations) are never opened. Of other files with unknown names only
+the first line is read.
 """
 
 import csv
@@ -14,7 +14,7 @@ from zipfile import ZipInfo
 
 from cv_resumes.domain.archives import Archive, InvalidArchive, base_name
 from cv_resumes.domain.drafts import Draft
-from cv_resumes.domain.encodings import decoded
+from cv_resumes.domain.encodings import decode
 from cv_resumes.domain.records import Record, clean
 
 _COLUMNS = {
@@ -30,18 +30,18 @@ _COLUMNS = {
     "honors": {"title", "issued on"},
     "publications": {"name", "published on"},
 }
-"""What tells the files apart. The skills have the one column `Name`."""
+"""The columns that identify each kind of file. The file of skills has the single column `Name`."""
 _OWN_NAMES = frozenset(
     {
         "profile", "emailaddresses", "phonenumbers", "positions", "education", "skills", "languages",
         "certifications", "projects", "volunteering", "honors", "publications",
     }
 )  # fmt: skip
-_OF_OTHERS = (
+_OTHER_PEOPLE = (
     "connection", "contact", "endorsement", "follows", "invitation", "message", "recommendation",
 )  # fmt: skip
-"""Words in the names of files that tell of other people."""
-_OTHER_NAMES = frozenset(
+"""Words in the names of files about other people."""
+_IGNORED_NAMES = frozenset(
     {
         "adsclicked", "adtargeting", "comments", "events", "inferencesaboutyou", "instantreposts", "jobapplications",
         "jobapplicantsavedscreeningquestionresponses", "jobseekerpreferences", "lanadsengagement", "learning",
@@ -49,16 +49,16 @@ _OTHER_NAMES = frozenset(
         "savedjobalerts", "savedjobs", "searchqueries", "securitychallenges", "shares", "votes",
     }
 )  # fmt: skip
-_NAMES = {"first name", "last name"}
-"""Either column makes a profile of a file of that name. Under another name it may be a list of other people."""
-_MOST_ROWS = 2000
-_UNSOUND = "Some of its letters may be wrong: it is not in UTF-8 throughout."
+_PROFILE_COLUMNS = {"first name", "last name"}
+"""A file named `Profile` with one of these is the profile. Other files with these columns may list other people."""
+_MAX_ROWS = 2000
+_NOT_UTF8 = "Some of its letters may be wrong: it is not in UTF-8 throughout."
 
 
 def read_tables(archive: Archive, draft: Draft) -> dict[str, list[Record]]:
-    """The rows of the files that go into a resume, by kind of file; the others are noted.
+    """The rows of the files that a resume has a place for, by kind of file. Other files are reported.
 
-    Of two files of a kind the first is taken. Raises InvalidArchive for one that is damaged or too large.
+    Of two files of one kind the first is read. Raises InvalidArchive if a file is damaged or too large.
     """
     tables: dict[str, list[Record]] = {}
     for file in sorted(archive.files, key=lambda file: _plain_name(file) not in _OWN_NAMES):
@@ -67,21 +67,25 @@ def read_tables(archive: Archive, draft: Draft) -> dict[str, list[Record]]:
             continue
         kind = _kind(archive, file)
         if kind is None:
-            draft.note(name, None, "It is left out: a CV has no place for what it holds.")
+            draft.add_note(name, None, "It is left out: a CV has no place for what it holds.")
         elif kind in tables:
-            draft.note(name, None, "It is left out: another file holds the same columns.")
+            draft.add_note(name, None, "It is left out: another file holds the same columns.")
         else:
-            text, is_sound = decoded(archive.read(file))
-            if not is_sound:
-                draft.note(name, None, _UNSOUND)
+            text, is_valid = decode(archive.read(file))
+            if not is_valid:
+                draft.add_note(name, None, _NOT_UTF8)
             tables[kind] = list(_records(draft, name, text))
     return tables
 
 
 def _kind(archive: Archive, file: ZipInfo) -> str | None:
-    """What a file holds, by its header; None for what does not belong in a resume."""
+    """The kind of a file, by its header. None for files that do not belong in a resume."""
     name = _plain_name(file)
-    if not file.filename.lower().endswith(".csv") or name in _OTHER_NAMES or any(word in name for word in _OF_OTHERS):
+    if (
+        not file.filename.lower().endswith(".csv")
+        or name in _IGNORED_NAMES
+        or any(word in name for word in _OTHER_PEOPLE)
+    ):
         return None
     try:
         line = archive.first_line(file)
@@ -92,7 +96,7 @@ def _kind(archive: Archive, file: ZipInfo) -> str | None:
     columns = set(_header(next(csv.reader([line]), [])))
     if columns == {"name"}:
         return "skills"
-    if name == "profile" and columns & _NAMES:
+    if name == "profile" and columns & _PROFILE_COLUMNS:
         return "profile"
     return next((kind for kind, needed in _COLUMNS.items() if needed <= columns), None)
 
@@ -108,14 +112,14 @@ def _header(cells: list[str]) -> list[str]:
 
 
 def _records(draft: Draft, file: str, text: str) -> Iterator[Record]:
-    """The rows of a CSV file that hold something, numbered as a spreadsheet does."""
+    """The rows of a CSV file that are not empty, numbered as in a spreadsheet."""
     rows = csv.reader(StringIO(text, newline=""))
     try:
         header = _header(next(rows, []))
-        for number, cells in enumerate(islice(rows, _MOST_ROWS), start=2):
+        for number, cells in enumerate(islice(rows, _MAX_ROWS), start=2):
             if any(cell.strip() for cell in cells):
                 yield Record(draft, file, number, dict(zip(header, cells, strict=False)))
         if next(rows, None) is not None:
-            draft.note(file, None, f"Only its first {_MOST_ROWS} rows are read.")
+            draft.add_note(file, None, f"Only its first {_MAX_ROWS} rows are read.")
     except csv.Error:
-        draft.note(file, None, f"It is not read further than line {rows.line_num}: that is not CSV.")
+        draft.add_note(file, None, f"It is not read further than line {rows.line_num}: that is not CSV.")

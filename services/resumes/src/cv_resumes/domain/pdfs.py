@@ -1,4 +1,4 @@
-"""How PDFs are named, and in which language."""
+"""The file name and the language of a PDF."""
 
 import re
 import unicodedata
@@ -19,11 +19,11 @@ _LETTERS = str.maketrans(
         "ð": "d",
     }
 )
-"""Latin letters that no accent can be taken from."""
+"""Latin letters that Unicode does not decompose into a letter and an accent."""
 
 
 def pdf_name(full_name: str, day: date, watermarked: bool) -> str:
-    """`john_doe_cv_20251029.pdf`; a name without any Latin letter or digit becomes `cv`."""
+    """`john_doe_cv_20251029.pdf`. A name without Latin letters and digits becomes `cv`."""
     letters = unicodedata.normalize("NFKD", full_name).lower().translate(_LETTERS)
     unaccented = "".join(letter for letter in letters if not unicodedata.combining(letter))
     slug = re.sub(r"[^a-z0-9]+", "_", unaccented).strip("_")[:80] or "cv"
@@ -31,7 +31,7 @@ def pdf_name(full_name: str, day: date, watermarked: bool) -> str:
 
 
 def choose_language(accept_language: str, default: str) -> str:
-    """The first language of an `Accept-Language` header that we have, else `default`."""
+    """The first supported language of an `Accept-Language` header, else `default`."""
     for item in accept_language.split(","):
         language = item.partition(";")[0].strip().lower().partition("-")[0]
         if language in LANGUAGES:

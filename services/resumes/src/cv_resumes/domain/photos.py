@@ -1,8 +1,8 @@
-"""Photos: whatever arrives is decoded within limits and written anew, so that only pixels remain.
+"""Decode uploaded photos within limits and encode them again, so that only pixels remain.
 
-A decoded picture of 25 megapixels takes 100 MB (a WEBP or an AVIF four times that, for its decoder's own copies), so
-there is no second one: a JPEG is decoded at the size that is shown, and the others are made smaller band by band.
-Colors are converted last, when the picture is small.
+A decoded photo of 25 megapixels takes 100 MB (a WEBP or an AVIF four times that, for copies of its decoder), so it is
+never copied: a JPEG is decoded at the final size, and other formats are reduced band by band. Colors are converted
+last, when the photo is small.
 """
 
 import struct
@@ -17,9 +17,9 @@ from cv_resumes.domain.image_formats import unsupported_format
 MAX_BYTES = 5 * 1024 * 1024
 MAX_PIXELS = 25_000_000
 MAX_LENGTH = 65_500
-"""As long as a side of a JPEG can be. Pillow keeps every row apart, and many short ones take more than their pixels."""
+"""The longest side of a JPEG. Pillow allocates each row, so many short rows take more memory than their pixels."""
 MAX_SIDE = 1200
-"""More than a page can show at the size a photo has on it."""
+"""Pixels of the longest side of a stored photo: more than a page can show."""
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF")
 
 NOT_A_FILE = "The submitted data was not a file. Check the encoding type on the form."
@@ -32,7 +32,7 @@ TOO_LONG = "The photo may have at most 65,500 pixels a side."
 TOO_COMPLEX = "The photo takes too much time or memory to be decoded. Upload a smaller or a simpler one."
 
 _BAND = 1_000_000
-"""Pixels that are converted at a time."""
+"""Pixels that are converted at once."""
 
 Image.MAX_IMAGE_PIXELS = None  # our own limit is stricter, and checked before anything is decoded
 PngImagePlugin.MAX_TEXT_MEMORY = MAX_BYTES  # texts, which go anyway, could unpack to more than the pixels
@@ -40,11 +40,11 @@ AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # each thread of the decoder has buffer
 
 
 class BadPhoto(ValueError):
-    """Why a photo is refused, in words for the person who sent it."""
+    """The photo is refused. The message is for the user."""
 
 
 def rewrite_photo(content: bytes) -> tuple[bytes, str]:
-    """The picture alone, upright, without metadata, and its file extension. Raises BadPhoto."""
+    """The photo, upright and without metadata, and its file extension. Raises BadPhoto."""
     if not content:
         raise BadPhoto(EMPTY)
     if len(content) > MAX_BYTES:
@@ -65,7 +65,7 @@ def rewrite_photo(content: bytes) -> tuple[bytes, str]:
 
 
 def _check(image: Image.Image) -> None:
-    """Raise BadPhoto for what should not be decoded."""
+    """Raise BadPhoto if the photo must not be decoded."""
     if image.width * image.height > MAX_PIXELS:
         raise BadPhoto(TOO_LARGE)
     if max(image.size) > MAX_LENGTH:
@@ -75,12 +75,12 @@ def _check(image: Image.Image) -> None:
 
 
 def _encode(image: Image.Image, raw_profile: bytes | None) -> tuple[bytes, str]:
-    """A JPEG, or a PNG where something shows through. New pixels in a new image: nothing else comes along."""
+    """Encode a JPEG, or a PNG if the photo is transparent. It is a new image, without anything but the pixels."""
     profile = profile_for(image.mode, raw_profile)
     longest = max(image.size)
     image.draft(None, (max(1, image.width * MAX_SIDE // longest), max(1, image.height * MAX_SIDE // longest)))
-    see_through = image.has_transparency_data
-    mode = "RGBA" if see_through else "CMYK" if image.mode == "CMYK" and profile is not None else "RGB"
+    is_transparent = image.has_transparency_data
+    mode = "RGBA" if is_transparent else "CMYK" if image.mode == "CMYK" and profile is not None else "RGB"
     plain = _reduced(image, mode)
     plain.thumbnail((MAX_SIDE, MAX_SIDE))
     plain = to_srgb(plain, profile)
@@ -88,7 +88,7 @@ def _encode(image: Image.Image, raw_profile: bytes | None) -> tuple[bytes, str]:
     ImageOps.exif_transpose(plain, in_place=True)
     plain.info.clear()
     out = BytesIO()
-    if see_through:
+    if is_transparent:
         plain.save(out, "PNG")
         return out.getvalue(), "png"
     plain.save(out, "JPEG", quality=88, optimize=True)
@@ -96,16 +96,22 @@ def _encode(image: Image.Image, raw_profile: bytes | None) -> tuple[bytes, str]:
 
 
 def _orientation(image: Image.Image) -> int:
-    """Which side is up, as EXIF numbers it. Some files say it behind the pixels: it is known when those are read."""
+    """The EXIF orientation. Some files have it after the pixels, so read it after decoding."""
     try:
-        said = image.getexif().get(Base.Orientation)
-    except (struct.error, SyntaxError, ValueError, KeyError, OSError):  # cut off or garbled: the pixels are still good
-        said = None
-    return said if isinstance(said, int) else 1
+        value = image.getexif().get(Base.Orientation)
+    except (
+        struct.error,
+        SyntaxError,
+        ValueError,
+        KeyError,
+        OSError,
+    ):  # truncated or damaged metadata: the pixels are still good
+        value = None
+    return value if isinstance(value, int) else 1
 
 
 def _reduced(image: Image.Image, mode: str) -> Image.Image:
-    """The picture in `mode`, each side divided by a whole number and still no shorter than it is shown."""
+    """The photo in `mode`, each side divided by an integer and not shorter than the final size."""
     factor = max(1, max(image.size) // MAX_SIDE)
     width, height = image.size
     reduced = Image.new(mode, (-(-width // factor), -(-height // factor)))
@@ -117,7 +123,7 @@ def _reduced(image: Image.Image, mode: str) -> Image.Image:
 
 
 def _plain(band: Image.Image, mode: str) -> Image.Image:
-    """A part of the picture in `mode`. Of 16 bits of grey, `convert` alone would make white of all above 255."""
+    """A part of the photo in `mode`. `convert` alone would turn 16-bit gray values above 255 into white."""
     if band.mode == "I;16":
         band = band.point(lambda level: level * (1 / 257)).convert("L")
         if "transparency" in band.info:

@@ -1,4 +1,4 @@
-"""Addresses of LinkedIn profiles: recognized strictly, and rebuilt from the slug alone."""
+"""URLs of LinkedIn profiles: matched strictly, and rebuilt from the slug alone."""
 
 import re
 import unicodedata
@@ -6,7 +6,7 @@ from urllib.parse import quote, unquote
 
 _LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _MAX_LENGTH = 200
-"""Characters of the rebuilt address, as of a CV's `linkedin_url`."""
+"""The most characters of the rebuilt URL, as of a resume's `linkedin_url`."""
 # Browsers show the letters of other alphabets in a slug, and copy them as such or as percent-encoded UTF-8.
 # Control characters and backslashes never follow it: browsers drop the first, and read the second as slashes.
 _PROFILE = re.compile(
@@ -18,20 +18,20 @@ _PROFILE = re.compile(
 
 
 def profile_url(text: str) -> str | None:
-    """`https://www.linkedin.com/in/<slug>` for the address of a profile as people paste it, None for anything else.
+    """`https://www.linkedin.com/in/<slug>` for the URL of a profile as people paste it, None for anything else.
 
-    Nothing of `text` but the slug survives: no host, port, user, query or fragment of somebody's choosing.
+    Only the slug of `text` is used: never its host, port, user, query or fragment.
     """
     words = text.split()
     found = _PROFILE.fullmatch(words[0]) if len(words) == 1 else None
-    if found is None or not _is_readable(found["slug"]) or _leads_elsewhere(found["path"]):
+    if found is None or not _is_readable(found["slug"]) or _has_dot_segment(found["path"]):
         return None
     url = f"https://www.linkedin.com/in/{quote(found['slug'], safe='%')}"
     return url if len(url) <= _MAX_LENGTH else None
 
 
 def _is_readable(slug: str) -> bool:
-    """Is a slug made of letters, marks and digits of any alphabet, `_` and `-`, once it is decoded?"""
+    """Whether a decoded slug has only letters, marks and digits of any alphabet, `_` and `-`."""
     try:
         decoded = unquote(slug, errors="strict")
     except UnicodeDecodeError:
@@ -39,6 +39,6 @@ def _is_readable(slug: str) -> bool:
     return all(character in "_-" or unicodedata.category(character)[0] in "LMN" for character in decoded)
 
 
-def _leads_elsewhere(path: str) -> bool:
-    """Has the path after the slug a dot segment, which a browser would resolve?"""
+def _has_dot_segment(path: str) -> bool:
+    """Whether the path after the slug has a dot segment, which a browser would resolve."""
     return not {".", ".."}.isdisjoint(unquote(segment) for segment in path.split("/"))

@@ -143,5 +143,5 @@ def _serialize_content(resume: Resume) -> Json:
     """The content in the order of its declarations. JSONB does not keep the order of an entry's keys."""
     content = dict(zip(_CONTENT_NAMES, _content_values(resume), strict=True))
     for section, keys in _ENTRY_KEYS.items():
-        content[section] = [{key: entry.get(key) for key in keys} for entry in content[section]]
+        content[section] = [dict(zip(keys, map(entry.get, keys), strict=True)) for entry in content[section]]
     return content
