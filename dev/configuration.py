@@ -29,13 +29,11 @@ value: it prints the name and the reason.
 - Helm: `deploy/helm/cv-builder/README.md`.
 """
 MEANINGS = {
-    "BODY_LIMIT": "Bytes of the largest request body; more: 413.",
     "CHECKOUT_TIMEOUT": "The same for creating a checkout.",
     "CONNECT_TIMEOUT": "Seconds to connect to a service.",
     "DATABASE_POOL_SIZE": "Connections that a process opens at most.",
     "DATABASE_URL": "The service's own database.",
     "EXPORT_TIMEOUT": "The same for exporting a PDF.",
-    "IMPORT_BODY_LIMIT": "Bytes of the largest uploaded data export.",
     "IMPORT_TIMEOUT": "The same for importing a profile.",
     "LOG_LEVEL": "`DEBUG`, `INFO`, `WARNING` or `ERROR`.",
     "MEDIA_URL": "Where files are stored: `file:///folder`, `s3://bucket/prefix`, `gs://…` or `az://…`.",
@@ -46,8 +44,6 @@ MEANINGS = {
     "PORT": "Port of the gateway.",
     "PUBLIC_BASE_URL": "URL that browsers use, and the prefix of absolute links. https makes cookies `Secure`.",
     "RATE_LIMITS_ENABLED": "Whether `RATE_LIMITS` apply.",
-    "RENDER_QUEUE": "PDFs that may wait to be rendered; more: 503.",
-    "RENDER_WORKERS": "PDFs rendered at the same time.",
     "SANDBOX_PORT": "Port of the Stripe sandbox.",
     "SESSION_COOKIE_SAMESITE": "The `SameSite` attribute of the session cookie.",
     "STRIPE_API_KEY": "Secret key of the Stripe account: `sk_test_…`, or `sk_live_…` in production.",

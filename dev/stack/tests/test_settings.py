@@ -83,9 +83,10 @@ def test_running_system_uses_env_file_and_environment(tmp_path: Path) -> None:
             local = allowed_origin(client, "http://localhost:5173")
     assert statuses == [401, 429]
     assert origins == ["https://shop.example", None]
-    if "CORS_ALLOW_LOCALHOST" in settings.names("gateway"):
-        assert local == "http://localhost:5173"
-    assert not (tmp_path / "data" / "logs" / "gateway.log").exists(), "LOG_LEVEL=WARNING leaves nothing to log"
+    assert local == "http://localhost:5173"
+    for program in settings.PROGRAMS:
+        log = tmp_path / "data" / "logs" / f"{program}.log"
+        assert not log.exists() or '"level":"info"' not in log.read_text(), "LOG_LEVEL=WARNING"
 
 
 def allowed_origin(client: httpx.Client, origin: str) -> str | None:
@@ -110,6 +111,7 @@ def test_wrong_value_stops_the_start_with_one_line(tmp_path: Path) -> None:
         ("gateway", "CORS_ALLOWED_ORIGINS", "https://a.example", "CORS_ALLOWED_ORIGINS: the value is not valid JSON"),
         ("gateway", "RATE_LIMITS", '{"login": {"address": "often"}}', "RATE_LIMITS.LOGIN.ADDRESS: "),
         ("gateway", "PUBLIC_BASE_URL", "localhost", "PUBLIC_BASE_URL: must begin with http:// or https://"),
+        ("auth", "LOG_LEVEL", "LOUD", "LOG_LEVEL: Input should be 'DEBUG', 'INFO', 'WARNING'"),
         ("renderer", "RENDER_WORKERS", "0", "RENDER_WORKERS: Input should be greater than or equal to 1"),
         ("payments", "STRIPE_API_KEY", "sk_live_1", "STRIPE_API_KEY is a live key"),
         ("payments", "ENVIRONMENT", "production", "in production STRIPE_API_KEY must be a live key"),

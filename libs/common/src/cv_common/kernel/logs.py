@@ -107,5 +107,6 @@ def configure(service: str, level: str) -> None:
     for name in ("uvicorn", "uvicorn.error", "_granian"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
+        logging.getLogger(name).setLevel(logging.NOTSET)  # uvicorn sets INFO
     for name in ("httpx", "httpcore", "stripe", "uvicorn.access"):  # at INFO they repeat our own lines
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -7,9 +7,9 @@ A value comes from the environment variable, or else from the file of the same n
 import os
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from cv_common.kernel.identity import decode_key
@@ -50,11 +50,16 @@ def _strip_trailing_slash(url: str) -> str:
     return url.rstrip("/")
 
 
+LogLevel = Annotated[
+    Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(lambda value: str(value).upper())
+]
+
+
 class SystemSettings(_Settings):
     """Settings of the gateway and all services."""
 
     public_base_url: Annotated[str, AfterValidator(_strip_trailing_slash)] = "http://localhost:8000"
-    log_level: str = "INFO"
+    log_level: LogLevel = "INFO"
 
 
 def _check_key(key: str) -> str:
