@@ -12,7 +12,7 @@ from cv_stack.settings import ROOT
 from cv_testing.environment import machine_environment
 
 VIOLATIONS = {
-    "strangers": ("services/auth/src/cv_auth/clients.py", "import cv_payments.domain"),
+    "independence": ("services/auth/src/cv_auth/clients.py", "import cv_payments.domain"),
     "common": ("libs/common/src/cv_common/kernel/errors.py", "import cv_resumes.domain"),
     "common-layers": ("libs/common/src/cv_common/kernel/errors.py", "import cv_common.messaging.events"),
     "testing": ("services/templates/src/cv_templates/repository.py", "import cv_testing.ports"),
