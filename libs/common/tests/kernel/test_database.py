@@ -184,6 +184,7 @@ async def test_a_busy_pool_is_healthy(database: Database) -> None:
         assert await database.ping() is None
 
 
+@pytest.mark.operations
 async def test_recovery_is_fast_after_a_long_outage(database: Database, database_url: str, postgres: Postgres) -> None:
     with postgres.outage(database_url):
         for _ in range(2):

@@ -16,6 +16,8 @@ from cv_testing.supervisor import ProcessSupervisor
 
 from libs.common.tests.conftest import components_running
 
+pytestmark = pytest.mark.operations
+
 
 class Cluster:
     """Clients connect to the first server, which tells them the addresses of the others."""

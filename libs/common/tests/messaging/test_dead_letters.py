@@ -15,6 +15,8 @@ from cv_testing.serving import eventually
 
 from libs.common.tests.conftest import NatsServer, components_running
 
+pytestmark = pytest.mark.operations
+
 COMMAND = str(Path(sys.executable).with_name("cv-dead-letters"))
 
 

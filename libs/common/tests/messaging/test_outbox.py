@@ -158,6 +158,7 @@ async def test_events_wait_for_an_unavailable_broker(
         assert await bus.check() is None
 
 
+@pytest.mark.operations
 async def test_repeated_broker_crashes_lose_and_duplicate_no_event(
     broker: NatsServer, database_url: str, publisher: Publisher
 ) -> None:
@@ -257,6 +258,7 @@ def start_relay(server: Nats, database_url: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", RELAY], env=environment)
 
 
+@pytest.mark.operations
 async def test_killing_a_relay_loses_and_duplicates_no_event(
     broker: NatsServer, database_url: str, publisher: Publisher
 ) -> None:
