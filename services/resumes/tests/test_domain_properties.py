@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID, uuid4
 
-from cv_common.drf.parameters import EXAMPLE_IDEMPOTENCY_KEY
+from cv_common.drf.openapi_headers import EXAMPLE_IDEMPOTENCY_KEY
 from cv_resumes.domain.content import SECTIONS, Entry
 from cv_resumes.domain.entitlement import entitlement
 from cv_resumes.domain.idempotency import is_random_uuid

@@ -4,6 +4,8 @@ from typing import Any
 
 Json = dict[str, Any]
 
+EXAMPLE_IDEMPOTENCY_KEY = "8e03978e-40d5-43e8-bc93-6894a57f9324"
+
 _TEXT: Json = {"type": "string"}
 _TAG: Json = {"type": "string", "examples": ['"3"']}
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Header
 from pydantic.json_schema import SkipJsonSchema
 
-EXAMPLE_IDEMPOTENCY_KEY = "8e03978e-40d5-43e8-bc93-6894a57f9324"
+from cv_common.drf.openapi_headers import EXAMPLE_IDEMPOTENCY_KEY
 
 AcceptLanguage = Annotated[
     str | SkipJsonSchema[None],

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from uuid import UUID
 
-from cv_common.drf.parameters import EXAMPLE_IDEMPOTENCY_KEY
+from cv_common.drf.openapi_headers import EXAMPLE_IDEMPOTENCY_KEY
 
 from cv_resumes.domain.owners import Owner
 
