@@ -139,7 +139,7 @@ async def test_buyer_subscribes_and_cancels(
     await page.goto(system.ports.stripe_url)
     await take_screenshot("dashboard")
     own = page.locator("form").filter(has=page.locator(f'input[value="{subscription}"]'))
-    await own.get_by_role("button", name="Cancellation takes effect").click()
+    await own.get_by_role("button", name="End now as scheduled").click()
     await expect(page.get_by_role("status")).to_contain_text("Done")
     await eventually(lambda: is_premium(None))
     await page.goto(portal)
