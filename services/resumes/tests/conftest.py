@@ -1,4 +1,4 @@
-"""The real resumes service, with its neighbours' answers given by small HTTP servers of the tests' own."""
+"""The real resumes service, with fakes of templates and the renderer."""
 
 import itertools
 import os
@@ -35,10 +35,10 @@ _user_ids = itertools.count(1)
 
 
 @dataclass
-class Neighbours:
-    """Templates 1 (free), 2 (premium) and 4 (inactive), and a renderer that remembers what it was asked.
+class FakeServices:
+    """Templates 1 (free), 2 (premium) and 4 (inactive), and a renderer that records its requests.
 
-    While there is a `refusal`, a status and a body, it is what the renderer answers.
+    If `refusal` is set, a status and a body, the renderer answers with it.
     """
 
     rendered: list[dict[str, Any]] = field(default_factory=list)
@@ -81,15 +81,15 @@ class Neighbours:
 
 
 @pytest.fixture(scope="session")
-async def neighbours() -> AsyncIterator[tuple[Neighbours, str]]:
-    them = Neighbours()
-    async with serving(them.app, {}) as client:
-        yield them, str(client.base_url)
+async def fake_services() -> AsyncIterator[tuple[FakeServices, str]]:
+    fakes = FakeServices()
+    async with serving(fakes.app, {}) as client:
+        yield fakes, str(client.base_url)
 
 
 @pytest.fixture(scope="session")
 def profile_source() -> Iterator[dict[str, str]]:
-    """The real stand-in for a source of LinkedIn profiles, and how resumes is told of it."""
+    """The LinkedIn sandbox as the source of profiles, and the settings that select it."""
     port, token = free_port(), "the-source's-token"
     program = Program(
         "linkedin",
@@ -103,7 +103,7 @@ def profile_source() -> Iterator[dict[str, str]]:
 
 @pytest.fixture(scope="session")
 def nats_server(start_nats: StartNats) -> Nats:
-    """A bus of these tests' own."""
+    """The NATS server of these tests."""
     return start_nats()
 
 
@@ -112,7 +112,7 @@ def environment(
     service_database: Callable[[str], str],
     nats_server: Nats,
     identity_keys: IdentityKeys,
-    neighbours: tuple[Neighbours, str],
+    fake_services: tuple[FakeServices, str],
     profile_source: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, str]:
@@ -122,8 +122,8 @@ def environment(
         **nats_server.environment("resumes"),
         "DATABASE_URL": service_database("resumes"),
         "MEDIA_URL": tmp_path_factory.mktemp("media").as_uri(),
-        "TEMPLATES_URL": neighbours[1],
-        "RENDERER_URL": neighbours[1],
+        "TEMPLATES_URL": fake_services[1],
+        "RENDERER_URL": fake_services[1],
         "PUBLIC_BASE_URL": "http://localhost:8000",
         **profile_source,
     }
@@ -158,19 +158,19 @@ def edit(**fields: Any) -> ParsedBody[ResumeRequest]:
 
 @pytest.fixture
 def database_url(service_database: Callable[[str], str]) -> str:
-    """A database of the test's own."""
+    """A new database."""
     return service_database("resumes")
 
 
 @pytest.fixture
 def media_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A media store of the test's own."""
+    """A new media store."""
     return tmp_path_factory.mktemp("media")
 
 
 @pytest.fixture
 async def context(environment: dict[str, str], database_url: str, media_folder: Path) -> AsyncIterator[Context]:
-    """What actions act with, over that database and that media store, without the service around them."""
+    """The context of actions, with that database and that media store."""
     database = Database(database_url)
     await database.start()
     with pytest.MonkeyPatch.context() as patch:
@@ -185,17 +185,17 @@ async def context(environment: dict[str, str], database_url: str, media_folder: 
 
 @pytest.fixture
 def user_id() -> int:
-    """A user whom no other test knows."""
+    """The id of a user that no other test uses."""
     return next(_user_ids)
 
 
 @pytest.fixture
 def user(identity_keys: IdentityKeys, user_id: int) -> dict[str, str]:
-    """What the gateway says of that user."""
+    """The identity headers of that user."""
     return identity_keys.user("resumes", user_id)
 
 
 @pytest.fixture
 def stranger(identity_keys: IdentityKeys) -> dict[str, str]:
-    """What the gateway says of a visitor without a session."""
+    """The identity headers of a visitor without a session."""
     return identity_keys.stranger("resumes")

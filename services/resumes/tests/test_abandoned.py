@@ -1,4 +1,4 @@
-"""What nobody comes back for is erased; what is paid, owned or opened stays."""
+"""Retention of anonymous resumes and idempotency keys."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,9 +10,7 @@ OLD = datetime.now(UTC) - timedelta(days=91)
 RECENT = datetime.now(UTC) - timedelta(days=89)
 
 
-async def test_only_unpaid_resumes_of_sessions_that_nobody_opened_are_erased(
-    context: Context, database_url: str
-) -> None:
+async def test_only_unopened_unpaid_anonymous_resumes_are_deleted(context: Context, database_url: str) -> None:
     owners = {
         "abandoned": ("session:a", OLD),
         "opened": ("session:b", RECENT),

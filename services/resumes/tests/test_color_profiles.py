@@ -1,4 +1,4 @@
-"""Colors of a photo are converted to sRGB by its profile; a profile that cannot be used is ignored."""
+"""Colors of a photo are converted to sRGB by its profile. An unusable profile is ignored."""
 
 import io
 import itertools
@@ -139,14 +139,14 @@ async def test_colors_are_converted(
     ],
     ids=["text", "cut", "no tags", "huge", "gray", "cmyk", "empty", "empty tags", "bad table", "chain", "link"],
 )
-async def test_a_profile_that_cannot_be_used_is_ignored(
+async def test_unusable_color_profile_is_ignored(
     resumes: httpx.AsyncClient, user: dict[str, str], profile: bytes
 ) -> None:
     assert is_close(await pixel(resumes, user, picture("JPEG", "RGB", SKIN, profile, quality=98)), SKIN)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "AVIF"])
-async def test_a_broken_profile_is_ignored_in_each_format(
+async def test_broken_color_profile_is_ignored_in_each_format(
     resumes: httpx.AsyncClient, user: dict[str, str], kind: str
 ) -> None:
     assert (await upload(resumes, user, picture(kind, "RGB", SKIN, b"no profile"))).status_code == 201
@@ -160,7 +160,7 @@ async def test_a_broken_profile_is_ignored_in_each_format(
     ],
     ids=["empty", "only a name", "no method", "unknown method", "no stream", "bomb", "cut"],
 )  # fmt: skip
-async def test_a_broken_profile_of_a_png_is_ignored(
+async def test_broken_color_profile_of_a_png_is_ignored(
     resumes: httpx.AsyncClient, user: dict[str, str], chunk: bytes
 ) -> None:
     assert (await upload(resumes, user, png_with(chunk))).status_code == 201
@@ -173,7 +173,7 @@ async def test_a_broken_profile_of_a_png_is_ignored(
         lambda: picture("JPEG", "CMYK", CMYK, DISPLAY_P3, quality=98),
     ],
 )
-async def test_cmyk_without_its_profile_is_converted_plainly(
+async def test_cmyk_without_a_profile_is_converted(
     resumes: httpx.AsyncClient, user: dict[str, str], make: Callable[[], bytes]
 ) -> None:
     expected = Image.new("CMYK", (1, 1), CMYK).convert("RGB").getpixel((0, 0))

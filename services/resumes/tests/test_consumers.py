@@ -1,4 +1,4 @@
-"""The NATS door: events from payments and auth, over the real bus, seen through the HTTP door."""
+"""Events of payments, auth and templates, over the real broker, and their effect on responses."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -7,7 +7,14 @@ from typing import Any
 import httpx
 import pytest
 from cv_common.messaging.broker import Broker, BrokerUnavailable
-from cv_common.messaging.events import Event, ResumePaymentChanged, SessionClaimed, SubscriptionChanged, UserDeleted
+from cv_common.messaging.events import (
+    Event,
+    ResumePaymentChanged,
+    SessionClaimed,
+    SubscriptionChanged,
+    TemplateChanged,
+    UserDeleted,
+)
 from cv_testing.identity import IdentityKeys
 from cv_testing.nats import Nats
 from cv_testing.serving import eventually
@@ -16,9 +23,9 @@ PREMIUM = {"template": 2, "full_name": "John Doe", "email": "john@example.com"}
 
 
 @pytest.fixture(scope="session")
-async def neighbours_on_the_bus(nats_server: Nats) -> AsyncIterator[dict[str, Broker]]:
+async def publishers(nats_server: Nats) -> AsyncIterator[dict[str, Broker]]:
     buses = {}
-    for service in ("auth", "payments"):
+    for service in ("auth", "payments", "templates"):
         login = nats_server.environment(service)
         buses[service] = Broker(
             login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service=service, publishes=True
@@ -49,8 +56,8 @@ class Publisher:
 
 
 @pytest.fixture
-def publish(neighbours_on_the_bus: dict[str, Broker]) -> Publisher:
-    return Publisher(neighbours_on_the_bus)
+def publish(publishers: dict[str, Broker]) -> Publisher:
+    return Publisher(publishers)
 
 
 @pytest.fixture
@@ -78,7 +85,7 @@ def subscribed(user_id: int, revision: int, **until: float) -> SubscriptionChang
     )
 
 
-async def test_bought_resume_is_paid_until_the_payment_is_taken_back(
+async def test_bought_resume_is_paid_until_it_is_refunded(
     resumes: httpx.AsyncClient, user: dict[str, str], resume: dict[str, Any], publish: Publisher
 ) -> None:
     async def paid(expected: tuple[bool, str, bool]) -> None:
@@ -94,7 +101,7 @@ async def test_bought_resume_is_paid_until_the_payment_is_taken_back(
     await paid((False, "free", False))
 
 
-async def test_late_and_repeated_events_change_nothing(
+async def test_late_and_repeated_payment_events_change_nothing(
     resumes: httpx.AsyncClient, user: dict[str, str], resume: dict[str, Any], publish: Publisher
 ) -> None:
     newest = ResumePaymentChanged(resume_id=resume["id"], paid=True, revision=20)
@@ -137,7 +144,25 @@ async def test_subscription_pays_for_every_resume_until_it_ends(
     await eventually(not_entitled)
 
 
-async def test_claim_told_by_event_alone_moves_resumes_and_entitlement(
+async def test_template_that_becomes_premium_changes_the_resumes_that_use_it(
+    resumes: httpx.AsyncClient,
+    user: dict[str, str],
+    publish: Publisher,
+    fake_services: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fake_services[0], "known", {5})
+    created = (await resumes.post("/api/resumes/", json={**PREMIUM, "template": 5}, headers=user)).json()
+    assert payment(created) == (False, "free", True)
+    await publish(TemplateChanged(template_id=5, is_premium=True, is_active=True, revision=1))
+
+    async def needs_payment() -> bool:
+        return payment((await resumes.get(f"/api/resumes/{created['id']}/", headers=user)).json())[2] is False
+
+    await eventually(needs_payment)
+
+
+async def test_claim_event_transfers_resumes_and_entitlement(
     resumes: httpx.AsyncClient, stranger: dict[str, str], user: dict[str, str], user_id: int, publish: Publisher
 ) -> None:
     session_id = (await resumes.post("/api/resumes/", json=PREMIUM, headers=stranger)).json()["session_id"]
@@ -151,7 +176,7 @@ async def test_claim_told_by_event_alone_moves_resumes_and_entitlement(
     await eventually(moved)
 
 
-async def test_erased_account_leaves_nothing(
+async def test_erased_account_loses_its_resumes_and_creates_none(
     resumes: httpx.AsyncClient, user: dict[str, str], user_id: int, resume: dict[str, Any], publish: Publisher
 ) -> None:
     await publish(UserDeleted(user_id=user_id, revision=1))

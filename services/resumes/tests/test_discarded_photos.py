@@ -1,4 +1,4 @@
-"""No photo outlives what shows it, whatever the media store or the database does meanwhile."""
+"""Files of photos are deleted with their resume, also after failures of the media store."""
 
 import io
 from collections.abc import Iterator
@@ -67,9 +67,7 @@ async def erase_account(context: Context, resume_id: int) -> None:
 
 
 @pytest.mark.parametrize("discard", [delete, replace, erase_account])
-async def test_photo_that_could_not_be_removed_is_removed_later(
-    context: Context, media_folder: Path, discard: Any
-) -> None:
+async def test_photo_whose_deletion_failed_is_deleted_later(context: Context, media_folder: Path, discard: Any) -> None:
     resume_id = await write(context)
     with stuck(media_folder):
         await discard(context, resume_id)
@@ -80,7 +78,7 @@ async def test_photo_that_could_not_be_removed_is_removed_later(
     assert photos(media_folder) == []
 
 
-async def test_photos_of_abandoned_resumes_do_not_stop_the_erasure(
+async def test_failing_photo_deletion_does_not_stop_the_deletion_of_abandoned_resumes(
     context: Context, media_folder: Path, database_url: str
 ) -> None:
     resume_id = await write(context, Caller("gateway", session_id="a"))
@@ -95,17 +93,13 @@ async def test_photos_of_abandoned_resumes_do_not_stop_the_erasure(
 
 
 @pytest.mark.parametrize("discard", [delete, replace, erase_account])
-async def test_photo_is_removed_at_once_and_nothing_of_it_is_kept(
-    context: Context, media_folder: Path, database_url: str, discard: Any
-) -> None:
+async def test_photo_is_deleted_at_once(context: Context, media_folder: Path, database_url: str, discard: Any) -> None:
     await discard(context, await write(context))
     assert photos(media_folder) == []
     assert waiting(database_url) == []
 
 
-async def test_photo_that_no_resume_came_to_show_is_removed(
-    context: Context, media_folder: Path, database_url: str
-) -> None:
+async def test_upload_that_no_resume_uses_is_deleted(context: Context, media_folder: Path, database_url: str) -> None:
     resume_id, key = await write(context), IdempotencyKey("k" * 22, "f")
     (shown,) = photos(media_folder)
     await create_resume(context, USER, new_resume(photo=None), key)

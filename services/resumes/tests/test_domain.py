@@ -1,4 +1,4 @@
-"""The pure rules: ids of entries, entitlement, file names, languages."""
+"""Rules: ids of entries, entitlement, file names, languages."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -26,7 +26,7 @@ sent_sections = st.lists(
 
 
 @given(stored_sections, sent_sections)
-def test_reconciled_section_is_what_was_sent_under_ids_of_its_own(
+def test_reconciled_section_has_the_sent_entries_with_known_ids(
     stored: list[dict[str, Any]], sent: list[dict[str, Any]]
 ) -> None:
     result = reconcile_section(stored, sent)
@@ -38,13 +38,13 @@ def test_reconciled_section_is_what_was_sent_under_ids_of_its_own(
 
 
 @given(stored_sections)
-def test_section_sent_back_without_ids_keeps_them(stored: list[dict[str, Any]]) -> None:
+def test_section_sent_without_ids_keeps_its_ids(stored: list[dict[str, Any]]) -> None:
     sent = [{"name": entry["name"], "id": None, "order": None} for entry in stored]
     assert reconcile_section(stored, sent) == stored
 
 
 @given(stored_sections, sent_sections)
-def test_an_entry_without_an_order_follows_its_predecessor(
+def test_entry_without_an_order_follows_its_predecessor(
     stored: list[dict[str, Any]], sent: list[dict[str, Any]]
 ) -> None:
     marked: list[dict[str, Any]] = [{**entry, "place": place} for place, entry in enumerate(sent)]
@@ -54,13 +54,13 @@ def test_an_entry_without_an_order_follows_its_predecessor(
         assert orders[place] == (expected if entry["order"] is None else entry["order"])
 
 
-def test_an_order_never_exceeds_what_a_request_may_send() -> None:
+def test_assigned_order_never_exceeds_the_maximum() -> None:
     sent: list[dict[str, Any]] = [{"name": "a", "order": 2**31 - 1}, {"name": "b"}]
     result = reconcile_section([], sent)
     assert [(entry["name"], entry["order"]) for entry in result] == [("a", 2**31 - 1), ("b", 2**31 - 1)]
 
 
-def test_id_sent_twice_counts_once() -> None:
+def test_repeated_id_counts_once() -> None:
     stored = [{"id": 1, "name": "a", "order": 0}]
     sent = [{"id": 1, "name": "b", "order": None}, {"id": 1, "name": "c", "order": None}]
     result = reconcile_section(stored, sent)
@@ -124,7 +124,7 @@ def test_file_name(full_name: str, watermarked: bool, name: str) -> None:
 
 
 @given(st.text())
-def test_file_name_is_always_plain(full_name: str) -> None:
+def test_file_name_has_only_plain_characters(full_name: str) -> None:
     assert set(pdf_name(full_name, date(2025, 10, 29), False)) <= set("abcdefghijklmnopqrstuvwxyz0123456789_.")
 
 
@@ -137,5 +137,5 @@ def test_language(header: str, language: str) -> None:
 
 
 @given(st.builds(Owner, user_id=st.integers(1)) | st.builds(Owner, session_id=st.text("abc-_", min_size=1)))
-def test_owner_survives_the_database(owner: Owner) -> None:
+def test_owner_is_restored_from_its_key(owner: Owner) -> None:
     assert Owner.from_key(owner.key) == owner

@@ -1,4 +1,4 @@
-"""What holds of the pure rules, whatever comes in."""
+"""Properties of the rules, for any input."""
 
 import dataclasses
 import re
@@ -39,7 +39,7 @@ def numbered(sent: list[Entry]) -> list[Entry]:
 
 
 @given(entries)
-def test_section_sent_back_as_it_was_answered_stays_as_it_is(sent: list[Entry]) -> None:
+def test_section_sent_back_unchanged_stays_unchanged(sent: list[Entry]) -> None:
     stored = numbered(sent)
     assert reconcile_section(stored, stored) == stored
 
@@ -54,7 +54,7 @@ def test_reordering_a_section_keeps_every_id_with_its_entry(sent: list[Entry], r
 
 
 @given(entries, entries)
-def test_reconciling_changes_neither_what_is_stored_nor_what_was_sent(before: list[Entry], sent: list[Entry]) -> None:
+def test_reconciling_mutates_neither_argument(before: list[Entry], sent: list[Entry]) -> None:
     stored = numbered(before)
     copies = [dict(entry) for entry in stored], [dict(entry) for entry in sent]
     reconcile_section(stored, sent)
@@ -62,13 +62,13 @@ def test_reconciling_changes_neither_what_is_stored_nor_what_was_sent(before: li
 
 
 @given(st.integers(198, 202), st.text(max_size=20))
-def test_a_section_is_too_long_from_one_length_on(length: int, text: str) -> None:
+def test_section_with_more_than_200_entries_is_too_long(length: int, text: str) -> None:
     error = size_error(dataclasses.replace(RESUME, skills=[{"name": text}] * length))
     assert (error is not None) == (length > 200)
 
 
 @given(st.integers(-2, 2))
-def test_a_document_is_too_large_from_one_size_on(beyond: int) -> None:
+def test_content_above_256_kilobytes_is_too_large(beyond: int) -> None:
     around = len(
         '{"experiences":[],"education":[],"skills":[],"languages_data":[],"certifications_data":[],'
         '"projects_data":[],"custom_sections":[],"summary":""}'
@@ -78,7 +78,7 @@ def test_a_document_is_too_large_from_one_size_on(beyond: int) -> None:
 
 
 @given(revisions, revisions, st.lists(st.sampled_from(['"x"', "W/", "*x", " ", '"']), max_size=3))
-def test_only_the_current_version_may_be_changed(current: int, other: int, noise: list[str]) -> None:
+def test_if_match_names_only_the_current_version(current: int, other: int, noise: list[str]) -> None:
     resume, changed = (dataclasses.replace(RESUME, revision=revision) for revision in (current, other))
     assert resume.is_version(",".join([*noise, resume.etag]))
     assert resume.is_version(",".join([*noise, changed.etag])) is (other == current)
@@ -88,7 +88,7 @@ def test_only_the_current_version_may_be_changed(current: int, other: int, noise
 
 
 @given(st.integers(0, 500), st.integers(1, 250), st.integers(0, 600))
-def test_links_lead_from_page_to_page_through_everything_once(total: int, limit: int, start: int) -> None:
+def test_next_links_visit_every_item_once(total: int, limit: int, start: int) -> None:
     page = parse_page(str(limit), str(start))
     seen: list[int] = []
     while page is not None:
@@ -99,7 +99,7 @@ def test_links_lead_from_page_to_page_through_everything_once(total: int, limit:
 
 
 @given(st.integers(1, 50), st.integers(0, 300), st.integers(0, 300))
-def test_links_lead_back_to_the_beginning(limit: int, offset: int, total: int) -> None:
+def test_prev_links_lead_to_the_beginning(limit: int, offset: int, total: int) -> None:
     page: Page | None = Page(limit, offset)
     for _ in range(offset + 1):
         if page is None or (before := linked(page, total, "prev")) is None:
@@ -125,14 +125,14 @@ def test_any_query_is_a_page_or_none(limit: str, offset: str) -> None:
 
 
 @given(st.text() | st.text("Ab ", min_size=90), st.dates(), st.booleans())
-def test_file_name_fits_any_file_system_and_says_what_it_is(full_name: str, day: date, watermarked: bool) -> None:
+def test_file_name_is_valid_on_every_file_system(full_name: str, day: date, watermarked: bool) -> None:
     name = pdf_name(full_name, day, watermarked)
     assert re.fullmatch(r"[a-z0-9][a-z0-9_]{0,79}_cv_\d+(_watermarked)?\.pdf", name)
     assert name.endswith("_watermarked.pdf") is watermarked
 
 
 @given(odd_texts, st.sampled_from(LANGUAGES))
-def test_any_header_chooses_a_language_that_we_have(header: str, default: str) -> None:
+def test_any_header_chooses_a_supported_language(header: str, default: str) -> None:
     assert choose_language(header, default) in LANGUAGES
 
 
@@ -142,32 +142,32 @@ def test_any_header_chooses_a_language_that_we_have(header: str, default: str) -
     st.sampled_from(["", "/", "/en", "/details/experience/", "?a=b&c=https://example.org/", "#@example.org", "/?a#b"]),
     st.sampled_from(["", " ", "\n", "\r\n", "\u00a0"]),
 )
-def test_address_of_a_profile_is_rebuilt_from_its_slug(slug: str, before: str, rest: str, after: str) -> None:
+def test_profile_url_is_rebuilt_from_its_slug(slug: str, before: str, rest: str, after: str) -> None:
     rebuilt = f"https://www.linkedin.com/in/{slug}"
     assert profile_url(f"{before}LinkedIn.com/in/{slug}{rest}{after}") == rebuilt
     assert profile_url(rebuilt) == rebuilt
 
 
 @given(odd_texts, odd_texts)
-def test_whatever_is_taken_for_a_profile_leads_to_linkedin_alone(before: str, after: str) -> None:
+def test_accepted_profile_urls_lead_only_to_linkedin(before: str, after: str) -> None:
     for text in (before, f"https://{before}linkedin.com{after}", f"https://linkedin.com/in/{before}{after}"):
         found = profile_url(text)
         assert found is None or re.fullmatch(r"https://www\.linkedin\.com/in/[\w%-]+", found, re.ASCII)
 
 
 @given(slugs, st.sampled_from(["@example.org", ".example.org", ":8080", "\\example.org", "#", "%2f"]))
-def test_no_other_host_or_port_passes_for_linkedin(slug: str, trick: str) -> None:
+def test_other_hosts_and_ports_are_refused(slug: str, trick: str) -> None:
     for scheme in ("https://", "http://", ""):
         assert profile_url(f"{scheme}www.linkedin.com{trick}/in/{slug}") is None
 
 
 @given(slugs, st.sampled_from(["\nx", "\tx", "/a b", "@example.org", ";x", "\\", "/\\x", "/x\x00", "%2f", "/../x"]))
-def test_no_other_text_follows_the_slug(slug: str, rest: str) -> None:
+def test_other_text_after_the_slug_is_refused(slug: str, rest: str) -> None:
     assert profile_url(f"https://www.linkedin.com/in/{slug}{rest}") is None
 
 
 @given(st.none() | st.booleans(), moments, st.timedeltas(timedelta(), timedelta(days=999)))
-def test_entitlement_only_ever_ends_by_the_clock(bought: bool | None, until: datetime | None, later: timedelta) -> None:
+def test_entitlement_never_starts_by_the_clock(bought: bool | None, until: datetime | None, later: timedelta) -> None:
     now, then = entitlement(bought, until, NOW), entitlement(bought, until, NOW + later)
     assert now.is_paid or not then.is_paid
     for moment in (now, then):
@@ -178,7 +178,7 @@ def test_entitlement_only_ever_ends_by_the_clock(bought: bool | None, until: dat
 
 
 @given(st.builds(uuid4), st.sampled_from([str.lower, str.upper]))
-def test_every_random_uuid_is_one(key: UUID, written: Callable[[str], str]) -> None:
+def test_random_uuids_are_recognized(key: UUID, written: Callable[[str], str]) -> None:
     assert is_random_uuid(written(str(key)))
 
 
@@ -186,12 +186,12 @@ def test_every_random_uuid_is_one(key: UUID, written: Callable[[str], str]) -> N
 @example(UUID(int=0))
 @example(EXAMPLE_IDEMPOTENCY_KEY)
 @example(EXAMPLE_IDEMPOTENCY_KEY.upper())
-def test_nothing_else_is_a_random_uuid(key: object) -> None:
+def test_other_keys_are_no_random_uuid(key: object) -> None:
     assert not is_random_uuid(str(key))
 
 
 @given(st.integers(0, 30), st.integers(1, 10), st.integers(11, 20))
-def test_quotas_are_the_owners_own(count: int, session: int, user: int) -> None:
+def test_quota_depends_on_the_kind_of_owner(count: int, session: int, user: int) -> None:
     quotas = Quotas(user=user, session=session)
     assert (quotas.error(Owner(user_id=1), count) is None) == (count < user)
     assert (quotas.error(Owner(session_id="s"), count) is None) == (count < session)

@@ -1,4 +1,4 @@
-"""Forms, as browsers and curl send them: what of them DRF would take is taken, and nothing of them fails."""
+"""Forms of browsers and curl are read as DRF reads them."""
 
 import io
 from typing import Any
@@ -32,7 +32,9 @@ def part(name: str, content: str) -> bytes:
     return f'--BB\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{content}\r\n'.encode()
 
 
-async def test_letters_that_curl_does_not_escape(resumes: httpx.AsyncClient, user: dict[str, str], path: str) -> None:
+async def test_form_field_names_with_unescaped_letters(
+    resumes: httpx.AsyncClient, user: dict[str, str], path: str
+) -> None:
     headers = {**user, "Content-Type": "application/x-www-form-urlencoded"}
     for content in ("full_name=José".encode(), b"full_name=Jos%C3%A9"):
         answer = await resumes.patch(path, content=content, headers=headers)
@@ -40,7 +42,7 @@ async def test_letters_that_curl_does_not_escape(resumes: httpx.AsyncClient, use
 
 
 @pytest.mark.parametrize("section", ["languages_data", "certifications_data", "projects_data", "custom_sections"])
-async def test_a_file_is_no_further_key_of_a_free_entry(
+async def test_free_entry_refuses_a_file_as_a_further_key(
     resumes: httpx.AsyncClient, user: dict[str, str], path: str, section: str
 ) -> None:
     first = {"languages_data": "language", "custom_sections": "title"}.get(section, "name")
@@ -58,7 +60,7 @@ async def test_a_file_is_no_further_key_of_a_free_entry(
         ("template", "Incorrect type. Expected pk value, received UploadedFile."),
     ],
 )
-async def test_a_file_is_no_text_and_no_id(
+async def test_text_and_id_fields_refuse_a_file(
     resumes: httpx.AsyncClient, user: dict[str, str], path: str, field: str, message: str
 ) -> None:
     answer = await resumes.patch(path, files={field: ("hostname", b"secret")}, headers=user)
@@ -66,7 +68,7 @@ async def test_a_file_is_no_text_and_no_id(
 
 
 @pytest.mark.parametrize("charset", ["undefined", "punycode", "zlib"])
-async def test_a_charset_that_is_none(
+async def test_unknown_charset_is_refused(
     resumes: httpx.AsyncClient, user: dict[str, str], path: str, charset: str
 ) -> None:
     headers = {**user, "Content-Type": f"{MULTIPART}; charset={charset}"}
@@ -76,7 +78,7 @@ async def test_a_charset_that_is_none(
         assert (answer.status_code, answer.json()) == (400, expected), where
 
 
-async def test_an_untouched_file_input_keeps_the_photo(
+async def test_untouched_file_input_keeps_the_photo(
     resumes: httpx.AsyncClient, user: dict[str, str], path: str
 ) -> None:
     """A browser sends such a part whenever a form with a file input is submitted and no file was chosen."""
@@ -92,7 +94,7 @@ async def test_an_untouched_file_input_keeps_the_photo(
 
 
 @pytest.mark.parametrize("content", [part("photo", ""), part("photo", "") + NO_FILE_CHOSEN])
-async def test_an_empty_text_part_removes_the_photo(
+async def test_empty_text_part_removes_the_photo(
     resumes: httpx.AsyncClient, user: dict[str, str], path: str, content: bytes
 ) -> None:
     headers = {**user, "Content-Type": MULTIPART}
@@ -100,7 +102,7 @@ async def test_an_empty_text_part_removes_the_photo(
     assert (changed.status_code, changed.json()["photo"]) == (200, None)
 
 
-async def test_an_untouched_file_input_beside_a_chosen_file(
+async def test_chosen_file_wins_over_an_untouched_file_input(
     resumes: httpx.AsyncClient, user: dict[str, str], path: str
 ) -> None:
     before = (await resumes.get(path, headers=user)).json()["photo"]
@@ -114,7 +116,7 @@ async def test_an_untouched_file_input_beside_a_chosen_file(
 
 
 @pytest.mark.parametrize("disposition", ['name="file"; filename=""', 'name="file"'])
-async def test_an_import_without_a_chosen_file_is_one_by_address(
+async def test_import_without_a_chosen_file_uses_the_url(
     resumes: httpx.AsyncClient, user: dict[str, str], disposition: str
 ) -> None:
     no_file = f"--BB\r\nContent-Disposition: form-data; {disposition}\r\n\r\n\r\n".encode()
@@ -125,7 +127,7 @@ async def test_an_import_without_a_chosen_file_is_one_by_address(
         assert (answer.status_code, answer.json()) == (400, {"linkedin_url": [message]})
 
 
-async def test_the_last_field_of_a_body_that_lacks_its_end(
+async def test_last_field_of_a_body_without_final_boundary_is_read(
     resumes: httpx.AsyncClient, user: dict[str, str], path: str
 ) -> None:
     content = part("title", "first") + part("summary", "last").removesuffix(b"\r\n")
@@ -143,7 +145,7 @@ async def test_the_last_field_of_a_body_that_lacks_its_end(
         ("company", [{"company": ["This field may not be blank."]}]),
     ],
 )
-async def test_fields_of_an_entry_that_are_left_empty(
+async def test_empty_form_fields_of_an_entry(
     resumes: httpx.AsyncClient, user: dict[str, str], path: str, emptied: str, errors: Any
 ) -> None:
     form = {f"experience_data[0]{name}": value for name, value in (JOB | {emptied: ""}).items()}
@@ -156,7 +158,7 @@ async def test_fields_of_an_entry_that_are_left_empty(
 
 
 @pytest.mark.parametrize("template", [1.0, 1.5, " 1", "+1", "\u0661"])
-async def test_what_the_orm_of_django_takes_for_an_id(
+async def test_template_ids_that_django_accepts(
     resumes: httpx.AsyncClient, user: dict[str, str], path: str, template: Any
 ) -> None:
     answer = await resumes.patch(path, json={"template": template}, headers=user)
@@ -164,7 +166,7 @@ async def test_what_the_orm_of_django_takes_for_an_id(
 
 
 @pytest.mark.parametrize("template", ["1_0", 99.5, " 99 ", "+4", 4.0])
-async def test_an_id_is_told_as_it_was_sent(
+async def test_error_repeats_the_template_id_as_it_was_sent(
     resumes: httpx.AsyncClient, user: dict[str, str], path: str, template: Any
 ) -> None:
     expected = {"template": [f'Invalid pk "{template}" - object does not exist.']}

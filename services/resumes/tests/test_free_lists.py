@@ -1,4 +1,4 @@
-"""The four free lists are JSON fields: any object is an entry, and it is answered as it was sent."""
+"""Free sections: any object is an entry, and it is returned as it was sent."""
 
 import json
 from typing import Any
@@ -30,7 +30,7 @@ def free_lists(answer: httpx.Response) -> str:
     return json.dumps({name: body[name] for name in LISTS})
 
 
-async def test_entries_are_answered_as_they_were_sent(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+async def test_free_entries_are_returned_as_they_were_sent(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     sent: dict[str, list[dict[str, Any]]] = {
         "languages_data": [{"level": "Natif", "language": "Français"}, {}, {"language": None}, {"level": " "}],
         "certifications_data": [
@@ -57,7 +57,7 @@ async def test_entries_are_answered_as_they_were_sent(resumes: httpx.AsyncClient
     assert again.headers["ETag"] == created.headers["ETag"]
 
 
-async def test_another_order_of_keys_is_saved(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+async def test_changed_key_order_is_saved(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     created = await create(resumes, user, languages_data=[{"language": "Français", "level": "Natif"}])
     path, turned = f"{PATH}{created.json()['id']}/", [{"level": "Natif", "language": "Français"}]
     changed = await resumes.patch(path, json={"languages_data": turned}, headers=user)
@@ -86,7 +86,7 @@ async def test_documented_keys_are_texts_or_null(
 
 
 @pytest.mark.parametrize("name", LISTS)
-async def test_every_entry_is_an_object(resumes: httpx.AsyncClient, user: dict[str, str], name: str) -> None:
+async def test_entries_must_be_objects(resumes: httpx.AsyncClient, user: dict[str, str], name: str) -> None:
     refused = await resumes.post(PATH, json={**MINIMUM, name: [{}, None, "x", []]}, headers=user)
     no_dictionary = "Invalid data. Expected a dictionary, but got {}."
     assert (refused.status_code, refused.json()) == (
@@ -102,17 +102,19 @@ async def test_every_entry_is_an_object(resumes: httpx.AsyncClient, user: dict[s
     )
 
 
-async def test_a_form_sends_the_same_entries(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+async def test_form_sends_the_same_free_entries(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     form = {"projects_data[0]url": "github.com/me/x", "projects_data[0]name": "", "custom_sections": '[{"b": 1}]'}
     answer = await resumes.post(PATH, data={**MINIMUM, **form}, headers=user)
     assert json.dumps(answer.json()["projects_data"]) == '[{"url": "github.com/me/x", "name": ""}]'
     assert answer.json()["custom_sections"] == [{"b": 1}]
 
 
-async def test_the_renderer_gets_the_entries(resumes: httpx.AsyncClient, user: dict[str, str], neighbours: Any) -> None:
+async def test_free_entries_are_sent_to_the_renderer(
+    resumes: httpx.AsyncClient, user: dict[str, str], fake_services: Any
+) -> None:
     sent = {"languages_data": [{}, {"level": "Natif"}], "certifications_data": [{"date": "2019"}]}
     created = await create(resumes, user, **sent)
     exported = await resumes.post(f"{PATH}{created.json()['id']}/export_pdf/", json={}, headers=user)
     assert exported.status_code == 200
-    document = neighbours[0].rendered[-1]["document"]
+    document = fake_services[0].rendered[-1]["document"]
     assert {name: document[name] for name in sent} == sent

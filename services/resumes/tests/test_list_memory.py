@@ -1,4 +1,4 @@
-"""A list of the largest resumes takes no more of the service's memory than a few of them do."""
+"""A list of the largest resumes takes bounded memory."""
 
 import os
 import sys
@@ -23,7 +23,7 @@ COUNT = 40
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="what a process took at most is read in /proc")
-async def test_a_long_list_is_not_in_memory_as_a_whole(
+async def test_long_list_is_not_held_in_memory(
     environment: dict[str, str], database_url: str, identity_keys: IdentityKeys
 ) -> None:
     port, user = free_port(), identity_keys.user("resumes", 7)

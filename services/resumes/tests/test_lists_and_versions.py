@@ -1,4 +1,4 @@
-"""Optional manners of the HTTP door: pages, versions, requests sent twice, forms."""
+"""Pages, versions, idempotency keys and forms."""
 
 import asyncio
 import io
@@ -35,7 +35,7 @@ async def write(resumes: httpx.AsyncClient, headers: dict[str, str], **changes: 
     return answer
 
 
-async def test_pages_lead_through_the_whole_list(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+async def test_next_links_lead_through_the_whole_list(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     written = [(await write(resumes, user)).json()["id"] for _ in range(5)]
     whole = await resumes.get("/api/resumes/", headers=user)
     assert whole.headers["X-Total-Count"] == "5"
@@ -50,7 +50,7 @@ async def test_pages_lead_through_the_whole_list(resumes: httpx.AsyncClient, use
     assert page.links["prev"]["url"] == "http://localhost:8000/api/resumes/?limit=2&offset=2"
 
 
-async def test_a_long_list_comes_piece_by_piece(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+async def test_long_list_is_streamed(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     written = [(await write(resumes, user, title=f"{n}")).json()["id"] for n in range(2 * CHUNK_SIZE + 1)]
     for query, shown in (("", written[::-1]), ("?limit=10&offset=3", written[::-1][3:13])):
         whole = await resumes.get(f"/api/resumes/{query}", headers=user)
@@ -63,7 +63,7 @@ async def test_a_long_list_comes_piece_by_piece(resumes: httpx.AsyncClient, user
     assert "Content-Length" in short.headers
 
 
-async def test_what_comes_and_goes_while_a_list_is_read_moves_nothing_else(context: Context) -> None:
+async def test_concurrent_edits_do_not_shift_a_streamed_list(context: Context) -> None:
     """A few of a list are in memory at a time, however long it is."""
     caller = Caller("gateway", user_id=7)
     written = [(await create_resume(context, caller, new_resume())).resume.id for _ in range(3 * CHUNK_SIZE)]
@@ -78,15 +78,13 @@ async def test_what_comes_and_goes_while_a_list_is_read_moves_nothing_else(conte
 
 
 @pytest.mark.parametrize("query", ["limit=x", "limit=-1", "limit=0", "offset=3", "limit=1e9"])
-async def test_a_limit_that_is_none_asks_for_nothing(
-    resumes: httpx.AsyncClient, user: dict[str, str], query: str
-) -> None:
+async def test_invalid_limit_is_ignored(resumes: httpx.AsyncClient, user: dict[str, str], query: str) -> None:
     await write(resumes, user)
     assert len((await resumes.get(f"/api/resumes/?{query}", headers=user)).json()) == 1
 
 
 @pytest.mark.parametrize(("query", "shown"), [("limit=1&offset=9999999999", 0), (f"limit={'9' * 5000}", 100)])
-async def test_numbers_may_be_as_long_as_they_like(
+async def test_huge_limit_and_offset_are_accepted(
     resumes: httpx.AsyncClient, user: dict[str, str], query: str, shown: int
 ) -> None:
     for _ in range(101):
@@ -94,7 +92,7 @@ async def test_numbers_may_be_as_long_as_they_like(
     assert len((await resumes.get(f"/api/resumes/?{query}", headers=user)).json()) == shown
 
 
-async def test_change_against_an_old_version_is_refused_with_the_current_one(
+async def test_edit_of_an_old_version_is_answered_with_the_current_resume(
     resumes: httpx.AsyncClient, user: dict[str, str]
 ) -> None:
     written = await write(resumes, user)
@@ -117,7 +115,7 @@ async def test_change_against_an_old_version_is_refused_with_the_current_one(
     assert (await resumes.delete(path, headers=last)).status_code == 204
 
 
-async def test_saving_what_is_there_already_is_no_new_version(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+async def test_saving_unchanged_fields_makes_no_new_version(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     written = await write(resumes, user, title="Un")
     path = f"/api/resumes/{written.json()['id']}/"
     again = await resumes.patch(path, json={"title": " Un "}, headers=user)
@@ -125,7 +123,7 @@ async def test_saving_what_is_there_already_is_no_new_version(resumes: httpx.Asy
     assert again.json()["updated_at"] == written.json()["updated_at"]
 
 
-async def test_creation_sent_again_with_its_key_creates_once(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+async def test_repeated_idempotency_key_creates_one_resume(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     headers = {**user, "Idempotency-Key": "3e9a6b0c"}
     answers = await asyncio.gather(*(resumes.post("/api/resumes/", json=MINIMUM, headers=headers) for _ in range(8)))
     assert {answer.status_code for answer in answers} == {201}
@@ -144,7 +142,7 @@ async def test_creation_sent_again_with_its_key_creates_once(resumes: httpx.Asyn
         ("/api/resumes/import_linkedin/", {"linkedin_url": "https://www.linkedin.com/in/johndoe"}),
     ],
 )
-async def test_creation_sent_again_after_its_resume_was_deleted_says_so(
+async def test_repeated_key_of_a_deleted_resume_is_refused(
     resumes: httpx.AsyncClient, user: dict[str, str], path: str, body: dict[str, Any]
 ) -> None:
     headers = {**user, "Idempotency-Key": "then-deleted"}
@@ -157,7 +155,7 @@ async def test_creation_sent_again_after_its_resume_was_deleted_says_so(
     assert (await resumes.get("/api/resumes/", headers=user)).json() == []
 
 
-async def test_creation_sent_again_after_its_session_was_claimed_says_so(
+async def test_repeated_key_of_a_claimed_session_is_refused(
     resumes: httpx.AsyncClient, stranger: dict[str, str], identity_keys: IdentityKeys, user_id: int
 ) -> None:
     body, headers = {**MINIMUM, "title": "Prise en compte"}, {**stranger, "Idempotency-Key": str(uuid4())}
@@ -176,7 +174,7 @@ async def test_creation_sent_again_after_its_session_was_claimed_says_so(
     assert from_account.json()["id"] == first.json()["id"]
 
 
-async def test_visitor_who_missed_the_answer_gets_the_same_session(
+async def test_repeated_key_without_a_session_returns_the_same_session(
     resumes: httpx.AsyncClient, stranger: dict[str, str], identity_keys: IdentityKeys
 ) -> None:
     body = {**MINIMUM, "title": "Perdue en route"}
@@ -194,7 +192,7 @@ async def test_visitor_who_missed_the_answer_gets_the_same_session(
 
 
 @pytest.mark.parametrize("key", ["1", "a-visitor's-first", "0" * 36, "a-b-c-d-a-b-c-d-a-b-c-d-a-b-c-d"])
-async def test_key_that_others_may_have_chosen_too_gives_nobodys_session_away(
+async def test_guessable_key_never_returns_the_session_of_another_visitor(
     resumes: httpx.AsyncClient, stranger: dict[str, str], identity_keys: IdentityKeys, key: str
 ) -> None:
     headers = {"Idempotency-Key": key}
@@ -206,9 +204,7 @@ async def test_key_that_others_may_have_chosen_too_gives_nobodys_session_away(
     assert again.json()["id"] == first.json()["id"]
 
 
-async def test_form_sent_again_with_its_key_and_its_file_creates_once(
-    resumes: httpx.AsyncClient, user: dict[str, str]
-) -> None:
+async def test_repeated_form_with_a_file_creates_one_resume(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     def form(photo: bytes) -> dict[str, Any]:
         return {"data": {**MINIMUM, "skills_data[0]name": "React"}, "files": {"photo": ("me.png", photo)}}
 

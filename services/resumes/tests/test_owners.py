@@ -1,4 +1,4 @@
-"""What comes and goes with owners, down to what is kept: claims, erased accounts, what payments tells of them."""
+"""Claims, merges, erased accounts and payment events, down to the stored rows."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -74,7 +74,7 @@ def entitlements(database_url: str) -> dict[str, datetime | None]:
     [(YEAR, MONTH, YEAR), (MONTH, YEAR, YEAR), (None, MONTH, MONTH), (YEAR, None, YEAR)],
 )
 @pytest.mark.parametrize("sessions_revision", [1, 2000])
-async def test_claim_takes_no_entitlement_away(
+async def test_claim_never_shortens_an_entitlement(
     context: Context,
     database_url: str,
     users: datetime | None,
@@ -89,7 +89,9 @@ async def test_claim_takes_no_entitlement_away(
 
 
 @pytest.mark.parametrize("known", [True, False])
-async def test_after_a_claim_payments_still_has_the_last_word(context: Context, database_url: str, known: bool) -> None:
+async def test_payment_event_after_a_claim_replaces_the_entitlement(
+    context: Context, database_url: str, known: bool
+) -> None:
     if known:
         await subscribed(context, 10, MONTH, user=7)
     await subscribed(context, 2000, YEAR, session="s")
@@ -99,7 +101,7 @@ async def test_after_a_claim_payments_still_has_the_last_word(context: Context, 
     assert entitlements(database_url) == {"user:7": None}
 
 
-async def test_erased_account_writes_nothing_any_more(context: Context) -> None:
+async def test_erased_account_creates_nothing(context: Context) -> None:
     await create_resume(context, USER, RESUME)
     await on_user_deleted(context, UserDeleted(user_id=7, revision=1))
     with pytest.raises(UserNotFound):
@@ -108,14 +110,14 @@ async def test_erased_account_writes_nothing_any_more(context: Context) -> None:
     await create_resume(context, Caller("gateway", user_id=8), RESUME)
 
 
-async def test_account_erased_while_it_writes_leaves_nothing(context: Context) -> None:
+async def test_account_erased_during_its_requests_leaves_nothing(context: Context) -> None:
     written = [create_resume(context, USER, RESUME) for _ in range(12)]
     erased = on_user_deleted(context, UserDeleted(user_id=7, revision=1))
     await asyncio.gather(*written[:6], erased, *written[6:], return_exceptions=True)
     assert await number_of_resumes(context) == 0
 
 
-async def test_claim_told_after_the_account_was_erased_erases_too(context: Context, database_url: str) -> None:
+async def test_claim_event_after_the_erasure_erases_the_resumes(context: Context, database_url: str) -> None:
     created = await create_resume(context, Caller("gateway"), RESUME)
     session_id = created.started_session
     assert session_id is not None
@@ -129,7 +131,7 @@ async def test_claim_told_after_the_account_was_erased_erases_too(context: Conte
     assert entitlements(database_url) == {}
 
 
-async def test_claim_holds_no_row_while_it_waits_for_the_user(context: Context, database_url: str) -> None:
+async def test_claim_locks_no_row_while_it_waits_for_the_account(context: Context, database_url: str) -> None:
     """Whoever has the user writes the user's rows next: payments' event of the very same claim, say."""
     await subscribed(context, 1, MONTH, user=7)
     await subscribed(context, 1, YEAR, session="s")
@@ -169,7 +171,7 @@ async def account_erased(context: Context, resume_id: int) -> None:
 
 
 @pytest.mark.parametrize("end", [deleted, abandoned, account_erased])
-async def test_payment_is_forgotten_with_its_resume_and_late_news_of_it_are_no_payment(
+async def test_payment_is_deleted_with_its_resume_and_not_restored_by_late_events(
     context: Context, database_url: str, end: Callable[[Context, int], Awaitable[None]]
 ) -> None:
     resume = (await create_resume(context, USER, RESUME)).resume
@@ -181,7 +183,7 @@ async def test_payment_is_forgotten_with_its_resume_and_late_news_of_it_are_no_p
     assert payments(database_url) == []
 
 
-async def test_payment_told_while_its_resume_is_deleted_is_forgotten(context: Context, database_url: str) -> None:
+async def test_payment_event_during_the_deletion_of_its_resume_is_dropped(context: Context, database_url: str) -> None:
     resume = (await create_resume(context, USER, RESUME)).resume
     with psycopg.connect(database_url) as deleting, psycopg.connect(database_url, autocommit=True) as watching:
         deleting.execute("delete from resumes where id = %s", (resume.id,))
@@ -192,7 +194,7 @@ async def test_payment_told_while_its_resume_is_deleted_is_forgotten(context: Co
     assert payments(database_url) == []
 
 
-async def test_subscription_told_after_its_owners_end_is_not_kept(context: Context, database_url: str) -> None:
+async def test_subscription_event_after_its_owners_end_is_dropped(context: Context, database_url: str) -> None:
     await claim_session(context, "s", 7)
     await on_user_deleted(context, UserDeleted(user_id=8, revision=1))
     await subscribed(context, 1, MONTH, session="s")
@@ -213,7 +215,9 @@ async def two_sessions(context: Context) -> tuple[tuple[int, str], tuple[int, st
     return (one.resume.id, one.started_session), (other.resume.id, other.started_session)
 
 
-async def test_merged_session_gives_its_resumes_and_entitlement_and_ends(context: Context, database_url: str) -> None:
+async def test_merge_transfers_resumes_and_entitlement_and_ends_the_session(
+    context: Context, database_url: str
+) -> None:
     (one, first), (other, second) = await two_sessions(context)
     await subscribed(context, 5, YEAR, session=second)
     for _ in range(2):
@@ -232,7 +236,7 @@ async def test_merged_session_gives_its_resumes_and_entitlement_and_ends(context
     assert [owners_of_resumes(database_url)[each] for each in (one, other)] == ["user:7", "user:7"]
 
 
-async def test_merge_that_comes_after_the_claim_waits_for_its_own_claim(context: Context, database_url: str) -> None:
+async def test_merge_into_a_claimed_session_changes_nothing(context: Context, database_url: str) -> None:
     (_, first), (other, second) = await two_sessions(context)
     await claim_session(context, first, 7)
     await merge_session(context, second, first)

@@ -86,13 +86,13 @@ PICTURES: dict[str, tuple[int, Callable[[], bytes]]] = {
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_a_photo_of_25_megapixels_takes_no_more_than_its_memory(name: str) -> None:
+def test_photo_of_25_megapixels_stays_within_the_memory_limit(name: str) -> None:
     memory, make = PICTURES[name]
     assert complaint(make(), memory) == ""
 
 
 @pytest.mark.parametrize("limit", ["MEMORY_BYTES = 64 * 2**20", "CPU_SECONDS = 0"])
-async def test_a_photo_that_exceeds_the_limits_of_its_process_is_refused(
+async def test_photo_that_exceeds_the_process_limits_is_refused(
     resumes: httpx.AsyncClient, user: dict[str, str], monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
     code = f"from cv_resumes.actions import decoding; decoding.{limit}; decoding._main()"
@@ -101,34 +101,34 @@ async def test_a_photo_that_exceeds_the_limits_of_its_process_is_refused(
     assert (answer.status_code, answer.json()) == (400, {"photo": [TOO_COMPLEX]})
 
 
-def test_nothing_is_kept_of_what_was_refused() -> None:
+def test_refused_photo_frees_its_memory() -> None:
     too_large = picture("WEBP", size=(16_383, 1_527), lossless=True, method=0)
     assert complaint(too_large, 480, TEN_TIMES) == ""
 
 
 @pytest.mark.parametrize("size", [(1, 25_000_000), (25_000_000, 1), (65_501, 1)])
-async def test_a_photo_is_no_thread(resumes: httpx.AsyncClient, user: dict[str, str], size: tuple[int, int]) -> None:
+async def test_too_long_photo_is_refused(
+    resumes: httpx.AsyncClient, user: dict[str, str], size: tuple[int, int]
+) -> None:
     answer = await upload(resumes, user, png(*size, 0, 8))
     assert (answer.status_code, answer.json()) == (
         400, {"photo": ["The photo may have at most 65,500 pixels a side."]},
     )  # fmt: skip
 
 
-async def test_texts_in_a_photo_do_not_unpack_to_more_than_a_photo(
-    resumes: httpx.AsyncClient, user: dict[str, str]
-) -> None:
+async def test_compressed_texts_in_a_photo_are_limited(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     text = b"a\0\0" + zlib.compress(bytes(MIB))
     answer = await upload(resumes, user, png(8, 8, 2, 8, *[(b"zTXt", text)] * 6))
     assert answer.status_code == 400
 
 
-async def test_a_picture_whose_palette_is_missing_is_none(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+async def test_photo_without_its_palette_is_refused(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     answer = await upload(resumes, user, png(8, 8, 3, 8))
     assert answer.status_code == 400
     assert answer.json()["photo"][0].startswith("Upload a valid image.")
 
 
-async def test_16_bits_of_grey_stay_grey(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+async def test_16_bit_gray_stays_gray(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     out = io.BytesIO()
     Image.new("I;16", (60, 40), 40_000).save(out, "PNG")
     url = (await upload(resumes, user, out.getvalue())).json()["photo"]
@@ -136,7 +136,7 @@ async def test_16_bits_of_grey_stay_grey(resumes: httpx.AsyncClient, user: dict[
     assert shown.getpixel((30, 20)) == (155, 155, 155)
 
 
-async def test_photos_are_decoded_one_by_one_and_wait_for_a_while_only(
+async def test_photos_are_decoded_one_at_a_time_with_a_timeout(
     resumes: httpx.AsyncClient, user: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, go_on = asyncio.Event(), threading.Event()

@@ -1,4 +1,4 @@
-"""Photos: uploaded, written anew, shown, replaced, removed, refused."""
+"""Photos: upload, conversion, download, replacement, removal, errors."""
 
 import io
 import struct
@@ -71,7 +71,7 @@ async def fetch(resumes: httpx.AsyncClient, url: str) -> httpx.Response:
         (picture("JPEG", "CMYK"), "image/jpeg"),
     ],
 )
-async def test_photo_is_shown_where_the_resume_says(
+async def test_photo_is_served_at_the_url_of_the_resume(
     resumes: httpx.AsyncClient, user: dict[str, str], content: bytes, kind: str
 ) -> None:
     answer = await upload(resumes, user, content)
@@ -90,7 +90,7 @@ async def test_photo_is_shown_where_the_resume_says(
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize("exif", [b"II*\0", b"II*\0\x08\0\0\0\xff\xff", b"nonsense", b"MM\0*\xff\xff\xff\xff"])
-async def test_a_photo_that_says_nonsense_of_itself_is_shown_as_it_is(
+async def test_invalid_photo_metadata_is_ignored(
     resumes: httpx.AsyncClient, user: dict[str, str], kind: str, exif: bytes
 ) -> None:
     answer = await upload(resumes, user, picture(kind, exif=b"Exif\0\0" + exif, dpi=(72, 72)))
@@ -99,7 +99,7 @@ async def test_a_photo_that_says_nonsense_of_itself_is_shown_as_it_is(
     assert Image.open(io.BytesIO(shown.content)).size == (60, 40)
 
 
-async def test_only_pixels_remain_and_they_stand_upright(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+async def test_stored_photo_is_upright_and_without_metadata(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     assert SECRET in with_metadata()
     shown = await fetch(resumes, (await upload(resumes, user, with_metadata())).json()["photo"])
     assert SECRET not in shown.content
@@ -107,7 +107,7 @@ async def test_only_pixels_remain_and_they_stand_upright(resumes: httpx.AsyncCli
     assert (image.size, dict(image.getexif())) == ((40, 60), {})
 
 
-async def test_large_photo_is_made_smaller(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+async def test_large_photo_is_reduced(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     shown = await fetch(resumes, (await upload(resumes, user, picture("JPEG", size=(4800, 2400)))).json()["photo"])
     assert Image.open(io.BytesIO(shown.content)).size == (1200, 600)
 
@@ -151,7 +151,7 @@ async def test_large_photo_is_made_smaller(resumes: httpx.AsyncClient, user: dic
         "heavy",
     ],
 )
-async def test_what_is_no_photo_is_refused(
+async def test_files_that_are_no_photo_are_refused(
     resumes: httpx.AsyncClient, user: dict[str, str], content: bytes, message: str
 ) -> None:
     answer = await upload(resumes, user, content)
@@ -177,7 +177,9 @@ async def test_photo_is_replaced_kept_and_removed(resumes: httpx.AsyncClient, us
 @pytest.mark.parametrize(
     "photo", ["", "http://localhost:8000/media/resumes/photos/other.jpg", "/media/resumes/photos/x.jpg", 7, ["x"]]
 )
-async def test_anything_but_a_file_is_no_photo(resumes: httpx.AsyncClient, user: dict[str, str], photo: Any) -> None:
+async def test_photo_field_refuses_anything_but_a_file(
+    resumes: httpx.AsyncClient, user: dict[str, str], photo: Any
+) -> None:
     created = (await upload(resumes, user, picture("JPEG"))).json()
     answer = await resumes.patch(f"/api/resumes/{created['id']}/", json={"photo": photo}, headers=user)
     assert (answer.status_code, answer.json()) == (
@@ -185,12 +187,12 @@ async def test_anything_but_a_file_is_no_photo(resumes: httpx.AsyncClient, user:
     )  # fmt: skip
 
 
-async def test_photo_goes_with_its_resume_and_into_its_pdf(
-    resumes: httpx.AsyncClient, user: dict[str, str], neighbours: Any
+async def test_photo_is_sent_to_the_renderer_and_deleted_with_its_resume(
+    resumes: httpx.AsyncClient, user: dict[str, str], fake_services: Any
 ) -> None:
     created = (await upload(resumes, user, picture("JPEG"))).json()
     await resumes.post(f"/api/resumes/{created['id']}/export_pdf/", json={}, headers=user)
-    assert neighbours[0].rendered[-1]["photo"]
+    assert fake_services[0].rendered[-1]["photo"]
     assert (await resumes.delete(f"/api/resumes/{created['id']}/", headers=user)).status_code == 204
     assert (await fetch(resumes, created["photo"])).status_code == 404
 

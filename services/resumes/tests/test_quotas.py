@@ -1,4 +1,4 @@
-"""How many resumes an owner may have."""
+"""The most resumes of an owner."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -33,7 +33,7 @@ async def count(frugal: httpx.AsyncClient, headers: dict[str, str]) -> int:
     return len((await frugal.get("/api/resumes/", headers=headers)).json())
 
 
-async def test_session_that_has_its_share_is_asked_to_register(
+async def test_session_at_its_quota_is_asked_to_register(
     frugal: httpx.AsyncClient, stranger: dict[str, str], identity_keys: IdentityKeys, user: dict[str, str], user_id: int
 ) -> None:
     session_id = (await write(frugal, stranger)).headers["X-Session-Start"]
@@ -50,9 +50,7 @@ async def test_session_that_has_its_share_is_asked_to_register(
     assert await count(frugal, user) == 4
 
 
-async def test_account_that_has_its_share_deletes_one_to_write_another(
-    frugal: httpx.AsyncClient, user: dict[str, str]
-) -> None:
+async def test_account_at_its_quota_must_delete_a_resume_first(frugal: httpx.AsyncClient, user: dict[str, str]) -> None:
     written = [await write(frugal, user) for _ in range(5)]
     refused = await write(frugal, user)
     assert (refused.status_code, refused.json()) == (400, DELETE)
@@ -60,9 +58,7 @@ async def test_account_that_has_its_share_deletes_one_to_write_another(
     assert (await write(frugal, user)).status_code == 201
 
 
-async def test_many_at_once_are_no_more_than_one_after_the_other(
-    frugal: httpx.AsyncClient, user: dict[str, str]
-) -> None:
+async def test_concurrent_requests_do_not_exceed_the_quota(frugal: httpx.AsyncClient, user: dict[str, str]) -> None:
     answers = await asyncio.gather(*(write(frugal, user) for _ in range(12)))
     assert sorted(answer.status_code for answer in answers) == [201] * 5 + [400] * 7
     assert await count(frugal, user) == 5

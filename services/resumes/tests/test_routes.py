@@ -1,4 +1,4 @@
-"""The HTTP door, with the contract's own examples."""
+"""The HTTP API, with the contract's examples."""
 
 import asyncio
 from typing import Any
@@ -101,9 +101,7 @@ async def create(resumes: httpx.AsyncClient, headers: dict[str, str], **changes:
     return body
 
 
-async def test_minimum_resume_is_completed_with_defaults(
-    resumes: httpx.AsyncClient, user: dict[str, str], user_id: int
-) -> None:
+async def test_missing_fields_get_defaults(resumes: httpx.AsyncClient, user: dict[str, str], user_id: int) -> None:
     created = await create(resumes, user)
     moments = {name: created.pop(name) for name in ("created_at", "updated_at", "last_accessed")}
     assert created == {
@@ -119,7 +117,7 @@ async def test_minimum_resume_is_completed_with_defaults(
     assert all(len(moment) == len("2025-10-29T17:00:00Z") and moment.endswith("Z") for moment in moments.values())
 
 
-async def test_complete_resume_comes_back_as_documented(resumes: httpx.AsyncClient, stranger: dict[str, str]) -> None:
+async def test_complete_resume_is_returned_as_documented(resumes: httpx.AsyncClient, stranger: dict[str, str]) -> None:
     answer = await resumes.post("/api/resumes/", json=COMPLETE, headers=stranger)
     created = answer.json()
     assert answer.status_code == 201
@@ -175,7 +173,7 @@ async def test_adding_an_experience_keeps_the_ids_of_the_others(
         ("skills_data", "skills", {"name": "J{}"}),
     ],
 )
-async def test_an_entry_appended_without_an_order_comes_last(
+async def test_appended_entry_without_an_order_comes_last(
     resumes: httpx.AsyncClient, user: dict[str, str], sent: str, answered: str, entry: dict[str, str]
 ) -> None:
     def entries(*names: Any) -> list[dict[str, str]]:
@@ -204,7 +202,7 @@ async def test_autosave_changes_only_what_was_sent(resumes: httpx.AsyncClient, u
     }
 
 
-async def test_two_edits_at_once_are_both_kept(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+async def test_concurrent_edits_are_all_saved(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     created = await create(resumes, user)
     path = f"/api/resumes/{created['id']}/"
     edits = [{"title": "Designer"}, {"summary": "Dix ans"}, {"phone": "+331"}, {"address": "Paris"}] * 5
@@ -216,7 +214,7 @@ async def test_two_edits_at_once_are_both_kept(resumes: httpx.AsyncClient, user:
     )  # fmt: skip
 
 
-async def test_somebody_elses_resume_does_not_exist(
+async def test_resume_of_another_owner_is_not_found(
     resumes: httpx.AsyncClient, user: dict[str, str], user_id: int, identity_keys: IdentityKeys
 ) -> None:
     created = await create(resumes, user)
@@ -232,7 +230,7 @@ async def test_somebody_elses_resume_does_not_exist(
             assert (answer.status_code, answer.json()) == (404, {"detail": "Not found."}), (method, path)
 
 
-async def test_deleted_resume_is_gone(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+async def test_deleted_resume_is_not_found(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     path = f"/api/resumes/{(await create(resumes, user))['id']}/"
     deleted = await resumes.delete(path, headers=user)
     assert (deleted.status_code, deleted.content) == (204, b"")
@@ -295,7 +293,7 @@ async def test_impossible_ids_are_not_found(resumes: httpx.AsyncClient, user: di
         ([], {"non_field_errors": ["Invalid data. Expected a dictionary, but got list."]}),
     ],
 )
-async def test_bad_bodies_name_every_field(
+async def test_invalid_bodies_get_an_error_for_each_field(
     resumes: httpx.AsyncClient, user: dict[str, str], body: Any, errors: Any
 ) -> None:
     answer = await resumes.post("/api/resumes/", json=body, headers=user)
@@ -303,7 +301,7 @@ async def test_bad_bodies_name_every_field(
     assert (await resumes.get("/api/resumes/", headers=user)).json() == []
 
 
-async def test_further_keys_of_free_entries_are_kept_whatever_json_can_say(
+async def test_further_keys_of_free_entries_keep_any_json_value(
     resumes: httpx.AsyncClient, user: dict[str, str]
 ) -> None:
     entry = {"language": "Français", "level": None, "since": 2**70, "flags": [True, None, 1.5, {"é": "😀"}]}
@@ -322,7 +320,7 @@ async def test_further_keys_of_free_entries_are_kept_whatever_json_can_say(
 @pytest.mark.parametrize(
     ("before", "after"), [(1, True), (0, False), (1, 1.0), ([1], [True]), ({"a": 0}, {"a": False})]
 )
-async def test_what_only_python_calls_the_same_is_saved(
+async def test_values_that_are_equal_only_in_python_are_saved(
     resumes: httpx.AsyncClient, user: dict[str, str], before: Any, after: Any
 ) -> None:
     created = await resumes.post(
@@ -336,9 +334,7 @@ async def test_what_only_python_calls_the_same_is_saved(
 
 
 @pytest.mark.parametrize("form", [False, True])
-async def test_an_entry_keeps_its_id_when_that_comes_back_as_a_text(
-    resumes: httpx.AsyncClient, user: dict[str, str], form: bool
-) -> None:
+async def test_entry_id_may_be_sent_as_a_text(resumes: httpx.AsyncClient, user: dict[str, str], form: bool) -> None:
     created = await resumes.post(
         "/api/resumes/", json={**MINIMUM, "skills_data": [{"name": "Python"}, {"name": "SQL"}]}, headers=user
     )
@@ -370,14 +366,14 @@ async def test_a_resume_has_at_most_256_kilobytes(resumes: httpx.AsyncClient, us
 
 
 @pytest.mark.parametrize(("template", "watermark"), [(1, False), (2, True)])
-async def test_export_asks_the_renderer_for_the_whole_document(
-    resumes: httpx.AsyncClient, user: dict[str, str], neighbours: Any, template: int, watermark: bool
+async def test_export_sends_the_whole_document_to_the_renderer(
+    resumes: httpx.AsyncClient, user: dict[str, str], fake_services: Any, template: int, watermark: bool
 ) -> None:
     created = await create(resumes, user, template=template, experience_data=[TECH_CORP])
     answer = await resumes.post(f"/api/resumes/{created['id']}/export_pdf/", json={}, headers=user)
     assert answer.status_code == 200
     assert answer.json()["has_watermark"] is watermark
-    asked = neighbours[0].rendered[-1]
+    asked = fake_services[0].rendered[-1]
     assert answer.json()["pdf_url"] == f"http://localhost:8000/media/resumes/pdfs/token/{asked['file_name']}"
     assert asked["file_name"].startswith("marie_dubois_cv_20")
     assert asked["file_name"].endswith("_watermarked.pdf") is watermark
@@ -386,21 +382,21 @@ async def test_export_asks_the_renderer_for_the_whole_document(
 
 
 async def test_export_has_a_watermark_as_soon_as_the_template_is_premium(
-    resumes: httpx.AsyncClient, user: dict[str, str], neighbours: Any, monkeypatch: pytest.MonkeyPatch
+    resumes: httpx.AsyncClient, user: dict[str, str], fake_services: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     created = await create(resumes, user)
     for premium in ({1, 2}, {2}):
-        monkeypatch.setattr(neighbours[0], "premium", premium)
+        monkeypatch.setattr(fake_services[0], "premium", premium)
         answer = await resumes.post(f"/api/resumes/{created['id']}/export_pdf/", json={}, headers=user)
         assert answer.json()["has_watermark"] is (1 in premium)
 
 
-async def test_a_template_loaded_this_moment_can_be_used(
-    resumes: httpx.AsyncClient, user: dict[str, str], neighbours: Any, monkeypatch: pytest.MonkeyPatch
+async def test_newly_loaded_template_can_be_used_at_once(
+    resumes: httpx.AsyncClient, user: dict[str, str], fake_services: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = {"template": 9, "full_name": "Marie Dubois", "email": "marie.dubois@example.com"}
     assert (await resumes.post("/api/resumes/", json=body, headers=user)).status_code == 400
-    monkeypatch.setattr(neighbours[0], "known", {9})
+    monkeypatch.setattr(fake_services[0], "known", {9})
     assert (await resumes.post("/api/resumes/", json=body, headers=user)).status_code == 201
 
 
@@ -412,17 +408,17 @@ async def test_a_template_loaded_this_moment_can_be_used(
         ((503, {"detail": "Too many documents are being rendered, try again later."}), 503),
     ],
 )
-async def test_export_says_why_there_is_no_pdf(
+async def test_export_passes_on_the_error_of_the_renderer(
     resumes: httpx.AsyncClient,
     user: dict[str, str],
-    neighbours: Any,
+    fake_services: Any,
     monkeypatch: pytest.MonkeyPatch,
     refusal: tuple[int, dict[str, Any]],
     status: int,
 ) -> None:
     """404 is the renderer's answer for a resume that was deleted while its PDF was made."""
     created = await create(resumes, user)
-    monkeypatch.setattr(neighbours[0], "refusal", refusal)
+    monkeypatch.setattr(fake_services[0], "refusal", refusal)
     answer = await resumes.post(f"/api/resumes/{created['id']}/export_pdf/", json={}, headers=user)
     assert answer.status_code == status
     if status == 503:
@@ -431,7 +427,7 @@ async def test_export_says_why_there_is_no_pdf(
         assert answer.json() == refusal[1]
 
 
-async def test_what_does_not_exist_is_said_before_what_is_wrong_with_the_body(
+async def test_missing_resume_is_answered_with_404_before_body_errors(
     resumes: httpx.AsyncClient, user: dict[str, str], user_id: int, identity_keys: IdentityKeys
 ) -> None:
     """As DRF, which looks the resume up and then reads the request."""
@@ -465,14 +461,14 @@ async def test_what_does_not_exist_is_said_before_what_is_wrong_with_the_body(
                 assert (answer.status_code, answer.json()) == (404, {"detail": "Not found."}), content
 
 
-async def test_without_identity_nobody_gets_in(resumes: httpx.AsyncClient, identity_keys: IdentityKeys) -> None:
+async def test_requests_without_identity_are_refused(resumes: httpx.AsyncClient, identity_keys: IdentityKeys) -> None:
     assert (await resumes.get("/api/resumes/")).status_code == 401
     as_user, as_service = identity_keys.user("resumes", 1), identity_keys.service("resumes", "payments")
     assert (await resumes.get("/internal/resumes/1/", headers=as_user)).status_code == 404
     assert (await resumes.get("/api/resumes/", headers=as_service)).status_code == 404
 
 
-async def test_payments_may_ask_whether_a_resume_exists(
+async def test_payments_can_check_that_a_resume_exists(
     resumes: httpx.AsyncClient, user: dict[str, str], identity_keys: IdentityKeys
 ) -> None:
     created = await create(resumes, user)
@@ -482,7 +478,7 @@ async def test_payments_may_ask_whether_a_resume_exists(
     assert (await resumes.get("/internal/resumes/999999/", headers=as_payments)).status_code == 404
 
 
-async def test_claimed_session_moves_and_ends(
+async def test_claim_transfers_resumes_and_ends_the_session(
     resumes: httpx.AsyncClient, stranger: dict[str, str], user_id: int, identity_keys: IdentityKeys
 ) -> None:
     first = await resumes.post("/api/resumes/", json=MINIMUM, headers=stranger)

@@ -1,4 +1,4 @@
-"""The migrations make the tables that the code speaks of, and what is asked often finds its rows by an index."""
+"""The migrations create the tables of the code, and frequent queries use an index."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -55,7 +55,7 @@ _HOT: dict[str, tuple[Statement, dict[str, Any]]] = {
 }
 
 
-def test_migrated_database_is_what_the_tables_say(service_database: ServiceDatabase) -> None:
+def test_migrated_database_equals_the_tables(service_database: ServiceDatabase) -> None:
     assert differences(service_database("resumes"), metadata) == []
 
 
@@ -70,7 +70,7 @@ def filled(service_database: ServiceDatabase) -> Iterator[psycopg.Connection[Any
 
 
 @pytest.mark.parametrize("name", _HOT)
-def test_what_is_asked_often_reads_only_the_rows_it_is_about(filled: psycopg.Connection[Any], name: str) -> None:
+def test_frequent_queries_use_an_index(filled: psycopg.Connection[Any], name: str) -> None:
     statement, values = _HOT[name]
     row = filled.execute(b"explain (format json) " + statement.sql, statement.bind(values)).fetchone()
     assert row is not None

@@ -1,4 +1,4 @@
-"""Templates that change: from their events, resumes knows whether they are premium."""
+"""Events about templates, and the cache of templates."""
 
 import psycopg
 import pytest
@@ -11,7 +11,7 @@ from cv_resumes.actions.resumes import change_resume, create_resume, open_resume
 from cv_resumes.actions.templates import on_template_changed
 from cv_resumes.clients import Template, Templates
 
-from services.resumes.tests.conftest import FREE, Neighbours, edit, new_resume
+from services.resumes.tests.conftest import FREE, FakeServices, edit, new_resume
 
 USER = Caller("gateway", user_id=7)
 
@@ -39,7 +39,7 @@ async def test_older_and_repeated_events_change_nothing(context: Context) -> Non
         assert await is_premium(context, resume_id)
 
 
-async def test_event_counts_for_resumes_that_are_written_with_an_older_answer_of_templates(context: Context) -> None:
+async def test_event_wins_over_an_older_response_of_templates(context: Context) -> None:
     """The event may come between the answer of templates, which says that it is free, and the commit."""
     await on_template_changed(context, changed(1, True, 1))
     created = (await create_resume(context, USER, new_resume())).resume
@@ -50,7 +50,7 @@ async def test_event_counts_for_resumes_that_are_written_with_an_older_answer_of
     assert await is_premium(context, other.id)
 
 
-async def test_change_of_a_template_waits_for_no_edit(context: Context, database_url: str) -> None:
+async def test_template_event_does_not_wait_for_edits(context: Context, database_url: str) -> None:
     resume_id = (await create_resume(context, USER, new_resume())).resume.id
     with psycopg.connect(database_url) as writer:
         writer.execute("select 1 from resumes for update")
@@ -58,14 +58,14 @@ async def test_change_of_a_template_waits_for_no_edit(context: Context, database
     assert await is_premium(context, resume_id)
 
 
-async def test_templates_are_kept_for_some_seconds_and_while_the_service_is_down(
-    neighbours: tuple[Neighbours, str], environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+async def test_templates_are_cached_for_seconds_and_while_the_service_is_down(
+    fake_services: tuple[FakeServices, str], environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = ServiceClient("templates", neighbours[1], Signer("resumes", environment["IDENTITY_PRIVATE_KEY"]))
+    client = ServiceClient("templates", fake_services[1], Signer("resumes", environment["IDENTITY_PRIVATE_KEY"]))
     await client.start()
     templates = Templates(client)
     assert not _premium(await templates.get(FREE))
-    monkeypatch.setattr(neighbours[0], "premium", {FREE})
+    monkeypatch.setattr(fake_services[0], "premium", {FREE})
     assert not _premium(await templates.get(FREE))
     assert _premium(await templates.get(FREE, max_age=0))
     assert _premium(await templates.get(FREE))

@@ -1,4 +1,4 @@
-"""A data export made here, and what is asked of an import."""
+"""A data export for tests, and helpers to import it."""
 
 import io
 import zipfile

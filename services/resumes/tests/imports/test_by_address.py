@@ -1,4 +1,4 @@
-"""Imports by a profile's address, from the real stand-in process."""
+"""Imports by URL, from the real LinkedIn sandbox."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -26,9 +26,7 @@ from services.resumes.tests.imports.export import (
 )
 
 
-async def test_a_browsers_form_has_a_file_even_where_none_was_chosen(
-    resumes: httpx.AsyncClient, user: dict[str, str]
-) -> None:
+async def test_form_with_an_empty_file_input_imports_by_url(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     content = (
         b'--BB\r\nContent-Disposition: form-data; name="linkedin_url"\r\n\r\nhttps://www.linkedin.com/in/johndoe\r\n'
         b'--BB\r\nContent-Disposition: form-data; name="file"; filename=""\r\n'
@@ -39,7 +37,7 @@ async def test_a_browsers_form_has_a_file_even_where_none_was_chosen(
     assert (answer.status_code, answer.json()["full_name"]) == (201, "John Doe")
 
 
-async def test_the_documents_example_comes_out_field_by_field(
+async def test_documented_example_is_imported_field_by_field(
     resumes: httpx.AsyncClient, stranger: dict[str, str]
 ) -> None:
     answer = await resumes.post(PATH, json={"linkedin_url": "https://www.linkedin.com/in/johndoe"}, headers=stranger)
@@ -79,7 +77,7 @@ async def test_the_documents_example_comes_out_field_by_field(
     }  # fmt: skip
 
 
-async def test_an_import_is_a_resume_like_any_other(
+async def test_imported_resume_is_a_normal_resume(
     resumes: httpx.AsyncClient, user: dict[str, str], user_id: int
 ) -> None:
     body = await fetched(resumes, user, "johndoe")
@@ -91,7 +89,7 @@ async def test_an_import_is_a_resume_like_any_other(
     assert (changed.status_code, changed.json()["title"]) == (200, "CTO")
 
 
-async def test_everything_json_resume_knows_finds_its_place(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+async def test_every_json_resume_section_is_imported(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     body = await fetched(resumes, user, "camille-durand")
     assert body["address"] == "12 rue des Lilas, 69003, Lyon, FR"
     assert (body["phone"], body["website"]) == ("+33 6 12 34 56 78", "https://camilledurand.example.com")
@@ -123,20 +121,20 @@ async def test_everything_json_resume_knows_finds_its_place(resumes: httpx.Async
     assert told(body, "basics") == [(None, "A CV has no place for: image.")]
 
 
-async def test_titles_are_in_the_language_asked_for(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+async def test_section_titles_are_in_the_requested_language(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     headers = {**user, "Accept-Language": "en-GB"}
     body = await fetched(resumes, headers, "camille-durand")
     assert body["custom_sections"][0]["title"] == "Volunteering"
 
 
-async def test_what_the_source_lacks_is_not_invented(resumes: httpx.AsyncClient, stranger: dict[str, str]) -> None:
+async def test_missing_values_are_not_invented(resumes: httpx.AsyncClient, stranger: dict[str, str]) -> None:
     body = await fetched(resumes, stranger, "no-mail")
     assert body["email"] == ""
     assert [skill["level"] for skill in body["skills"]] == [None, None]
     assert body["import_report"] == [{"file": "resume", "reason": "The source has no email."}]
 
 
-async def test_a_missing_email_is_the_accounts(
+async def test_missing_email_is_replaced_by_the_accounts(
     resumes: httpx.AsyncClient, identity_keys: IdentityKeys, user_id: int
 ) -> None:
     user = identity_keys.user("resumes", user_id, "nadia@example.com")
@@ -144,7 +142,7 @@ async def test_a_missing_email_is_the_accounts(
     assert (await fetched(resumes, user, "johndoe"))["email"] == "john.doe@linkedin.com"
 
 
-async def test_odd_data_is_left_out_and_told(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+async def test_invalid_data_is_left_out_and_reported(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     body = await fetched(resumes, user, "odd-one")
     assert (body["full_name"], body["email"], body["phone"]) == ("Odette   Odd", "", "33612345678")
     assert (body["title"], body["website"], body["address"]) == (None, None, None)
@@ -164,7 +162,7 @@ async def test_odd_data_is_left_out_and_told(resumes: httpx.AsyncClient, user: d
     assert (None, "education is not a list.") in told(body, "profile")
 
 
-async def test_more_than_a_cv_takes_is_left_out_and_told(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+async def test_excess_data_is_left_out_and_reported(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     body = await fetched(resumes, user, "prolific")
     assert 100 < len(body["experiences"]) <= 200
     assert (300, "It is left out: a CV takes 256 KB.") in told(body, "work")
@@ -195,7 +193,7 @@ async def test_more_than_a_cv_takes_is_left_out_and_told(resumes: httpx.AsyncCli
         "https://www.linkedin.com/in/johndoe#@evil.example",
     ],
 )
-async def test_every_way_to_write_the_address_is_one_profile(
+async def test_every_spelling_of_a_profile_url_is_accepted(
     resumes: httpx.AsyncClient, user: dict[str, str], url: str
 ) -> None:
     answer = await resumes.post(PATH, json={"linkedin_url": url}, headers=user)
@@ -288,7 +286,7 @@ ATTACKS = [
 
 
 @pytest.mark.parametrize("url", ATTACKS)
-async def test_nothing_but_a_profile_is_asked_for(resumes: httpx.AsyncClient, user: dict[str, str], url: str) -> None:
+async def test_other_urls_are_refused(resumes: httpx.AsyncClient, user: dict[str, str], url: str) -> None:
     answer = await resumes.post(PATH, json={"linkedin_url": url}, headers=user)
     assert (answer.status_code, answer.json()) == (400, INVALID)
 
@@ -311,7 +309,7 @@ async def test_nothing_but_a_profile_is_asked_for(resumes: httpx.AsyncClient, us
         ({"linkedin_url": PROFILE + "jérôme/"}, UNKNOWN),
     ],
 )
-async def test_bad_requests_are_told_as_drf_would(
+async def test_invalid_requests_get_drf_errors(
     resumes: httpx.AsyncClient, user: dict[str, str], body: Any, errors: Any
 ) -> None:
     answer = await resumes.post(PATH, json=body, headers=user)
@@ -320,12 +318,12 @@ async def test_bad_requests_are_told_as_drf_would(
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
-async def test_an_import_is_only_posted(resumes: httpx.AsyncClient, user: dict[str, str], method: str) -> None:
+async def test_import_accepts_only_post(resumes: httpx.AsyncClient, user: dict[str, str], method: str) -> None:
     answer = await resumes.request(method, PATH, headers=user)
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST, OPTIONS")
 
 
-async def test_an_import_sent_twice_with_a_key_is_one_resume(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+async def test_repeated_import_with_a_key_creates_one_resume(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     headers = {**user, "Idempotency-Key": "import-1"}
     bodies = [
         (await resumes.post(PATH, json={"linkedin_url": PROFILE + "johndoe"}, headers=headers)).json() for _ in "ab"
@@ -334,7 +332,7 @@ async def test_an_import_sent_twice_with_a_key_is_one_resume(resumes: httpx.Asyn
     assert len((await resumes.get("/api/resumes/", headers=user)).json()) == 1
 
 
-async def test_an_upload_sent_twice_with_a_key_is_one_resume(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+async def test_repeated_upload_with_a_key_creates_one_resume(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     headers = {**user, "Idempotency-Key": "import-2"}
     content = zipped(EXPORT)
     answers = [await resumes.post(PATH, files={"file": ("export.zip", content)}, headers=headers) for _ in "ab"]
@@ -355,7 +353,9 @@ async def impatient(environment: dict[str, str]) -> AsyncIterator[httpx.AsyncCli
         yield client
 
 
-async def test_without_a_source_the_file_is_asked_for(without_source: httpx.AsyncClient, user: dict[str, str]) -> None:
+async def test_import_by_url_without_a_source_asks_for_the_file(
+    without_source: httpx.AsyncClient, user: dict[str, str]
+) -> None:
     answer = await without_source.post(PATH, json={"linkedin_url": PROFILE + "johndoe"}, headers=user)
     assert (answer.status_code, answer.json()) == (
         400,
@@ -376,7 +376,7 @@ async def test_without_a_source_the_file_is_asked_for(without_source: httpx.Asyn
         ("source-slow", "30"),
     ],
 )
-async def test_a_failing_source_is_a_503(
+async def test_failing_source_is_answered_with_503(
     impatient: httpx.AsyncClient, user: dict[str, str], slug: str, retry_after: str
 ) -> None:
     answer = await impatient.post(PATH, json={"linkedin_url": PROFILE + slug}, headers=user)
@@ -384,14 +384,14 @@ async def test_a_failing_source_is_a_503(
     assert answer.json() == {"detail": "LinkedIn profiles are not available now, try again later."}
 
 
-async def test_a_source_that_is_gone_or_refuses_us_is_a_503(environment: dict[str, str], user: dict[str, str]) -> None:
+async def test_unreachable_source_is_answered_with_503(environment: dict[str, str], user: dict[str, str]) -> None:
     for changes in ({"LINKEDIN_SOURCE_URL": "http://127.0.0.1:1/"}, {"LINKEDIN_SOURCE_TOKEN": "wrong"}):
         async with serving(app, {**environment, **changes}) as client:
             answer = await client.post(PATH, json={"linkedin_url": PROFILE + "johndoe"}, headers=user)
         assert answer.status_code == 503
 
 
-async def test_the_source_gets_the_rebuilt_address_the_token_and_nothing_else(
+async def test_source_gets_only_the_rebuilt_url_and_the_token(
     environment: dict[str, str], user: dict[str, str]
 ) -> None:
     asked: list[Request] = []
@@ -410,7 +410,7 @@ async def test_the_source_gets_the_rebuilt_address_the_token_and_nothing_else(
     assert "x-identity" not in asked[0].headers
 
 
-async def test_a_profile_without_a_name_makes_no_resume(environment: dict[str, str], user: dict[str, str]) -> None:
+async def test_profile_without_a_name_is_refused(environment: dict[str, str], user: dict[str, str]) -> None:
     async def answer(request: Request) -> Response:
         return JSONResponse({"basics": {"email": "anybody@example.com"}})
 
@@ -423,12 +423,12 @@ async def test_a_profile_without_a_name_makes_no_resume(environment: dict[str, s
         assert (await client.get("/api/resumes/", headers=user)).json() == []
 
 
-async def test_without_a_free_template_there_is_no_import(
-    resumes: httpx.AsyncClient, user: dict[str, str], neighbours: Any
+async def test_import_without_a_free_template_is_answered_with_503(
+    resumes: httpx.AsyncClient, user: dict[str, str], fake_services: Any
 ) -> None:
-    neighbours[0].default_template = None
+    fake_services[0].default_template = None
     try:
         answer = await resumes.post(PATH, json={"linkedin_url": PROFILE + "johndoe"}, headers=user)
     finally:
-        neighbours[0].default_template = 1
+        fake_services[0].default_template = 1
     assert (answer.status_code, answer.json()) == (503, {"detail": "There is no free template to import into."})

@@ -1,4 +1,4 @@
-"""Imports of data exports made here, every trap a test."""
+"""Imports of data exports, one test for each trap."""
 
 import asyncio
 import io
@@ -114,13 +114,13 @@ async def test_folders_case_marks_and_line_ends_do_not_matter(resumes: httpx.Asy
     assert body["import_report"] == [{"file": "PROFILE.CSV", "reason": "A CV has no place for: industry."}]
 
 
-async def test_latin_1_is_understood(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+async def test_latin_1_is_read(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     profile = f"{PROFILE_HEADER}\nÉloïse,Lefèvre,,,,Œnologue,,,,,,,\n"
     body = await imported(resumes, user, {"Profile.csv": profile.encode("cp1252")})
     assert (body["full_name"], body["title"]) == ("Éloïse Lefèvre", "Œnologue")
 
 
-async def test_one_bad_byte_spoils_one_line_and_is_told(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+async def test_invalid_byte_affects_one_line_and_is_reported(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     skills = "Name\nÉlectricité\nSoudure \u20ac\n日本語\n".encode().replace("\u20ac".encode(), b"\x80")
     body = await imported(resumes, user, {**EXPORT, "Skills.csv": skills})
     assert [skill["name"] for skill in body["skills"]] == ["Électricité", "Soudure €", "日本語"]
@@ -129,7 +129,7 @@ async def test_one_bad_byte_spoils_one_line_and_is_told(resumes: httpx.AsyncClie
 
 @pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
-async def test_utf_16_is_understood_by_its_mark(
+async def test_utf_16_with_a_byte_order_mark_is_read(
     resumes: httpx.AsyncClient, user: dict[str, str], codec: str, line_end: str
 ) -> None:
     files = {
@@ -142,7 +142,7 @@ async def test_utf_16_is_understood_by_its_mark(
     assert told(body, "Profile.csv") == [(None, "A CV has no place for: industry.")]
 
 
-async def test_translated_file_names_are_known_by_their_headers(
+async def test_translated_file_names_are_recognized_by_their_header(
     resumes: httpx.AsyncClient, user: dict[str, str]
 ) -> None:
     names = {
@@ -210,7 +210,7 @@ async def test_the_primary_address_is_taken(
     assert (await imported(resumes, user, files))["email"] == email
 
 
-async def test_rows_that_lack_what_a_cv_needs_are_told(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+async def test_rows_without_required_values_are_reported(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     positions = (
         "Company Name,Title,Description,Location,Started On,Finished On\n"
         "Acme,Boss,,,,\n"
@@ -253,7 +253,7 @@ async def test_missing_files_and_columns_are_normal(resumes: httpx.AsyncClient, 
         {"Leute.csv": "First Name,Last Name\nOther,Person\n"},
     ],
 )
-async def test_an_archive_without_a_name_makes_no_resume(
+async def test_archive_without_a_name_is_refused(
     resumes: httpx.AsyncClient, user: dict[str, str], profile: dict[str, str]
 ) -> None:
     answer = await upload(resumes, user, {"Skills.csv": EXPORT["Skills.csv"], **profile})
@@ -261,7 +261,7 @@ async def test_an_archive_without_a_name_makes_no_resume(
     assert (await resumes.get("/api/resumes/", headers=user)).json() == []
 
 
-async def test_the_profiles_address_may_come_with_the_file(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+async def test_profile_url_may_be_sent_with_the_file(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     answer = await upload(resumes, user, EXPORT, data={"linkedin_url": "https://fr.linkedin.com/in/jane/?x"})
     assert (answer.status_code, answer.json()["linkedin_url"]) == (201, "https://www.linkedin.com/in/jane")
     answer = await upload(resumes, user, EXPORT, data={"linkedin_url": ""})
@@ -278,7 +278,7 @@ OTHERS = [
 
 
 @pytest.mark.parametrize("name", OTHERS)
-async def test_files_that_are_not_of_a_cv_are_never_opened(
+async def test_files_about_other_people_are_never_opened(
     resumes: httpx.AsyncClient, user: dict[str, str], name: str
 ) -> None:
     """Their content is broken: whoever opened them would fail."""
@@ -290,7 +290,7 @@ async def test_files_that_are_not_of_a_cv_are_never_opened(
 
 
 @pytest.mark.parametrize("name", [name for name in OTHERS if name.endswith(".csv")])
-async def test_what_they_hold_does_not_come_along_even_if_it_looks_like_a_cv(
+async def test_files_about_other_people_are_ignored_even_if_they_look_like_a_cv(
     resumes: httpx.AsyncClient, user: dict[str, str], name: str
 ) -> None:
     body = await imported(resumes, user, {"Profile.csv": EXPORT["Profile.csv"], name: "Name\nSomebody else\n"})
@@ -305,9 +305,7 @@ def damaged(content: bytes, name: str) -> bytes:
     return content[:start] + b"\xff" * entry.compress_size + content[start + entry.compress_size :]
 
 
-async def test_of_an_unknown_file_only_the_header_is_looked_at(
-    resumes: httpx.AsyncClient, user: dict[str, str]
-) -> None:
+async def test_only_the_header_of_an_unknown_file_is_read(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     files = {**EXPORT, "Kontakte.csv": "First Name,Last Name,URL,Connected On\nOther,Person,x,y\n", "Cours.csv": ""}
     body = await imported(resumes, user, files)
     assert told(body, "Kontakte.csv") == [(None, "It is left out: a CV has no place for what it holds.")]
@@ -316,14 +314,14 @@ async def test_of_an_unknown_file_only_the_header_is_looked_at(
     assert len((await imported(resumes, user, content))["skills"]) == 2
 
 
-async def test_two_files_of_a_kind_count_once(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+async def test_second_file_of_a_kind_is_ignored(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     files = {"Kenntnisse.csv": "Name\nSketching\n", **EXPORT}
     body = await imported(resumes, user, files)
     assert [skill["name"] for skill in body["skills"]] == ["Figma", "Typography"]
     assert told(body, "Kenntnisse.csv") == [(None, "It is left out: another file holds the same columns.")]
 
 
-async def test_thousands_of_rows_are_cut_and_told(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+async def test_too_many_rows_are_truncated_and_reported(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     skills = "Name\n" + "".join(f"Skill {number}\n" for number in range(5000))
     body = await imported(resumes, user, {**EXPORT, "Skills.csv": skills})
     assert len(body["skills"]) == 200
@@ -439,6 +437,6 @@ async def test_limits_are_settings(
     assert (answer.status_code, answer.json()) == (400, {"file": [reason]})
 
 
-async def test_exports_at_once_are_all_taken(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
+async def test_concurrent_uploads_are_all_imported(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     bodies = await asyncio.gather(*(imported(resumes, user, EXPORT) for _ in range(8)))
     assert len({body["id"] for body in bodies}) == 8

@@ -1,4 +1,4 @@
-"""The pure rules of imports: whatever the source holds, a resume comes out or the file is refused, and no exception."""
+"""Rules of imports: any source becomes a resume or is refused, without another exception."""
 
 import csv
 import io
@@ -86,7 +86,7 @@ def test_any_object_becomes_a_resume(document: dict[str, Any]) -> None:
     assert_sound(read_json_resume(document))
 
 
-def test_every_section_full_to_the_brim_becomes_a_resume() -> None:
+def test_source_with_full_sections_becomes_a_resume() -> None:
     """With characters that take six bytes, or become two when they are composed."""
     long = "\x01" * 10_000
     job = {"name": "é" * 200, "position": "x", "startDate": "2020", "summary": long}
@@ -100,7 +100,7 @@ def test_every_section_full_to_the_brim_becomes_a_resume() -> None:
 
 
 @pytest.mark.parametrize("length", [1000, 1150, 1200])
-def test_entries_that_say_little_leave_room_for_what_they_are_completed_with(length: int) -> None:
+def test_small_entries_leave_room_for_their_default_values(length: int) -> None:
     """A source may know nothing of half of an entry's fields; two hundred times their names are much."""
     draft = Draft()
     while length:
@@ -151,7 +151,7 @@ def test_any_bytes_below_a_header_become_a_resume(name: str, content: bytes) -> 
 
 
 @given(st.binary(max_size=300))
-def test_what_is_no_archive_is_refused(content: bytes) -> None:
+def test_file_that_is_no_archive_is_refused(content: bytes) -> None:
     with pytest.raises(InvalidArchive):
         read_export(content, LIMITS)
 
@@ -182,14 +182,14 @@ def test_a_damaged_directory_is_read_or_refused(noise: bytes, place: int) -> Non
     assert_sound(draft)
 
 
-def test_a_file_without_a_name_is_told_of_too() -> None:
+def test_file_without_a_name_is_reported() -> None:
     archive = zipped({"Profile.csv": b"First Name,Last Name\nJane,Doe\n", "folder\\": b"what is this?"})
     _, report = read_export(archive, LIMITS).finish("fr", None)
     assert "a file without a name" in [note["file"] for note in report]
 
 
 @given(st.text() | st.from_regex(r"https://[a-z.]{0,12}linkedin\.com/in/[\w%-]{1,20}[/?#]?.{0,5}"))
-def test_an_address_is_rebuilt_or_none(text: str) -> None:
+def test_profile_url_is_rebuilt_or_refused(text: str) -> None:
     found = profile_url(text)
     assert found is None or re.fullmatch(r"https://www\.linkedin\.com/in/[A-Za-z0-9_%-]+", found, re.ASCII)
 
@@ -219,20 +219,20 @@ def test_slugs_of_all_alphabets_are_kept(name: str) -> None:
         ("soon", None),
     ],
 )
-def test_dates_begin_on_their_first_day(text: str, day: str | None) -> None:
+def test_month_and_year_become_their_first_day(text: str, day: str | None) -> None:
     assert parse_date(text) == day
 
 
 @given(texts | dates)
-def test_a_date_is_one_or_none(text: str) -> None:
+def test_any_text_is_a_date_or_none(text: str) -> None:
     found = parse_date(clean(text))
     assert found is None or re.fullmatch(r"\d{4}-\d{2}-\d{2}", found, re.ASCII)
 
 
-def test_marks_that_are_too_many_are_left_out() -> None:
+def test_excess_combining_marks_are_stripped() -> None:
     assert clean("a" + "\u0316" * 100_000 + "b") == "a" + "\u0316" * 30 + "b"
 
 
-def test_every_language_of_pdfs_has_its_titles() -> None:
+def test_every_pdf_language_has_section_titles() -> None:
     assert set(TITLES) == set(LANGUAGES)
     assert len({tuple(titles) for titles in TITLES.values()}) == 1
