@@ -20,6 +20,7 @@ IdempotencyKeyHeader = Annotated[
         alias="Idempotency-Key",
         description="A key of the client's own. A request that is sent twice with it takes effect once.",
         examples=[EXAMPLE_IDEMPOTENCY_KEY],
+        json_schema_extra={"maxLength": 255},
     ),
 ]
 IfMatch = Annotated[
