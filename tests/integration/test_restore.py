@@ -174,7 +174,7 @@ async def test_republished_events_update_a_restored_service(backups: Backups, ma
     await eventually(is_paid(marie, resume["id"]))
     await asyncio.to_thread(restore_one, backups, "resumes")
     assert not await is_paid(marie, resume["id"])()
-    await asyncio.to_thread(backups.command, "payments", "retell")
+    await asyncio.to_thread(backups.command, "payments", "republish")
     await eventually(is_paid(marie, resume["id"]))
 
 

@@ -113,8 +113,8 @@ async def test_housekeeping_deletes_pdfs_without_a_valid_link(
         )
         async with serving(app, environment):  # housekeeping runs at the start
             await eventually(lambda: len(pdfs_in(media_folder) - others) == 1)
-        cursor = await database.execute("select count(*) as left from links where token = %s", (token,))
-        assert await cursor.fetchone() == {"left": 0}
+        cursor = await database.execute("select count(*) from links where token = %s", (token,))
+        assert await cursor.fetchone() == (0,)
     assert (await renderer.get(old_path)).status_code == 404
     assert (await renderer.get(fresh_path)).status_code == 200
 

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from select import select as select_readable
+from typing import Any
 
 import psycopg
 import pytest
@@ -29,10 +30,21 @@ from libs.common.tests.conftest import notes
 
 ADD = Statement(insert(notes).values(id=bindparam("note_id"), text=bindparam("text")))
 ADD_WHOLE = Statement(insert(notes).values({column.name: bindparam(column.name) for column in notes.columns}))
-ONE = Statement(select(notes).where(notes.c.id == bindparam("note_id")))
-ALL = Statement(select(notes.c.id, notes.c.text).order_by(notes.c.id))
+
+
+@dataclass(frozen=True)
+class Note:
+    id: int
+    text: str | None
+    parts: Any
+    changed_at: datetime | None
+    revision: int | None
+
+
+ONE = Query(select(notes).where(notes.c.id == bindparam("note_id")), Note)
+TEXTS = Scalar(select(notes.c.text).order_by(notes.c.id), str)
 FORGET_TEXT = Statement(update(notes).where(notes.c.id == bindparam("note_id")).values(text=None, revision=7))
-NAMED = Statement(select(notes.c.id).where(notes.c.text.like("100%"), notes.c.id < 50).limit(2))
+NAMED = Scalar(select(notes.c.id).where(notes.c.text.like("100%"), notes.c.id < 50).limit(2), int)
 REMOVE = Statement(delete(notes))
 
 
@@ -46,18 +58,16 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 async def texts(database: Database) -> list[str | None]:
     async with database.connection() as tx:
-        return [row["text"] for row in await tx.fetch_all(ALL)]
+        return list(await tx.fetch_all(TEXTS))
 
 
 async def test_statements_combine_constants_and_parameters(database: Database) -> None:
     async with database.connection() as tx:
         for number, text in enumerate(["100% done", "100 days", "10", None]):
             assert await tx.execute(ADD, note_id=number, text=text) == 1
-        assert await tx.fetch_all(NAMED) == [{"id": 0}, {"id": 1}]
+        assert await tx.fetch_all(NAMED) == [0, 1]
         assert await tx.execute(FORGET_TEXT, note_id=1) == 1
-        row = await tx.fetch_one(ONE, note_id=1)
-        assert row is not None
-        assert (row["text"], row["revision"]) == (None, 7)
+        assert await tx.fetch_one(ONE, note_id=1) == Note(1, None, None, None, 7)
         assert await tx.fetch_one(ONE, note_id=99) is None
         assert await tx.execute(REMOVE) == 4
 
@@ -74,9 +84,10 @@ async def test_values_survive_a_round_trip(database: Database) -> None:
     parts = {"a": [1, 2.5, None, True, "é"], "b": {}, "c": 12345678901234567890123}
     async with database.connection() as tx:
         await tx.execute(ADD_WHOLE, id=1, text="😀", parts=Jsonb(parts), changed_at=moment, revision=2**62)
-        row = await tx.fetch_one(ONE, note_id=1)
-    assert row == {"id": 1, "text": "😀", "parts": parts, "changed_at": moment, "revision": 2**62}
-    assert row["changed_at"].utcoffset() == moment.utcoffset()
+        note = await tx.fetch_one(ONE, note_id=1)
+    assert note == Note(1, "😀", parts, moment, 2**62)
+    assert note.changed_at is not None
+    assert note.changed_at.utcoffset() == moment.utcoffset()
 
 
 async def test_a_transaction_is_atomic(database: Database) -> None:
@@ -128,7 +139,7 @@ async def test_a_canceled_task_leaves_a_usable_connection(database: Database, da
     async def sleep(number: int) -> None:
         async with database.transaction() as tx:
             await tx.execute(ADD, note_id=number, text="lost")
-            await tx.fetch_one(slow)
+            await tx.execute(slow)
 
     async with await connect_directly(database_url) as onlooker:
 
@@ -165,7 +176,7 @@ async def test_a_migration_during_operation_fails_one_request(database: Database
 
     async def all_of_them() -> None:
         async with database.connection() as tx:
-            await tx.fetch_all(ALL)
+            await tx.fetch_all(TEXTS)
 
     for _ in range(30):
         await asyncio.gather(*(all_of_them() for _ in range(4)))
@@ -275,7 +286,7 @@ async def test_a_silent_server_is_an_error_and_the_pool_recovers(remote_database
         tx.connection.answer_seconds = 0.5
         assert await asyncio.to_thread(proxy.freeze) == 4
         with pytest.raises(DATABASE_UNAVAILABLE):
-            await tx.fetch_all(ALL)
+            await tx.fetch_all(TEXTS)
     assert await asyncio.gather(*(texts(remote_database) for _ in range(8))) == [[]] * 8
 
 
@@ -294,7 +305,7 @@ async def test_a_canceled_statement_ends_although_the_server_is_silent(
         await asyncio.to_thread(proxy.freeze)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):
-                await tx.fetch_all(ALL)
+                await tx.fetch_all(TEXTS)
         assert tx.connection.broken
     assert await texts(remote_database) == []
 
@@ -338,15 +349,15 @@ async def test_a_database_with_silent_connections_is_healthy(remote_database: Da
 )
 async def test_sessions_have_timeouts(database_url: str, setting: str, value: str) -> None:
     async with await connect_directly(database_url) as connection:
-        found = await Transaction(connection).fetch_one(Statement(select(func.current_setting(setting).label("value"))))
-    assert found == {"value": value}
+        found = await Transaction(connection).fetch_one(Scalar(select(func.current_setting(setting)), str))
+    assert found == value
 
 
 async def test_a_direct_connection_receives_notifications_at_commit(database_url: str, database: Database) -> None:
     async with await connect_directly(database_url) as listener:
         await listener.execute("listen news")
         async with database.transaction() as tx:
-            await Transaction.fetch_one(tx, Statement(select(func.pg_notify("news", "hello"))))
+            await tx.execute(Statement(select(func.pg_notify("news", "hello"))))
         payloads = [notice.payload async for notice in listener.notifies(timeout=5, stop_after=1)]
     assert payloads == ["hello"]
 

@@ -23,13 +23,13 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import fields, is_dataclass
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar
 
 import psycopg
 from psycopg import AsyncCursor
 from psycopg.abc import PQGen
 from psycopg.pq.abc import PGconn
-from psycopg.rows import AsyncRowFactory, DictRow, class_row, dict_row, scalar_row
+from psycopg.rows import AsyncRowFactory, TupleRow, class_row, scalar_row, tuple_row
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from sqlalchemy import Executable, create_mock_engine
@@ -46,7 +46,6 @@ log = logging.getLogger(__name__)
 set_json_loads(load_json)
 set_json_dumps(dump_json)
 
-Row = dict[str, Any]
 Result = TypeVar("Result")
 Record = TypeVar("Record")
 Record_co = TypeVar("Record_co", covariant=True)
@@ -86,14 +85,14 @@ _SESSION_OPTIONS = (
 _CONNECT_SECONDS = 3
 
 
-class Connection(psycopg.AsyncConnection[DictRow]):
+class Connection(psycopg.AsyncConnection[TupleRow]):
     """A connection that breaks when the server does not answer in time.
 
     psycopg waits without limit for a response, and up to ten seconds after a cancellation. Shutting the socket down
     ends both waits with the error of a lost connection.
     """
 
-    def __init__(self, pgconn: PGconn, row_factory: AsyncRowFactory[DictRow] = dict_row) -> None:
+    def __init__(self, pgconn: PGconn, row_factory: AsyncRowFactory[TupleRow] = tuple_row) -> None:
         super().__init__(pgconn, row_factory)
         self.opened_at = self.answered_at = time.monotonic()
         self.answer_seconds = ANSWER_SECONDS
@@ -212,30 +211,17 @@ class Transaction:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
 
-    @overload
-    async def fetch_one(self, statement: Query[Record], **values: Any) -> Record | None: ...
+    async def fetch_one(self, query: Query[Record], **values: Any) -> Record | None:
+        """Return the first record, or None."""
+        return await (await self._cursor(query, values)).fetchone()
 
-    @overload
-    async def fetch_one(self, statement: Statement, **values: Any) -> Row | None: ...
+    async def fetch_all(self, query: Query[Record], **values: Any) -> list[Record]:
+        """Return all records."""
+        return await (await self._cursor(query, values)).fetchall()
 
-    async def fetch_one(self, statement: Statement, **values: Any) -> Any:
-        """Return the first row, or None."""
-        return await (await self._cursor(statement, values)).fetchone()
-
-    @overload
-    async def fetch_all(self, statement: Query[Record], **values: Any) -> list[Record]: ...
-
-    @overload
-    async def fetch_all(self, statement: Statement, **values: Any) -> list[Row]: ...
-
-    async def fetch_all(self, statement: Statement, **values: Any) -> Any:
-        """Return all rows."""
-        return await (await self._cursor(statement, values)).fetchall()
-
-    async def _cursor(self, statement: Statement, values: Mapping[str, Any]) -> AsyncCursor[Any]:
-        row_factory: AsyncRowFactory[Any] = statement.row_factory if isinstance(statement, Query) else dict_row
-        cursor = self.connection.cursor(row_factory=row_factory)
-        return await cursor.execute(statement.sql, statement.bind(values))
+    async def _cursor(self, query: Query[Record], values: Mapping[str, Any]) -> AsyncCursor[Record]:
+        cursor = self.connection.cursor(row_factory=query.row_factory)
+        return await cursor.execute(query.sql, query.bind(values))
 
     async def execute(self, statement: Statement, **values: Any) -> int:
         """Execute the statement. Returns the number of rows that it inserted, updated or deleted."""
@@ -353,7 +339,6 @@ async def connect_directly(url: str, options: str = "") -> Connection:
 def _parameters(options: str) -> dict[str, Any]:
     return {
         "autocommit": True,
-        "row_factory": dict_row,
         "options": options,
         "connect_timeout": _CONNECT_SECONDS,
         **CLIENT_TCP,

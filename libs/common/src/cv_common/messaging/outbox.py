@@ -11,6 +11,11 @@ holds an advisory lock for the length of a transaction; a frozen replica loses i
 
 import asyncio
 import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
 
 import orjson
 import psycopg
@@ -35,7 +40,15 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from cv_common.kernel import tasks
-from cv_common.kernel.database import DATABASE_UNAVAILABLE, Connection, Row, Statement, Transaction, connect_directly
+from cv_common.kernel.database import (
+    DATABASE_UNAVAILABLE,
+    Connection,
+    Query,
+    Scalar,
+    Statement,
+    Transaction,
+    connect_directly,
+)
 from cv_common.kernel.logs import request_id
 from cv_common.kernel.metrics import OUTBOX_OLDEST
 from cv_common.messaging.broker import Broker, BrokerUnavailable
@@ -65,25 +78,33 @@ def outbox_table(metadata: MetaData) -> Table:
     return table
 
 
+@dataclass(frozen=True, slots=True)
+class _UnpublishedEvent:
+    id: int
+    event_id: UUID
+    name: str
+    payload: dict[str, Any]
+    request_id: str | None
+
+
 _T = outbox_table(MetaData())
 _RECORD = Statement(
     insert(_T).values({name: bindparam(name) for name in ("event_id", "name", "payload", "request_id", "occurred_at")})
 )
 _NOTIFY = Statement(select(func.pg_notify("outbox", "")))
-_TRY_TO_LEAD = Statement(select(func.pg_try_advisory_xact_lock(func.hashtext("outbox")).label("leads")))
-_BATCH = Statement(
+_TRY_LOCK = Scalar(select(func.pg_try_advisory_xact_lock(func.hashtext("outbox"))), bool)
+_BATCH = Query(
     select(_T.c.id, _T.c.event_id, _T.c.name, _T.c.payload, _T.c.request_id)
     .where(_T.c.published_at.is_(None))
     .order_by(_T.c.id)
-    .limit(100)
+    .limit(100),
+    _UnpublishedEvent,
 )
 _MARK_PUBLISHED = Statement(
     update(_T).where(_T.c.id == func.any(bindparam("ids", type_=ARRAY(BigInteger)))).values(published_at=func.now())
 )
-_OLDEST = Statement(
-    select((func.extract("epoch", func.now() - func.min(_T.c.occurred_at))).label("seconds")).where(
-        _T.c.published_at.is_(None)
-    )
+_OLDEST_SECONDS = Scalar(
+    select(func.extract("epoch", func.now() - func.min(_T.c.occurred_at))).where(_T.c.published_at.is_(None)), Decimal
 )
 # With an array PostgreSQL uses the index. `in` would be a join, which reads the whole table.
 _OLDEST_IDS = func.array(select(_T.c.id).order_by(_T.c.id).limit(1000).scalar_subquery(), type_=ARRAY(BigInteger))
@@ -103,7 +124,7 @@ async def record(tx: Transaction, event: Event) -> None:
         request_id=request_id.get(),
         occurred_at=event.occurred_at,
     )
-    await tx.fetch_one(_NOTIFY)
+    await tx.execute(_NOTIFY)
 
 
 class Relay:
@@ -137,10 +158,7 @@ class Relay:
                 async with await connect_directly(self._url) as connection:
                     await self._relay(connection)
             except DATABASE_UNAVAILABLE as error:
-                log.warning(
-                    "outbox relay interrupted, retrying",
-                    extra={"error": type(error).__name__},
-                )
+                log.warning("outbox relay interrupted, retrying", extra={"error": type(error).__name__})
             except Exception:
                 log.exception("outbox relay failed, retrying")
             await asyncio.sleep(1)
@@ -164,34 +182,31 @@ class Relay:
         """Publish up to 100 events in order, for a few seconds. Returns whether more may be unpublished."""
         async with connection.transaction():
             tx = Transaction(connection)
-            leads = await tx.fetch_one(_TRY_TO_LEAD)
-            if leads is None or not leads["leads"]:
+            if not await tx.fetch_one(_TRY_LOCK):
                 return False
-            rows = await tx.fetch_all(_BATCH)
-            published = await self._publish(rows)
+            events = await tx.fetch_all(_BATCH)
+            published = await self._publish(events)
             if published:
                 await tx.execute(_MARK_PUBLISHED, ids=published)
-        return len(published) == 100 or 0 < len(published) < len(rows)
+        return len(published) == 100 or 0 < len(published) < len(events)
 
-    async def _publish(self, rows: list[Row]) -> list[int]:
-        """Publish until the broker fails to confirm an event or the time is up. Returns the ids of confirmed events."""
+    async def _publish(self, events: Sequence[_UnpublishedEvent]) -> list[int]:
+        """Publish until the broker fails to confirm an event or the time is up. Returns the ids of published rows."""
         published: list[int] = []
         deadline = asyncio.get_running_loop().time() + _MAX_BATCH_SECONDS
-        for row in rows:
+        for event in events:
             if asyncio.get_running_loop().time() > deadline:
                 break
             try:
-                await self._broker.publish(
-                    row["name"], orjson.dumps(row["payload"]), str(row["event_id"]), row["request_id"]
-                )
+                payload = orjson.dumps(event.payload)
+                await self._broker.publish(event.name, payload, str(event.event_id), event.request_id)
             except BrokerUnavailable as error:
-                log.warning("publishing an event failed", extra={"event": row["name"], "error": str(error)})
+                log.warning("publishing an event failed", extra={"event": event.name, "error": str(error)})
                 await asyncio.sleep(0.2)
                 break
-            published.append(row["id"])
+            published.append(event.id)
         return published
 
     async def _measure(self, connection: Connection) -> None:
-        row = await Transaction(connection).fetch_one(_OLDEST)
-        self._oldest_seconds = float(row["seconds"] or 0) if row else 0.0
+        self._oldest_seconds = float(await Transaction(connection).fetch_one(_OLDEST_SECONDS) or 0)
         OUTBOX_OLDEST.set(self._oldest_seconds)

@@ -5,7 +5,7 @@
 
 `recover` advances every sequence, because other services know ids that were assigned after the backup. Both commands
 republish the latest event of each entity under a new event id, because consumers skip ids that they have processed.
-`recover` also raises the revisions above all that were lost. `republish` (or `retell`) keeps them, so a consumer that
+`recover` also raises the revisions above all that were lost. `republish` keeps them, so a consumer that
 knows the state changes nothing.
 """
 
@@ -89,7 +89,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     restored.add_argument(
         "--skip", type=int, default=SKIP, metavar="NUMBER", help=f"ids that each sequence skips, by default {SKIP:,}"
     )
-    actions.add_parser("republish", aliases=["retell"], help="for a service whose consumer was restored")
+    actions.add_parser("republish", help="for a service whose consumer was restored")
     return parser.parse_args(arguments)
 
 

@@ -15,8 +15,8 @@ from cv_common.kernel.database import DATABASE_UNAVAILABLE, Connection, connect_
 
 log = logging.getLogger(__name__)
 
-_TRY_LOCK = b"select pg_try_advisory_lock(hashtextextended(%s, 0)) as done"
-_UNLOCK = b"select pg_advisory_unlock(hashtextextended(%s, 0)) as done"
+_TRY_LOCK = b"select pg_try_advisory_lock(hashtextextended(%s, 0))"
+_UNLOCK = b"select pg_advisory_unlock(hashtextextended(%s, 0))"
 _RETRY_SECONDS = 0.05
 _PING_INTERVAL_SECONDS = 2.0
 _SESSION_OPTIONS = "-c idle_session_timeout=10000"
@@ -97,4 +97,4 @@ class KeyLocks:
                 self._connection.answer_seconds = _ANSWER_SECONDS
         cursor = await self._connection.execute(sql, (key,))
         row = await cursor.fetchone()
-        return row is not None and bool(row["done"])
+        return row is not None and bool(row[0])
