@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from cv_stack.settings import SERVICES
 from cv_stack.system import System
+from cv_testing.workspace import SERVICES
 
-PARTS = ("gateway", *SERVICES, "postgres", "nats")
+PROGRAMS = ("gateway", *SERVICES, "postgres", "nats")
 PASSWORD = "SecurePass123!"  # noqa: S105 - of temporary accounts
 EXPERIENCE = {
     "company": "Agence", "position": "Cheffe de projet", "start_date": "2020-01-01", "end_date": "2021-12-31",
@@ -115,7 +115,7 @@ def processor_seconds(roots: Iterable[int]) -> list[float]:
 
 async def measure(system: System, visitors: list[Visitor], seconds: float) -> None:
     """Repeat each step for some seconds and print its row of the table."""
-    roots = [system.pid(part) for part in PARTS]
+    roots = [system.pid(part) for part in PROGRAMS]
     for name, step in PATHS.items():
         before, began = processor_seconds(roots), time.perf_counter()
         counts = await asyncio.gather(*(_repeat(visitor, step, began + seconds) for visitor in visitors))
@@ -135,7 +135,7 @@ async def _repeat(visitor: Visitor, step: Callable[[Visitor], Awaitable[Any]], u
 
 async def run(system: System, visitors: int, seconds: float) -> None:
     """Prepare the visitors and measure."""
-    sys.stdout.write(f"| processor ms | requests/s | {' | '.join(PARTS)} |\n|{'---|' * (len(PARTS) + 2)}\n")
+    sys.stdout.write(f"| processor ms | requests/s | {' | '.join(PROGRAMS)} |\n|{'---|' * (len(PROGRAMS) + 2)}\n")
     people = [
         Visitor(aiohttp.ClientSession(system.ports.public_url), f"marie{number}@example.com")
         for number in range(visitors)

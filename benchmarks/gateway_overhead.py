@@ -23,9 +23,9 @@ from typing import Any, cast
 import jwt
 import uvloop
 from cv_common.kernel.identity import generate_keys, private_key, public_key_of
-from cv_stack.settings import SERVICES
 from cv_testing.ports import free_port
 from cv_testing.supervisor import ProcessSupervisor, Program, responds
+from cv_testing.workspace import SERVICES
 
 PATH = "/api/templates/"
 _BODY = json.dumps([{"id": 1, "name": "Modern Professional", "is_premium": False}]).encode()

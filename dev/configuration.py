@@ -8,7 +8,8 @@ import json
 import sys
 from dataclasses import dataclass
 
-from cv_stack.settings import PROGRAMS, SERVICES, SET_BY_STACK, STACK_SETTINGS, settings_class
+from cv_stack.settings import PROGRAMS, SET_BY_STACK, STACK_SETTINGS, settings_class
+from cv_testing.workspace import SERVICES
 from pydantic.fields import FieldInfo
 
 from dev.pages import check_or_write, field_meaning, field_source

@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx
 import psycopg
-from cv_stack.settings import SERVICES
 from cv_stack.system import System
+from cv_testing.workspace import SERVICES
 
 from dev.chaos.browser import Browser
 from dev.chaos.ledger import DISAGREES, DUPLICATED, LOST, Ledger, Resume

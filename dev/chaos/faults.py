@@ -8,9 +8,9 @@ from contextlib import suppress
 from typing import Any
 
 import httpx
-from cv_stack.settings import SERVICES
 from cv_stack.system import System
 from cv_testing.supervisor import ProgramFailed
+from cv_testing.workspace import SERVICES
 
 from dev.chaos.browser import Browser
 from dev.chaos.ledger import BAD_RESPONSE, Ledger

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from cv_stack.settings import ROOT, SERVICES
 from cv_stack.system import System
+from cv_testing.workspace import ROOT, SERVICES
 
 from tests.integration.visitor import eventually
 

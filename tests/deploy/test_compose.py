@@ -6,8 +6,8 @@ import subprocess
 from typing import Any
 
 import pytest
-from cv_stack.settings import ROOT, SERVICES
 from cv_testing.environment import machine_environment
+from cv_testing.workspace import ROOT, SERVICES
 
 
 def _has_compose() -> bool:

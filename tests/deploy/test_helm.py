@@ -8,7 +8,8 @@ from typing import Any, cast
 import pytest
 import yaml
 from cv_stack.services import CALLERS
-from cv_stack.settings import PROGRAMS, ROOT, SERVICES, names
+from cv_stack.settings import PROGRAMS, names
+from cv_testing.workspace import ROOT, SERVICES
 
 helm = pytest.importorskip("helm_python", reason="helm-python-sdk, which contains Helm, has no wheel for this machine")
 kubernetes_validate = pytest.importorskip("kubernetes_validate", reason="Kubernetes' schemas are not installed")

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Protocol
 
 from cv_stack.secrets import Secrets
-from cv_stack.settings import ROOT
 from cv_stack.system import System
 from cv_testing.ports import free_port
+from cv_testing.workspace import ROOT
 from testcontainers.compose import DockerCompose
 
 VARIABLE = "CV_DEPLOYMENT"

@@ -9,7 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
-from cv_stack.settings import PROGRAMS, ROOT, SERVICES
+from cv_stack.settings import PROGRAMS
+from cv_testing.workspace import ROOT, SERVICES
 
 from tests.integration.deployments import Containers, Deployment, docker
 from tests.integration.visitor import Visitor, eventually

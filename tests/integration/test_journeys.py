@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from cv_stack.settings import SERVICES
+from cv_testing.workspace import SERVICES
 from pypdf import PdfReader
 
 from tests.integration.deployments import Deployment

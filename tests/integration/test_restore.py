@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 from cv_stack.secrets import Secrets
-from cv_stack.settings import SERVICES
 from cv_stack.system import System
 from cv_testing.environment import machine_environment
 from cv_testing.postgres import Postgres, binaries
+from cv_testing.workspace import SERVICES
 from psycopg import sql
 
 from tests.integration.visitor import PASSWORD, Visitor, eventually, expect

@@ -8,8 +8,8 @@ from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
-from cv_stack.settings import ROOT
 from cv_testing.environment import machine_environment
+from cv_testing.workspace import ROOT
 
 VIOLATIONS = {
     "independence": ("services/auth/src/cv_auth/clients.py", "import cv_payments.domain"),

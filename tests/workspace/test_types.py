@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from cv_stack.settings import ROOT
 from cv_testing.environment import machine_environment
+from cv_testing.workspace import ROOT
 
 CHECKED = ("libs", "services", "gateway")
 

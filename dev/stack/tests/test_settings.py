@@ -16,11 +16,12 @@ import pytest
 from cv_stack import settings
 from cv_stack.secrets import Secrets
 from cv_stack.services import Ports, StackPrograms
-from cv_stack.settings import ROOT, InvalidSetting
+from cv_stack.settings import InvalidSetting
 from cv_testing.environment import machine_environment
-from cv_testing.nats import OPERATOR, USERS, Nats
+from cv_testing.nats import USERS, Nats
 from cv_testing.ports import free_port
 from cv_testing.postgres import Postgres
+from cv_testing.workspace import ROOT, SERVICES
 
 RUN = """
 import sys, pathlib, cv_stack.__main__ as stack
@@ -57,9 +58,9 @@ def programs(folder: Path, chosen: Mapping[str, str]) -> StackPrograms:
     secrets = Secrets(folder / "secrets.json")
     ports = Ports(
         gateway=8000, gateway_ops=1, stripe_sandbox=8010, linkedin_sandbox=2,
-        services=dict.fromkeys(settings.SERVICES, 3), postgres=4, nats=5,
+        services=dict.fromkeys(SERVICES, 3), postgres=4, nats=5,
     )  # fmt: skip
-    nats = Nats(folder, folder, 5, 6, dict.fromkeys((*USERS, OPERATOR), "password"))
+    nats = Nats(folder, folder, 5, 6, dict.fromkeys(USERS, "password"))
     return StackPrograms(folder, ports, secrets, Postgres(folder, 4, "password"), nats, chosen)
 
 
@@ -186,7 +187,7 @@ def test_stripe_settings_without_a_key_are_refused(tmp_path: Path, name: str) ->
 def test_programs_get_only_the_settings_that_they_read(tmp_path: Path) -> None:
     chosen = TEST_KEY | {"LINKEDIN_SOURCE_URL": "https://profiles.example", "SANDBOX_CHECKOUT_WAIT": "3"}
     made = programs(tmp_path, chosen)
-    for program in set(settings.SERVICES) - {"payments"}:
+    for program in set(SERVICES) - {"payments"}:
         assert "STRIPE_API_KEY" not in made.environment(program)
     assert "STRIPE_API_KEY" not in made.gateway_environment()
     assert "STRIPE_API_KEY" not in made.stripe_sandbox().environment

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import nats.errors
 import pytest
-from cv_testing.nats import USERS, Nats, new_passwords
+from cv_testing.nats import Nats, new_passwords
 from cv_testing.ports import free_port
 from cv_testing.supervisor import ProcessSupervisor, ProgramFailed, running
+from cv_testing.workspace import SERVICES
 from nats.aio.client import Client
 from nats.js.api import StreamConfig
 
@@ -81,7 +82,7 @@ def bus(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -
         yield server
 
 
-@pytest.fixture(params=USERS)
+@pytest.fixture(params=SERVICES)
 async def service(request: pytest.FixtureRequest, bus: Nats) -> AsyncIterator[Service]:
     """Return the connection of each service."""
     connected = Service(request.param)
@@ -91,7 +92,7 @@ async def service(request: pytest.FixtureRequest, bus: Nats) -> AsyncIterator[Se
 
 
 async def test_a_service_publishes_only_its_events_and_dead_letters(service: Service) -> None:
-    for owner in USERS:
+    for owner in SERVICES:
         is_own = owner == service.name
         assert await service.may(f"{owner}.thing_happened.v1") is (is_own and owner in STREAMS)
         assert await service.may(f"dead.{owner}.resumes.thing_happened.v1") is is_own
@@ -106,7 +107,7 @@ async def test_a_service_declares_its_stream_and_deletes_none(service: Service) 
 
 async def test_a_service_uses_only_its_durable_consumer(service: Service) -> None:
     for stream in STREAMS.values():
-        for durable in USERS:
+        for durable in SERVICES:
             expected = stream in READS[service.name] and durable == service.name
             for action in ("CREATE", "DURABLE.CREATE", "INFO", "MSG.NEXT"):
                 assert await service.may(f"$JS.API.CONSUMER.{action}.{stream}.{durable}") is expected
@@ -115,7 +116,7 @@ async def test_a_service_uses_only_its_durable_consumer(service: Service) -> Non
 
 async def test_a_service_cannot_subscribe_to_other_subjects(service: Service) -> None:
     assert await service.may_listen(f"_INBOX_{service.name}.>")
-    for other in set(USERS) - {service.name}:
+    for other in set(SERVICES) - {service.name}:
         assert not await service.may_listen(f"_INBOX_{other}.>")
         assert not await service.may_listen(f"{other}.>")
 

@@ -16,7 +16,7 @@ from cv_testing.supervisor import ProcessSupervisor, running
 def crashable(tmp_path: Path) -> Iterator[tuple[Postgres, ProcessSupervisor]]:
     """Return a server of one test, durable as in `make run`, in a folder with a space in its name."""
     server = Postgres(tmp_path / "my data" / "postgres", free_port(), secrets.token_hex(8))
-    server.initialise()
+    server.initialize()
     with running(server.program()) as keeper:
         yield server, keeper
 
@@ -74,7 +74,7 @@ def test_the_server_starts_after_its_stale_pid_file_is_removed(
 
 def test_server_logs_contain_no_values(tmp_path: Path) -> None:
     server = Postgres(tmp_path / "data", free_port(), "password")
-    server.initialise()
+    server.initialize()
     written: list[str] = []
     keeper = ProcessSupervisor(server.program(), lambda _, line: written.append(line))
     keeper.start()

@@ -4,7 +4,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from cv_common.kernel.settings import ServiceSettings
+from cv_common.kernel.settings import CallerSettings
 from limits import parse
 from pydantic import AfterValidator, Field, StringConstraints, field_validator
 
@@ -39,11 +39,8 @@ RATE_LIMITS: RateLimits = {
 as its own limit; a webhook counts as `webhook` only, because bursts of them come from few addresses."""
 
 
-class Settings(ServiceSettings):
+class Settings(CallerSettings):
     """Service URLs, secrets, and the limits of a request."""
-
-    identity_public_keys: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
-    """Unused: the gateway signs identity tokens and accepts none."""
 
     auth_url: str
     templates_url: str

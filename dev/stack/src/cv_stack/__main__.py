@@ -8,13 +8,14 @@ from contextlib import closing
 from pathlib import Path
 
 from cv_testing.supervisor import ProgramFailed
+from cv_testing.workspace import ROOT
 
 from cv_stack import settings
 from cv_stack.console import Console
 from cv_stack.system import STACK, CannotStart, DataLock, System
 
-DATA = settings.ROOT / ".data"
-ENV_FILE = settings.ROOT / ".env"
+DATA = ROOT / ".data"
+ENV_FILE = ROOT / ".env"
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, `kill`, and a closed terminal."""
 

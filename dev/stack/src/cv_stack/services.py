@@ -12,10 +12,11 @@ from cv_common.kernel.settings import MediaSettings, NatsSettings
 from cv_testing.nats import Nats
 from cv_testing.postgres import Postgres
 from cv_testing.supervisor import Program, responds
+from cv_testing.workspace import ROOT, SERVICES
 
 from cv_stack.migrations import is_current
 from cv_stack.secrets import Secrets
-from cv_stack.settings import ROOT, SERVICES, select, select_for_sandboxes, settings_class
+from cv_stack.settings import select, select_for_sandboxes, settings_class
 
 CALLERS: dict[str, list[str]] = json.loads((ROOT / "deploy" / "callers.json").read_text())
 """By service: the issuers whose identity tokens it accepts."""

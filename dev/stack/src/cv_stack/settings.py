@@ -8,15 +8,12 @@ from importlib import import_module
 from pathlib import Path
 from unittest.mock import patch
 
-from cv_common.kernel.settings import SystemSettings
+from cv_common.kernel.settings import INVALID_SETTINGS, SystemSettings, describe_errors
 from cv_testing.environment import machine_environment
+from cv_testing.workspace import ROOT, SERVICES
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
-from pydantic import ValidationError
-from pydantic_settings import SettingsError
 
-ROOT = Path(__file__).resolve().parents[4]
-SERVICES = tuple(sorted(project.parent.name for project in ROOT.glob("services/*/pyproject.toml")))
 PROGRAMS = ("gateway", *SERVICES)
 
 STACK_SETTINGS = {"PORT": "8000", "SANDBOX_PORT": "8010"}
@@ -102,11 +99,8 @@ def check(program: str, environment: Mapping[str, str]) -> None:
     with patch.dict(os.environ, {**machine_environment(), **environment}, clear=True):
         try:
             settings_class(program)()
-        except SettingsError as error:
-            field = re.search(r'field "(\w+)"', str(error))
-            raise InvalidSetting(f"{field[1].upper() if field else program}: the value is not valid JSON") from None
-        except ValidationError as error:
-            raise InvalidSetting(_describe(program, error)) from None
+        except INVALID_SETTINGS as error:
+            raise InvalidSetting(describe_errors(error)[0]) from None
 
 
 def port(name: str, settings: Mapping[str, str]) -> int:
@@ -115,13 +109,6 @@ def port(name: str, settings: Mapping[str, str]) -> int:
     if not text.isdecimal() or not 0 < int(text) < 65536:
         raise InvalidSetting(f"{name}={text} is not a port")
     return int(text)
-
-
-def _describe(program: str, error: ValidationError) -> str:
-    """The first error, without the value: it may be a secret."""
-    first = error.errors(include_input=False, include_url=False)[0]
-    place = ".".join(map(str, first["loc"])).upper() or program
-    return f"{place}: {first['msg'].removeprefix('Value error, ')}"
 
 
 @cache

@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from cv_testing.environment import machine_environment
-from cv_testing.nats import OPERATOR, USERS, Nats
+from cv_testing.nats import USERS, Nats
 from cv_testing.ports import free_port, is_free
 from cv_testing.postgres import Postgres
 from cv_testing.supervisor import OutputSink, ProcessSupervisor, Program, ProgramFailed
 from cv_testing.tcp_proxy import TcpProxy
+from cv_testing.workspace import ROOT, SERVICES
 
 from cv_stack.secrets import Secrets
 from cv_stack.services import Job, Ports, StackPrograms
-from cv_stack.settings import ROOT, SERVICES, check
+from cv_stack.settings import check
 
 T = TypeVar("T")
 
@@ -182,14 +183,14 @@ class System:
         postgres = Postgres(self.data / "postgres", self._server_ports["postgres"], secrets.password("postgres"))
         nats = Nats(
             ROOT / "deploy" / "nats" / "nats-server.conf", self.data / "nats", self._server_ports["nats"], free_port(),
-            {user: secrets.password(f"nats {user}") for user in (*USERS, OPERATOR)},
+            {user: secrets.password(f"nats {user}") for user in USERS},
         )  # fmt: skip
         programs = StackPrograms(self.data, self.ports, secrets, postgres, nats, self._settings)
         for name in SERVICES:
             check(name, programs.environment(name))
         check("gateway", programs.gateway_environment())
         self._report("starting PostgreSQL and NATS")
-        postgres.initialise()
+        postgres.initialize()
         postgres.remove_stale_pid_file()
         self._supervise([postgres.program(pass_fds=[self._lock.fd]), nats.program(pass_fds=[self._lock.fd])])
         self.wait_ready("postgres", "nats")

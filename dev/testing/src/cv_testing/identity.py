@@ -5,7 +5,9 @@ from collections.abc import Iterable, Mapping
 
 from cv_common.kernel.identity import GATEWAY, IDENTITY_HEADER, Signer, generate_keys, public_key_of
 
-ISSUERS = (GATEWAY, "auth", "templates", "resumes", "payments", "renderer")
+from cv_testing.workspace import SERVICES
+
+ISSUERS = (GATEWAY, *SERVICES)
 
 
 class IdentityKeys:

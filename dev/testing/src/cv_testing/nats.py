@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cv_testing.supervisor import Program, ProgramFailed, responds
+from cv_testing.workspace import SERVICES
 
-USERS = ("auth", "payments", "resumes", "renderer", "templates")
-"""The users of services in `deploy/nats/nats-server.conf`."""
 OPERATOR = "operator"
 """The user that manages dead letters."""
+USERS = (*SERVICES, OPERATOR)
+"""The users in `deploy/nats/nats-server.conf`."""
 
 
 class Nats:
@@ -50,7 +51,7 @@ class Nats:
                 "NATS_PORT": str(self.port),
                 "NATS_HTTP_PORT": str(self._http_port),
                 "NATS_STORE_DIR": json.dumps(str(self._folder)),
-                **{f"NATS_PASSWORD_{user.upper()}": self.passwords[user] for user in (*USERS, OPERATOR)},
+                **{f"NATS_PASSWORD_{user.upper()}": self.passwords[user] for user in USERS},
             },
             is_ready=self.is_ready,
             pass_fds=pass_fds,
@@ -70,7 +71,7 @@ class Nats:
 
 def new_passwords() -> dict[str, str]:
     """Return a new password for each user."""
-    return {user: new_password() for user in (*USERS, OPERATOR)}
+    return {user: new_password() for user in USERS}
 
 
 def new_password() -> str:

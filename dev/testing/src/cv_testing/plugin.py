@@ -40,7 +40,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """Return a running PostgreSQL server."""
     folder = tmp_path_factory.mktemp("postgres") / "data"
     server = Postgres(folder, free_port(), secrets.token_hex(16), _NO_DURABILITY)
-    server.initialise()
+    server.initialize()
     with running(server.program()):
         yield server
 

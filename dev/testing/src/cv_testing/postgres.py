@@ -49,7 +49,7 @@ class Postgres:
             **(options or {}),
         }
 
-    def initialise(self) -> None:
+    def initialize(self) -> None:
         """Create the cluster if the folder has none. Raises ProgramFailed."""
         if (self.folder / "PG_VERSION").exists():
             return

@@ -24,11 +24,22 @@ INVALID_SETTINGS = (ValidationError, SettingsError)
 """Raised for invalid settings."""
 
 
-def format_errors(error: ValidationError | SettingsError) -> str:
-    """Return a line for each invalid setting: the variable's name and the error, never its value."""
+def describe_errors(error: ValidationError | SettingsError) -> list[str]:
+    """Return a sentence for each invalid setting: the variable's name and the error, never its value."""
     if isinstance(error, SettingsError):
-        return f"! {error}"
-    return "\n".join(f"! {'.'.join(map(str, item['loc'])).upper()}: {item['msg']}" for item in error.errors())
+        field = re.search(r'field "(\w+)"', str(error))
+        return [f"{field[1].upper()}: the value is not valid JSON" if field else str(error)]
+    return [_describe(".".join(map(str, item["loc"])).upper(), item["msg"]) for item in error.errors()]
+
+
+def _describe(name: str, message: str) -> str:
+    """Return one sentence. A validator of several settings gives no name: its message contains them."""
+    return f"{name}: {message}".removeprefix(": ").replace("Value error, ", "", 1)
+
+
+def format_errors(error: ValidationError | SettingsError) -> str:
+    """Return the errors for the terminal, one a line."""
+    return "\n".join(f"! {each}" for each in describe_errors(error))
 
 
 class _Settings(BaseSettings):
@@ -79,11 +90,16 @@ PublicKey = Annotated[str | tuple[str, ...], AfterValidator(_check_keys)]
 """An Ed25519 public key, base64url, or a list of them."""
 
 
-class ServiceSettings(SystemSettings):
-    """Settings of all services: the keys of identity tokens."""
+class CallerSettings(SystemSettings):
+    """Settings of everything that calls services: the gateway, and the services themselves."""
 
     identity_private_key: PrivateKey
-    """Signs this service's calls to other services."""
+    """Signs the identity tokens of calls to services."""
+
+
+class ServiceSettings(CallerSettings):
+    """Settings of all services."""
+
     identity_public_keys: dict[str, PublicKey]
     """The public keys of trusted issuers of identity tokens, by issuer."""
 
