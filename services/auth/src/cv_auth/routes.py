@@ -62,7 +62,7 @@ def _session_end(caller: Caller) -> dict[str, str]:
     "/register/",
     status_code=201,
     response_model=Registered,
-    openapi_extra=openapi_extra(security=NOBODY, answered=("Set-Cookie",), examples=_EXAMPLES["register"]),
+    openapi_extra=openapi_extra(security=NOBODY, response_headers=("Set-Cookie",), examples=_EXAMPLES["register"]),
     summary="Create an account; it takes over the visitor's resumes and purchases",
 )
 async def register(
@@ -78,7 +78,7 @@ async def register(
 @router.post(
     "/login/",
     response_model=Tokens,
-    openapi_extra=openapi_extra(security=NOBODY, answered=("Set-Cookie",), examples=_EXAMPLES["login"]),
+    openapi_extra=openapi_extra(security=NOBODY, response_headers=("Set-Cookie",), examples=_EXAMPLES["login"]),
     summary="Log in; the account takes over the visitor's resumes and purchases",
 )
 async def login(

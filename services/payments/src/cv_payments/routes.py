@@ -7,6 +7,7 @@ from cv_common.app import CallerDep, provide_context
 from cv_common.drf.body import BodyReader, ParsedBody, PartialBodyReader
 from cv_common.drf.openapi import NOBODY, openapi_extra, read_examples
 from cv_common.drf.parameters import StripeSignature
+from cv_common.drf.sessions import ClaimBody, MergeBody
 from cv_common.kernel.errors import PayloadTooLarge
 from cv_common.kernel.identity import SESSION_START_HEADER
 from cv_common.kernel.responses import JSONResponse, no_content
@@ -18,7 +19,7 @@ from cv_payments import schemas
 from cv_payments.actions import checkouts, portal, purchases, sessions, webhooks
 from cv_payments.actions.context import Context
 from cv_payments.domain.events import MAX_ID_LENGTH, OBJECT_KINDS
-from cv_payments.schemas import CheckoutBody, ClaimBody, MergeBody, PortalBody
+from cv_payments.schemas import CheckoutBody, PortalBody
 
 router = APIRouter(prefix="/api/payments", tags=["payments"])
 internal = APIRouter(prefix="/internal", include_in_schema=False)
@@ -48,7 +49,7 @@ async def read_webhook_body(request: Request) -> bytes:
 @router.post(
     "/create-checkout/",
     response_model=schemas.Url,
-    openapi_extra=openapi_extra(answered=("Set-Cookie",), examples=_EXAMPLES["create_checkout"]),
+    openapi_extra=openapi_extra(response_headers=("Set-Cookie",), examples=_EXAMPLES["create_checkout"]),
     summary="Start a checkout for one resume or a subscription, with or without an account",
 )
 async def create_checkout(
@@ -80,7 +81,7 @@ async def webhook(
 @router.get(
     "/",
     response_model=list[schemas.Payment],
-    openapi_extra=openapi_extra(answered=("Set-Cookie",), examples=_EXAMPLES["list_payments"]),
+    openapi_extra=openapi_extra(response_headers=("Set-Cookie",), examples=_EXAMPLES["list_payments"]),
     summary="List my payments, newest first",
     description="A checkout is listed as soon as it is paid, and as pending while it can still be paid. An abandoned "
     "checkout is not listed. Amounts are what was paid, after discounts: `0.00` is possible.",
@@ -93,7 +94,7 @@ async def list_payments(context: ContextDep, caller: CallerDep) -> Response:
 @router.get(
     "/subscription/",
     response_model=schemas.SubscriptionSummary,
-    openapi_extra=openapi_extra(answered=("Set-Cookie",), examples=_EXAMPLES["find_subscription"]),
+    openapi_extra=openapi_extra(response_headers=("Set-Cookie",), examples=_EXAMPLES["find_subscription"]),
     summary="Get my subscription",
 )
 async def find_subscription(context: ContextDep, caller: CallerDep) -> Response:
@@ -104,7 +105,7 @@ async def find_subscription(context: ContextDep, caller: CallerDep) -> Response:
 @router.get(
     "/checkout/{session_id}/",
     response_model=schemas.Checkout,
-    openapi_extra=openapi_extra(answered=("Set-Cookie",), examples=_EXAMPLES["find_checkout"]),
+    openapi_extra=openapi_extra(response_headers=("Set-Cookie",), examples=_EXAMPLES["find_checkout"]),
     summary="Get the status of a checkout",
     description="Poll this every 2 to 3 seconds when the buyer returns. While the status is `pending`, the service "
     "asks Stripe itself. `failed` also means that the page has expired.",
@@ -119,7 +120,7 @@ async def find_checkout(
 @router.post(
     "/portal/",
     response_model=schemas.Url,
-    openapi_extra=openapi_extra(answered=("Set-Cookie",), examples=_EXAMPLES["open_portal"]),
+    openapi_extra=openapi_extra(response_headers=("Set-Cookie",), examples=_EXAMPLES["open_portal"]),
     summary="Open the billing portal: change plan or card, cancel, find invoices",
 )
 async def open_portal(

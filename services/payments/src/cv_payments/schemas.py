@@ -7,7 +7,6 @@ from urllib.parse import quote
 
 from cv_common.drf.body import RequestBody
 from cv_common.drf.fields import MAX_INTEGER, Choice, Integer, Text, invalid
-from cv_common.kernel.identity import MAX_ID
 from pydantic import AnyUrl, BaseModel, Field
 
 from cv_payments.domain import checkouts, payments, subscriptions
@@ -48,18 +47,6 @@ class PortalBody(RequestBody):
     """The page to return to from the billing portal."""
 
     return_url: Annotated[str, ReturnUrl(2000)]
-
-
-class ClaimBody(RequestBody):
-    """The account that gets an anonymous session's purchases."""
-
-    user_id: Annotated[int, Integer(maximum=MAX_ID)]
-
-
-class MergeBody(RequestBody):
-    """The session that gets another anonymous session's purchases."""
-
-    into_session_id: Annotated[str, Text(64)]
 
 
 class Url(BaseModel):

@@ -144,7 +144,9 @@ def _created_headers(created: resumes.CreatedResume) -> dict[str, str]:
     "/",
     response_model=list[ResumeResponse],
     openapi_extra=openapi_extra(
-        sent=("limit", "offset"), answered=("Link", "X-Total-Count", "Set-Cookie"), examples=_EXAMPLES["list_resumes"]
+        query_parameters=("limit", "offset"),
+        response_headers=("Link", "X-Total-Count", "Set-Cookie"),
+        examples=_EXAMPLES["list_resumes"],
     ),
     summary="My resumes, newest first; with limit, a page of them",
     description=_STARTS_SESSION,
@@ -166,7 +168,7 @@ async def list_resumes(context: ContextDep, caller: CallerDep, page: PageDep) ->
     "/",
     status_code=201,
     response_model=ResumeResponse,
-    openapi_extra=openapi_extra(answered=("ETag", "Set-Cookie"), examples=_EXAMPLES["create_resume"]),
+    openapi_extra=openapi_extra(response_headers=("ETag", "Set-Cookie"), examples=_EXAMPLES["create_resume"]),
     summary="Write a resume, with or without an account",
     description=_IDEMPOTENT,
 )
@@ -179,7 +181,7 @@ async def create_resume(context: ContextDep, caller: CallerDep, key: KeyDep, bod
 @router.get(
     "/{id:int}/",
     response_model=ResumeResponse,
-    openapi_extra=openapi_extra(answered=("ETag", "Set-Cookie"), examples=_EXAMPLES["get_resume"]),
+    openapi_extra=openapi_extra(response_headers=("ETag", "Set-Cookie"), examples=_EXAMPLES["get_resume"]),
     summary="One resume",
 )
 async def get_resume(context: ContextDep, caller: CallerDep, resume_id: Id) -> Response:
@@ -190,7 +192,7 @@ async def get_resume(context: ContextDep, caller: CallerDep, resume_id: Id) -> R
     "/{id:int}/",
     response_model=ResumeResponse,
     responses=_STALE,
-    openapi_extra=openapi_extra(answered=("ETag", "Set-Cookie"), examples=_EXAMPLES["change_resume"]),
+    openapi_extra=openapi_extra(response_headers=("ETag", "Set-Cookie"), examples=_EXAMPLES["change_resume"]),
     summary="Save the fields that are sent (auto-save)",
 )
 async def change_resume(
@@ -203,7 +205,7 @@ async def change_resume(
     "/{id:int}/",
     status_code=204,
     responses=_STALE,
-    openapi_extra=openapi_extra(answered=("Set-Cookie",), examples=_EXAMPLES["delete_resume"]),
+    openapi_extra=openapi_extra(response_headers=("Set-Cookie",), examples=_EXAMPLES["delete_resume"]),
     summary="Delete a resume and its files",
 )
 async def delete_resume(context: ContextDep, caller: CallerDep, resume_id: Id, if_match: IfMatch = None) -> Response:
@@ -215,7 +217,7 @@ async def delete_resume(context: ContextDep, caller: CallerDep, resume_id: Id, i
     "/{id:int}/export_pdf/",
     response_model=Export,
     dependencies=[Depends(BodyReader(ExportBody))],
-    openapi_extra=openapi_extra(answered=("Set-Cookie",), examples=_EXAMPLES["export_pdf"]),
+    openapi_extra=openapi_extra(response_headers=("Set-Cookie",), examples=_EXAMPLES["export_pdf"]),
     summary="Make a PDF; watermarked when the template is premium and nothing was paid",
 )
 async def export_pdf(
@@ -229,7 +231,7 @@ async def export_pdf(
     "/import_linkedin/",
     status_code=201,
     response_model=ImportedResume,
-    openapi_extra=openapi_extra(answered=("ETag", "Set-Cookie"), examples=_EXAMPLES["import_linkedin"]),
+    openapi_extra=openapi_extra(response_headers=("ETag", "Set-Cookie"), examples=_EXAMPLES["import_linkedin"]),
     summary="Make a resume of a LinkedIn profile, by its address or from the member's data export",
     description=_IDEMPOTENT,
 )

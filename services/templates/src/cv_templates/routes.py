@@ -26,7 +26,9 @@ ContextDep = Annotated[Context, Depends(provide_context)]
 
 
 def _document(operation: str) -> OperationExtra:
-    return openapi_extra(answered=("ETag", "Cache-Control"), security=TOKEN_OR_NOTHING, examples=_EXAMPLES[operation])
+    return openapi_extra(
+        response_headers=("ETag", "Cache-Control"), security=TOKEN_OR_NOTHING, examples=_EXAMPLES[operation]
+    )
 
 
 def _send(response: PreparedResponse, if_none_match: str | None) -> Response:

@@ -19,7 +19,7 @@ from pydantic.json_schema import models_json_schema
 
 from cv_common.drf.body import BodyReader
 from cv_common.drf.openapi_errors import add_errors, error_schemas
-from cv_common.drf.openapi_headers import answer_headers, parameters
+from cv_common.drf.openapi_headers import describe_headers, describe_parameters
 
 Json = dict[str, Any]
 
@@ -56,22 +56,22 @@ class OperationExtra(dict[str, Any]):
 def openapi_extra(
     *,
     raw: bool = False,
-    sent: tuple[str, ...] = (),
-    answered: tuple[str, ...] = (),
+    query_parameters: tuple[str, ...] = (),
+    response_headers: tuple[str, ...] = (),
     security: list[Json] | None = None,
     examples: Json | None = None,
 ) -> OperationExtra:
     """Return the `openapi_extra` of a route.
 
-    `answered` are the headers of its successful response, `sent` the query parameters that its signature does not
+    `response_headers` are those of its successful response, `query_parameters` those that its signature does not
     declare. `security` replaces the requirements of its service. `examples` are those of the operation in
     `read_examples`. `raw` describes a body that is any JSON object.
     """
-    extra = OperationExtra(answered, examples or {})
+    extra = OperationExtra(response_headers, examples or {})
     if raw:
         extra["requestBody"] = {"content": {"application/json": {"schema": {"type": "object"}}}, "required": True}
-    if sent:
-        extra["parameters"] = parameters(sent)
+    if query_parameters:
+        extra["parameters"] = describe_parameters(query_parameters)
     if security is not None:
         extra["security"] = security
     return extra
@@ -167,7 +167,7 @@ def _describe_successes(operation: Json, headers: tuple[str, ...]) -> None:
         if status.startswith("2"):
             response["description"] = HTTPStatus(int(status)).phrase
         if headers and (status.startswith("2") or status == "304"):
-            response["headers"] = answer_headers(headers)
+            response["headers"] = describe_headers(headers)
 
 
 def _add_examples(operation: Json, examples: Json) -> None:

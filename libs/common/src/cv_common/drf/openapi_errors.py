@@ -4,7 +4,7 @@ from collections.abc import Collection
 from copy import deepcopy
 from typing import Any
 
-from cv_common.drf.openapi_headers import answer_headers
+from cv_common.drf.openapi_headers import describe_headers
 
 Json = dict[str, Any]
 
@@ -58,7 +58,7 @@ _SCHEMAS: Json = {
 def _response(description: str, schema: Json, headers: tuple[str, ...] = (), **examples: Json) -> Json:
     titled = {title.replace("_", " "): {"value": value} for title, value in examples.items()}
     response = {"description": description, "content": {"application/json": {"schema": schema, "examples": titled}}}
-    return response | ({"headers": answer_headers(headers)} if headers else {})
+    return response | ({"headers": describe_headers(headers)} if headers else {})
 
 
 def _ref(name: str) -> Json:

@@ -46,11 +46,11 @@ _RESPONSE_HEADERS: Json = {
 }
 
 
-def parameters(names: tuple[str, ...]) -> list[Json]:
+def describe_parameters(names: tuple[str, ...]) -> list[Json]:
     """Return the OpenAPI parameters with these names."""
     return [{"name": name, **_PARAMETERS[name]} for name in names]
 
 
-def answer_headers(names: tuple[str, ...]) -> Json:
+def describe_headers(names: tuple[str, ...]) -> Json:
     """Return the OpenAPI response headers with these names."""
     return {name: _RESPONSE_HEADERS[name] for name in names}
