@@ -60,10 +60,10 @@ def new_database(postgres: Postgres) -> str:
 class NatsServer:
     """A NATS server of one test, with an administrator who has all permissions."""
 
-    def __init__(self, server: Nats, keeper: ProcessSupervisor, folder: Path) -> None:
-        self.server, self._keeper, self._folder = server, keeper, folder
+    def __init__(self, server: Nats, supervisor: ProcessSupervisor, folder: Path) -> None:
+        self.server, self._supervisor, self._folder = server, supervisor, folder
 
-    def bus(self, service: str, *, publishes: bool = False, port: int | None = None) -> Broker:
+    def broker(self, service: str, *, publishes: bool = False, port: int | None = None) -> Broker:
         login = self.server.environment(service, port)
         return Broker(
             login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service=service, publishes=publishes
@@ -84,15 +84,15 @@ class NatsServer:
             return [await jetstream.get_msg(stream, sequence) for sequence in range(max(state.first_seq, 1), last + 1)]
 
     async def stop(self) -> None:
-        await asyncio.to_thread(self._keeper.stop)
+        await asyncio.to_thread(self._supervisor.stop)
 
     async def start(self) -> None:
-        self._keeper.start()
-        await asyncio.to_thread(self._keeper.wait_ready)
+        self._supervisor.start()
+        await asyncio.to_thread(self._supervisor.wait_ready)
 
     async def crash(self) -> None:
         """Kill the server with SIGKILL. It restarts."""
-        self._keeper.kill()
+        self._supervisor.kill()
         await self.stop()
         await self.start()
 
@@ -105,20 +105,20 @@ class NatsServer:
 
 
 @pytest.fixture
-def broker(tmp_path: Path, pytestconfig: pytest.Config) -> Iterator[NatsServer]:
+def nats(tmp_path: Path, pytestconfig: pytest.Config) -> Iterator[NatsServer]:
     ours = (pytestconfig.rootpath / "deploy/nats/nats-server.conf").read_text()
     config = tmp_path / "nats-server.conf"
     config.write_text(ours.replace("users: [", "users: [ {user: administrator, password: administrator}", 1))
     server = Nats(config, tmp_path / "nats", free_port(), free_port(), new_passwords())
-    with running(server.program()) as keeper:
-        yield NatsServer(server, keeper, tmp_path / "nats")
+    with running(server.program()) as supervisor:
+        yield NatsServer(server, supervisor, tmp_path / "nats")
 
 
 @asynccontextmanager
-async def components_running(*parts: Component) -> AsyncIterator[None]:
+async def components_running(*components: Component) -> AsyncIterator[None]:
     """Start components in order, and stop them in reverse, as the app does."""
     async with AsyncExitStack() as stack:
-        for part in parts:
-            await part.start()
-            stack.push_async_callback(part.stop)
+        for component in components:
+            await component.start()
+            stack.push_async_callback(component.stop)
         yield

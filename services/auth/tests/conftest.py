@@ -82,18 +82,18 @@ async def database(environment: dict[str, str]) -> AsyncIterator[psycopg.AsyncCo
 async def published_events(nats_server: Nats, auth: httpx.AsyncClient) -> AsyncIterator[list[Event]]:
     """The events of auth, as resumes receives them."""
     login = nats_server.environment("resumes")
-    bus = Broker(login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service="resumes")
+    broker = Broker(login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service="resumes")
     events: list[Event] = []
 
     async def receive(event: Event) -> None:
         events.append(event)
 
-    consumer = Consumer(bus, {SessionClaimed: receive, SessionMerged: receive, UserDeleted: receive})
-    await bus.start()
+    consumer = Consumer(broker, {SessionClaimed: receive, SessionMerged: receive, UserDeleted: receive})
+    await broker.start()
     await consumer.start()
     yield events
     await consumer.stop()
-    await bus.stop()
+    await broker.stop()
 
 
 @pytest.fixture

@@ -26,10 +26,10 @@ WaitProcessed = Callable[[SubscriptionChanged], Awaitable[None]]
 async def payments(nats_server: Nats) -> AsyncIterator[Broker]:
     """The NATS connection of payments."""
     login = nats_server.environment("payments")
-    bus = Broker(login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service="payments", publishes=True)
-    await bus.start()
-    yield bus
-    await bus.stop()
+    broker = Broker(login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service="payments", publishes=True)
+    await broker.start()
+    yield broker
+    await broker.stop()
 
 
 @pytest.fixture

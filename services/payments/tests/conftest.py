@@ -172,18 +172,20 @@ async def fake_services(nats: Nats, told: list[Event]) -> AsyncIterator[dict[str
     async def collect(event: Event) -> None:
         told.append(event)
 
-    buses = {}
+    brokers = {}
     async with AsyncExitStack() as stack:
         for service in ("auth", "resumes"):
             login = nats.environment(service)
-            bus = Broker(login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service=service, publishes=True)
-            await bus.start()
-            stack.push_async_callback(bus.stop)
-            buses[service] = bus
-        consumer = Consumer(buses["resumes"], {ResumePaymentChanged: collect, SubscriptionChanged: collect})
+            broker = Broker(
+                login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service=service, publishes=True
+            )
+            await broker.start()
+            stack.push_async_callback(broker.stop)
+            brokers[service] = broker
+        consumer = Consumer(brokers["resumes"], {ResumePaymentChanged: collect, SubscriptionChanged: collect})
         await consumer.start()
         stack.push_async_callback(consumer.stop)
-        yield buses
+        yield brokers
 
 
 @pytest.fixture

@@ -161,11 +161,11 @@ class System:
 
     async def publish(self, told: Event) -> None:
         """Publish an event as the service that owns it."""
-        bus = self.brokers[told.stream().lower()]
+        broker = self.brokers[told.stream().lower()]
 
         async def published() -> bool:
             try:
-                await bus.publish(told.name, told.model_dump_json().encode(), str(told.id))
+                await broker.publish(told.name, told.model_dump_json().encode(), str(told.id))
             except BrokerUnavailable:
                 return False
             return True

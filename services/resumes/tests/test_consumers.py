@@ -24,30 +24,30 @@ PREMIUM = {"template": 2, "full_name": "John Doe", "email": "john@example.com"}
 
 @pytest.fixture(scope="session")
 async def publishers(nats_server: Nats) -> AsyncIterator[dict[str, Broker]]:
-    buses = {}
+    brokers = {}
     for service in ("auth", "payments", "templates"):
         login = nats_server.environment(service)
-        buses[service] = Broker(
+        brokers[service] = Broker(
             login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service=service, publishes=True
         )
-        await buses[service].start()
-    yield buses
-    for bus in buses.values():
-        await bus.stop()
+        await brokers[service].start()
+    yield brokers
+    for broker in brokers.values():
+        await broker.stop()
 
 
 class Publisher:
     """Publishes as the service that owns an event."""
 
-    def __init__(self, buses: dict[str, Broker]) -> None:
-        self._buses = buses
+    def __init__(self, brokers: dict[str, Broker]) -> None:
+        self._brokers = brokers
 
     async def __call__(self, event: Event) -> None:
-        bus = self._buses[event.stream().lower()]
+        broker = self._brokers[event.stream().lower()]
 
         async def published() -> bool:
             try:
-                await bus.publish(event.name, event.model_dump_json().encode(), str(event.id))
+                await broker.publish(event.name, event.model_dump_json().encode(), str(event.id))
             except BrokerUnavailable:
                 return False
             return True

@@ -1,11 +1,11 @@
 {{/* The properties of each service that are equal in all installations. `calls` is the reverse of callers.json. */}}
 {{- define "cv-builder.traits" -}}
-gateway: { database: false, bus: false, media: false, outside: false, ports: { http: 8000, ops: 9000 } }
-auth: { database: true, bus: true, media: false, outside: false, ports: { http: 8000 } }
-templates: { database: true, bus: true, media: true, outside: false, ports: { http: 8000 } }
-resumes: { database: true, bus: true, media: true, outside: true, ports: { http: 8000 } }
-payments: { database: true, bus: true, media: false, outside: true, ports: { http: 8000 } }
-renderer: { database: true, bus: true, media: true, outside: false, ports: { http: 8000 } }
+gateway: { database: false, nats: false, media: false, outside: false, ports: { http: 8000, ops: 9000 } }
+auth: { database: true, nats: true, media: false, outside: false, ports: { http: 8000 } }
+templates: { database: true, nats: true, media: true, outside: false, ports: { http: 8000 } }
+resumes: { database: true, nats: true, media: true, outside: true, ports: { http: 8000 } }
+payments: { database: true, nats: true, media: false, outside: true, ports: { http: 8000 } }
+renderer: { database: true, nats: true, media: true, outside: false, ports: { http: 8000 } }
 {{- end }}
 
 {{- define "cv-builder.name" -}}
@@ -55,7 +55,7 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- $url := printf "http://%s:8000" (include "cv-builder.name" (dict "root" $root "name" .)) -}}
 {{- $_ := set $settings (printf "%s_URL" (upper .)) $url -}}
 {{- end -}}
-{{- if .traits.bus -}}
+{{- if .traits.nats -}}
 {{- $_ := set $settings "NATS_URL" .root.Values.nats.url -}}
 {{- $_ := set $settings "NATS_USER" .name -}}
 {{- $_ := set $settings "NATS_REPLICAS" (toString .root.Values.nats.replicas) -}}

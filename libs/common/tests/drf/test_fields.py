@@ -255,10 +255,10 @@ def test_every_character_that_normalization_reorders_is_a_mark() -> None:
 
 
 def test_texts_with_excess_marks_are_never_normalized(monkeypatch: pytest.MonkeyPatch) -> None:
-    normalised: list[str] = []
+    normalized: list[str] = []
 
     def note(form: str, text: str) -> str:
-        normalised.append(text)
+        normalized.append(text)
         return text
 
     monkeypatch.setattr("cv_common.drf.texts.unicodedata.normalize", note)
@@ -266,4 +266,4 @@ def test_texts_with_excess_marks_are_never_normalized(monkeypatch: pytest.Monkey
     for field in (Text(10_000), Text(40_000), Email(254), Url(200)):
         assert CROWDED in clean(field, f"a{heap}")
     assert clean(Text(10), "\u00e9" * 41) == ["Ensure this field has no more than 10 characters."]
-    assert normalised == []
+    assert normalized == []

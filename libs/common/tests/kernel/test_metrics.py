@@ -55,20 +55,20 @@ async def test_the_problem_of_a_component_is_a_metric(identity_keys: IdentityKey
         await eventually(lambda: shows(client, 'health_problem{part="patient"} 0.0'))
 
 
-async def test_the_age_of_an_unpublished_event_is_a_metric(database_url: str, broker: NatsServer) -> None:
-    await broker.stop()
+async def test_the_age_of_an_unpublished_event_is_a_metric(database_url: str, nats: NatsServer) -> None:
+    await nats.stop()
     database = Database(database_url)
-    async with components_running(database, Relay(database_url, broker.bus("payments", publishes=True))):
+    async with components_running(database, Relay(database_url, nats.broker("payments", publishes=True))):
         async with database.transaction() as tx:
             await record(tx, EVENT)
         await eventually(lambda: (metric_value("outbox_oldest_seconds") or 0) > 0)
 
 
-async def test_dead_letters_lag_and_stream_fill_are_metrics(broker: NatsServer) -> None:
+async def test_dead_letters_lag_and_stream_fill_are_metrics(nats: NatsServer) -> None:
     async def never(_: ResumePaymentChanged) -> None:
         raise AssertionError("nothing can be read")
 
-    payments, resumes = broker.bus("payments", publishes=True), broker.bus("resumes")
+    payments, resumes = nats.broker("payments", publishes=True), nats.broker("resumes")
     async with components_running(payments, resumes):
 
         async def published() -> bool:
@@ -82,8 +82,8 @@ async def test_dead_letters_lag_and_stream_fill_are_metrics(broker: NatsServer) 
         assert metric_value("dead_letters") == 1
 
 
-async def test_the_lag_of_a_consumer_is_a_metric(broker: NatsServer) -> None:
-    payments, resumes = broker.bus("payments", publishes=True), broker.bus("resumes")
+async def test_the_lag_of_a_consumer_is_a_metric(nats: NatsServer) -> None:
+    payments, resumes = nats.broker("payments", publishes=True), nats.broker("resumes")
     go_on = asyncio.Event()
 
     async def wait(_: ResumePaymentChanged) -> None:

@@ -84,24 +84,22 @@ async def publish(connection: Broker, payload: bytes, name: str = ResumePaymentC
     await eventually(published)
 
 
-async def dead_letters(broker: NatsServer) -> list[str | None]:
-    return [message.subject for message in await broker.messages("DEAD")]
+async def dead_letters(nats: NatsServer) -> list[str | None]:
+    return [message.subject for message in await nats.messages("DEAD")]
 
 
 @pytest.mark.parametrize("fail", [fail_with_bad_input, fail_with_key_error])
-async def test_a_failed_event_is_redelivered_after_every_exception(
-    broker: NatsServer, fail: Callable[[], None]
-) -> None:
-    payments, resumes = broker.bus("payments", publishes=True), broker.bus("resumes")
+async def test_a_failed_event_is_redelivered_after_every_exception(nats: NatsServer, fail: Callable[[], None]) -> None:
+    payments, resumes = nats.broker("payments", publishes=True), nats.broker("resumes")
     handler = FailingHandler(fail, times=2)
     async with components_running(payments, resumes, consumer(resumes, handler)):
         await publish(payments, PAID.model_dump_json().encode())
         await eventually(lambda: handler.processed == [PAID])
-        assert await dead_letters(broker) == []
+        assert await dead_letters(nats) == []
 
 
-async def test_an_event_that_always_fails_becomes_a_dead_letter(broker: NatsServer) -> None:
-    payments, resumes = broker.bus("payments", publishes=True), broker.bus("resumes")
+async def test_an_event_that_always_fails_becomes_a_dead_letter(nats: NatsServer) -> None:
+    payments, resumes = nats.broker("payments", publishes=True), nats.broker("resumes")
     handler = FailingHandler(fail_with_key_error, times=3)
 
     async def unhealthy() -> bool:
@@ -112,15 +110,15 @@ async def test_an_event_that_always_fails_becomes_a_dead_letter(broker: NatsServ
         await eventually(unhealthy)
         await publish(payments, PAID.model_dump_json().encode())
         await eventually(lambda: handler.processed == [PAID])
-        assert await dead_letters(broker) == [f"dead.resumes.{PAID.name}"]
+        assert await dead_letters(nats) == [f"dead.resumes.{PAID.name}"]
 
 
-async def test_an_unreadable_event_becomes_a_dead_letter_at_once(broker: NatsServer) -> None:
-    payments, resumes = broker.bus("payments", publishes=True), broker.bus("resumes")
+async def test_an_unreadable_event_becomes_a_dead_letter_at_once(nats: NatsServer) -> None:
+    payments, resumes = nats.broker("payments", publishes=True), nats.broker("resumes")
     handler = FailingHandler(fail_with_key_error, times=0)
 
     async def is_dead_letter() -> bool:
-        return await dead_letters(broker) == [f"dead.resumes.{PAID.name}"]
+        return await dead_letters(nats) == [f"dead.resumes.{PAID.name}"]
 
     async with components_running(payments, resumes, consumer(resumes, handler)):
         await publish(payments, b'{"resume_id": "seven"}')
@@ -130,10 +128,10 @@ async def test_an_unreadable_event_becomes_a_dead_letter_at_once(broker: NatsSer
         await eventually(is_dead_letter)
 
 
-async def test_an_unknown_event_is_left_to_a_newer_replica(broker: NatsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unknown_event_is_left_to_a_newer_replica(nats: NatsServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """During a rolling upgrade both releases use one durable consumer, to which the newer one has added subjects."""
     monkeypatch.setattr(Consumer, "MAX_DELIVERIES", 50)
-    payments, resumes = broker.bus("payments", publishes=True), broker.bus("resumes")
+    payments, resumes = nats.broker("payments", publishes=True), nats.broker("resumes")
     handler = FailingHandler(fail_with_key_error, times=0)
     earlier = consumer(resumes, handler)
     later = Consumer(resumes, {ResumePaymentChanged: handler, FutureEvent: handler})
@@ -149,24 +147,24 @@ async def test_an_unknown_event_is_left_to_a_newer_replica(broker: NatsServer, m
             await publish(payments, event.model_dump_json().encode(), event.name)
         await eventually(lambda: len(handler.processed) == 6)
         await later.stop()
-        assert await dead_letters(broker) == []
+        assert await dead_letters(nats) == []
 
 
 @pytest.mark.parametrize("fail", [store_unavailable, database_unavailable])
-async def test_a_long_outage_makes_no_dead_letters(broker: NatsServer, fail: Callable[[], None]) -> None:
-    payments, resumes = broker.bus("payments", publishes=True), broker.bus("resumes")
+async def test_a_long_outage_makes_no_dead_letters(nats: NatsServer, fail: Callable[[], None]) -> None:
+    payments, resumes = nats.broker("payments", publishes=True), nats.broker("resumes")
     handler = FailingHandler(fail, times=8)
     async with components_running(payments, resumes, consumer(resumes, handler)):
         await publish(payments, PAID.model_dump_json().encode())
         await eventually(lambda: handler.processed == [PAID])
-        assert await dead_letters(broker) == []
+        assert await dead_letters(nats) == []
 
 
 async def test_a_handler_that_hangs_is_canceled_and_its_event_redelivered(
-    broker: NatsServer, monkeypatch: pytest.MonkeyPatch
+    nats: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Consumer, "HANDLER_TIMEOUT", 0.1)
-    payments, resumes = broker.bus("payments", publishes=True), broker.bus("resumes")
+    payments, resumes = nats.broker("payments", publishes=True), nats.broker("resumes")
     calls: list[ResumePaymentChanged] = []
 
     async def handle(event: ResumePaymentChanged) -> None:
@@ -180,12 +178,12 @@ async def test_a_handler_that_hangs_is_canceled_and_its_event_redelivered(
 
 
 async def test_a_missing_stream_is_a_problem_until_it_is_declared(
-    broker: NatsServer, caplog: pytest.LogCaptureFixture
+    nats: NatsServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with broker.administrator() as jetstream:
+    async with nats.administrator() as jetstream:
         await jetstream.add_stream(StreamConfig("SQUATTER", subjects=["payments.>"]))
         with caplog.at_level(logging.WARNING, "cv_common.messaging.broker"):
-            async with components_running(broker.bus("payments", publishes=True)):
+            async with components_running(nats.broker("payments", publishes=True)):
                 await eventually(lambda: "subjects overlap" in str([vars(record) for record in caplog.records]))
                 await jetstream.delete_stream("SQUATTER")
 
@@ -195,11 +193,11 @@ async def test_a_missing_stream_is_a_problem_until_it_is_declared(
                 await eventually(declared)
 
 
-async def test_a_stream_keeps_the_settings_of_an_operator(broker: NatsServer, caplog: pytest.LogCaptureFixture) -> None:
-    async with broker.administrator() as jetstream:
+async def test_a_stream_keeps_the_settings_of_an_operator(nats: NatsServer, caplog: pytest.LogCaptureFixture) -> None:
+    async with nats.administrator() as jetstream:
         await jetstream.add_stream(StreamConfig("PAYMENTS", subjects=["payments.>"], max_age=60))
         with caplog.at_level(logging.WARNING, "cv_common.messaging.broker"):
-            payments = broker.bus("payments", publishes=True)
+            payments = nats.broker("payments", publishes=True)
             async with components_running(payments):
                 await publish(payments, PAID.model_dump_json().encode())
 
@@ -213,9 +211,9 @@ async def test_a_stream_keeps_the_settings_of_an_operator(broker: NatsServer, ca
         assert caplog.records == []
 
 
-async def test_a_silent_broker_is_detected_within_ten_seconds(broker: NatsServer) -> None:
+async def test_a_silent_broker_is_detected_within_ten_seconds(nats: NatsServer) -> None:
     """Checks the settings of the client, because the time of a recovery depends on the machine."""
-    connection = broker.bus("payments")
+    connection = nats.broker("payments")
 
     async def connected() -> bool:
         return connection._client.is_connected
@@ -226,15 +224,13 @@ async def test_a_silent_broker_is_detected_within_ten_seconds(broker: NatsServer
     assert options["ping_interval"] * (options["max_outstanding_pings"] + 1) <= 10
 
 
-async def test_a_silent_connection_to_the_broker_is_replaced(
-    broker: NatsServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_silent_connection_to_the_broker_is_replaced(nats: NatsServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both the publisher's and the consumer's connection become silent. No event is lost."""
     monkeypatch.setattr("cv_common.messaging.broker._PING_SECONDS", 0.3)
     handler = FailingHandler(fail_with_bad_input, 0)
-    with proxied(broker.server.port) as proxy:
-        publishing = broker.bus("payments", publishes=True, port=proxy.port)
-        consuming = broker.bus("resumes", port=proxy.port)
+    with proxied(nats.server.port) as proxy:
+        publishing = nats.broker("payments", publishes=True, port=proxy.port)
+        consuming = nats.broker("resumes", port=proxy.port)
         async with components_running(publishing, consuming, Consumer(consuming, {ResumePaymentChanged: handler})):
             await publish(publishing, PAID.model_dump_json().encode())
             await eventually(lambda: handler.processed == [PAID])

@@ -22,10 +22,10 @@ pytestmark = pytest.mark.operations
 class Cluster:
     """Clients connect to the first server, which tells them the addresses of the others."""
 
-    def __init__(self, servers: list[Nats], keepers: list[ProcessSupervisor]) -> None:
-        self._servers, self._keepers = servers, keepers
+    def __init__(self, servers: list[Nats], supervisors: list[ProcessSupervisor]) -> None:
+        self._servers, self._supervisors = servers, supervisors
 
-    def bus(self, service: str, *, publishes: bool = False) -> Broker:
+    def broker(self, service: str, *, publishes: bool = False) -> Broker:
         login = self._servers[0].environment(service)
         return Broker(
             login["NATS_URL"], service, login["NATS_PASSWORD"], service=service, publishes=publishes, replicas=3
@@ -33,8 +33,8 @@ class Cluster:
 
     def lose(self, leader: str | None) -> None:
         """Stop the leader of the stream."""
-        [keeper] = [each for each in self._keepers if each.program.name == leader]
-        keeper.stop()
+        [supervisor] = [each for each in self._supervisors if each.program.name == leader]
+        supervisor.stop()
 
 
 @pytest.fixture
@@ -44,31 +44,31 @@ def cluster(tmp_path: Path, pytestconfig: pytest.Config) -> Iterator[Cluster]:
     servers = [Nats(config, tmp_path / f"nats-{number}", free_port(), free_port(), passwords) for number in range(3)]
     routes = [f"nats://127.0.0.1:{free_port()}" for _ in servers]
     with ExitStack() as stack:
-        keepers = []
+        supervisors = []
         for number, (server, route) in enumerate(zip(servers, routes, strict=True)):
             program = server.program(f"nats-{number}")
             member = ["--name", program.name, "--cluster_name", "cv", "--cluster", route, "--routes", ",".join(routes)]
-            keeper = ProcessSupervisor(replace(program, command=[*program.command, *member]))
-            keeper.start()
-            stack.callback(keeper.stop)
-            keepers.append(keeper)
-        for keeper in keepers:
-            keeper.wait_ready()
-        yield Cluster(servers, keepers)
+            supervisor = ProcessSupervisor(replace(program, command=[*program.command, *member]))
+            supervisor.start()
+            stack.callback(supervisor.stop)
+            supervisors.append(supervisor)
+        for supervisor in supervisors:
+            supervisor.wait_ready()
+        yield Cluster(servers, supervisors)
 
 
-async def publish(bus: Broker, event: Event) -> None:
+async def publish(broker: Broker, event: Event) -> None:
     """Publish until it is confirmed, as the outbox does."""
 
     async def is_confirmed() -> bool:
-        await bus.publish(event.name, event.model_dump_json().encode(), str(event.id))
+        await broker.publish(event.name, event.model_dump_json().encode(), str(event.id))
         return True
 
     await eventually(is_confirmed, despite=(BrokerUnavailable,))
 
 
 async def test_losing_the_leader_loses_no_event(cluster: Cluster) -> None:
-    payments, resumes = cluster.bus("payments", publishes=True), cluster.bus("resumes")
+    payments, resumes = cluster.broker("payments", publishes=True), cluster.broker("resumes")
     events = [ResumePaymentChanged(resume_id=number, paid=True, revision=1) for number in range(2)]
     received: list[Event] = []
 

@@ -17,10 +17,10 @@ async def ignore(event: ResumeDeleted) -> None:
 
 
 async def test_old_rows_of_the_inbox_are_deleted(
-    broker: NatsServer, database_url: str, identity_keys: IdentityKeys
+    nats: NatsServer, database_url: str, identity_keys: IdentityKeys
 ) -> None:
-    database, bus = Database(database_url), broker.bus("renderer")
-    parts: list[Component] = [database, bus, Consumer(bus, {ResumeDeleted: ignore})]
+    database, broker = Database(database_url), nats.broker("renderer")
+    components: list[Component] = [database, broker, Consumer(broker, {ResumeDeleted: ignore})]
     with psycopg.connect(database_url, autocommit=True) as service:
         for days, events in ((1, 1), (61, 1), (71, 2500)):
             service.execute(
@@ -34,5 +34,5 @@ async def test_old_rows_of_the_inbox_are_deleted(
             return [int(days) for (days,) in rows]
 
         environment = identity_keys.environment("renderer")
-        async with serving(lambda: create_app("renderer", ServiceSettings(), [], components=parts), environment):
+        async with serving(lambda: create_app("renderer", ServiceSettings(), [], components=components), environment):
             await eventually(lambda: ages() == [1, 61])

@@ -60,70 +60,70 @@ def publisher(database: Database) -> Publisher:
     return Publisher(database)
 
 
-async def published(broker: NatsServer) -> list[str]:
+async def published(nats: NatsServer) -> list[str]:
     """Return the ids of the events in the stream, in order."""
-    return [json.loads(message.data or b"")["id"] for message in await broker.messages("PAYMENTS")]
+    return [json.loads(message.data or b"")["id"] for message in await nats.messages("PAYMENTS")]
 
 
-async def expect_published(broker: NatsServer, publisher: Publisher, timeout: float = 20) -> None:
+async def expect_published(nats: NatsServer, publisher: Publisher, timeout: float = 20) -> None:
     """Wait until the stream has every recorded event once and in order."""
 
     async def complete() -> bool:
-        async with broker.administrator() as jetstream:
+        async with nats.administrator() as jetstream:
             streams = {info.config.name for info in await jetstream.streams_info()}
-        return "PAYMENTS" in streams and len(await broker.messages("PAYMENTS")) >= len(publisher.recorded)
+        return "PAYMENTS" in streams and len(await nats.messages("PAYMENTS")) >= len(publisher.recorded)
 
     await eventually(complete, timeout)
-    assert await published(broker) == publisher.recorded
+    assert await published(nats) == publisher.recorded
 
 
-async def test_events_are_published_in_order(broker: NatsServer, database_url: str, publisher: Publisher) -> None:
-    bus = broker.bus("payments", publishes=True)
+async def test_events_are_published_in_order(nats: NatsServer, database_url: str, publisher: Publisher) -> None:
+    broker = nats.broker("payments", publishes=True)
     await publisher.record(3)
-    async with components_running(bus, Relay(database_url, bus)):
+    async with components_running(broker, Relay(database_url, broker)):
         await publisher.record(250)
-        await expect_published(broker, publisher)
+        await expect_published(nats, publisher)
 
 
 async def test_a_message_carries_the_event_and_the_request_id(
-    broker: NatsServer, database: Database, database_url: str
+    nats: NatsServer, database: Database, database_url: str
 ) -> None:
     golden = (GOLDEN / "payments.subscription_changed.v1.json").read_bytes()
     event = SubscriptionChanged.model_validate_json(golden)
-    bus = broker.bus("payments", publishes=True)
-    async with components_running(bus, Relay(database_url, bus)):
+    broker = nats.broker("payments", publishes=True)
+    async with components_running(broker, Relay(database_url, broker)):
         token = request_id.set("request-1234")
         async with database.transaction() as tx:
             await outbox.record(tx, event)
         request_id.reset(token)
 
         async def arrived() -> bool:
-            return len(await broker.messages("PAYMENTS")) == 1
+            return len(await nats.messages("PAYMENTS")) == 1
 
         await eventually(arrived, despite=(NotFoundError,))  # the stream is made meanwhile
-    (message,) = await broker.messages("PAYMENTS")
+    (message,) = await nats.messages("PAYMENTS")
     assert message.subject == "payments.subscription_changed.v1"
     assert json.loads(message.data or b"") == json.loads(golden)
     assert message.headers == {"Nats-Msg-Id": str(event.id), "Request-Id": "request-1234"}
 
 
 async def test_a_silent_database_connection_of_the_relay_is_replaced(
-    broker: NatsServer, database_url: str, postgres: Postgres, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+    nats: NatsServer, database_url: str, postgres: Postgres, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cv_common.kernel.database.ANSWER_SECONDS", 1)
-    bus = broker.bus("payments", publishes=True)
+    broker = nats.broker("payments", publishes=True)
     with proxied(postgres.port) as proxy:
         remote_url = database_url.replace(f":{postgres.port}/", f":{proxy.port}/")
-        async with components_running(bus, Relay(remote_url, bus)):
+        async with components_running(broker, Relay(remote_url, broker)):
             await publisher.record()
-            await expect_published(broker, publisher)
+            await expect_published(nats, publisher)
             assert await asyncio.to_thread(proxy.freeze) == 1
             await publisher.record()
-            await expect_published(broker, publisher)
+            await expect_published(nats, publisher)
 
 
 async def test_rolled_back_events_are_not_published(
-    broker: NatsServer, database: Database, publisher: Publisher, database_url: str
+    nats: NatsServer, database: Database, publisher: Publisher, database_url: str
 ) -> None:
     async def fail() -> None:
         async with database.transaction() as tx:
@@ -133,77 +133,75 @@ async def test_rolled_back_events_are_not_published(
     with pytest.raises(ZeroDivisionError):
         await fail()
     await publisher.record()
-    bus = broker.bus("payments", publishes=True)
-    async with components_running(bus, Relay(database_url, bus)):
-        await expect_published(broker, publisher)
+    broker = nats.broker("payments", publishes=True)
+    async with components_running(broker, Relay(database_url, broker)):
+        await expect_published(nats, publisher)
 
 
-async def test_two_relays_publish_each_event_once(broker: NatsServer, database_url: str, publisher: Publisher) -> None:
-    one, other = broker.bus("payments", publishes=True), broker.bus("payments", publishes=True)
+async def test_two_relays_publish_each_event_once(nats: NatsServer, database_url: str, publisher: Publisher) -> None:
+    one, other = nats.broker("payments", publishes=True), nats.broker("payments", publishes=True)
     async with components_running(one, other, Relay(database_url, one), Relay(database_url, other)):
         await publisher.record(200)
-        await expect_published(broker, publisher)
+        await expect_published(nats, publisher)
 
 
-async def test_events_wait_for_an_unavailable_broker(
-    broker: NatsServer, database_url: str, publisher: Publisher
-) -> None:
-    await broker.stop()
-    bus = broker.bus("payments", publishes=True)
-    async with components_running(bus, Relay(database_url, bus)):
+async def test_events_wait_for_an_unavailable_broker(nats: NatsServer, database_url: str, publisher: Publisher) -> None:
+    await nats.stop()
+    broker = nats.broker("payments", publishes=True)
+    async with components_running(broker, Relay(database_url, broker)):
         await publisher.record(5)
-        assert await bus.check() is not None
-        await broker.start()
-        await expect_published(broker, publisher)
-        assert await bus.check() is None
+        assert await broker.check() is not None
+        await nats.start()
+        await expect_published(nats, publisher)
+        assert await broker.check() is None
 
 
 @pytest.mark.operations
 async def test_repeated_broker_crashes_lose_and_duplicate_no_event(
-    broker: NatsServer, database_url: str, publisher: Publisher
+    nats: NatsServer, database_url: str, publisher: Publisher
 ) -> None:
-    bus = broker.bus("payments", publishes=True)
-    async with components_running(bus, Relay(database_url, bus)):
+    broker = nats.broker("payments", publishes=True)
+    async with components_running(broker, Relay(database_url, broker)):
         for _ in range(3):
             recording = asyncio.create_task(publisher.record(60))
-            await broker.crash()
+            await nats.crash()
             await recording
-        await expect_published(broker, publisher, timeout=40)
+        await expect_published(nats, publisher, timeout=40)
 
 
 async def test_a_broker_that_lost_its_disk_gets_its_streams_again(
-    broker: NatsServer, database_url: str, publisher: Publisher
+    nats: NatsServer, database_url: str, publisher: Publisher
 ) -> None:
-    bus = broker.bus("payments", publishes=True)
-    async with components_running(bus, Relay(database_url, bus)):
+    broker = nats.broker("payments", publishes=True)
+    async with components_running(broker, Relay(database_url, broker)):
         await publisher.record(5)
-        await expect_published(broker, publisher)
-        await broker.lose_data()
+        await expect_published(nats, publisher)
+        await nats.lose_data()
         await publisher.record(2)
         lost, publisher.recorded = publisher.recorded[:5], publisher.recorded[5:]
-        await expect_published(broker, publisher)
-        assert await bus.check() is None
+        await expect_published(nats, publisher)
+        assert await broker.check() is None
 
         with psycopg.connect(database_url, autocommit=True) as operator:  # as the outbox's docstring tells operators
             operator.execute("update outbox set published_at = null where occurred_at > now() - interval '1 hour'")
 
         async def rebuilt() -> bool:
-            return set(lost) <= set(await published(broker))
+            return set(lost) <= set(await published(nats))
 
         await eventually(rebuilt)
 
 
 async def test_relaying_continues_after_a_database_outage(
-    broker: NatsServer, database_url: str, publisher: Publisher, postgres: Postgres
+    nats: NatsServer, database_url: str, publisher: Publisher, postgres: Postgres
 ) -> None:
-    bus = broker.bus("payments", publishes=True)
-    async with components_running(bus, Relay(database_url, bus)):
+    broker = nats.broker("payments", publishes=True)
+    async with components_running(broker, Relay(database_url, broker)):
         await publisher.record(20)
         with postgres.outage(database_url):
             pass
         await eventually(lambda: try_recording(publisher))
         await publisher.record(20)
-        await expect_published(broker, publisher)
+        await expect_published(nats, publisher)
 
 
 async def try_recording(publisher: Publisher) -> bool:
@@ -223,17 +221,19 @@ class SlowBroker(Broker):
 
 
 async def test_a_slow_broker_receives_each_event_once(
-    broker: NatsServer, database_url: str, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+    nats: NatsServer, database_url: str, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """PostgreSQL ends an idle transaction. Its timeout and the batch time are a tenth of the usual ones here."""
     options = database_module._SESSION_OPTIONS.replace("session_timeout=10000", "session_timeout=1000")
     monkeypatch.setattr(database_module, "_SESSION_OPTIONS", options)
     monkeypatch.setattr(outbox, "_MAX_BATCH_SECONDS", outbox._MAX_BATCH_SECONDS / 10)
     await publisher.record(60)
-    login = broker.server.environment("payments")
-    bus = SlowBroker(login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service="payments", publishes=True)
-    async with components_running(bus, Relay(database_url, bus)):
-        await expect_published(broker, publisher)
+    login = nats.server.environment("payments")
+    broker = SlowBroker(
+        login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service="payments", publishes=True
+    )
+    async with components_running(broker, Relay(database_url, broker)):
+        await expect_published(nats, publisher)
         await eventually(partial(more_published, database_url, 59))
 
 
@@ -243,9 +243,9 @@ from cv_common.messaging.broker import Broker
 from cv_common.messaging.outbox import Relay
 
 async def main():
-    bus = Broker(os.environ["NATS_URL"], "payments", os.environ["NATS_PASSWORD"], service="payments", publishes=True)
-    await bus.start()
-    await Relay(os.environ["DATABASE_URL"], bus).start()
+    broker = Broker(os.environ["NATS_URL"], "payments", os.environ["NATS_PASSWORD"], service="payments", publishes=True)
+    await broker.start()
+    await Relay(os.environ["DATABASE_URL"], broker).start()
     await asyncio.Event().wait()
 
 asyncio.run(main())
@@ -260,17 +260,17 @@ def start_relay(server: Nats, database_url: str) -> subprocess.Popen[bytes]:
 
 @pytest.mark.operations
 async def test_killing_a_relay_loses_and_duplicates_no_event(
-    broker: NatsServer, database_url: str, publisher: Publisher
+    nats: NatsServer, database_url: str, publisher: Publisher
 ) -> None:
     await publisher.record(1500)
     for _ in range(3):
-        with start_relay(broker.server, database_url) as relay:
+        with start_relay(nats.server, database_url) as relay:
             before = await count_published(database_url)
             await eventually(partial(more_published, database_url, before))
             relay.send_signal(signal.SIGKILL)
-    bus = broker.bus("payments", publishes=True)
-    async with components_running(bus, Relay(database_url, bus)):
-        await expect_published(broker, publisher, timeout=40)
+    broker = nats.broker("payments", publishes=True)
+    async with components_running(broker, Relay(database_url, broker)):
+        await expect_published(nats, publisher, timeout=40)
 
 
 async def count_published(database_url: str) -> int:
@@ -285,13 +285,13 @@ async def more_published(database_url: str, seen: int) -> bool:
 
 
 async def test_an_event_that_waits_too_long_is_a_problem(
-    broker: NatsServer, database_url: str, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+    nats: NatsServer, database_url: str, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Relay, "STUCK_SECONDS", 0.1)
-    await broker.stop()
-    bus = broker.bus("payments", publishes=True)
-    relay = Relay(database_url, bus)
-    async with components_running(bus, relay):
+    await nats.stop()
+    broker = nats.broker("payments", publishes=True)
+    relay = Relay(database_url, broker)
+    async with components_running(broker, relay):
         assert await relay.check() is None
         await publisher.record()
 
@@ -302,22 +302,20 @@ async def test_an_event_that_waits_too_long_is_a_problem(
             return await relay.check() is None
 
         await eventually(stuck)
-        await broker.start()
+        await nats.start()
         await eventually(well)
 
 
-async def test_published_events_are_kept_for_30_days(
-    broker: NatsServer, database_url: str, publisher: Publisher
-) -> None:
+async def test_published_events_are_kept_for_30_days(nats: NatsServer, database_url: str, publisher: Publisher) -> None:
     await publisher.record(3)
-    bus = broker.bus("payments", publishes=True)
-    async with components_running(bus, Relay(database_url, bus)):
-        await expect_published(broker, publisher)
+    broker = nats.broker("payments", publishes=True)
+    async with components_running(broker, Relay(database_url, broker)):
+        await expect_published(nats, publisher)
     with psycopg.connect(database_url, autocommit=True) as operator:
         old = datetime.now(UTC) - timedelta(days=31)
         operator.execute("update outbox set published_at = %s where id = 1", (old,))
         operator.execute("update outbox set published_at = null, occurred_at = %s where id = 2", (old,))
-        async with components_running(bus := broker.bus("payments", publishes=True), Relay(database_url, bus)):
+        async with components_running(broker := nats.broker("payments", publishes=True), Relay(database_url, broker)):
 
             def ids() -> list[int]:
                 return [row[0] for row in operator.execute("select id from outbox order by id")]
@@ -325,12 +323,12 @@ async def test_published_events_are_kept_for_30_days(
             await eventually(lambda: ids() == [2, 3])
 
 
-async def test_a_relay_stops_at_once(broker: NatsServer, database_url: str) -> None:
-    bus = broker.bus("payments", publishes=True)
-    relay = Relay(database_url, bus)
+async def test_a_relay_stops_at_once(nats: NatsServer, database_url: str) -> None:
+    broker = nats.broker("payments", publishes=True)
+    relay = Relay(database_url, broker)
     async with asyncio.timeout(10):
         await relay.stop()
-        async with components_running(bus, relay):
+        async with components_running(broker, relay):
             pass
         await relay.stop()
 
@@ -339,11 +337,11 @@ ANOTHER = Callable[[], str]
 
 
 async def test_relays_of_different_databases_do_not_wait_for_each_other(
-    broker: NatsServer, database_url: str, another_database: ANOTHER, publisher: Publisher
+    nats: NatsServer, database_url: str, another_database: ANOTHER, publisher: Publisher
 ) -> None:
-    bus = broker.bus("payments", publishes=True)
+    broker = nats.broker("payments", publishes=True)
     with psycopg.connect(another_database()) as elsewhere:
         elsewhere.execute("select pg_advisory_xact_lock(hashtext('outbox'))")
-        async with components_running(bus, Relay(database_url, bus)):
+        async with components_running(broker, Relay(database_url, broker)):
             await publisher.record(2)
-            await expect_published(broker, publisher)
+            await expect_published(nats, publisher)

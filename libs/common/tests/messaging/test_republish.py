@@ -113,7 +113,6 @@ def test_the_command_line_reports_counts(connection: psycopg.Connection, databas
     for arguments, output in (
         (["recover", "--skip", "7"], "advanced 2 sequences by 7 ids\nrepublished 0 events\n"),
         (["republish"], "republished 0 events\n"),
-        (["retell"], "republished 0 events\n"),
     ):
         command = [sys.executable, "-m", "cv_common.messaging.republish", *arguments]
         environment = {**os.environ, "DATABASE_URL": database_url}

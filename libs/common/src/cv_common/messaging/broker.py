@@ -43,6 +43,7 @@ class Broker:
     """
 
     name = "bus"
+    """The name in `/healthz` and metrics, which dashboards read."""
 
     def __init__(
         self, url: str, user: str, password: str, *, service: str, publishes: bool = False, replicas: int = 1
@@ -71,7 +72,7 @@ class Broker:
 
     async def start(self) -> None:
         """Connect in the background: a service starts even if the broker is unavailable."""
-        self._task = asyncio.create_task(self._maintain_streams(), name="bus streams")
+        self._task = asyncio.create_task(self._maintain_streams(), name="streams")
 
     async def _maintain_streams(self) -> None:
         """Connect and declare the streams, again after each reconnect: the broker may have lost its disk."""
@@ -107,7 +108,7 @@ class Broker:
     async def _on_error(self, error: Exception) -> None:
         """Log an error of the connection. A denied publish, for example, is reported only here."""
         self._last_error = str(error) or type(error).__name__
-        log.warning("bus error", extra={"error": self._last_error})
+        log.warning("broker error", extra={"error": self._last_error})
 
     async def _declare(self, stream: str, subjects: str) -> None:
         config = StreamConfig(
@@ -134,12 +135,12 @@ class Broker:
 
     async def check(self) -> str | None:
         if not self._client.is_connected:
-            return f"the message bus does not answer: {self._last_error}"
+            return f"the broker does not answer: {self._last_error}"
         try:
             dead = await self.jetstream.stream_info(DEAD_STREAM, subjects_filter=f"dead.{self.service}.>")
             own = await self.jetstream.stream_info(self.service.upper()) if self._publishes else None
         except (nats.errors.Error, TimeoutError):
-            return "the message bus does not answer"
+            return "the broker does not answer"
         for info in (dead, own):
             limit = (info.config.max_bytes or 0) if info else 0
             if info and limit > 0:
