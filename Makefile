@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help prepare prepare-dev run test test-operations test-containers test-alone chaos lint logs reset requirements \
-	licences docs
+	licenses docs
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 26
@@ -41,18 +41,18 @@ test-operations: prepare-dev ## run the slow tests: clusters, restores, storms, 
 test-containers: prepare-dev ## run the integration tests on containers; needs Docker
 	@CV_DEPLOYMENT=containers exec $(BIN)/pytest -m '' $(CONTAINER_TESTS) $(ARGS)
 
-test-alone: prepare-dev ## test each service in an environment with only its own dependencies (PARTS: which)
-	@$(PYTHON) -m dev.alone $(PARTS)
+test-alone: prepare-dev ## test each service in an environment with only its own dependencies (PACKAGES: which)
+	@$(PYTHON) -m dev.alone $(PACKAGES)
 
 chaos: prepare-dev ## inject faults under load and check that nothing is lost (MINUTES=10, SEED=, VISITORS=4)
 	@exec $(BIN)/python -m dev.chaos
 
-lint: prepare-dev ## check style, types, import rules, licences, generated pages
+lint: prepare-dev ## check style, types, import rules, licenses, generated pages
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check . || { echo '! Type: .venv/bin/ruff format'; exit 1; }
 	@$(BIN)/mypy --no-error-summary .
 	@report=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$report"; exit 1; }
-	@$(BIN)/python -m dev.licences
+	@$(BIN)/python -m dev.licenses
 	@$(BIN)/python -m dev.configuration
 	@$(BIN)/python -m dev.events
 
@@ -71,8 +71,8 @@ requirements: prepare ## lock the packages again (UPGRADE=1: to their newest ver
 	@$(foreach image,$(IMAGES),$(LOCK_SUBSET) $(image)/pyproject.toml \
 		--output-file requirements/$(call package_name,$(image)).txt &&) true
 
-licences: prepare-dev ## write docs/licences.md: the licence of each package
-	@$(BIN)/python -m dev.licences --write
+licenses: prepare-dev ## write docs/licenses.md: the license of each package
+	@$(BIN)/python -m dev.licenses --write
 
 docs: prepare-dev ## write docs/configuration.md and docs/events.md from the code
 	@$(BIN)/python -m dev.configuration --write

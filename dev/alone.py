@@ -12,25 +12,25 @@ from pathlib import Path
 
 from dev.prepare import BIN, ROOT, environment_for_uv
 
-PARTS = {project.parent.name: project.parent for project in sorted(ROOT.glob("services/*/pyproject.toml"))}
-PARTS["gateway"] = ROOT / "gateway"
+PACKAGES = {project.parent.name: project.parent for project in sorted(ROOT.glob("services/*/pyproject.toml"))}
+PACKAGES["gateway"] = ROOT / "gateway"
 MAX_CONCURRENT = 2
 
 
-def test(part: Path) -> bool:
-    """Install the part with its dependencies, run its tests, print their result. Returns whether they passed."""
-    with tempfile.TemporaryDirectory(prefix=f"{part.name}-alone-") as folder:
+def test(package: Path) -> bool:
+    """Install the package with its dependencies, run its tests, print their result. Returns whether they passed."""
+    with tempfile.TemporaryDirectory(prefix=f"{package.name}-alone-") as folder:
         python = Path(folder) / "bin" / "python"
-        packages = ("--constraints", ROOT / "requirements" / "dev.txt", "--editable", f"{part}[testing]")
+        requirements = ("--constraints", ROOT / "requirements" / "dev.txt", "--editable", f"{package}[testing]")
         try:
             _run(BIN / "uv", "venv", "--python", sys.executable, folder)
-            _run(BIN / "uv", "pip", "install", "--python", python, *packages)
+            _run(BIN / "uv", "pip", "install", "--python", python, *requirements)
             # --confcutdir skips the workspace's conftest.py: it imports packages that are not installed here.
-            output = _run(python, "-m", "pytest", "-c", "pyproject.toml", "--confcutdir", part, part)
+            output = _run(python, "-m", "pytest", "-c", "pyproject.toml", "--confcutdir", package, package)
         except subprocess.CalledProcessError as failed:
-            _report(f"{failed.output}\n! {part.name} fails alone")
+            _report(f"{failed.output}\n! {package.name} fails alone")
             return False
-    _report(f"· {part.name}, alone: {output.splitlines()[-1].strip(' =')}")
+    _report(f"· {package.name}, alone: {output.splitlines()[-1].strip(' =')}")
     return True
 
 
@@ -47,9 +47,9 @@ def _report(text: str) -> None:
 
 
 if __name__ == "__main__":
-    unknown = [name for name in sys.argv[1:] if name not in PARTS]
+    unknown = [name for name in sys.argv[1:] if name not in PACKAGES]
     if unknown:
-        sys.exit(f"! there is no {unknown[0]}; there are {', '.join(PARTS)}")
-    chosen = [PARTS[name] for name in sys.argv[1:]] or list(PARTS.values())
+        sys.exit(f"! there is no {unknown[0]}; there are {', '.join(PACKAGES)}")
+    chosen = [PACKAGES[name] for name in sys.argv[1:]] or list(PACKAGES.values())
     with ThreadPoolExecutor(MAX_CONCURRENT) as pool:
         sys.exit(0 if all(list(pool.map(test, chosen))) else 1)

@@ -1,6 +1,6 @@
-"""Checks or writes `docs/licences.md`: the licence of each locked package. `pyproject.toml` lists the allowed licences.
+"""Checks or writes `docs/licenses.md`: the license of each locked package. `pyproject.toml` lists the allowed licenses.
 
-`python -m dev.licences` fails if the page misses an installed package or lists a removed one; `--write` writes it.
+`python -m dev.licenses` fails if the page misses an installed package or lists a removed one; `--write` writes it.
 Packages that are locked only for other platforms or versions of Python keep their lines.
 """
 
@@ -14,18 +14,18 @@ from dev.prepare import PACKAGES, ROOT
 
 LOCK = ROOT / "requirements" / "dev.txt"
 OWN = [f"cv-{package.name.replace('_', '-')}" for package in PACKAGES]
-REPORT = ROOT / "docs" / "licences.md"
-HEAD = """# Licences of the packages used
+REPORT = ROOT / "docs" / "licenses.md"
+HEAD = """# Licenses of the packages used
 
-Written by `make licences`; `make lint` refuses a licence that is neither permissive nor weak copyleft.
+Written by `make licenses`; `make lint` refuses a license that is neither permissive nor weak copyleft.
 
-| package | licence |
+| package | license |
 |---|---|
 """
 
 
 def installed() -> dict[str, str]:
-    """The licence of each installed package. Exits if one is not allowed."""
+    """The license of each installed package. Exits if one is not allowed."""
     command = [str(Path(sys.executable).with_name("pip-licenses")), "--format", "json", "--ignore-packages", *OWN]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -34,14 +34,14 @@ def installed() -> dict[str, str]:
 
 
 def documented() -> dict[str, str]:
-    """The licence of each package of the page."""
+    """The license of each package of the page."""
     lines = REPORT.read_text().removeprefix(HEAD).splitlines()
-    return {name: licence for _, name, licence, _ in (re.split(r" ?\| ?", line) for line in lines)}
+    return {name: found for _, name, found, _ in (re.split(r" ?\| ?", line) for line in lines)}
 
 
-def write(licences: dict[str, str]) -> None:
+def write(licenses: dict[str, str]) -> None:
     """Write the page."""
-    lines = [f"| {name} | {licence} |\n" for name, licence in sorted(licences.items())]
+    lines = [f"| {name} | {found} |\n" for name, found in sorted(licenses.items())]
     REPORT.write_text(HEAD + "".join(lines))
 
 
@@ -55,8 +55,8 @@ def _name(name: str) -> str:
 
 if __name__ == "__main__":
     here, known = installed(), documented()
-    elsewhere = {name: licence for name, licence in known.items() if name in _locked() - here.keys()}
+    elsewhere = {name: found for name, found in known.items() if name in _locked() - here.keys()}
     if sys.argv[1:] == ["--write"]:
         write(elsewhere | here)
     elif odd := sorted(known.keys() ^ (elsewhere | here).keys()):
-        sys.exit(f"! {REPORT.relative_to(ROOT)} does not match the packages ({', '.join(odd)}); type: make licences")
+        sys.exit(f"! {REPORT.relative_to(ROOT)} does not match the packages ({', '.join(odd)}); type: make licenses")

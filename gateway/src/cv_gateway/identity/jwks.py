@@ -48,7 +48,7 @@ class JwksClient:
         return self._keys.get(key_id)
 
     async def refresh_periodically(self) -> None:
-        """Fetch the keys now and every five minutes, until cancelled."""
+        """Fetch the keys now and every five minutes, until canceled."""
         while True:
             async with self._lock:
                 await self._fetch()

@@ -70,8 +70,8 @@ def _websites(profile: Record) -> tuple[str | None, str | None]:
 
 def _links(text: str) -> list[str]:
     """The URLs of `[PORTFOLIO:https://…],[BLOG:https://…]` or `[PORTFOLIO:https://…,BLOG:https://…]`, or bare URLs."""
-    labelled = [part for inner in _BRACKETS.findall(text) for part in _BETWEEN_WEBSITES.split(inner)]
-    links = [part.partition(":")[2] for part in labelled] or text.split(",")
+    labeled = [part for inner in _BRACKETS.findall(text) for part in _BETWEEN_WEBSITES.split(inner)]
+    links = [part.partition(":")[2] for part in labeled] or text.split(",")
     return [link.strip() for link in links if link.strip()]
 
 
