@@ -32,11 +32,6 @@ class Browser:
         """Close the connections."""
         await self._client.aclose()
 
-    @property
-    def has_session(self) -> bool:
-        """Whether the visitor has a session cookie."""
-        return "sessionid" in self._client.cookies
-
     async def request(
         self, method: str, path: str, *, expect: tuple[int, ...], **options: Any
     ) -> httpx.Response | None:

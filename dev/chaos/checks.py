@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import psycopg
+from cv_common.messaging.events import EVENTS
 from cv_stack.system import System
 from cv_testing.workspace import SERVICES
 
@@ -16,8 +17,8 @@ from dev.chaos.ledger import DISAGREES, DUPLICATED, LOST, Ledger, Resume
 from dev.chaos.visitors import FREE, Visitor, marks_of
 from tests.integration.stripe_sandbox import StripeSandbox
 
+_PUBLISHERS = {event.stream().lower() for event in EVENTS}
 _ENTITLING = {"active", "trialing", "past_due"}
-_WITH_OUTBOX = ("auth", "payments", "resumes")
 _CONSISTENCY_TIMEOUT = 120.0
 """Seconds until data that is eventually consistent must agree."""
 
@@ -48,7 +49,7 @@ async def _unsettled(system: System, sandbox: StripeSandbox) -> list[str]:
             health = await client.get(f"{system.ports.url(name)}/healthz")
             if health.status_code != 200:
                 found.append(f"{name} is not healthy: {health.text[:300]}")
-    for name in _WITH_OUTBOX:
+    for name in _PUBLISHERS:
         url = system.environment(name)["DATABASE_URL"]
         async with await psycopg.AsyncConnection.connect(url, connect_timeout=10) as connection:
             row = await (await connection.execute("select count(*) from outbox where published_at is null")).fetchone()

@@ -46,8 +46,8 @@ class SystemFaults:
             await asyncio.sleep(pause)
 
     def _choose(self) -> str:
-        how = self._rng.choices(["kill", "pause", "down", "drop"], [6, 2, 2, 2])[0]
-        name = self._rng.choice(("postgres", "nats") if how == "drop" else PROGRAMS)
+        how = self._rng.choices(["kill", "pause", "down", "freeze"], [6, 2, 2, 2])[0]
+        name = self._rng.choice(("postgres", "nats") if how == "freeze" else PROGRAMS)
         return f"{how} {name}"
 
     def _fault(self, kind: str) -> Fault:
@@ -66,7 +66,7 @@ class SystemFaults:
         system = self._system
         return {
             "kill": lambda: once(system.kill),
-            "drop": lambda: once(system.freeze),
+            "freeze": lambda: once(system.freeze),
             "pause": lambda: for_a_while(system.pause, system.unpause),
             "down": lambda: for_a_while(system.take_down, system.bring_up),
         }[how]

@@ -1,4 +1,4 @@
-"""Composition root: builds the gateway as one ASGI app from its settings, and starts and stops its parts."""
+"""Composition root: builds the gateway as one ASGI app from its settings, and starts and stops its components."""
 
 import asyncio
 import logging

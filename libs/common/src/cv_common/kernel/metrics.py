@@ -12,9 +12,9 @@ SECONDS = Histogram(
 
 PROBLEM = Gauge("health_problem", "1 while a part of the service has a problem, as /healthz names it.", ["part"])
 OUTBOX_OLDEST = Gauge("outbox_oldest_seconds", "How long the oldest event has waited to be published.")
-DEAD_LETTERS = Gauge("dead_letters", "Events that this service could never take.")
+DEAD_LETTERS = Gauge("dead_letters", "Events that this service failed to process.")
 CONSUMER_LAG = Gauge("consumer_lag", "Events that a consumer has not fetched yet.", ["stream"])
-STREAM_FILL = Gauge("stream_fill_ratio", "Bytes of a stream by its limit; at 1 it takes nothing more.", ["stream"])
+STREAM_FILL = Gauge("stream_fill_ratio", "Bytes of a stream divided by its limit; at 1 it rejects events.", ["stream"])
 POOL = Gauge("database_pool", "Connections of the pool, idle ones, and requests that wait for one.", ["of"])
 
 
