@@ -9,8 +9,8 @@ import pytest
 from aiohttp import web
 from cv_common.kernel.identity import generate_keys
 from cv_gateway.routing import Service
-from cv_gateway.service_client import ServiceClient
 from cv_gateway.settings import Settings
+from cv_gateway.upstream_client import UpstreamClient
 from cv_testing.ports import free_port
 from multidict import CIMultiDict
 from yarl import URL
@@ -30,7 +30,7 @@ def settings(**changes: str) -> Settings:
 
 
 @asynccontextmanager
-async def opened(client: ServiceClient) -> AsyncIterator[ServiceClient]:
+async def opened(client: UpstreamClient) -> AsyncIterator[UpstreamClient]:
     await client.open()
     yield client
     await client.close()
@@ -66,8 +66,8 @@ async def test_a_failed_connect_is_retried_for_any_method(
     async def come_up(_: float) -> None:
         await templates.start()
 
-    monkeypatch.setattr("cv_gateway.service_client.sleep", come_up)
-    async with opened(ServiceClient(connect_timeout=1)) as client:
+    monkeypatch.setattr("cv_gateway.upstream_client.sleep", come_up)
+    async with opened(UpstreamClient(connect_timeout=1)) as client:
         service, headers = Service("templates", URL(templates.url)), CIMultiDict[str]()
         response = await client.send(service, method, "/api/templates/", headers, b"{}", read_timeout=5)
         response.release()

@@ -22,8 +22,8 @@ from cv_gateway.request import Request
 from cv_gateway.request_body import drain
 from cv_gateway.responses import ResponseWriter
 from cv_gateway.routing import METHODS, Router, normalize_path
-from cv_gateway.service_client import ServiceClient
 from cv_gateway.settings import Settings
+from cv_gateway.upstream_client import UpstreamClient
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Gateway:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._router = Router(settings)
-        self._client = ServiceClient(settings.connect_timeout)
+        self._client = UpstreamClient(settings.connect_timeout)
         self._jwks = JwksClient(self._client, self._router.auth)
         self._pages = Pages(settings, MergedSchema(settings, self._client, self._router))
         self._origins = OriginPolicy(settings)

@@ -17,11 +17,11 @@ from cv_gateway.identity import Authenticator, Principal, SessionCookies
 from cv_gateway.origins import OriginPolicy
 from cv_gateway.rate_limits import RateLimiter
 from cv_gateway.request import Headers, Request
-from cv_gateway.request_body import RequestBody, read_text_field
+from cv_gateway.request_body import IncomingBody, read_text_field
 from cv_gateway.responses import ResponseWriter
 from cv_gateway.routing import Route
-from cv_gateway.service_client import Payload, ServiceClient
 from cv_gateway.settings import Settings
+from cv_gateway.upstream_client import Payload, UpstreamClient
 
 # An allow list: a client cannot impersonate anyone with a header that is not forwarded.
 _FORWARDED_HEADERS = {
@@ -59,7 +59,7 @@ class Proxy:
     """Forwards one request at a time, buffered or streamed in both directions."""
 
     def __init__(
-        self, settings: Settings, client: ServiceClient, authenticator: Authenticator, rate_limiter: RateLimiter
+        self, settings: Settings, client: UpstreamClient, authenticator: Authenticator, rate_limiter: RateLimiter
     ) -> None:
         self._settings = settings
         self._client = client
@@ -76,7 +76,7 @@ class Proxy:
 
         Raises an ApiError before anything is sent to the client.
         """
-        body = RequestBody(request, route, self._settings)
+        body = IncomingBody(request, route, self._settings)
         payload = await body.read()
         if "login" in route.rate_limits:
             await self._rate_limiter.check_account(request, route, await read_text_field(request, payload, "email"))
@@ -91,7 +91,7 @@ class Proxy:
                     response.release()
 
     async def _send(
-        self, request: Request, route: Route, principal: Principal, body: RequestBody, payload: Payload
+        self, request: Request, route: Route, principal: Principal, body: IncomingBody, payload: Payload
     ) -> ClientResponse:
         """The service's response. Raises an ApiError."""
         headers = self._request_headers(request, route, principal)

@@ -13,13 +13,13 @@ from cv_gateway.admission import MinimumRate
 from cv_gateway.errors import BodyTooSlow, IncompleteBody
 from cv_gateway.request import Request
 from cv_gateway.routing import Route
-from cv_gateway.service_client import Payload
 from cv_gateway.settings import Settings
+from cv_gateway.upstream_client import Payload
 
 _MAX_DRAIN_SECONDS = 2
 
 
-class RequestBody:
+class IncomingBody:
     """Reads the body of one request. Raises PayloadTooLarge if the announced length exceeds the limit."""
 
     def __init__(self, request: Request, route: Route, settings: Settings) -> None:

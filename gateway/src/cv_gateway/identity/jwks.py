@@ -10,7 +10,7 @@ from cv_common.kernel.errors import ServiceUnavailable
 from cv_common.kernel.identity import public_key
 
 from cv_gateway.routing import Service
-from cv_gateway.service_client import FetchError, ServiceClient
+from cv_gateway.upstream_client import FetchError, UpstreamClient
 
 _REFRESH_INTERVAL = 300
 """Seconds after which a revoked key is no longer accepted."""
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 class JwksClient:
     """Auth's Ed25519 keys by key id."""
 
-    def __init__(self, client: ServiceClient, auth: Service) -> None:
+    def __init__(self, client: UpstreamClient, auth: Service) -> None:
         self._client = client
         self._auth = auth
         self._keys: dict[str, Ed25519PublicKey] = {}

@@ -13,7 +13,7 @@ from multidict import CIMultiDict
 from cv_gateway.identity.authenticator import Authenticator, Principal
 from cv_gateway.request import Request
 from cv_gateway.routing import Service
-from cv_gateway.service_client import ServiceClient
+from cv_gateway.upstream_client import UpstreamClient
 
 _PATH = "/sessions/merge/"
 _TIMEOUT = 3.0
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 class SessionMerger:
     """Has auth merge the sessions in the cookies of a request."""
 
-    def __init__(self, client: ServiceClient, auth: Service, authenticator: Authenticator) -> None:
+    def __init__(self, client: UpstreamClient, auth: Service, authenticator: Authenticator) -> None:
         self._client = client
         self._auth = auth
         self._authenticator = authenticator

@@ -9,8 +9,8 @@ from cv_common.kernel.errors import NotFound
 
 from cv_gateway.openapi.merge import Json, merge
 from cv_gateway.routing import Router, Service
-from cv_gateway.service_client import FetchError, ServiceClient
 from cv_gateway.settings import Settings
+from cv_gateway.upstream_client import FetchError, UpstreamClient
 
 _MAX_AGE = 60
 """Seconds until the documents are fetched again."""
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 class MergedSchema:
     """The document at `/api/schema/`. It contains the last fetched document of a service that is unavailable."""
 
-    def __init__(self, settings: Settings, client: ServiceClient, router: Router) -> None:
+    def __init__(self, settings: Settings, client: UpstreamClient, router: Router) -> None:
         self._base_url = settings.public_base_url
         self._client = client
         self._router = router

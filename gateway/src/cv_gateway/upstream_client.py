@@ -1,4 +1,4 @@
-"""HTTP client of the services: one pool of kept-alive connections to all of them.
+"""HTTP client for the services behind the gateway: one pool of kept-alive connections to all of them.
 
 Idle connections are closed after 2 seconds, well before the services close them: a request that is written on a
 connection that the other side just closed is lost, and only a GET may be repeated. This also limits how many requests
@@ -40,7 +40,7 @@ class _ConnectionLost(aiohttp.ClientError):
     """The connection broke after a part of the request was sent."""
 
 
-class ServiceClient:
+class UpstreamClient:
     """Sends requests to services."""
 
     def __init__(self, connect_timeout: float) -> None:
