@@ -1,4 +1,4 @@
-"""What Stripe's objects are here: plain JSON objects, and the envelope lists time_travel in."""
+"""The type of Stripe's objects, plain JSON objects, and the object that wraps lists."""
 
 from typing import Any
 
