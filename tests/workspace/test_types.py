@@ -19,7 +19,7 @@ class Typo:
 
     file: str
     text: str
-    misspelt: str
+    misspelled: str
     error: str
 
 
@@ -92,10 +92,10 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def plant(file: Path, typo: Typo) -> None:
-    file.write_text(file.read_text().replace(typo.text, typo.misspelt))
+    file.write_text(file.read_text().replace(typo.text, typo.misspelled))
 
 
-@pytest.mark.parametrize("typo", TYPOS, ids=lambda typo: typo.misspelt)
+@pytest.mark.parametrize("typo", TYPOS, ids=lambda typo: typo.misspelled)
 def test_typo_is_an_error(report: str, typo: Typo) -> None:
     assert typo.text in (ROOT / typo.file).read_text(), "the text to misspell has moved: plant the typo elsewhere"
     assert any(typo.error in line for line in report.splitlines() if line.startswith(typo.file)), report

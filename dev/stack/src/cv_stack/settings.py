@@ -83,7 +83,7 @@ def read_env_file(file: Path) -> dict[str, str]:
 
 
 def ignored(env_file: Path) -> Iterator[str]:
-    """Why names of the file have no effect, a line each: misspelt names, and settings that the stack sets itself."""
+    """Why names of the file have no effect, a line each: misspelled names, and settings that the stack sets itself."""
     of_compose = {
         name for file in ROOT.glob("docker-compose*.yml") for name in re.findall(r"\$\{(\w+)", file.read_text())
     }
