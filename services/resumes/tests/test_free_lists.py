@@ -109,12 +109,16 @@ async def test_form_sends_the_same_free_entries(resumes: httpx.AsyncClient, user
     assert answer.json()["custom_sections"] == [{"b": 1}]
 
 
-async def test_free_entries_are_sent_to_the_renderer(
+async def test_declared_keys_of_free_entries_are_sent_to_the_renderer(
     resumes: httpx.AsyncClient, user: dict[str, str], fake_services: Any
 ) -> None:
-    sent = {"languages_data": [{}, {"level": "Natif"}], "certifications_data": [{"date": "2019"}]}
+    printed = {"languages_data": [{}, {"level": "Natif"}], "certifications_data": [{"date": "2019"}]}
+    sent = {
+        "languages_data": [{"note": "x"}, {"level": "Natif", "note": "x"}],
+        "certifications_data": [{"date": "2019"}],
+    }
     created = await create(resumes, user, **sent)
     exported = await resumes.post(f"{PATH}{created.json()['id']}/export_pdf/", json={}, headers=user)
     assert exported.status_code == 200
     document = fake_services[0].rendered[-1]["document"]
-    assert {name: document[name] for name in sent} == sent
+    assert {name: document[name] for name in sent} == printed

@@ -100,6 +100,12 @@ _content_values = attrgetter(*_CONTENT_NAMES)
 _ENTRY_KEYS = {
     name: tuple(field.name for field in declarations(section.entry)) for name, section in NUMBERED_SECTIONS.items()
 }
+_PRINTED_KEYS = {
+    section.name: tuple(field.name for field in declarations(section.rule.entry) if field.rule is not None)
+    for section in CONTENT
+    if isinstance(section.rule, NumberedSection | FreeSection)
+}
+"""The keys of each section's entries without `id` and `order`, which the server assigns and no rule validates."""
 
 
 def serialize_resume(resume: Resume, now: datetime, public_base_url: str) -> Json:
@@ -135,13 +141,23 @@ def serialize_stale_version(current: Resume, now: datetime, public_base_url: str
 
 
 def serialize_document(resume: Resume) -> Json:
-    """The content of a resume as the renderer takes it. The photo's bytes are sent beside it."""
-    return {name: value for name, value in _serialize_content(resume).items() if name != "photo"}
+    """The content of a resume that templates print: no ids, and no undeclared keys of free entries.
+
+    The photo's bytes are sent beside it.
+    """
+    document = {name: value for name, value in _content(resume).items() if name != "photo"}
+    for section, keys in _PRINTED_KEYS.items():
+        document[section] = [{key: entry[key] for key in keys if key in entry} for entry in document[section]]
+    return document
+
+
+def _content(resume: Resume) -> Json:
+    return dict(zip(_CONTENT_NAMES, _content_values(resume), strict=True))
 
 
 def _serialize_content(resume: Resume) -> Json:
     """The content in the order of its declarations. JSONB does not keep the order of an entry's keys."""
-    content = dict(zip(_CONTENT_NAMES, _content_values(resume), strict=True))
+    content = _content(resume)
     for section, keys in _ENTRY_KEYS.items():
         content[section] = [dict(zip(keys, map(entry.get, keys), strict=True)) for entry in content[section]]
     return content
