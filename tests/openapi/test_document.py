@@ -109,6 +109,16 @@ def test_security_of_an_operation(document: Json, name: str, security: list[Any]
     assert operation_of(document, name)["security"] == security
 
 
+def test_webhook_requires_its_signature(document: Json) -> None:
+    (header,) = operation_of(document, "POST /api/payments/webhook/")["parameters"]
+    assert (header["name"], header["in"], header["required"]) == ("Stripe-Signature", "header", True)
+
+
+def test_resume_is_described_in_the_order_of_the_answer(document: Json) -> None:
+    described = document["components"]["schemas"]["Resume"]["properties"]
+    assert list(described) == list(example("3.3 response"))
+
+
 @pytest.mark.parametrize(
     ("name", "status", "headers"),
     [

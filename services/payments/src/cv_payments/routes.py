@@ -6,7 +6,6 @@ from typing import Annotated
 from cv_common.app import CallerDep, provide_context
 from cv_common.drf.body import BodyReader, ParsedBody, PartialBodyReader
 from cv_common.drf.openapi import NOBODY, openapi_extra, read_examples
-from cv_common.drf.parameters import StripeSignature
 from cv_common.drf.sessions import ClaimBody, MergeBody
 from cv_common.kernel.errors import PayloadTooLarge
 from cv_common.kernel.identity import SESSION_START_HEADER
@@ -65,16 +64,14 @@ async def create_checkout(
 @router.post(
     "/webhook/",
     response_model=schemas.WebhookReceived,
-    openapi_extra=openapi_extra(raw=True, security=NOBODY, examples=_EXAMPLES["webhook"]),
+    openapi_extra=openapi_extra(parameters=("Stripe-Signature",), raw=True, security=NOBODY, examples=_EXAMPLES["webhook"]),
     summary="Receive an event from Stripe",
     description=_EVENTS,
 )
 async def webhook(
-    context: ContextDep,
-    body: Annotated[bytes, Depends(read_webhook_body)],
-    stripe_signature: StripeSignature = None,
+    request: Request, context: ContextDep, body: Annotated[bytes, Depends(read_webhook_body)]
 ) -> Response:
-    await webhooks.receive_webhook(context, body, stripe_signature)
+    await webhooks.receive_webhook(context, body, request.headers.get("Stripe-Signature"))
     return JSONResponse({"status": "success"})
 
 

@@ -144,7 +144,7 @@ def _created_headers(created: resumes.CreatedResume) -> dict[str, str]:
     "/",
     response_model=list[ResumeResponse],
     openapi_extra=openapi_extra(
-        query_parameters=("limit", "offset"),
+        parameters=("limit", "offset"),
         response_headers=("Link", "X-Total-Count", "Set-Cookie"),
         examples=_EXAMPLES["list_resumes"],
     ),

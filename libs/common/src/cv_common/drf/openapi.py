@@ -56,22 +56,22 @@ class OperationExtra(dict[str, Any]):
 def openapi_extra(
     *,
     raw: bool = False,
-    query_parameters: tuple[str, ...] = (),
+    parameters: tuple[str, ...] = (),
     response_headers: tuple[str, ...] = (),
     security: list[Json] | None = None,
     examples: Json | None = None,
 ) -> OperationExtra:
     """Return the `openapi_extra` of a route.
 
-    `response_headers` are those of its successful response, `query_parameters` those that its signature does not
+    `response_headers` are those of its successful response, `parameters` those that its signature does not
     declare. `security` replaces the requirements of its service. `examples` are those of the operation in
     `read_examples`. `raw` describes a body that is any JSON object.
     """
     extra = OperationExtra(response_headers, examples or {})
     if raw:
         extra["requestBody"] = {"content": {"application/json": {"schema": {"type": "object"}}}, "required": True}
-    if query_parameters:
-        extra["parameters"] = describe_parameters(query_parameters)
+    if parameters:
+        extra["parameters"] = describe_parameters(parameters)
     if security is not None:
         extra["security"] = security
     return extra

@@ -1,4 +1,4 @@
-"""Headers and query parameters in the OpenAPI document, by name."""
+"""Parameters and response headers in the OpenAPI document that no signature declares, by name."""
 
 from typing import Any
 
@@ -10,6 +10,12 @@ _TEXT: Json = {"type": "string"}
 _TAG: Json = {"type": "string", "examples": ['"3"']}
 
 _PARAMETERS: Json = {
+    "Stripe-Signature": {  # required, but a request without it is answered with 400 like one with another signature
+        "in": "header",
+        "required": True,
+        "description": "Stripe's signature of the body: a time and an HMAC.",
+        "schema": _TEXT,
+    },
     "limit": {
         "in": "query",
         "description": "The number of items on a page, at most 100. Without it, or with 0, the list has all items.",

@@ -39,7 +39,3 @@ IfNoneMatch = Annotated[
         examples=['"3"'],
     ),
 ]
-StripeSignature = Annotated[
-    str | SkipJsonSchema[None],
-    Header(alias="Stripe-Signature", description="Stripe's signature of the body: a time and an HMAC."),
-]
