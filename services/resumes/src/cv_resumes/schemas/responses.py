@@ -39,11 +39,14 @@ def _response_type(field: Declaration) -> Any:
     return AnyUrl | None if field.name == "photo" else field.type
 
 
-class _ResumeState(BaseModel):
+class _ResumeHead(BaseModel):
     id: int
     session_id: str | None
     user: int | None
     template: int
+
+
+class _ResumeState(BaseModel):
     is_paid: bool
     payment_type: PaymentType
     can_export_without_watermark: bool
@@ -66,12 +69,14 @@ class _ImportReport(BaseModel):
     import_report: list[ImportNote] | SkipJsonSchema[None] = None
 
 
-_content: Json = {field.name: (_response_type(field), ...) for field in CONTENT}
+_fields: Json = {field.name: (_response_type(field), ...) for field in CONTENT}
+_ResumeContent = create_model("_ResumeContent", **_fields)
 
-ResumeResponse = create_model("Resume", __base__=_ResumeState, __doc__="A resume.", **_content)
+# Pydantic puts the fields of the last base first. This is the order of `serialize_resume`.
+ResumeResponse = create_model("Resume", __base__=(_ResumeState, _ResumeContent, _ResumeHead), __doc__="A resume.")
 ImportedResume = create_model(
     "ImportedResume",
-    __base__=(ResumeResponse, _ImportReport),
+    __base__=(_ImportReport, ResumeResponse),
     __doc__="An imported resume. `import_report` is absent if the resume has the whole profile.",
 )
 StaleVersion = create_model(
