@@ -40,7 +40,7 @@ def phone_link(number: str | None) -> str:
     return f"tel:{digits}" if digits.strip("+") else ""
 
 
-def display_address(url: str | None) -> str:
+def readable_address(url: str | None) -> str:
     """A URL for display: without scheme, `www.` and trailing slash."""
     text = (url or "").strip()
     return _HIDDEN_PREFIX.sub("", text).rstrip("/") or text

@@ -57,9 +57,4 @@ _FRENCH = Labels(
     watermark="CV Builder aperçu",
 )
 
-_BY_LANGUAGE: dict[str, Labels] = {"en": _ENGLISH, "fr": _FRENCH}
-
-
-def labels_for(language: str) -> Labels:
-    """The labels for a language tag (`fr`, `fr-CA`, …); English for an unsupported language."""
-    return _BY_LANGUAGE.get(language.partition("-")[0].lower(), _ENGLISH)
+LABELS: dict[Language, Labels] = {"en": _ENGLISH, "fr": _FRENCH}

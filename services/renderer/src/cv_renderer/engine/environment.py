@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 from cv_renderer.domain import dates, hyperlinks, skills
 from cv_renderer.domain.documents import Document
 from cv_renderer.domain.jobs import Job
-from cv_renderer.domain.labels import labels_for
+from cv_renderer.domain.labels import LABELS
 from cv_renderer.domain.prose import Block, parse_blocks
 from cv_renderer.engine.fetcher import PHOTO_URL
 
@@ -19,7 +19,7 @@ def fill_template(job: Job) -> str:
     """Return the template filled with the document, as HTML. Raises any exception that the template causes."""
     resume = {**job.document, "photo": PHOTO_URL if job.photo else None}
     template = _ENVIRONMENT.from_string(job.template_html)
-    return template.render(resume=resume, labels=labels_for(job.language), language=job.language)
+    return template.render(resume=resume, labels=LABELS[job.language], language=job.language)
 
 
 def _none_as_empty(value: Any) -> Any:
@@ -62,7 +62,7 @@ def _create_environment() -> ImmutableSandboxedEnvironment:
         web_link=hyperlinks.web_link,
         mail_link=hyperlinks.mail_link,
         phone_link=hyperlinks.phone_link,
-        readable_address=hyperlinks.display_address,
+        readable_address=hyperlinks.readable_address,
     )
     return environment
 

@@ -144,11 +144,6 @@ async def mark_resume_deleted(tx: Transaction, resume_id: int) -> None:
     """Discard the PDFs of a resume, and record that it is deleted so that `begin_pdf` adds no more."""
     await tx.lock("resume", resume_id)
     await tx.execute(_ADD_DELETED_RESUME, resume_id=resume_id)
-    await discard_resume_pdfs(tx, resume_id)
-
-
-async def discard_resume_pdfs(tx: Transaction, resume_id: int) -> None:
-    """Discard all PDFs of a resume."""
     await tx.execute(_DISCARD_RESUME_PDFS, resume_id=resume_id)
 
 
