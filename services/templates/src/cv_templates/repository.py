@@ -1,7 +1,7 @@
 """All SQL of the templates service."""
 
 from collections.abc import AsyncGenerator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from cv_common.kernel.database import Query, Scalar, Statement, Transaction, connect_directly
@@ -13,21 +13,11 @@ from cv_templates.tables import templates
 _LISTEN_SECONDS = 5.0
 """Seconds between two pings of the listening connection, on which a lost server would otherwise go unnoticed."""
 
-_COLUMNS = (
-    templates.c.slug,
-    templates.c.name,
-    templates.c.description,
-    templates.c.is_premium,
-    templates.c.is_active,
-    templates.c.template_html,
-    templates.c.template_css,
-    templates.c.version,
-    templates.c.pictured.label("thumbnail_hash"),
-    templates.c.revision,
+_ALL = Query(
+    select(*(column.label(name) for name, column in templates.c.items())).order_by(templates.c.id), StoredTemplate
 )
-_ALL = Query(select(templates.c.id, *_COLUMNS, templates.c.created_at).order_by(templates.c.id), StoredTemplate)
 _VALUES: dict[str, BindParameter[Any]] = {
-    column.name: bindparam(column.name) for column in templates.c if column.name not in ("id", "created_at")
+    name: bindparam(name) for name in (*(field.name for field in fields(TemplateContent)), "revision")
 }
 _INSERT = Scalar(insert(templates).values(_VALUES).returning(templates.c.id), int)
 _UPDATE = Statement(update(templates).where(templates.c.id == bindparam("template_id")).values(_VALUES))
@@ -45,20 +35,14 @@ async def lock_catalog(tx: Transaction) -> None:
 
 async def insert_template(tx: Transaction, content: TemplateContent, revision: int) -> int:
     """Insert a template and return its id."""
-    template_id = await tx.fetch_one(_INSERT, **_values(content), revision=revision)
+    template_id = await tx.fetch_one(_INSERT, **asdict(content), revision=revision)
     assert template_id is not None
     return template_id
 
 
 async def update_template(tx: Transaction, template_id: int, content: TemplateContent, revision: int) -> None:
     """Replace the content of a template."""
-    await tx.execute(_UPDATE, template_id=template_id, **_values(content), revision=revision)
-
-
-def _values(content: TemplateContent) -> dict[str, str | bool]:
-    values = asdict(content)
-    values["pictured"] = values.pop("thumbnail_hash")
-    return values
+    await tx.execute(_UPDATE, template_id=template_id, **asdict(content), revision=revision)
 
 
 async def listen(database_url: str) -> AsyncGenerator[None]:

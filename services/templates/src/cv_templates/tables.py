@@ -17,11 +17,12 @@ templates = Table(
     Column("template_html", Text, nullable=False),
     Column("template_css", Text, nullable=False),
     Column("version", String(64), nullable=False),
-    Column("pictured", String(64), nullable=False),
+    Column("pictured", String(64), nullable=False, key="thumbnail_hash"),
     Column("revision", BigInteger, nullable=False, server_default="0"),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )
-"""`pictured` is the `thumbnail_hash` of the stored thumbnail; `revision` that of the latest event, 0 before the first.
+"""`pictured` is the hash of the stored thumbnail. `revision` is that of the latest event, 0 before the first.
+
 A trigger (migration 0002) notifies the channel `templates` of every change."""
 
 outbox = outbox_table(metadata)
