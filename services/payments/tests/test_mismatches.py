@@ -104,7 +104,7 @@ async def test_change_to_an_unknown_price_is_quarantined(system: System) -> None
     told = event("customer.subscription.updated", subscription.id)
     assert (await system.deliver(told)).status_code == 200
     assert system.stored_event(told["id"])["outcome"] == "quarantined"
-    assert f"{cheap.id!r} is none of ours" in system.stored_event(told["id"])["error"]
+    assert f"{cheap.id!r} is not an allowed price" in system.stored_event(told["id"])["error"]
     assert await system.get("subscription/", user) == before
     system.stripe.v1.subscriptions.cancel(subscription.id)
     await system.deliver(event("customer.subscription.deleted", subscription.id))

@@ -83,12 +83,6 @@ class ParsedBody(Generic[Body]):
     fields: Body
     errors: dict[str, Any]
 
-    def validated(self) -> Body:
-        """Return the body. Raises ValidationFailed if it has errors."""
-        if self.errors:
-            raise ValidationFailed(self.errors)
-        return self.fields
-
 
 class BodyReader(Generic[Body]):
     """Dependency: the valid request body. The OpenAPI document describes it.

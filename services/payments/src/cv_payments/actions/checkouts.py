@@ -1,4 +1,4 @@
-"""Starting a checkout: the request is validated, the checkout stored, then the page opened at Stripe."""
+"""Start a checkout: validate the request, store the checkout, then open the page at Stripe."""
 
 import asyncio
 from dataclasses import dataclass
@@ -53,20 +53,21 @@ async def start_checkout(context: Context, caller: Caller, body: ParsedBody[Chec
 
 async def _validate(context: Context, body: ParsedBody[CheckoutBody]) -> CheckoutRequest:
     """Raises ValidationFailed with all field errors, and ServiceUnavailable."""
-    errors, sent = body.errors, body.fields.sent()
+    fields, errors, sent = body.fields, dict(body.errors), body.fields.sent()
     for name in ("success_url", "cancel_url"):
         if name in sent and not is_allowed(sent[name], context.settings.checkout_allowed_origins):
             errors[name] = [ORIGIN_NOT_ALLOWED]
     payment_type = sent.get("payment_type")
     if "resume_id" not in errors and payment_type not in ("monthly", "yearly"):
         errors |= await _resume_errors(context, sent.get("resume_id"), required=payment_type == "single")
-    checked = body.validated()
+    if errors:
+        raise ValidationFailed(errors)
     return CheckoutRequest(
-        payment_type=checked.payment_type,
-        resume_id=checked.resume_id if checked.payment_type == "single" else None,
-        success_url=checked.success_url,
-        cancel_url=checked.cancel_url,
-        price_id=context.catalog.price_id(checked.payment_type),
+        payment_type=fields.payment_type,
+        resume_id=fields.resume_id if fields.payment_type == "single" else None,
+        success_url=fields.success_url,
+        cancel_url=fields.cancel_url,
+        price_id=context.catalog.price_id(fields.payment_type),
     )
 
 
@@ -81,7 +82,7 @@ async def _resume_errors(context: Context, resume_id: int | None, required: bool
 async def _wait_for_checkout(
     context: Context, user_id: int | None, session_id: str, request: CheckoutRequest
 ) -> tuple[Owner, Checkout | Subscription]:
-    """The only unfinished checkout for this request, or the live subscription that makes another one superfluous.
+    """The only unfinished checkout for this request, or the buyer's live subscription.
 
     The caller of this function opens the page of a checkout without one. Raises ServiceUnavailable when other requests
     take too long.

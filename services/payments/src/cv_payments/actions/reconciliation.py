@@ -1,4 +1,4 @@
-"""Reconciliation: finds out what no webhook has said, or said while the service was down."""
+"""Reconciliation: fetch from Stripe what lost or rejected webhooks did not deliver."""
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator

@@ -128,7 +128,7 @@ class StripeSync:
         _quarantine_if(subscription_mismatch(at_stripe, prices.amounts, self._livemode))
         plan = prices.plans.get(at_stripe.price_id) or (stored.subscription_type if stored else None)
         if plan is None:
-            raise Quarantined(f"the price {at_stripe.price_id} is none of ours")
+            raise Quarantined(f"the price {at_stripe.price_id} is not an allowed price")
         await subscriptions.upsert_from_stripe(self._tx, at_stripe, owner.id, checkout.id if checkout else None, plan)
         await self._add_customer(owner, at_stripe.customer_id)
         self._owner_ids.add(owner.id)

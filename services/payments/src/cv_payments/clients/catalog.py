@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class Catalog:
-    """The ids of the prices and of the billing portal. Loaded at start and every hour; with a problem every 2 s."""
+    """The ids of the prices and of the billing portal. Loaded at start and every hour, after a problem every 2 s."""
 
     name = "catalogue"
     RETRY_SECONDS, REFRESH_SECONDS = 2.0, 3600.0
@@ -85,7 +85,7 @@ class Catalog:
         self._loaded = True
         portal = await self._account.portal_configuration()
         self._portal_id = portal.id if portal else None
-        portal_problem = None if portal else "there is no billing portal of ours"
+        portal_problem = None if portal else "the billing portal is not set up"
         return "; ".join(problem for problem in (*problems.values(), portal_problem) if problem) or None
 
 

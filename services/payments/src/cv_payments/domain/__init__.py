@@ -1,1 +1,1 @@
-"""The rules of payments, free of any machinery: pure functions over what our rows and Stripe's objects say."""
+"""The pure rules of payments: functions of stored rows and of Stripe's objects."""

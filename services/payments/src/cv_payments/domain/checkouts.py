@@ -79,10 +79,6 @@ class Checkout:
     expires_at: datetime
     opening_until: datetime | None
     """While one request opens the page at Stripe, other requests wait until this time at most."""
-    customer_id: str | None
-    """The customer that Stripe created for the buyer, once the session is synchronized."""
-    polled_at: datetime | None
-    """When a poll of the buyer last fetched the session from Stripe."""
 
     def is_being_opened(self, now: datetime) -> bool:
         """Whether another request is opening its page at Stripe."""
@@ -133,8 +129,6 @@ def new_checkout(
         created_at=now,
         expires_at=expires_at,
         opening_until=lease_until(now),
-        customer_id=None,
-        polled_at=None,
     )
 
 

@@ -73,7 +73,7 @@ def subscription_mismatch(
         }
     )
     if mismatch is None and subscription.price_id not in amounts:
-        mismatch = f"price: {subscription.price_id!r} is none of ours"
+        mismatch = f"price: {subscription.price_id!r} is not an allowed price"
     latest = subscription.latest_invoice
     return mismatch or (invoice_mismatch(latest, amounts, livemode) if latest is not None else None)
 
@@ -85,7 +85,7 @@ def invoice_mismatch(invoice: StripeInvoice, amounts: Mapping[str, int | None], 
         return mismatch
     for line in invoice.lines:
         if line.amount > 0 and line.price_id not in amounts:
-            return f"price: {line.price_id!r} is none of ours"
+            return f"price: {line.price_id!r} is not an allowed price"
         expected = amounts.get(line.price_id) if line.price_id is not None else None
         if line.amount > 0 and not line.is_proration and expected is not None and line.amount != expected:
             return f"amount: {line.amount!r} instead of {expected!r}"

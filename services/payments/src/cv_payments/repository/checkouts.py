@@ -16,21 +16,21 @@ from cv_payments.tables import checkouts, owners, sql_literals
 _PAGE = 100
 _POLL_INTERVAL = text("interval '3 seconds'")
 
+_FIELDS = [field.name for field in fields(Checkout)]
+_CHECKOUT = select(*(checkouts.c[name] for name in _FIELDS))
 _BY_ID = checkouts.c.id == bindparam("checkout_id")
 _NEW = checkouts.c.status.in_(sql_literals("new"))
 _UNFINISHED = checkouts.c.status.in_(sql_literals("new", "open"))
 
-_ADD = Statement(insert(checkouts).values({field.name: bindparam(field.name) for field in fields(Checkout)}))
-_GET = Query(select(checkouts).where(_BY_ID), Checkout)
+_ADD = Statement(insert(checkouts).values({name: bindparam(name) for name in _FIELDS}))
+_GET = Query(_CHECKOUT.where(_BY_ID), Checkout)
 _UNFINISHED_OF_OWNER = Query(
-    select(checkouts)
-    .where(checkouts.c.owner_id == bindparam("owner_id"), _UNFINISHED)
-    .order_by(checkouts.c.created_at, checkouts.c.id),
+    _CHECKOUT.where(checkouts.c.owner_id == bindparam("owner_id"), _UNFINISHED).order_by(
+        checkouts.c.created_at, checkouts.c.id
+    ),
     Checkout,
 )
-_UNFINISHED_OF_RESUME = Query(
-    select(checkouts).where(checkouts.c.resume_id == bindparam("resume_id"), _UNFINISHED), Checkout
-)
+_UNFINISHED_OF_RESUME = Query(_CHECKOUT.where(checkouts.c.resume_id == bindparam("resume_id"), _UNFINISHED), Checkout)
 _OVERDUE = Scalar(
     select(checkouts.c.id)
     .where(_UNFINISHED, checkouts.c.expires_at < func.now(), checkouts.c.id > bindparam("after"))
@@ -39,9 +39,7 @@ _OVERDUE = Scalar(
     UUID,
 )
 _GET_FOR_CALLER = Query(
-    select(checkouts)
-    .join(owners)
-    .where(checkouts.c.stripe_session_id == bindparam("stripe_session_id"), OWNED_BY_CALLER),
+    _CHECKOUT.join(owners).where(checkouts.c.stripe_session_id == bindparam("stripe_session_id"), OWNED_BY_CALLER),
     Checkout,
 )
 _CLAIM_POLL = Statement(
