@@ -6,7 +6,7 @@ from typing import Literal
 
 from typing_extensions import TypeAliasType
 
-PaymentType = TypeAliasType("PaymentType", Literal["free", "single", "subscription"])
+ResumePaymentType = TypeAliasType("ResumePaymentType", Literal["free", "single", "subscription"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Entitlement:
         return self.bought or self.subscribed
 
     @property
-    def payment_type(self) -> PaymentType:
+    def payment_type(self) -> ResumePaymentType:
         if self.bought:
             return "single"
         return "subscription" if self.subscribed else "free"

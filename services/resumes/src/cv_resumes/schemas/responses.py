@@ -18,7 +18,7 @@ from cv_resumes.domain.content import (
     declarations,
 )
 from cv_resumes.domain.drafts import Note
-from cv_resumes.domain.entitlement import PaymentType
+from cv_resumes.domain.entitlement import ResumePaymentType
 from cv_resumes.domain.resumes import Resume, photo_url
 
 Json = dict[str, Any]
@@ -48,7 +48,7 @@ class _ResumeHead(BaseModel):
 
 class _ResumeState(BaseModel):
     is_paid: bool
-    payment_type: PaymentType
+    payment_type: ResumePaymentType
     can_export_without_watermark: bool
     created_at: datetime
     updated_at: datetime
