@@ -64,7 +64,9 @@ async def create_checkout(
 @router.post(
     "/webhook/",
     response_model=schemas.WebhookReceived,
-    openapi_extra=openapi_extra(parameters=("Stripe-Signature",), raw=True, security=NOBODY, examples=_EXAMPLES["webhook"]),
+    openapi_extra=openapi_extra(
+        parameters=("Stripe-Signature",), raw=True, security=NOBODY, examples=_EXAMPLES["webhook"]
+    ),
     summary="Receive an event from Stripe",
     description=_EVENTS,
 )

@@ -27,24 +27,24 @@ class Template:
     css: str
 
 
-class Templates:
-    """The templates service. Its last answers are kept: they spare requests, and serve while it is down."""
+_MAX_AGE = 10.0
+"""Seconds for which a template is used again where an older one does no harm."""
 
-    MAX_AGE = 10.0
-    """Seconds for which an answer is used again where an older template does no harm."""
-    _MAX_KNOWN = 1000
+
+class Templates:
+    """The templates service. The last version of each template is kept: it saves requests, and serves in an outage."""
 
     def __init__(self, client: ServiceClient) -> None:
         self._client = client
         self._known: dict[int, tuple[Template, float]] = {}
 
-    async def get(self, template_id: int, max_age: float | None = None) -> Template | None:
+    async def get(self, template_id: int, max_age: float = _MAX_AGE) -> Template | None:
         """The template, active or not, or None. It may be `max_age` seconds old, and older while the service is down.
 
         Raises ServiceUnavailable if the service is down and has never returned this template.
         """
         known = self._known.get(template_id)
-        if known is not None and time.monotonic() - known[1] < (self.MAX_AGE if max_age is None else max_age):
+        if known is not None and time.monotonic() - known[1] < max_age:
             return known[0]
         try:
             return await self._fetch(template_id)
@@ -70,8 +70,6 @@ class Templates:
             html=body["template_html"],
             css=body["template_css"],
         )
-        if len(self._known) >= self._MAX_KNOWN:
-            self._known.clear()
         self._known[template.id] = (template, time.monotonic())
         return template
 

@@ -48,10 +48,10 @@ from cv_resumes.schemas.responses import (
 
 
 class ResumeRoute(APIRoute):
-    """A route with two answers of its own, which cost nothing while requests succeed.
+    """A route that answers 412 and 404 for the routes of one resume.
 
     An edit of an older version gets 412 and the current resume. An invalid request for a resume that does not exist
-    gets 404: DRF looks the resume up before it reads the body.
+    gets 404, because DRF looks the resume up before it reads the body. Valid requests cost no extra query.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -118,13 +118,13 @@ ChangedResumeDep = Annotated[
 ]
 ImportDep = Annotated[UrlImportBody | FileImportBody, Depends(ImportReader(UrlImportBody, ImportForm))]
 
-_IDEMPOTENT = """Sent again within two days with the same `Idempotency-Key` and the same data, by the same account or
-session, the request creates nothing and answers with what the first one created, or with 400 when that has been
-deleted, or went to an account from its session. A visitor who has no session yet is told from others by the key alone:
-it counts only when it is a random UUID (version 4, as of `crypto.randomUUID()`)."""
+_IDEMPOTENT = """A request with an `Idempotency-Key` can be repeated for two days. The same account or session gets the
+resume that the first request created, and nothing is created again. The answer is 400 if that resume was deleted or
+claimed by an account, or if the key was used with other data. A visitor without a session must send a random UUID
+(version 4, as `crypto.randomUUID()` returns): other keys are ignored."""
 
-_STARTS_SESSION = """A visitor without a session is given one, so that all that follows belongs to it: a frontend for
-visitors without an account asks this first."""
+_STARTS_SESSION = """A visitor without a session gets a new one. A frontend for visitors without an account should send
+this request first, so that all later requests belong to one session."""
 
 _EXAMPLES = read_examples("cv_resumes")
 _STALE: dict[int | str, dict[str, Any]] = {412: {"model": StaleVersion}}
@@ -148,7 +148,7 @@ def _created_headers(created: resumes.CreatedResume) -> dict[str, str]:
         response_headers=("Link", "X-Total-Count", "Set-Cookie"),
         examples=_EXAMPLES["list_resumes"],
     ),
-    summary="My resumes, newest first; with limit, a page of them",
+    summary="List my resumes, newest first: all, or a page of them",
     description=_STARTS_SESSION,
 )
 async def list_resumes(context: ContextDep, caller: CallerDep, page: PageDep) -> Response:
@@ -169,7 +169,7 @@ async def list_resumes(context: ContextDep, caller: CallerDep, page: PageDep) ->
     status_code=201,
     response_model=ResumeResponse,
     openapi_extra=openapi_extra(response_headers=("ETag", "Set-Cookie"), examples=_EXAMPLES["create_resume"]),
-    summary="Write a resume, with or without an account",
+    summary="Create a resume, with or without an account",
     description=_IDEMPOTENT,
 )
 async def create_resume(context: ContextDep, caller: CallerDep, key: KeyDep, body: NewResumeDep) -> Response:
@@ -182,7 +182,7 @@ async def create_resume(context: ContextDep, caller: CallerDep, key: KeyDep, bod
     "/{id:int}/",
     response_model=ResumeResponse,
     openapi_extra=openapi_extra(response_headers=("ETag", "Set-Cookie"), examples=_EXAMPLES["get_resume"]),
-    summary="One resume",
+    summary="Get a resume",
 )
 async def get_resume(context: ContextDep, caller: CallerDep, resume_id: Id) -> Response:
     return _respond(context, await resumes.open_resume(context, caller, resume_id))
@@ -218,7 +218,7 @@ async def delete_resume(context: ContextDep, caller: CallerDep, resume_id: Id, i
     response_model=Export,
     dependencies=[Depends(BodyReader(ExportBody))],
     openapi_extra=openapi_extra(response_headers=("Set-Cookie",), examples=_EXAMPLES["export_pdf"]),
-    summary="Make a PDF; watermarked when the template is premium and nothing was paid",
+    summary="Create a PDF, with a watermark if the template is premium and nothing is paid",
 )
 async def export_pdf(
     context: ContextDep, caller: CallerDep, resume_id: Id, accept_language: AcceptLanguage = None
@@ -232,7 +232,7 @@ async def export_pdf(
     status_code=201,
     response_model=ImportedResume,
     openapi_extra=openapi_extra(response_headers=("ETag", "Set-Cookie"), examples=_EXAMPLES["import_linkedin"]),
-    summary="Make a resume of a LinkedIn profile, by its address or from the member's data export",
+    summary="Create a resume from the URL of a LinkedIn profile, or from a member's data export",
     description=_IDEMPOTENT,
 )
 async def import_linkedin(

@@ -55,7 +55,7 @@ resumes = Table(
     Column("id", BigInteger, Identity(), primary_key=True),
     Column("owner", String(80), nullable=False),
     Column("template_id", Integer, nullable=False),
-    # As it was when the template was chosen. It counts until an event tells the current state (see `templates`).
+    # The state when the template was chosen. It counts until the table `templates` has the current state.
     Column("template_is_premium", Boolean, nullable=False),
     *(_content_column(field) for field in CONTENT),
     Column("revision", BigInteger, nullable=False),
@@ -66,7 +66,7 @@ resumes = Table(
 Index("resumes_by_owner", resumes.c.owner, resumes.c.created_at.desc(), resumes.c.id.desc())
 
 Index("resumes_by_photo", resumes.c.photo, unique=True, postgresql_where=resumes.c.photo.is_not(None))
-# Only the previous release uses this one. The next migration can drop it.
+# Only the previous release uses this index. The next migration can drop it.
 Index("resumes_by_template", resumes.c.template_id, resumes.c.template_is_premium)
 Index("resumes_of_sessions", resumes.c.last_accessed, postgresql_where=text("owner LIKE 'session:%'"))
 

@@ -122,14 +122,14 @@ async def change_resume(
     template = await _find_template(context, body)
     request = body.fields
     changes = request.sent_content()
-    if template is not None:
-        changes |= {"template_id": template.id, "template_is_premium": template.is_premium}
     if "photo" in request.model_fields_set and not isinstance(request.photo, str):
         changes["photo"] = await store_photo(context, request.photo) if request.photo is not None else None
     async with context.database.transaction() as tx:
         stored = await _lock(tx, owner, resume_id, if_match)
-        if template is not None and not template.is_active and template.id != stored.template_id:
-            raise _no_such_template(request.template)
+        if template is not None and template.id != stored.template_id:
+            if not template.is_active:
+                raise _no_such_template(request.template)
+            changes |= {"template_id": template.id, "template_is_premium": template.is_premium}
         if isinstance(request.photo, str) and request.photo != photo_url(stored, context.settings.public_base_url):
             raise ValidationFailed.on("photo", NOT_A_FILE)
         changed, detached_photos = await _save(tx, stored, changes)

@@ -1,7 +1,7 @@
 """The draft of an imported resume: its fields, and a report of what the resume has no place for."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from cv_resumes.domain.content import MAX_CONTENT_BYTES, MAX_ENTRIES, MAX_LONG, MAX_SHORT, Entry
 from cv_resumes.domain.sections import size_of
@@ -41,8 +41,13 @@ _ENTRY_OVERHEAD = 160
 """The most bytes that storing adds to an entry: id, order, null values and a comma."""
 _DOCUMENT_OVERHEAD = 1024
 
-Note = dict[str, Any]
-"""One line of the report: `file`, `reason`, and `row` if it is about one row."""
+
+class Note(TypedDict):
+    """One line of the report. `row` is absent from a line about a whole file."""
+
+    file: str
+    row: NotRequired[int]
+    reason: str
 
 
 class Draft:
@@ -60,10 +65,12 @@ class Draft:
 
     def add_note(self, file: str, row: int | None, reason: str) -> None:
         """Report something that the resume does not have."""
-        if len(self._notes) < _MAX_NOTES:
-            self._notes.append({"file": file} | ({"row": row} if row is not None else {}) | {"reason": reason})
-        else:
+        if len(self._notes) == _MAX_NOTES:
             self._omitted_notes += 1
+        elif row is None:
+            self._notes.append({"file": file, "reason": reason})
+        else:
+            self._notes.append({"file": file, "row": row, "reason": reason})
 
     def add_source(self, file: str, values: Mapping[str, Any]) -> None:
         """Record the values of `file`. `finish` reports those that were never marked as used."""

@@ -93,10 +93,8 @@ def _work(job: Record) -> None:
 
 def _description(record: Record) -> str | None:
     """The summary and the description, followed by the highlights as a list."""
-    said = clean(record.raw("summary")), clean(record.raw("description"))
-    return record.truncate(
-        "description", join_present(*said, bullet_list(record.texts("highlights")), by="\n"), MAX_LONG
-    )
+    texts = clean(record.raw("summary")), clean(record.raw("description")), bullet_list(record.texts("highlights"))
+    return record.truncate("description", join_present(*texts, by="\n"), MAX_LONG)
 
 
 def _education(school: Record) -> None:

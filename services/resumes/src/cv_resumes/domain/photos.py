@@ -99,14 +99,8 @@ def _orientation(image: Image.Image) -> int:
     """The EXIF orientation. Some files have it after the pixels, so read it after decoding."""
     try:
         value = image.getexif().get(Base.Orientation)
-    except (
-        struct.error,
-        SyntaxError,
-        ValueError,
-        KeyError,
-        OSError,
-    ):  # truncated or damaged metadata: the pixels are still good
-        value = None
+    except (struct.error, SyntaxError, ValueError, KeyError, OSError):
+        value = None  # the metadata is truncated or damaged, but the pixels are good
     return value if isinstance(value, int) else 1
 
 

@@ -39,7 +39,7 @@ _OWNED = resumes.c.owner == bindparam("owner")
 _BY_ID = resumes.c.id == bindparam("resume_id")
 _JOINED: dict[str, ColumnElement[Any]] = {
     "owner_key": resumes.c.owner,
-    # The resume's own column is as old as the choice of its template. An event is newer.
+    # Events keep `templates` current. The resume's own column counts until the first event about its template.
     "template_is_premium": func.coalesce(templates.c.is_premium, resumes.c.template_is_premium),
     "bought": resume_payments.c.paid,
     "entitled_until": subscriptions.c.entitled_until,

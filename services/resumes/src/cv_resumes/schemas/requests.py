@@ -175,7 +175,7 @@ class ResumeRequest(RequestBody):
 
 
 _CONTENT: dict[str, Any] = {field.name: _request_field(field) for field in CONTENT if field.name != "photo"}
-_PHOTO_DOC = "JPEG, PNG, WEBP or AVIF, 5 MB, 25 megapixels, 65,500 a side"
+_PHOTO_DOC = "JPEG, PNG, WEBP or AVIF of at most 5 MB, 25 megapixels and 65,500 pixels a side"
 
 ResumeBody = create_model("ResumeBody", __base__=ResumeRequest, __doc__="The fields of a resume.", **_CONTENT)
 ResumeForm = create_model(
@@ -207,7 +207,7 @@ class ProfileUrl(Text):
 
 
 class UrlImportBody(RequestBody):
-    """An import of a LinkedIn profile by its address."""
+    """An import of a LinkedIn profile by its URL."""
 
     linkedin_url: Annotated[str, ProfileUrl(2000)]
 
@@ -220,7 +220,7 @@ class FileImportBody(RequestBody):
 
 
 class ImportForm(RequestBody):
-    """An import as a form: of a file, the member's LinkedIn data export (ZIP), or of a profile by its address."""
+    """An import as a form: of a file, the member's LinkedIn data export (ZIP), or of a profile by its URL."""
 
     file: Annotated[Any, Upload()] = None
     linkedin_url: Annotated[str | None, ProfileUrl(2000, null=True, blank=False)] = None
