@@ -40,7 +40,7 @@ class Visitor:
     resume: str = ""
 
     async def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """The JSON of a response. Raises for an error status."""
+        """Return the JSON of a response. Raises for an error status."""
         async with self.http.request(method, path, json=body) as answer:
             content = await answer.json()
             if not answer.ok:
@@ -90,7 +90,7 @@ PATHS: dict[str, Callable[[Visitor], Awaitable[Any]]] = {
 
 
 def processor_seconds(roots: Iterable[int]) -> list[float]:
-    """The processor time of each process and its descendants, including ended ones."""
+    """Return the processor time of each process and its descendants, including ended ones."""
     parents: dict[int, int] = {}
     ticks: dict[int, int] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
@@ -102,7 +102,7 @@ def processor_seconds(roots: Iterable[int]) -> list[float]:
         parents[pid], ticks[pid] = int(fields[1]), sum(map(int, fields[11:15]))
 
     def lineage(pid: int) -> set[int]:
-        """A process and its ancestors."""
+        """Return a process and its ancestors."""
         found = set()
         while pid in parents and pid not in found:
             found.add(pid)

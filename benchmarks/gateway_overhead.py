@@ -32,7 +32,7 @@ _BODY = json.dumps([{"id": 1, "name": "Modern Professional", "is_premium": False
 
 
 async def upstream(scope: Any, _receive: Any, send: Any) -> None:
-    """A fake of all services: returns auth's public keys, and one small response for everything else."""
+    """Serve as all services: return auth's public keys, and one small response for everything else."""
     if scope["type"] != "http":
         return
     body = os.environ["BENCHMARK_JWKS"].encode() if scope["path"].endswith("/jwks.json") else _BODY
@@ -54,7 +54,7 @@ class Run:
         return len(self.latencies) / self.seconds
 
     def milliseconds(self, percent: int) -> float:
-        """A percentile of the latencies."""
+        """Return a percentile of the latencies."""
         return statistics.quantiles(self.latencies, n=100)[percent - 1] * 1000
 
 
@@ -118,7 +118,7 @@ def running(program: Program) -> Iterator[ProcessSupervisor]:
 
 
 def upstream_program(port: int, jwks: str) -> Program:
-    """The fake of the services, on the server that they run on."""
+    """Return the fake of the services, on the server that they run on."""
     command = [
         sys.executable, "-m", "uvicorn", "--app-dir", str(Path(__file__).parent), "gateway_overhead:upstream",
         "--port", str(port), "--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning",
@@ -127,7 +127,7 @@ def upstream_program(port: int, jwks: str) -> Program:
 
 
 def gateway_program(port: int, ops_port: int, upstream_port: int) -> Program:
-    """The gateway as deployed, with all services at one address."""
+    """Return the gateway as deployed, with all services at one address."""
     command = [sys.executable, "-m", "cv_gateway", "--port", str(port)]
     environment = {
         **{f"{name.upper()}_URL": f"http://127.0.0.1:{upstream_port}" for name in SERVICES},

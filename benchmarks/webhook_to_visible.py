@@ -62,7 +62,7 @@ async def seconds_until_visible(visitor: Visitor, sandbox: StripeSandbox, secret
 
 
 async def measure(system: System, times: int) -> list[str]:
-    """The lines of the table."""
+    """Return the lines of the table."""
     secrets = Secrets(system.data / "secrets.json")
     api_key = secrets.token("stripe api key", "sk_test_")
     secret = secrets.token("stripe webhook secret", "whsec_sandbox_")

@@ -64,14 +64,14 @@ class Setting:
     programs: list[str]
 
     def row(self) -> str:
-        """The table row of the setting."""
+        """Return the table row of the setting."""
         mark = " ✱" if self.name in SET_BY_STACK else ""
         read_by = "all" if len(self.programs) == len(PROGRAMS) else ", ".join(self.programs)
         return f"| `{self.name}`{mark} | {read_by} | {self.default} | {self.meaning} |\n"
 
 
 def settings() -> list[Setting]:
-    """All settings. A setting that programs declare differently has a row for each declaration."""
+    """Return all settings. A setting that programs declare differently has a row for each declaration."""
     found: dict[tuple[str, str, str], Setting] = {}
     for program in PROGRAMS:
         for name, field in settings_class(program).model_fields.items():
@@ -82,7 +82,7 @@ def settings() -> list[Setting]:
 
 
 def page() -> str:
-    """The page: settings of several programs, then those of one program each."""
+    """Return the page: settings of several programs, then those of one program each."""
     groups: dict[str, list[Setting]] = {"Several programs": [], **{program: [] for program in PROGRAMS}}
     for setting in settings():
         groups["Several programs" if len(setting.programs) > 1 else setting.programs[0]].append(setting)

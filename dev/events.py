@@ -35,7 +35,7 @@ event or a consumer, read `howto.md`.
 
 
 def page() -> str:
-    """The page: an overview, then a section for each event."""
+    """Return the page: an overview, then a section for each event."""
     overview = "".join(f"| `{event.name}` | {_publisher(event)} | {_consumers(event)} |\n" for event in EVENTS)
     table = f"\n## Overview\n\n| event | publisher | consumers |\n|---|---|---|\n{overview}"
     return HEAD + table + "".join(map(_section, EVENTS))
@@ -55,7 +55,7 @@ def _publisher(event: type[Event]) -> str:
 
 
 def _consumers(event: type[Event]) -> str:
-    """The services whose consumers name the event, and the gateway if it does."""
+    """Return the services whose consumers name the event, and the gateway if it does."""
     files = [*ROOT.glob("services/*/src/*/consumers.py"), *ROOT.glob("services/*/src/*/consumers/*.py")]
     files += ROOT.glob("gateway/src/**/*.py")
     found = {_package(file) for file in files if re.search(rf"\b{event.__name__}\b", file.read_text())}

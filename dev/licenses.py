@@ -25,7 +25,7 @@ Written by `make licenses`; `make lint` refuses a license that is neither permis
 
 
 def installed() -> dict[str, str]:
-    """The license of each installed package. Exits if one is not allowed."""
+    """Return the license of each installed package. Exits if one is not allowed."""
     command = [str(Path(sys.executable).with_name("pip-licenses")), "--format", "json", "--ignore-packages", *OWN]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -34,7 +34,7 @@ def installed() -> dict[str, str]:
 
 
 def documented() -> dict[str, str]:
-    """The license of each package of the page."""
+    """Return the license of each package of the page."""
     lines = REPORT.read_text().removeprefix(HEAD).splitlines()
     return {name: found for _, name, found, _ in (re.split(r" ?\| ?", line) for line in lines)}
 

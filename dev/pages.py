@@ -21,13 +21,13 @@ class FieldSource:
 
 
 def field_source(model: type[BaseModel], name: str) -> FieldSource:
-    """The source of a field, from the class that declares it."""
+    """Return the source of a field, from the class that declares it."""
     declaring = next(each for each in model.__mro__ if name in vars(each).get("__annotations__", {}))
     return _field_sources(declaring)[name]
 
 
 def field_meaning(model: type[BaseModel], name: str) -> str:
-    """The description of a field, or else the string below it, in one line."""
+    """Return the description of a field, or else the string below it, in one line."""
     text = model.model_fields[name].description or field_source(model, name).docstring
     return " ".join(text.split()).replace("|", "&#124;")
 

@@ -121,7 +121,7 @@ def install(lock: Path) -> None:
 
 
 def fingerprint(lock: Path) -> str:
-    """A text that changes with each input of the environment; it begins with the name of the lock file."""
+    """Return a text that changes with each input of the environment; it begins with the name of the lock file."""
     files = [UV, lock, *(package / "pyproject.toml" for package in PACKAGES)]
     parts = [str(ROOT), sys.version, *(file.read_text() for file in files)]
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
@@ -143,7 +143,7 @@ def prepare(*, dev: bool) -> None:
 
 
 def environment_for_uv() -> dict[str, str]:
-    """The environment, extended by pip's configuration of indexes and certificates as uv's variables."""
+    """Return the environment, extended by pip's configuration of indexes and certificates as uv's variables."""
     listed = subprocess.run([*PIP, "config", "list"], capture_output=True, text=True, check=True).stdout
     settings = {}
     for line in reversed(listed.splitlines()):  # environment variables are listed first, and win
@@ -197,7 +197,7 @@ def _run(*words: str | Path, env: dict[str, str] | None = None) -> None:
 
 
 def _runs_from_here(script: Path) -> bool:
-    """Whether the script's interpreter is this environment's; a copied or moved script names another."""
+    """Return whether the script's interpreter is this environment's; a copied or moved script names another."""
     try:
         head = script.read_text()[:1000]
     except OSError:

@@ -18,7 +18,7 @@ _output: deque[str] = deque(maxlen=300)
 
 @pytest.fixture(scope="session")
 def started_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """The system, once for the whole run."""
+    """Yield the system, once for the whole run."""
     with running_system(tmp_path_factory.mktemp("system")) as system:
         yield system
 
@@ -41,7 +41,7 @@ def running_system(data: Path, *, with_proxies: bool = False) -> Iterator[System
 
 @pytest.fixture
 async def system(started_system: System) -> System:
-    """The running system, after it has recovered from the previous test."""
+    """Return the running system, after it has recovered from the previous test."""
 
     async def is_ready() -> bool:
         return await asyncio.to_thread(started_system.is_ready)

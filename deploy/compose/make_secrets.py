@@ -51,12 +51,12 @@ def write(file: Path, text: str, user: int) -> None:
 
 
 def identity_key() -> str:
-    """The seed of an Ed25519 key."""
+    """Return the seed of an Ed25519 key."""
     return generate_keys()[0]
 
 
 def password() -> str:
-    """A random password. It begins with a letter, because NATS parses it as a value of its configuration."""
+    """Return a random password. It begins with a letter, because NATS parses it as a value of its configuration."""
     return "p" + secrets.token_hex(24)
 
 

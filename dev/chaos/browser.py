@@ -74,7 +74,7 @@ def _is_text(answer: httpx.Response) -> bool:
 
 
 def _is_error(answer: httpx.Response) -> bool:
-    """Whether the body has DRF's shape: a `detail`, or lists of messages by field."""
+    """Return whether the body has DRF's shape: a `detail`, or lists of messages by field."""
     if answer.request.url.path.startswith("/media/"):
         return True
     try:

@@ -100,7 +100,7 @@ class Check:
         return found
 
     def _listed(self, shown: list[dict[str, Any]]) -> list[Problem]:
-        """Each acknowledged resume is listed once, with its last acknowledged write."""
+        """Check that each acknowledged resume is listed once, with its last acknowledged write."""
         found: list[Problem] = []
         names = Counter(each["full_name"] for each in shown)
         found += [(DUPLICATED, f"{count} resumes are called {name!r}") for name, count in names.items() if count > 1]
@@ -128,7 +128,7 @@ class Check:
         return found
 
     async def _payments(self, sessions: list[dict[str, Any]], subscriptions: list[dict[str, Any]]) -> list[Problem]:
-        """Each payment at the provider is listed once, as refunded if the provider refunded it."""
+        """Check that each payment at the provider is listed once, as refunded if the provider refunded it."""
         expected: Counter[tuple[str, int | None, str, str]] = Counter()
         for checkout, session in zip(self._owner.checkouts, sessions, strict=True):
             if checkout.resume is not None and session["payment_status"] == "paid":
@@ -151,7 +151,7 @@ class Check:
         return [(LOST if expected - listed and not listed - expected else DISAGREES, f"payments: {found}")]
 
     async def _state(self, intent_id: str) -> tuple[str, str]:
-        """The expected status of a payment, and its amount."""
+        """Return the expected status of a payment, and its amount."""
         charge = await self._charge(intent_id)
         return "refunded" if charge["refunded"] else "succeeded", f"{charge['amount'] / 100:.2f}"
 
@@ -160,7 +160,7 @@ class Check:
         return await self._sandbox.api(f"charges/{intent['latest_charge']}")
 
     async def _bought(self, sessions: list[dict[str, Any]]) -> Counter[int]:
-        """The number of payments of each resume without refunded ones."""
+        """Return the number of payments of each resume without refunded ones."""
         bought: Counter[int] = Counter()
         for checkout, session in zip(self._owner.checkouts, sessions, strict=True):
             if checkout.resume is not None and session["payment_status"] == "paid":
@@ -176,7 +176,7 @@ class Check:
         ]
 
     async def _entitlement(self, subscriptions: list[dict[str, Any]], is_entitled: bool) -> list[Problem]:
-        """The provider, payments and auth agree on whether the owner is entitled by a subscription."""
+        """Check that the provider, payments and auth agree on whether a subscription entitles the owner."""
         found: list[Problem] = []
         if sum(each["status"] in _ENTITLING for each in subscriptions) > 1:
             found.append((DUPLICATED, f"several active subscriptions: {[each['id'] for each in subscriptions]}"))
@@ -191,7 +191,7 @@ class Check:
         return found
 
     async def _resume(self, shown: dict[str, Any], bought: int, is_entitled: bool) -> list[Problem]:
-        """A resume is paid if it was bought or its owner subscribes. Its PDF agrees, and its photo exists."""
+        """Check whether a resume is paid, its watermark, and its photo."""
         found: list[Problem] = []
         name = f"resume {shown['id']}"
         if bought > 1:
@@ -227,7 +227,7 @@ class _NoResponse(Exception):
 
 
 def _differences(known: Resume, shown: dict[str, Any]) -> list[Problem]:
-    """The differences between a resume and its acknowledged writes."""
+    """Return the differences between a resume and its acknowledged writes."""
     marks = marks_of(shown)
     possible = {known.mark, *known.unknown}
     found: list[Problem] = []

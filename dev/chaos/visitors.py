@@ -24,13 +24,13 @@ _EFFECT_TIMEOUT = 20.0
 
 
 def marks_of(shown: dict[str, Any]) -> set[int]:
-    """The marks in a resume: one, unless a write took effect partly."""
+    """Return the marks in a resume: one, unless a write took effect partly."""
     companies = [entry["company"] for entry in shown["experiences"]]
     return {int(text.removeprefix("w")) for text in (shown["title"], shown["summary"], *companies)}
 
 
 def marked(mark: int) -> dict[str, Any]:
-    """The fields of a write with a mark."""
+    """Return the fields of a write with a mark."""
     text = f"w{mark}"
     entry = {"company": text, "position": "Engineer", "start_date": "2020-01-01"}
     return {"title": text, "summary": text, "experience_data": [entry]}

@@ -35,7 +35,7 @@ async def all_services(auth_keys: AuthKeys) -> AsyncIterator[FakeServices]:
 
 @pytest.fixture(autouse=True)
 def services(all_services: FakeServices) -> FakeServices:
-    """The fake services, reset before every test."""
+    """Return the fake services, reset before every test."""
     for service in all_services.values():
         service.reset()
     return all_services

@@ -37,7 +37,7 @@ def bearer(token: str) -> dict[str, str]:
 
 
 def mark(session_id: str) -> str:
-    """The mark cookie of a session."""
+    """Return the mark cookie of a session."""
     return f"sessionid_{session_id[:8]}={signed(session_id)}"
 
 

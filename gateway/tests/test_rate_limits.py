@@ -223,7 +223,7 @@ def test_the_client_is_the_last_hop_that_is_no_trusted_proxy(peer: str, forwarde
 
 @pytest.fixture
 def valkey() -> Iterator[tuple[str, ProcessSupervisor]]:
-    """A real Valkey server: its URL and supervisor."""
+    """Yield a real Valkey server: its URL and supervisor."""
     port = free_port()
     command = [str(get_binary_path()), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
 

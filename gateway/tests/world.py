@@ -38,7 +38,7 @@ class Received:
     body: bytes
 
     def caller(self, gateway_key: str) -> Caller:
-        """The caller of the identity token, verified like in a service."""
+        """Return the caller of the identity token, verified like in a service."""
         return Verifier(self.service, {"gateway": gateway_key}).verify(self.headers.get("X-Identity"))
 
 
@@ -132,12 +132,12 @@ class RunningGateway:
     supervisor: ProcessSupervisor
 
     def log(self, request_id: str) -> list[dict[str, Any]]:
-        """The log lines of one request."""
+        """Return the log lines of one request."""
         parsed = [json.loads(line) for line in list(self.lines) if line.startswith("{")]
         return [line for line in parsed if line.get("request_id") == request_id]
 
     async def raw(self, data: bytes, *, until_closed: bool = True, seconds: float = 10) -> bytes:
-        """The response to raw bytes: everything until the connection closes, or only the first head."""
+        """Return the response to raw bytes: everything until the connection closes, or only the first head."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             writer.write(data)

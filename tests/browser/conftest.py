@@ -24,7 +24,7 @@ TakeScreenshot = Callable[[str], Awaitable[None]]
 
 @pytest.fixture(scope="session")
 async def chromium() -> AsyncIterator[Browser]:
-    """The browser, started once."""
+    """Yield the browser, started once."""
     program = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if program is None:
         pytest.skip("needs Chromium: install the package chromium")
@@ -36,7 +36,7 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def page(chromium: Browser) -> AsyncIterator[Page]:
-    """An empty tab. The test fails if a page has a JavaScript error."""
+    """Yield an empty tab. The test fails if a page has a JavaScript error."""
     errors: list[str] = []
     async with await chromium.new_context(viewport={"width": 1100, "height": 900}) as context:
         page = await context.new_page()
@@ -59,14 +59,14 @@ def take_screenshot(page: Page, tmp_path: Path) -> TakeScreenshot:
 
 @pytest.fixture
 async def marie(system: System) -> AsyncIterator[Visitor]:
-    """A new visitor without a session."""
+    """Yield a new visitor without a session."""
     async with Visitor(system.ports.public_url) as visitor:
         yield visitor
 
 
 @pytest.fixture
 async def sandbox(system: System) -> AsyncIterator[StripeSandbox]:
-    """The Stripe sandbox."""
+    """Yield the Stripe sandbox."""
     api_key = Secrets(system.data / "secrets.json").token("stripe api key", "sk_test_")
     async with StripeSandbox(system.ports.stripe_url, api_key) as sandbox:
         yield sandbox

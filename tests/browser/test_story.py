@@ -14,7 +14,7 @@ WATERMARK = "CV Builder aperçu"
 
 
 async def checkout(visitor: Visitor, system: System, **options: object) -> tuple[str, str, str]:
-    """The URLs of the payment page, and of the pages after paying and after canceling."""
+    """Return the URLs of the payment page, and of the pages after paying and after canceling."""
     shop = system.ports.public_url
     body = {
         "success_url": f"{shop}/?paid=yes&session={{CHECKOUT_SESSION_ID}}",
@@ -31,7 +31,7 @@ async def press(page: Page, button: str) -> None:
 
 
 async def has_watermark(visitor: Visitor, resume_id: int) -> bool:
-    """Whether an export has the watermark. The answer must agree with every page of the PDF."""
+    """Return whether an export has the watermark. The answer must agree with every page of the PDF."""
     stated, pdf = await visitor.export(resume_id)
     assert _watermarks(pdf) == [stated] * len(pdf.pages)
     return stated

@@ -28,7 +28,7 @@ _GENERATED = {
 
 
 def differences(got: Any, expected: Any, base_url: str, where: str = "answer") -> list[str]:
-    """The differences between a response and its example, one per line. Additional fields are differences.
+    """Return the differences between a response and its example, one per line. Additional fields are differences.
 
     `base_url` is the running system's, where the example has the documented one.
     """

@@ -16,7 +16,7 @@ Compare = Callable[[Any, Any], list[str]]
 
 @pytest.fixture(scope="module")
 async def system(started_system: System) -> System:
-    """The running system. Its readiness is checked once, because no test here disturbs it."""
+    """Return the running system. Its readiness is checked once, because no test here disturbs it."""
     async with Visitor(started_system.ports.public_url) as visitor:
 
         async def is_ready() -> bool:
@@ -35,7 +35,7 @@ def compare(system: System) -> Compare:
 
 @pytest.fixture
 async def visitor(system: System) -> AsyncIterator[Visitor]:
-    """A new visitor without a session."""
+    """Yield a new visitor without a session."""
     async with Visitor(system.ports.public_url) as visitor:
         yield visitor
 

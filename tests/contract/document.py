@@ -15,7 +15,7 @@ _WHOLE = "3.1 response, user"
 
 
 def example(name: str, **corrections: Any) -> Any:
-    """An example such as `1.1 request`, corrected by the rulings, with omitted parts filled in."""
+    """Return an example such as `1.1 request`, corrected by the rulings, with omitted parts filled in."""
     found = copy.deepcopy(EXAMPLES[name])
     if isinstance(found, dict):
         for field, value in found.items():
@@ -26,7 +26,7 @@ def example(name: str, **corrections: Any) -> Any:
 
 
 def requested(shown: dict[str, Any]) -> dict[str, Any]:
-    """The request that creates the resume of an example, without its photo."""
+    """Return the request that creates the resume of an example, without its photo."""
     sections = {"experiences": "experience_data", "education": "education_data", "skills": "skills_data"}
     read_only = {
         "id", "session_id", "user", "photo", "is_paid", "payment_type", "can_export_without_watermark",

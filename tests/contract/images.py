@@ -10,14 +10,14 @@ SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script><rect w
 
 
 def jpeg() -> bytes:
-    """A small photo."""
+    """Return a small photo."""
     out = io.BytesIO()
     Image.new("RGB", (60, 40), "red").save(out, "JPEG")
     return out.getvalue()
 
 
 def bomb() -> bytes:
-    """A PNG of a few bytes that declares 169 million pixels."""
+    """Return a PNG of a few bytes that declares 169 million pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

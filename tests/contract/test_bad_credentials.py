@@ -27,7 +27,7 @@ DJANGOS = "jrpv1x4xq4u9d9oczd1dgjrz1qg4f1e2"
 
 @pytest.fixture
 def secrets(system: System) -> Secrets:
-    """The system's secrets, for forging credentials."""
+    """Return the system's secrets, for forging credentials."""
     return Secrets(system.data / "secrets.json")
 
 
@@ -126,7 +126,7 @@ JUDGING = (
 
 
 async def wrong_responses(visitor: Visitor, token: str, message: str) -> list[Any]:
-    """The responses that do not refuse a bad token as the rulings say."""
+    """Return the responses that do not refuse a bad token as the rulings say."""
     strange = []
     for method, path in JUDGING:
         answer = await visitor.request(method, path, json={}, headers={"Authorization": f"Bearer {token}"})

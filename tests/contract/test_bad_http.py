@@ -110,7 +110,7 @@ async def test_forms_work_like_json(visitor: Visitor, john: Visitor, kind: str) 
 
 
 def without_generated(value: Any) -> Any:
-    """A resume without its ids and timestamps."""
+    """Return a resume without its ids and timestamps."""
     if isinstance(value, list):
         return [without_generated(each) for each in value]
     if isinstance(value, dict):

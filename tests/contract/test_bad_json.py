@@ -47,7 +47,7 @@ async def send(visitor: Visitor, method: str, path: str, body: bytes) -> Any:
 
 
 async def wrong_responses(visitor: Visitor, method: str, path: str) -> list[Any]:
-    """The responses to malformed bodies that are not a parse error."""
+    """Return the responses to malformed bodies that are not a parse error."""
     strange = []
     for body in MALFORMED:
         answer = await send(visitor, method, path, body)

@@ -136,14 +136,14 @@ async def test_code_is_printed_and_not_executed(visitor: Visitor, template: int)
 
 
 def texts_of(resume: dict[str, Any]) -> list[str]:
-    """All texts of a resume that a PDF shows."""
+    """Return all texts of a resume that a PDF shows."""
     entries = [entry for value in resume.values() if isinstance(value, list) for entry in value]
     shown = [value for each in (resume, *entries) for name, value in each.items() if name not in ("x", "y", "z", "w")]
     return [text for text in shown if isinstance(text, str) and "{{" in text]
 
 
 def normalized(text: str) -> str:
-    """A text without line breaks and in lower case."""
+    """Return a text without line breaks and in lower case."""
     return "".join(text.split()).casefold()
 
 

@@ -56,7 +56,7 @@ async def test_trap_counts_requests(trap: Trap) -> None:
 
 
 def code(url: str) -> str:
-    """A text that would fetch `url` as HTML, CSS or a template."""
+    """Return a text that would fetch `url` as HTML, CSS or a template."""
     return (
         f'<img src="{url}"><link rel=stylesheet href="{url}"><style>@import "{url}";p{{background:url({url})}}</style>'
         f'<object data="{url}"></object>{{% include "{url}" %}}![]({url}) {url}'

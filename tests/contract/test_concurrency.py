@@ -57,7 +57,7 @@ async def test_concurrent_exports_render_once(visitor: Visitor, system: System) 
 
 
 async def renders(system: System) -> float:
-    """The number of rendered documents, from the renderer's metrics."""
+    """Return the number of rendered documents, from the renderer's metrics."""
     async with httpx.AsyncClient() as client:
         figures = (await client.get(f"{system.ports.url('renderer')}/metrics")).text
     return sum(

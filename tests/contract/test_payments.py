@@ -27,7 +27,7 @@ SIMILAR = {
 
 @pytest.fixture
 async def sandbox(system: System) -> AsyncIterator[StripeSandbox]:
-    """The Stripe sandbox."""
+    """Yield the Stripe sandbox."""
     deployment = Embedded(system)
     async with StripeSandbox(deployment.stripe_url, deployment.stripe_api_key()) as sandbox:
         yield sandbox
@@ -35,7 +35,7 @@ async def sandbox(system: System) -> AsyncIterator[StripeSandbox]:
 
 @pytest.fixture
 async def held_sandbox(sandbox: StripeSandbox) -> AsyncIterator[StripeSandbox]:
-    """The sandbox, which holds its webhooks back until the test is over."""
+    """Yield the sandbox, which holds its webhooks back until the test is over."""
     await sandbox.control("delivery", hold=True)
     yield sandbox
     await sandbox.control("delivery", hold=False)

@@ -98,7 +98,7 @@ async def end_newest_subscription(system: System) -> None:
 
 
 async def assert_all_agree(visitor: Visitor, resume_id: int, expected: tuple[bool, str, bool]) -> None:
-    """The resume, the list, the export, the file name and all pages agree."""
+    """Check that the resume, the list, the export, the file name and all pages agree."""
     path = f"{LIST}{resume_id}/"
     listed = next(each for each in await visitor.get(LIST) if each["id"] == resume_id)
     for shown in (await visitor.get(path), listed, expect(await visitor.request("PATCH", path, json={}), 200)):

@@ -23,7 +23,7 @@ def alerts() -> list[dict[str, Any]]:
 
 
 def metrics(expression: str) -> set[str]:
-    """The metric names in an expression."""
+    """Return the metric names in an expression."""
     bare = re.sub(r'\{[^}]*\}|\[\w+\]|"[^"]*"', " ", expression)
     return set(re.findall(r"[a-z_]{2,}", bare)) - _FUNCTIONS - _FROM_PROMETHEUS
 

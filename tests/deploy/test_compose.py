@@ -11,7 +11,7 @@ from cv_testing.workspace import ROOT, SERVICES
 
 
 def _has_compose() -> bool:
-    """Whether Docker's client and its compose plug-in are installed."""
+    """Return whether Docker's client and its compose plug-in are installed."""
     if shutil.which("docker") is None:
         return False
     return subprocess.run(["docker", "compose", "version"], check=False, capture_output=True).returncode == 0
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(not _has_compose(), reason="needs Docker's clien
 
 
 def resolve(*arguments: str, **environment: str) -> dict[str, Any]:
-    """The resolved services of the compose files."""
+    """Return the resolved services of the compose files."""
     command = ["docker", "compose", *arguments, "config", "--format", "json"]
     settings = machine_environment() | environment
     done = subprocess.run(command, cwd=ROOT, env=settings, check=True, capture_output=True, text=True)

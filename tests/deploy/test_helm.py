@@ -21,7 +21,7 @@ Manifest = dict[str, Any]
 
 
 def render(values: dict[str, Any]) -> list[Manifest]:
-    """The manifests of a release named `cv`."""
+    """Return the manifests of a release named `cv`."""
     with helm.Chart.load(CHART) as chart:
         files = cast("dict[str, str]", chart.render(values, name="cv", namespace="prod"))
     documents = (yaml.safe_load_all(text) for name, text in files.items() if name.endswith(".yaml"))
@@ -34,12 +34,12 @@ def rendered() -> list[Manifest]:
 
 
 def named(manifests: Iterable[Manifest], kind: str) -> dict[str, Manifest]:
-    """The manifests of one kind by name, without the release's prefix."""
+    """Return the manifests of one kind by name, without the release's prefix."""
     return {each["metadata"]["name"].removeprefix("cv-"): each for each in manifests if each["kind"] == kind}
 
 
 def pods() -> dict[str, Manifest]:
-    """The pod of each deployment and job."""
+    """Return the pod of each deployment and job."""
     workloads = {**named(rendered(), "Deployment"), **named(rendered(), "Job")}
     return {name: each["spec"]["template"] for name, each in workloads.items()}
 
@@ -49,7 +49,7 @@ def component(peer: Manifest) -> str:
 
 
 def pods_in(rules: Iterable[Manifest], direction: str) -> set[str]:
-    """The programs of the system that a policy's rules name."""
+    """Return the programs of the system that a policy's rules name."""
     return {component(peer) for rule in rules for peer in rule[direction] if "podSelector" in peer}
 
 
@@ -179,7 +179,7 @@ def test_one_service_can_have_another_tag() -> None:
 
 
 def services() -> dict[str, Manifest]:
-    """The default values of the services."""
+    """Return the default values of the services."""
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     return cast("dict[str, Manifest]", values["services"])
 

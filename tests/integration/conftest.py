@@ -14,7 +14,7 @@ from tests.integration.visitor import Visitor, eventually
 def started_deployment(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Deployment]:
-    """The deployment, once for the whole run."""
+    """Yield the deployment, once for the whole run."""
     if deployment_kind() != CONTAINERS:
         yield Embedded(request.getfixturevalue("started_system"))
         return
@@ -28,7 +28,7 @@ def started_deployment(
 
 @pytest.fixture
 async def deployment(started_deployment: Deployment) -> Deployment:
-    """The deployment, after it has recovered from the previous test: every service answers."""
+    """Return the deployment, after it has recovered from the previous test: every service answers."""
     reads = ("/api/templates/", "/api/resumes/", "/api/payments/")
 
     async def is_ready() -> bool:
@@ -46,7 +46,7 @@ async def deployment(started_deployment: Deployment) -> Deployment:
 
 @pytest.fixture
 async def marie(deployment: Deployment) -> AsyncIterator[Visitor]:
-    """A new visitor without a session."""
+    """Yield a new visitor without a session."""
     async with Visitor(deployment.public_url) as visitor:
         yield visitor
 

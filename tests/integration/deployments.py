@@ -38,13 +38,13 @@ class Deployment(Protocol):
         """Start a program that was taken down and wait until it is ready."""
 
     def stripe_api_key(self) -> str:
-        """The API key of the sandbox."""
+        """Return the API key of the sandbox."""
 
     def stripe_webhook_secret(self) -> str:
-        """The secret that signs webhooks."""
+        """Return the secret that signs webhooks."""
 
     def log(self) -> str:
-        """The last log lines."""
+        """Return the last log lines."""
 
 
 class Embedded:
@@ -125,7 +125,7 @@ class Containers:
         return self.run("logs", "--no-color", "--tail", "40")
 
     def containers_of(self, name: str) -> list[str]:
-        """The ids of a service's running containers, oldest first."""
+        """Return the ids of a service's running containers, oldest first."""
         ids = self.run("ps", "--quiet", name).split()
         created = [(docker("inspect", "--format", "{{.Created}}", each), each) for each in ids]
         return [each for _, each in sorted(created)]

@@ -38,7 +38,7 @@ class StripeSandbox:
         return dict(expect(answer, 200))
 
     async def listed(self, path: str, **params: Any) -> list[dict[str, Any]]:
-        """All pages of a list of the API, newest first."""
+        """Return all pages of a list of the API, newest first."""
         found: list[dict[str, Any]] = []
         more, after = True, dict[str, str]()
         while more:
@@ -57,52 +57,52 @@ class StripeSandbox:
         assert answer.status_code in (200, 303), answer.text
 
     async def subscription(self, portal_url: str) -> str:
-        """The id of the only subscription of a portal."""
+        """Return the id of the only subscription of a portal."""
         text = (await self._client.get(portal_url)).text
         [found] = set(re.findall(r'name="subscription" value="(sub_\w+)"', text))
         return str(found)
 
     async def offered_price(self, portal_url: str) -> str:
-        """The price of the only change of plan that a portal offers."""
+        """Return the price of the only change of plan that a portal offers."""
         [found] = re.findall(r'name="price" value="(price_\w+)"', (await self._client.get(portal_url)).text)
         return str(found)
 
     async def page_status(self, checkout_url: str) -> str:
-        """The status of a checkout session: `open`, `complete` or `expired`."""
+        """Return the status of a checkout session: `open`, `complete` or `expired`."""
         session = checkout_url.split("#")[0].rpartition("/")[2]
         answer = await self._client.get(f"/v1/checkout/sessions/{session}", auth=(self._api_key, ""))
         return str(expect(answer, 200)["status"])
 
     async def status(self, subscription: str) -> str:
-        """A subscription's status at Stripe."""
+        """Return a subscription's status at Stripe."""
         answer = await self._client.get(f"/v1/subscriptions/{subscription}", auth=(self._api_key, ""))
         return str(expect(answer, 200)["status"])
 
     async def held_events(self) -> list[dict[str, Any]]:
-        """The events whose webhooks are held back."""
+        """Return the events whose webhooks are held back."""
         held = expect(await self._client.get("/sandbox/deliveries", params={"state": "held"}), 200)
         answers = [await self._client.get(f"/v1/events/{row['event']}", auth=(self._api_key, "")) for row in held]
         return [expect(answer, 200) for answer in answers]
 
     async def newest_event(self, event_type: str) -> dict[str, Any]:
-        """The newest event of a type."""
+        """Return the newest event of a type."""
         params = {"type": event_type, "limit": "1"}
         answer = await self._client.get("/v1/events", params=params, auth=(self._api_key, ""))
         [event] = expect(answer, 200)["data"]
         return dict(event)
 
     async def is_idle(self) -> bool:
-        """Whether no webhook waits for delivery or a retry."""
+        """Return whether no webhook waits for delivery or a retry."""
         return not expect(await self._client.get("/sandbox/deliveries", params={"state": "pending"}), 200)
 
     async def newest_charge(self) -> str:
-        """The id of the newest charge."""
+        """Return the id of the newest charge."""
         answer = await self._client.get("/v1/charges", params={"limit": 1}, auth=(self._api_key, ""))
         return str(expect(answer, 200)["data"][0]["id"])
 
 
 def signed(event: dict[str, Any], secret: str) -> tuple[bytes, str]:
-    """The body and the signature header of a webhook for an event."""
+    """Return the body and the signature header of a webhook for an event."""
     body, moment = json.dumps(event).encode(), int(time.time())
     digest = hmac.new(secret.encode(), f"{moment}.".encode() + body, hashlib.sha256).hexdigest()
     return body, f"t={moment},v1={digest}"

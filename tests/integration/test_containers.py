@@ -224,7 +224,7 @@ print(answer.status, answer.read().decode())
 
 
 def request(container: str, path: str) -> str:
-    """The status and body of a response from inside a container; empty if it does not answer."""
+    """Return the status and body of a response from inside a container; empty if it does not answer."""
     try:
         return docker("exec", container, "python", "-c", REQUEST.format(path=path))
     except subprocess.CalledProcessError:

@@ -101,7 +101,7 @@ async def paul(system: System) -> AsyncIterator[Visitor]:
 
 
 async def read_everything(visitor: Visitor, resume_id: int) -> dict[str, Any]:
-    """All answers to a visitor with an account and one resume."""
+    """Return all answers to a visitor with an account and one resume."""
     paths = ("auth/profile", "resumes", f"resumes/{resume_id}", "payments", "templates")
     answers = {path: await visitor.get(f"/api/{path}/") for path in paths}
     for resume in (*answers["resumes"], answers[f"resumes/{resume_id}"]):

@@ -20,7 +20,7 @@ async def sandbox(deployment: Deployment) -> AsyncIterator[StripeSandbox]:
 
 @pytest.fixture
 async def member(marie: Visitor) -> Visitor:
-    """A visitor with an account, logged in."""
+    """Return a visitor with an account, logged in."""
     user = await marie.register()
     await marie.login(user["email"])
     return marie

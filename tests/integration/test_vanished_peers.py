@@ -18,7 +18,7 @@ pytestmark = pytest.mark.operations
 
 @pytest.fixture(scope="module")
 def fragile_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """A system for these tests only: frozen connections stay frozen."""
+    """Yield a system for these tests only: frozen connections stay frozen."""
     with running_system(tmp_path_factory.mktemp("fragile"), with_proxies=True) as system:
         yield system
 

@@ -25,7 +25,7 @@ Buyers = list[tuple[Visitor, dict[str, Any]]]
 
 @pytest.fixture
 async def sandbox(deployment: Deployment) -> AsyncIterator[StripeSandbox]:
-    """The Stripe sandbox, which holds its webhooks back until the test is over."""
+    """Yield the Stripe sandbox, which holds its webhooks back until the test is over."""
     async with StripeSandbox(deployment.stripe_url, deployment.stripe_api_key()) as sandbox:
         await sandbox.control("delivery", hold=True)
         yield sandbox
@@ -90,7 +90,7 @@ async def test_concurrent_webhooks_take_effect_exactly_once(
 
 
 async def are_bought(visitor: Visitor, resumes: list[dict[str, Any]]) -> bool:
-    """Whether payments lists exactly one payment for each resume, and resumes shows each as paid."""
+    """Return whether payments lists exactly one payment for each resume, and resumes shows each as paid."""
     wanted = sorted(resume["id"] for resume in resumes)
     payments = [(each["resume_id"], each["status"]) for each in await visitor.get("/api/payments/")]
     shown = [(each["id"], each["is_paid"], each["payment_type"]) for each in await visitor.get("/api/resumes/")]
@@ -100,7 +100,7 @@ async def are_bought(visitor: Visitor, resumes: list[dict[str, Any]]) -> bool:
 
 
 async def is_subscribed(member: Visitor, resume: dict[str, Any]) -> bool:
-    """Whether payments, resumes and auth show a monthly subscription that was paid once."""
+    """Return whether payments, resumes and auth show a monthly subscription that was paid once."""
     payments = [(each["payment_type"], each["status"]) for each in await member.get("/api/payments/")]
     subscription = await member.get("/api/payments/subscription/")
     profile = await member.get("/api/auth/profile/")

@@ -88,7 +88,7 @@ class Visitor:
 
 
 def expect(answer: httpx.Response, status: int) -> Any:
-    """The JSON of a response. Fails unless it has this status."""
+    """Return the JSON of a response. Fails unless it has this status."""
     assert answer.status_code == status, f"{answer.request.method} {answer.request.url}: {answer.text}"
     return answer.json()
 

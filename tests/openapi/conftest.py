@@ -15,20 +15,20 @@ PATHS = 20
 
 @pytest.fixture(scope="session")
 def started_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """A system for these tests only: hostile requests register names that other tests use."""
+    """Yield a system for these tests only: hostile requests register names that other tests use."""
     with running_system(tmp_path_factory.mktemp("openapi")) as system:
         yield system
 
 
 @pytest.fixture
 def url(system: System) -> str:
-    """The URL of the gateway."""
+    """Return the URL of the gateway."""
     return system.ports.public_url
 
 
 @pytest.fixture
 def document(url: str) -> Json:
-    """The merged document."""
+    """Return the merged document."""
     answer = httpx.get(f"{url}/api/schema/", timeout=30)
     document: Json = answer.raise_for_status().json()
     assert len(document["paths"]) >= PATHS

@@ -7,14 +7,14 @@ Json = dict[str, Any]
 
 
 def operations(document: Json) -> Iterator[tuple[str, Json]]:
-    """The name of each operation, such as `GET /api/…/`, and the operation."""
+    """Yield the name of each operation, such as `GET /api/…/`, and the operation."""
     for path, item in document["paths"].items():
         for method, operation in item.items():
             yield f"{method.upper()} {path}", operation
 
 
 def media(document: Json) -> Iterator[tuple[str, Json]]:
-    """The place and the media type object of each JSON request and response."""
+    """Yield the place and the media type object of each JSON request and response."""
     for name, operation in operations(document):
         parts = {"request": operation.get("requestBody", {}), **operation["responses"]}
         for place, part in parts.items():
@@ -23,5 +23,5 @@ def media(document: Json) -> Iterator[tuple[str, Json]]:
 
 
 def examples(media_type: Json) -> list[Any]:
-    """The values of a media type's examples."""
+    """Return the values of a media type's examples."""
     return [example["value"] for example in media_type.get("examples", {}).values()]

@@ -30,7 +30,7 @@ def run(*command: str | Path, cwd: Path, **environment: str) -> None:
 
 @pytest.fixture
 def saved(document: Json, tmp_path: Path) -> Path:
-    """The document as a file."""
+    """Return the document as a file."""
     path = tmp_path / "openapi.json"
     path.write_text(json.dumps(document))
     return path
@@ -38,7 +38,7 @@ def saved(document: Json, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def npm_packages(pytestconfig: pytest.Config) -> Path:
-    """A folder with the locked npm packages, cached between runs."""
+    """Return a folder with the locked npm packages, cached between runs."""
     if shutil.which("npm") is None:
         pytest.skip("needs Node.js 20 or newer with npm")
     assert pytestconfig.cache is not None

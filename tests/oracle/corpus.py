@@ -80,7 +80,7 @@ JOB = {"company": "Acme", "position": "Dev", "start_date": "2020-01-01"}
 
 
 def part(name: str, content: bytes, file_name: str | None = None) -> bytes:
-    """One part of a multipart body."""
+    """Return one part of a multipart body."""
     file = "" if file_name is None else f'; filename="{file_name}"'
     return f'--BB\r\nContent-Disposition: form-data; name="{name}"{file}\r\n\r\n'.encode() + content + b"\r\n"
 
@@ -121,7 +121,7 @@ def vary(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def ended_before_it_began() -> Iterator[dict[str, Any]]:
-    """The rule between two fields, alone and together with another error."""
+    """Yield the rule between two fields, alone and together with another error."""
     for section in ("experience_data", "education_data"):
         late = _with(RESUME, (section, len(RESUME[section]) - 1, "end_date"), "2001-01-01")
         yield late

@@ -119,7 +119,7 @@ class Skill(serializers.Serializer):
 
 
 def typed(max_length: int) -> serializers.CharField:
-    """A text of a free list: optional and not trimmed."""
+    """Return a text of a free list: optional and not trimmed."""
     return text(max_length, required=False, allow_null=True, allow_blank=True, trim_whitespace=False)
 
 

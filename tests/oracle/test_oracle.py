@@ -35,7 +35,7 @@ def sendable(errors: Any) -> Any:
 def differences(
     client: httpx.Client, path: str, serializer: Any, bodies: Iterable[Any]
 ) -> tuple[int, list[dict[str, Any]]]:
-    """The number of bodies that DRF refuses, and the differences from our errors."""
+    """Return the number of bodies that DRF refuses, and the differences from our errors."""
     refused, different = 0, []
     for body in bodies:
         expected = drf.find_errors(serializer, body)

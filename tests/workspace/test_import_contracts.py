@@ -41,7 +41,7 @@ class Workspace:
             source.write(f"\n{line}\n")
 
     def keeps(self, *contracts: str) -> bool:
-        """Whether these contracts, or all without arguments, are kept."""
+        """Return whether these contracts, or all without arguments, are kept."""
         named = [word for contract in contracts for word in ("--contract", contract)]
         done = subprocess.run(
             [str(Path(sys.executable).with_name("lint-imports")), "--no-logo", "--no-cache", *named],

@@ -71,7 +71,7 @@ TYPOS = (
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The output of mypy for a copy of the sources with all typos. The copied cache saves most of the time."""
+    """Return the output of mypy for a copy of the sources with all typos. The copied cache saves most of the time."""
     folder = tmp_path_factory.mktemp("sources")
     ignored = shutil.ignore_patterns("__pycache__", "tests", "migrations", "catalog")
     for name in CHECKED:

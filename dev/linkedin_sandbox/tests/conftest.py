@@ -13,7 +13,7 @@ TOKEN = "the-source's-token"
 
 @pytest.fixture(scope="session")
 def source() -> Iterator[httpx.Client]:
-    """A client that sends the token."""
+    """Yield a client that sends the token."""
     port = free_port()
     program = Program(
         "linkedin",

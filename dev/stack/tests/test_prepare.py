@@ -21,7 +21,7 @@ def ensure(clone: Path) -> None:
 
 @pytest.fixture
 def clone(tmp_path: Path, pytestconfig: pytest.Config) -> Path:
-    """A clone with `dev/prepare.py` and an environment."""
+    """Return a clone with `dev/prepare.py` and an environment."""
     clone = tmp_path / "clone"
     (clone / "dev").mkdir(parents=True)
     shutil.copy(pytestconfig.rootpath / "dev" / "prepare.py", clone / "dev")

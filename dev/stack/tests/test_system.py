@@ -10,7 +10,7 @@ from cv_testing.supervisor import discard_output
 
 
 def free_ports(count: int) -> int:
-    """The first of `count` consecutive free ports."""
+    """Return the first of `count` consecutive free ports."""
     while True:
         ports = [free_port() for _ in range(count)]
         if ports[-1] - ports[0] == count - 1:

@@ -51,7 +51,7 @@ class FilledDatabase:
         self._database.close()
 
     def steps(self, act: Act) -> int:
-        """The number of steps that SQLite takes for an action, which is rolled back."""
+        """Return the number of steps that SQLite takes for an action, which is rolled back."""
         taken = 0
 
         def count() -> int:
@@ -126,7 +126,7 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Filled
 
 
 def acts(known: dict[str, str]) -> dict[str, Act]:
-    """Every action that queries objects, by name."""
+    """Return every action that queries objects, by name."""
     return {
         "the clock": billing_cycle.run_due,
         "pay": lambda context: checkout.pay(context, known["open"], BUYER),
@@ -150,7 +150,7 @@ def acts(known: dict[str, str]) -> dict[str, Act]:
 
 
 def lists(known: dict[str, str]) -> Iterator[tuple[str, Json]]:
-    """Every list of the API: without filters, with each filter, and with paging."""
+    """Yield every list of the API: without filters, with each filter, and with paging."""
     values: dict[str, Any] = known | {
         "active": True,
         "code": "NONE", "created": {"gte": 4_000_000_000}, "currency": "eur",

@@ -47,7 +47,7 @@ class _Usage:
 
 
 def _keys(request: Request, route: Route) -> tuple[tuple[object, ...], tuple[object, ...]]:
-    """The keys of a request's service and of its client network at that service."""
+    """Return the keys of a request's service and of its client network at that service."""
     service = (route.service.name, route.is_webhook)
     return service, (*service, request.client_network)
 
@@ -60,7 +60,7 @@ class ConcurrencyLimiter:
         self._usage = _Usage()
 
     def acquire(self, request: Request, route: Route) -> AbstractContextManager[None]:
-        """A context manager that holds a slot.
+        """Return a context manager that holds a slot.
 
         Raises ServiceUnavailable if the service has no free slot, Throttled if the client network has none.
         """
@@ -106,7 +106,7 @@ class UploadBudget:
             self._released = asyncio.Event()
 
     def _fits(self, key: tuple[object, ...], size: int, limit: int) -> bool:
-        """Whether `size` more bytes are within the limit. A single upload always is."""
+        """Return whether `size` more bytes are within the limit. A single upload always is."""
         return not self._usage[key] or self._usage[key] + size <= limit
 
 

@@ -6,7 +6,7 @@ from cv_gateway.settings import TrustedNetworks
 
 
 def client_network(peer: str, forwarded_for: str, trusted: TrustedNetworks) -> str:
-    """The client's IPv4 address, or the /64 of its IPv6 address, which belongs to one customer.
+    """Return the client's IPv4 address, or the /64 of its IPv6 address, which belongs to one customer.
 
     The client is the last hop of `X-Forwarded-For` that is no trusted proxy. granian's own proxy support is not used:
     it does not recognize a trusted IPv4 proxy by its IPv4-mapped IPv6 address.
@@ -19,7 +19,7 @@ def client_network(peer: str, forwarded_for: str, trusted: TrustedNetworks) -> s
 
 
 def _parse(text: str) -> IPv4Address | IPv6Address | str:
-    """An address, with an IPv4-mapped one as IPv4; other text as it is."""
+    """Return an address, with an IPv4-mapped one as IPv4; other text as it is."""
     try:
         address = ip_address(text)
     except ValueError:

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 def app() -> "Gateway":
-    """The gateway, configured from the environment."""
+    """Return the gateway, configured from the environment."""
     settings = Settings()
     logs.configure("gateway", settings.log_level)
     return Gateway(settings)

@@ -42,7 +42,7 @@ class OriginPolicy:
         ]
 
     def preflight_headers(self, request: Request) -> Headers | None:
-        """The additional headers of a preflight response; None if the request is no preflight."""
+        """Return the additional headers of a preflight response; None if the request is no preflight."""
         if request.method != "OPTIONS" or b"access-control-request-method" not in request.headers:
             return None
         return _PREFLIGHT if self._is_allowed(request.headers.get(b"origin", b"")) else []
@@ -57,7 +57,7 @@ class OriginPolicy:
             raise UntrustedOrigin(origin)
 
     def is_untrusted(self, request: Request) -> bool:
-        """Whether a browser sends the request from a page of an untrusted origin.
+        """Return whether a browser sends the request from a page of an untrusted origin.
 
         Such a page may not start a session: the new cookie would replace the existing one, which the browser did not
         send.

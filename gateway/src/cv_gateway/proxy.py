@@ -93,7 +93,7 @@ class Proxy:
     async def _send(
         self, request: Request, route: Route, principal: Principal, body: IncomingBody, payload: Payload
     ) -> ClientResponse:
-        """The service's response. Raises an ApiError."""
+        """Return the service's response. Raises an ApiError."""
         headers = self._request_headers(request, route, principal)
         if body.content_length is not None and not isinstance(payload, bytes | None):
             headers[_CONTENT_LENGTH] = str(body.content_length)
@@ -138,7 +138,7 @@ class Proxy:
     def _set_cookies(
         self, request: Request, route: Route, principal: Principal, response: ClientResponse
     ) -> list[bytes]:
-        """The cookies that start, extend or end the session, as the service's response requires."""
+        """Return the cookies that start, extend or end the session, as the service's response requires."""
         cookies = self._cookies
         merged = [cookies.delete_mark(session_id) for session_id in principal.merged]
         started = response.headers.get(SESSION_START_HEADER)
@@ -155,7 +155,7 @@ class Proxy:
         return [cookies.session(session_id), *self._set_marks(request, route, principal, response), *merged]
 
     def _set_marks(self, request: Request, route: Route, principal: Principal, response: ClientResponse) -> list[bytes]:
-        """The marks that a response sets or extends."""
+        """Return the marks that a response sets or extends."""
         started = response.headers.get(SESSION_START_HEADER)
         lasting = set(principal.marked) if principal.unmerged else set()
         brief: set[str] = set()
@@ -181,7 +181,7 @@ def _response_headers(response: ClientResponse) -> Headers:
 
 
 async def _read(response: ClientResponse, read_timeout: float) -> bytes:
-    """A whole response body. Raises ServiceUnavailable or GatewayTimeout."""
+    """Return a whole response body. Raises ServiceUnavailable or GatewayTimeout."""
     try:
         async with asyncio.timeout(read_timeout):
             return await response.read()
@@ -192,7 +192,7 @@ async def _read(response: ClientResponse, read_timeout: float) -> bytes:
 
 
 async def _read_chunks(response: ClientResponse, read_timeout: float) -> AsyncIterator[bytes]:
-    """A response body as it arrives. Raises TimeoutError and aiohttp's errors."""
+    """Yield a response body as it arrives. Raises TimeoutError and aiohttp's errors."""
     while True:
         async with asyncio.timeout(read_timeout):
             chunk = await response.content.readany()

@@ -65,7 +65,7 @@ class RateLimiter:
 
 
 def _normalize_email(email: str) -> str:
-    """One spelling of all spellings of a mailbox."""
+    """Return one spelling of all spellings of a mailbox."""
     return normalized_email(unicodedata.normalize("NFC", email.strip())).casefold()
 
 
@@ -83,7 +83,7 @@ class _Counters:
         self._retry_at = 0.0
 
     async def hit(self, item: RateLimitItem, *key: str) -> float | None:
-        """None if the hit is within the rate, else the seconds until the next one is allowed."""
+        """Return None if the hit is within the rate, else the seconds until the next one is allowed."""
         if self._connections and self._shared and time.monotonic() >= self._retry_at:
             try:
                 return await _hit(self._shared, item, *key)

@@ -61,7 +61,7 @@ class Request:
 
 
 def _percent_encode(query: bytes) -> bytes:
-    """The query with its non-ASCII bytes percent-encoded: a service's server may reject them."""
+    """Return the query with its non-ASCII bytes percent-encoded: a service's server may reject them."""
     return query if query.isascii() else quote_from_bytes(query, safe=_PRINTABLE_ASCII).encode()
 
 

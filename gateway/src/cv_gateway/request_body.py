@@ -36,7 +36,7 @@ class IncomingBody:
             raise PayloadTooLarge
 
     async def read(self) -> Payload:
-        """None without a body, bytes up to the buffer limit, else a stream.
+        """Return None without a body, bytes up to the buffer limit, else a stream.
 
         Raises PayloadTooLarge, BodyTooSlow or IncompleteBody; so does the stream.
         """
@@ -58,7 +58,7 @@ class IncomingBody:
             raise
 
     async def _read_chunk(self) -> bytes:
-        """The next chunk. Only the client's time counts towards the rate: the service may read slowly."""
+        """Return the next chunk. Only the client's time counts towards the rate: the service may read slowly."""
         clock = asyncio.get_running_loop().time
         started = clock()
         try:
@@ -91,7 +91,7 @@ async def drain(request: Request) -> None:
 
 
 async def read_text_field(request: Request, payload: Payload, name: str) -> str:
-    """A field of a buffered body, parsed as the service parses it; empty if there is no such text."""
+    """Return a field of a buffered body, parsed as the service parses it; empty if there is no such text."""
     if not isinstance(payload, bytes):
         return ""
 
@@ -114,7 +114,7 @@ def _size_limit(request: Request, route: Route) -> int:
 
 
 def _content_length(request: Request) -> int | None:
-    """The announced length; None for a chunked body. Raises BadRequest."""
+    """Return the announced length; None for a chunked body. Raises BadRequest."""
     length = request.headers.get(b"content-length")
     if length is None:
         return None

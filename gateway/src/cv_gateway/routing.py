@@ -150,7 +150,7 @@ class Router:
         self._prefixes = sorted(prefixes, key=lambda each: -len(each.prefix))
 
     def find(self, path: str) -> Route:
-        """The route of a path that `normalize_path` returned. Raises NotFound."""
+        """Return the route of a path that `normalize_path` returned. Raises NotFound."""
         for pattern, route in self._endpoints:
             if pattern.fullmatch(path):
                 return route
@@ -161,7 +161,7 @@ class Router:
 
 
 def normalize_path(path: str) -> str:
-    """The path as it is routed and forwarded: `/api/` paths end in a slash. Raises NotFound for an ambiguous path."""
+    """Return the path to route and forward: `/api/` paths end in a slash. Raises NotFound for an ambiguous path."""
     if not _UNAMBIGUOUS_PATH.fullmatch(path):
         raise NotFound
     if path.startswith("/api/") and not path.endswith("/"):

@@ -75,7 +75,7 @@ class UpstreamClient:
         payload: Payload,
         read_timeout: float,
     ) -> ClientResponse:
-        """The service's response, with an unread body. Raises ServiceUnavailable or GatewayTimeout.
+        """Return the service's response, with an unread body. Raises ServiceUnavailable or GatewayTimeout.
 
         A failed connect is retried for any method. After bytes were sent, only a GET is retried; if it remains
         unanswered, after three quarters of the timeout and on another connection.
@@ -105,7 +105,7 @@ class UpstreamClient:
             attempt_timeout = deadline - get_running_loop().time() if is_repeatable else read_timeout
 
     async def fetch_json(self, service: Service, path: str) -> dict[str, Any]:
-        """The JSON object at a path of a service. Raises FetchError."""
+        """Return the JSON object at a path of a service. Raises FetchError."""
         try:
             async with self._session.get(_url(service, path), timeout=_FETCH_TIMEOUT) as response:
                 status, body = response.status, await response.read()
@@ -136,7 +136,7 @@ def _url(service: Service, path_and_query: str) -> URL:
 
 
 def _with_idle_timeout(payload: Payload, idle: Timeout, seconds: float) -> Payload:
-    """The payload, whose stream suspends the timeout of the service while it waits for the client."""
+    """Return the payload, whose stream suspends the timeout of the service while it waits for the client."""
     if payload is None or isinstance(payload, bytes):
         return payload
 

@@ -26,7 +26,7 @@ from cv_client.models import (
 
 
 def account(url: str) -> AuthenticatedClient:
-    """A client with an account of its own."""
+    """Return a client with an account of its own."""
     name, password = f"client_{uuid4().hex[:12]}", uuid4().hex
     body = RegisterBody(username=name, email=f"{name}@example.com", password=password, password2=password)
     with Client(base_url=url) as client:
@@ -38,14 +38,14 @@ def account(url: str) -> AuthenticatedClient:
 
 
 def check_profile(client: AuthenticatedClient) -> None:
-    """The account is there, as it was registered."""
+    """Check that the account exists as it was registered."""
     profile = get_profile.sync(client=client)
     assert isinstance(profile, Profile), profile
     assert (profile.username[:7], profile.is_premium) == ("client_", False)
 
 
 def resume(client: AuthenticatedClient) -> Resume:
-    """A resume that was written, refused a wrong change, and took a right one."""
+    """Return a resume that was written, refused a wrong change, and took a right one."""
     templates = list_templates.sync(client=client)
     assert isinstance(templates, list)
     experience = ExperienceData(company="Digital Agency", position="Cheffe de projet", start_date=date(2020, 3, 1))

@@ -11,7 +11,7 @@ _JOBS = 300
 
 
 def find_profile(slug: str) -> dict[str, Any] | None:
-    """The JSON Resume document of a profile, or None if the profile is unknown."""
+    """Return the JSON Resume document of a profile, or None if the profile is unknown."""
     return _load_profiles().get(slug)
 
 
@@ -22,7 +22,7 @@ def _load_profiles() -> dict[str, dict[str, Any]]:
 
 
 def _prolific() -> dict[str, Any]:
-    """A profile with more jobs than a CV accepts, each with a long description."""
+    """Return a profile with more jobs than a CV accepts, each with a long description."""
     return {
         "basics": {"name": "Prudence Prolific", "email": "prudence@example.com", "label": "Serial founder"},
         "work": [

@@ -59,7 +59,7 @@ class Console:
 
 
 def readable(line: str) -> str:
-    """A JSON log line as plain text; any other line unchanged."""
+    """Return a JSON log line as plain text; any other line unchanged."""
     try:
         record = json.loads(line)
     except ValueError:

@@ -8,7 +8,7 @@ from alembic.script import ScriptDirectory
 
 
 def is_current(alembic_ini: Path, database_url: str) -> bool:
-    """Whether the database is at the newest migration of `alembic_ini`."""
+    """Return whether the database is at the newest migration of `alembic_ini`."""
     newest = ScriptDirectory.from_config(Config(alembic_ini)).get_current_head()
     with psycopg.connect(database_url) as connection:
         if connection.execute("select to_regclass('alembic_version')").fetchone() == (None,):

@@ -19,19 +19,19 @@ class Secrets:
         self._known: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
 
     def password(self, name: str) -> str:
-        """A password: letters and digits."""
+        """Return a password: letters and digits."""
         return self._secret(f"{name} password", new_password)
 
     def signing_key(self, name: str) -> str:
-        """The seed of an Ed25519 key, base64url."""
+        """Return the seed of an Ed25519 key, base64url."""
         return self._secret(f"{name} signing key", lambda: generate_keys()[0])
 
     def token(self, name: str, prefix: str = "") -> str:
-        """A long random text."""
+        """Return a long random text."""
         return self._secret(name, lambda: prefix + secrets.token_hex(32))
 
     def identity_keys(self) -> IdentityKeys:
-        """The key of every issuer of identity tokens."""
+        """Return the key of every issuer of identity tokens."""
         return IdentityKeys({issuer: self.signing_key(f"{issuer} identity") for issuer in ISSUERS})
 
     def _secret(self, name: str, make: Callable[[], str]) -> str:

@@ -45,7 +45,7 @@ class Ports:
         return f"http://localhost:{self.gateway}"
 
     def url(self, service: str) -> str:
-        """The URL of a service, for other services."""
+        """Return the URL of a service, for other services."""
         return f"http://127.0.0.1:{self.services[service]}"
 
 
@@ -83,7 +83,7 @@ class StackPrograms:
         self._settings = settings
 
     def environment(self, service: str) -> dict[str, str]:
-        """The environment of one service: its database, its NATS user, the URLs of the services it calls."""
+        """Return the environment of one service: its database, its NATS user, the URLs of the services it calls."""
         database = self._postgres.url(
             service, service, self._secrets.password(f"database {service}"), port=self._ports.postgres
         )
@@ -123,17 +123,17 @@ class StackPrograms:
         }
 
     def service(self, name: str) -> Program:
-        """A service; it is not reachable from outside."""
+        """Return a service; it is not reachable from outside."""
         port = self._ports.services[name]
         return Program(name, _serve(f"cv_{name}.main:app", port), self.environment(name), _ready(port))
 
     def gateway(self) -> Program:
-        """The gateway: the only program with a published port."""
+        """Return the gateway: the only program with a published port."""
         command = [sys.executable, "-m", "cv_gateway", "--host", "127.0.0.1", "--port", str(self._ports.gateway)]
         return Program("gateway", command, self.gateway_environment(), _ready(self._ports.gateway_ops))
 
     def gateway_environment(self) -> dict[str, str]:
-        """The environment of the gateway. Pages on any port of localhost may call it."""
+        """Return the environment of the gateway. Pages on any port of localhost may call it."""
         return (
             {"PUBLIC_BASE_URL": self._ports.public_url, "OPS_PORT": str(self._ports.gateway_ops)}
             | self._keys.environment("gateway", ())
@@ -147,7 +147,7 @@ class StackPrograms:
         )
 
     def stripe_sandbox(self) -> Program:
-        """The Stripe sandbox; browsers open its pages."""
+        """Return the Stripe sandbox; browsers open its pages."""
         port = self._ports.stripe_sandbox
         environment = {
             "SANDBOX_PORT": str(port),
@@ -162,7 +162,7 @@ class StackPrograms:
         return Program("stripe", [sys.executable, "-m", "cv_stripe_sandbox"], environment, _ready(port, "/healthz"))
 
     def linkedin_sandbox(self) -> Program:
-        """The LinkedIn sandbox, a source of profiles."""
+        """Return the LinkedIn sandbox, a source of profiles."""
         port = self._ports.linkedin_sandbox
         environment = {
             "LINKEDIN_SANDBOX_PORT": str(port),
@@ -172,7 +172,7 @@ class StackPrograms:
         return Program("linkedin", [sys.executable, "-m", "cv_linkedin_sandbox"], environment, _ready(port, "/healthz"))
 
     def preparations(self) -> list[Job]:
-        """The jobs to run before the services start. They are idempotent."""
+        """Return the jobs to run before the services start. They are idempotent."""
         setup = Job("payments setup", [_script("cv-payments"), "setup-stripe"], self.environment("payments"))
         return [setup, *(self._migration(service) for service in SERVICES if not self._is_current(service))]
 
@@ -202,7 +202,7 @@ class StackPrograms:
 
 
 def _has(service: str, group: type[NatsSettings | MediaSettings]) -> bool:
-    """Whether the settings of a service include a group."""
+    """Return whether the settings of a service include a group."""
     return issubclass(settings_class(service), group)
 
 

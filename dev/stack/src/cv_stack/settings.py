@@ -37,28 +37,28 @@ class InvalidSetting(Exception):
 
 @cache
 def settings_class(program: str) -> type[SystemSettings]:
-    """The settings class of a service or of the gateway."""
+    """Return the settings class of a service or of the gateway."""
     found: type[SystemSettings] = import_module(f"cv_{program}.settings").Settings
     return found
 
 
 def names(program: str) -> set[str]:
-    """The environment variables that a program reads."""
+    """Return the environment variables that a program reads."""
     return {field.upper() for field in settings_class(program).model_fields}
 
 
 def select(program: str, settings: Mapping[str, str]) -> dict[str, str]:
-    """The settings that a program reads. The others may be secrets of other programs."""
+    """Return the settings that a program reads. The others may be secrets of other programs."""
     return {name: value for name, value in settings.items() if name in names(program)}
 
 
 def select_for_sandboxes(settings: Mapping[str, str]) -> dict[str, str]:
-    """The settings of the Stripe and LinkedIn sandboxes."""
+    """Return the settings of the Stripe and LinkedIn sandboxes."""
     return {name: value for name, value in settings.items() if name.startswith(_SANDBOX_PREFIXES)}
 
 
 def read(env_file: Path, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The settings of `make run`; the environment wins over the file. Raises InvalidSetting."""
+    """Return the settings of `make run`; the environment wins over the file. Raises InvalidSetting."""
     known = _settable()
     values = {**read_env_file(env_file), **environment}
     settings = {name: value for name, value in values.items() if name in known}
@@ -72,7 +72,7 @@ def read(env_file: Path, environment: Mapping[str, str] = os.environ) -> dict[st
 
 
 def read_env_file(file: Path) -> dict[str, str]:
-    """The variables of a file like `.env`; none if it does not exist. Raises InvalidSetting."""
+    """Return the variables of a file like `.env`; none if it does not exist. Raises InvalidSetting."""
     if not file.exists():
         return {}
     with file.open(encoding="utf-8") as lines:
@@ -83,7 +83,7 @@ def read_env_file(file: Path) -> dict[str, str]:
 
 
 def ignored(env_file: Path) -> Iterator[str]:
-    """Why names of the file have no effect, a line each: misspelled names, and settings that the stack sets itself."""
+    """Yield a line for each name in the file without effect: misspelled ones, and settings of the stack itself."""
     of_compose = {
         name for file in ROOT.glob("docker-compose*.yml") for name in re.findall(r"\$\{(\w+)", file.read_text())
     }
@@ -104,7 +104,7 @@ def check(program: str, environment: Mapping[str, str]) -> None:
 
 
 def port(name: str, settings: Mapping[str, str]) -> int:
-    """A port number of the stack itself. Raises InvalidSetting."""
+    """Return a port number of the stack itself. Raises InvalidSetting."""
     text = settings.get(name) or STACK_SETTINGS[name]
     if not text.isdecimal() or not 0 < int(text) < 65536:
         raise InvalidSetting(f"{name}={text} is not a port")

@@ -144,11 +144,11 @@ class System:
         return self._proxies[server].freeze()
 
     def environment(self, name: str) -> Mapping[str, str]:
-        """The environment variables that one program was started with."""
+        """Return the environment variables that one program was started with."""
         return self._supervisors[name].program.environment
 
     def pid(self, name: str) -> int:
-        """The current process id of one program. Raises ProgramFailed if it is down."""
+        """Return the current process id of one program. Raises ProgramFailed if it is down."""
         found = self._supervisors[name].pid
         if found is None:
             raise ProgramFailed(f"{name} is not running")
@@ -160,7 +160,7 @@ class System:
             self._supervisors[name].wait_ready()
 
     def is_ready(self) -> bool:
-        """Whether all programs answer now."""
+        """Return whether all programs answer now."""
         return all(supervisor.program.is_ready() for supervisor in self._supervisors.values())
 
     def _check_ports(self) -> None:
@@ -173,7 +173,7 @@ class System:
                 raise CannotStart(f"port {port} is taken by another program; {self._suggest_port(variable, chosen)}")
 
     def _suggest_port(self, variable: str, chosen: Mapping[str, int]) -> str:
-        """The command with the next port that is neither taken nor chosen for another program."""
+        """Return the command with the next port that is neither taken nor chosen for another program."""
         later = range(chosen[variable] + 1, 65536)
         free = next((port for port in later if port not in chosen.values() and is_free(port)), free_port())
         return f"choose another: make run {variable}={free}"
@@ -218,7 +218,7 @@ class System:
 
 
 def _process_tree(pid: int) -> Iterator[int]:
-    """The ids of a process and of all its descendants. PostgreSQL's are in process groups of their own."""
+    """Yield the ids of a process and of all its descendants. PostgreSQL's are in process groups of their own."""
     yield pid
     with suppress(FileNotFoundError):
         for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split():

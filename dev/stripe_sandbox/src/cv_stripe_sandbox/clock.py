@@ -21,7 +21,7 @@ TIME_KEYS = frozenset(
 
 
 def add_interval(moment: int, interval: str, count: int = 1, *, anchor: int | None = None) -> int:
-    """The Unix time `count` intervals (day, week, month, year) after `moment`.
+    """Return the Unix time `count` intervals (day, week, month, year) after `moment`.
 
     A day that a month lacks becomes its last day (31 January, 28 February); later months return to the day of `anchor`.
     """

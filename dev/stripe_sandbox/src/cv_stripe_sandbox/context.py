@@ -73,7 +73,7 @@ class Context:
 
 
 def _has_previous_attributes(event: str) -> bool:
-    """Whether Stripe sends `previous_attributes` with this type of event."""
+    """Return whether Stripe sends `previous_attributes` with this type of event."""
     return event.endswith(".updated") or event == "charge.refunded"
 
 
@@ -82,7 +82,7 @@ def _matches(kind: str, pattern: str) -> bool:
 
 
 def serialize_event(context: Context, event: Json) -> Json:
-    """The JSON of an event, with the number of endpoints that have not acknowledged it."""
+    """Return the JSON of an event, with the number of endpoints that have not acknowledged it."""
     waiting = {
         delivery.endpoint for delivery in context.deliveries.list_by_event(event["id"]) if delivery.state != "delivered"
     }

@@ -37,7 +37,7 @@ class ControlApi:
         self._sender = sender
 
     def routes(self) -> list[Route]:
-        """One route for each control, and routes to read the state of the sandbox."""
+        """Return one route for each control, and routes to read the state of the sandbox."""
         return [
             Route("/sandbox/deliveries", self.list_deliveries),
             Route("/sandbox/knobs", self.list_controls),
@@ -58,7 +58,7 @@ class ControlApi:
         return JSONResponse([{**asdict(row), "type": types[row.event]} for row in rows])
 
     async def list_controls(self, _request: Request) -> Response:
-        """The current values of the controls."""
+        """Return the current values of the controls."""
         with self._sandbox.view() as context:
             return JSONResponse(_serialize_controls(context))
 
@@ -92,7 +92,7 @@ class ControlApi:
 
 
 async def read_arguments(request: Request) -> Json:
-    """The arguments of a control: a JSON object, or a form."""
+    """Return the arguments of a control: a JSON object, or a form."""
     if not request.headers.get("content-type", "").startswith("application/json"):
         return dict(await read_form(request))
     try:

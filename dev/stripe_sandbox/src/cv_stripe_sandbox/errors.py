@@ -23,7 +23,7 @@ class StripeError(Exception):
         self.param = param
 
     def body(self) -> Json:
-        """The JSON of the response. Fields without a value are left out, as Stripe does."""
+        """Return the JSON of the response. Fields without a value are left out, as Stripe does."""
         parts = {"type": self.kind, "code": self.code, "message": self.message, "param": self.param}
         return {"error": {name: value for name, value in parts.items() if value is not None}}
 

@@ -23,14 +23,14 @@ class Sandbox:
 
     @contextmanager
     def change(self, *, request_id: str | None = None, idempotency_key: str | None = None) -> Iterator[Context]:
-        """A read-write transaction: the block is committed as a whole, or rolled back."""
+        """Yield a read-write transaction: the block is committed as a whole, or rolled back."""
         with self._database.transaction() as connection:
             yield Context(connection, self.settings, request_id=request_id, idempotency_key=idempotency_key)
         self.after_change()
 
     @contextmanager
     def view(self) -> Iterator[Context]:
-        """A transaction for a block that only reads."""
+        """Yield a transaction for a block that only reads."""
         with self._database.transaction() as connection:
             yield Context(connection, self.settings)
 

@@ -62,15 +62,15 @@ class Receiver:
         self.answering.set()
 
     def application(self) -> Starlette:
-        """The receiver as a web application: POST /webhook/."""
+        """Return the receiver as a web application: POST /webhook/."""
         return Starlette(routes=[Route("/webhook/", self._receive, methods=["POST"])])
 
     def types(self) -> list[str]:
-        """The types of the received events, in order of arrival."""
+        """Return the types of the received events, in order of arrival."""
         return [event.type for event in list(self.events)]
 
     def of_type(self, kind: str) -> list[stripe.Event]:
-        """The received events of one type."""
+        """Return the received events of one type."""
         return [event for event in list(self.events) if event.type == kind]
 
     def wait_for(self, kind: str, count: int = 1) -> stripe.Event:
@@ -123,7 +123,7 @@ class SandboxClient:
 
 
 def payment_params(**changes: Any) -> SessionCreateParams:
-    """The parameters of a session for one payment of 4.99 EUR, with changes. None removes a parameter."""
+    """Return the parameters of a session for one payment of 4.99 EUR, with changes. None removes a parameter."""
     params: dict[str, Any] = {
         "mode": "payment",
         "client_reference_id": "attempt-1",
@@ -142,7 +142,7 @@ def payment_params(**changes: Any) -> SessionCreateParams:
 
 
 def subscription_params(**changes: Any) -> SessionCreateParams:
-    """The parameters of a session for a subscription of 9.99 EUR a month, with changes."""
+    """Return the parameters of a session for a subscription of 9.99 EUR a month, with changes."""
     price = {**ONE_CV, "unit_amount": 999, "recurring": {"interval": "month"}, "product_data": {"name": "Premium"}}
     subscription: dict[str, Any] = {
         "mode": "subscription",
@@ -202,5 +202,5 @@ def running(settings: Settings, receiver: Receiver) -> Iterator[SandboxClient]:
 
 
 def url_of(listener: socket.socket) -> str:
-    """The URL of a listening socket."""
+    """Return the URL of a listening socket."""
     return f"http://127.0.0.1:{listener.getsockname()[1]}"

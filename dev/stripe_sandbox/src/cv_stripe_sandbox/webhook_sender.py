@@ -25,14 +25,14 @@ log = logging.getLogger(__name__)
 
 
 def sign(payload: bytes, secrets: Sequence[str], moment: int) -> str:
-    """The Stripe-Signature header, with one `v1` signature for each secret."""
+    """Return the Stripe-Signature header, with one `v1` signature for each secret."""
     signed = str(moment).encode() + b"." + payload
     digests = [hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest() for secret in secrets]
     return ",".join([f"t={moment}", *(f"v1={digest}" for digest in digests)])
 
 
 def is_success(status: int | None) -> bool:
-    """Whether the response acknowledges the event: any 2xx status."""
+    """Return whether the response acknowledges the event: any 2xx status."""
     return status is not None and 200 <= status < 300
 
 
@@ -152,7 +152,7 @@ class WebhookSender:
             log.warning("%s to %s: %s", delivery.event, delivery.endpoint, error or status)
 
     def _state_after_failure(self, context: Context, delivery: Delivery) -> str:
-        """A pending delivery is retried for three days. One that was sent by hand keeps its state."""
+        """Return `pending` for three days, then `failed`. A delivery that was sent by hand keeps its state."""
         if delivery.state != "pending":
             return delivery.state
         event = context.objects.find(delivery.event)

@@ -21,7 +21,7 @@ _MAX_CACHED = 10_000
 
 
 def bearer_token(authorization: bytes | None) -> str | None:
-    """The token of an `Authorization: Bearer` header; None without one. Raises MalformedAuthorization."""
+    """Return the token of an `Authorization: Bearer` header; None without one. Raises MalformedAuthorization."""
     parts = (authorization or b"").split()
     if not parts or parts[0] != b"Bearer":
         return None
@@ -48,7 +48,7 @@ class AccessTokens:
         self._cache: TLRUCache[str, TokenClaims] = TLRUCache(_MAX_CACHED, ttu=_expiry, timer=time.time)
 
     async def verify(self, token: str) -> TokenClaims:
-        """The claims of a token. Raises InvalidAccessToken, or ServiceUnavailable if auth's keys are unavailable."""
+        """Return the claims of a token. Raises InvalidAccessToken, or ServiceUnavailable without auth's keys."""
         if self._generation != self._jwks.generation:
             self._cache.clear()
             self._generation = self._jwks.generation
@@ -66,7 +66,7 @@ def _expiry(_token: str, claims: TokenClaims, _now: float) -> float:
 
 
 def _key_id(token: str) -> str:
-    """The `kid` of a token's header. Raises InvalidAccessToken."""
+    """Return the `kid` of a token's header. Raises InvalidAccessToken."""
     if len(token) > _MAX_LENGTH:
         raise InvalidAccessToken
     try:
@@ -76,7 +76,7 @@ def _key_id(token: str) -> str:
 
 
 def _decode(token: str, key: Ed25519PublicKey) -> TokenClaims:
-    """The claims of a token signed by `key`. Raises InvalidAccessToken."""
+    """Return the claims of a token signed by `key`. Raises InvalidAccessToken."""
     try:
         claims = jwt.decode(
             token, key, ["EdDSA"], issuer=_ISSUER, leeway=_LEEWAY, options={"require": _REQUIRED_CLAIMS}

@@ -49,7 +49,7 @@ class Authenticator:
         self._signer = Signer(GATEWAY, settings.identity_private_key)
 
     async def authenticate(self, request: Request, route: Route) -> Principal:
-        """The principal of a request. An access token takes precedence over cookies.
+        """Return the principal of a request. An access token takes precedence over cookies.
 
         Raises InvalidAccessToken, MalformedAuthorization, or ServiceUnavailable if auth's keys are unavailable.
         """
@@ -68,5 +68,5 @@ class Authenticator:
         return Principal(session_id=session_id, marked=sent.marked) if session_id else _UNKNOWN
 
     def identity_token(self, principal: Principal, service: Service) -> str:
-        """The token that identifies the principal to `service`."""
+        """Return the token that identifies the principal to `service`."""
         return self._signer.token(service.name, principal.user_id, principal.session_id, principal.email)

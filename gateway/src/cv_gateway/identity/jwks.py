@@ -40,7 +40,7 @@ class JwksClient:
         return bool(self._keys)
 
     async def find(self, key_id: str) -> Ed25519PublicKey | None:
-        """A key, or None if auth has no such key. Raises ServiceUnavailable if the last fetch failed."""
+        """Return a key, or None if auth has no such key. Raises ServiceUnavailable if the last fetch failed."""
         if key_id not in self._keys:
             await self._fetch_unless_recent(key_id)
             if not self._last_fetch_succeeded:
@@ -77,7 +77,7 @@ class JwksClient:
 
 
 def _parse(jwks: dict[str, Any]) -> dict[str, Ed25519PublicKey]:
-    """The Ed25519 keys of a JWKS by key id. Raises AttributeError, KeyError, TypeError or ValueError."""
+    """Return the Ed25519 keys of a JWKS by key id. Raises AttributeError, KeyError, TypeError or ValueError."""
     return {
         key["kid"]: public_key(key["x"])
         for key in jwks["keys"]

@@ -34,7 +34,7 @@ class SessionMerger:
         self._in_progress = 0
 
     async def merge(self, request: Request, principal: Principal) -> Principal:
-        """The principal with the remaining session.
+        """Return the principal with the remaining session.
 
         If auth is unavailable or too many merges are in progress, the principal is returned unchanged and keeps its
         marks, so that a later request merges.

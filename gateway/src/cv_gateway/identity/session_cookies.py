@@ -46,7 +46,7 @@ class SessionCookies:
         self._deleted = f"=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT{flags}"
 
     def read(self, cookies: bytes) -> SentSessions:
-        """The sessions of a `Cookie` header. Of several `sessionid` cookies the first valid one counts."""
+        """Return the sessions of a `Cookie` header. Of several `sessionid` cookies the first valid one counts."""
         session_id: str | None = None
         marked: dict[str, None] = {}
         if _NAME.encode() not in cookies:
@@ -60,19 +60,19 @@ class SessionCookies:
         return SentSessions(session_id, tuple(marked))
 
     def session(self, session_id: str) -> bytes:
-        """The `Set-Cookie` that starts or extends a session. Raises ValueError for an invalid session id."""
+        """Return the `Set-Cookie` that starts or extends a session. Raises ValueError for an invalid session id."""
         return f"{_NAME}={self._sign(session_id)}{self._lasting}".encode()
 
     def mark(self, session_id: str, *, lasting: bool) -> bytes:
-        """The `Set-Cookie` of a session's mark, which lasts as long as the session or for an hour."""
+        """Return the `Set-Cookie` of a session's mark, which lasts as long as the session or for an hour."""
         return f"{_mark_name(session_id)}={self._sign(session_id)}{self._lasting if lasting else self._brief}".encode()
 
     def delete(self) -> bytes:
-        """The `Set-Cookie` that deletes the session cookie."""
+        """Return the `Set-Cookie` that deletes the session cookie."""
         return f"{_NAME}{self._deleted}".encode()
 
     def delete_mark(self, session_id: str) -> bytes:
-        """The `Set-Cookie` that deletes a session's mark."""
+        """Return the `Set-Cookie` that deletes a session's mark."""
         return f"{_mark_name(session_id)}{self._deleted}".encode()
 
     def _sign(self, session_id: str) -> str:

@@ -33,7 +33,7 @@ class MergedSchema:
         self._refresh_task: asyncio.Task[None] | None = None
 
     async def document(self) -> bytes:
-        """The merged document as JSON. Waits for the services only until there is a first document."""
+        """Return the merged document as JSON. Waits for the services only until there is a first document."""
         if time.monotonic() >= self._stale_at and self._refresh_task is None:
             self._refresh_task = asyncio.create_task(self._refresh())
             self._refresh_task.add_done_callback(self._end_refresh)
@@ -61,7 +61,7 @@ class MergedSchema:
             log.warning("fetching an OpenAPI document failed", extra={"reason": str(error)})
 
     def _public_part(self, service: Service, document: Json) -> Json:
-        """The document without the paths that the gateway does not route to the service."""
+        """Return the document without the paths that the gateway does not route to the service."""
         paths = {path: item for path, item in document.get("paths", {}).items() if self._is_routed(service, path)}
         return {**document, "paths": paths}
 

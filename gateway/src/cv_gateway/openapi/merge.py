@@ -101,7 +101,7 @@ def _ambiguous_components(documents: Iterable[Json]) -> set[tuple[str, str]]:
 
 
 def _rename_components(document: Json, service: str, ambiguous: set[tuple[str, str]]) -> Json:
-    """A copy of the document, with the name of the service before the name of every ambiguous component."""
+    """Return a copy of the document, with the name of the service before the name of every ambiguous component."""
 
     def new_name(kind: str, name: str) -> str:
         return f"{service.capitalize()}{name}" if (kind, name) in ambiguous else name

@@ -51,7 +51,7 @@ class Content:
         return gzip.compress(self.body, mtime=0)
 
     def respond(self, request: Request) -> Page:
-        """The response to a GET: 304 if the ETag matches, compressed if the client accepts gzip."""
+        """Return the response to a GET: 304 if the ETag matches, compressed if the client accepts gzip."""
         headers: Headers = [
             (b"content-type", self.media_type.encode()),
             (b"cache-control", self.cache_control.encode()),
@@ -86,7 +86,7 @@ class Pages:
         }
 
     async def find(self, request: Request) -> Page | None:
-        """The response to a request for a page; None if the path is no page. Raises MethodNotAllowed."""
+        """Return the response to a request for a page; None if the path is no page. Raises MethodNotAllowed."""
         is_schema = request.path == "/api/schema/"
         content = await self._openapi_content() if is_schema else self._contents.get(request.path)
         if content is None:

@@ -31,8 +31,7 @@ VERIFIER = Verifier("resumes", {"gateway": GATEWAY_PUBLIC, "payments": PAYMENTS_
 
 
 def signed(key: str = GATEWAY, begins: int | None = 0, ends: int | None = 60, **claims: Any) -> str:
-    """A token of the gateway for resumes, for the seconds from now on, with some claims changed, without those that
-    are None."""
+    """Return a token of the gateway for resumes. `begins` and `ends` are seconds from now; None omits a claim."""
     now = int(time.time())
     times = {"iat": None if begins is None else now + begins, "exp": None if ends is None else now + ends}
     every = {"iss": "gateway", "aud": "resumes", "sub": "7", **times, **claims}

@@ -31,7 +31,7 @@ def stream() -> Stream:
 
 @pytest.fixture
 def logger(stream: Stream) -> Iterator[logging.Logger]:
-    """A logger with a BufferedHandler that writes to `stream`."""
+    """Yield a logger with a BufferedHandler that writes to `stream`."""
     handler = BufferedHandler(stream)
     logger = logging.getLogger("buffered")
     logger.setLevel(logging.INFO)

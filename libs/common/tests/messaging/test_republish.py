@@ -52,7 +52,7 @@ async def record(database_url: str, *events: Event, published: bool = True) -> N
 
 
 def unpublished(connection: psycopg.Connection) -> list[dict[str, Any]]:
-    """The events that the relay will publish, in its order."""
+    """Return the events that the relay will publish, in its order."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute("select * from outbox where published_at is null order by id").fetchall()
 

@@ -50,7 +50,7 @@ def pay(context: Context, session_id: str, buyer: Buyer) -> CompletedSession:
 
 
 def decline(context: Context, session_id: str, buyer: Buyer) -> str:
-    """The card is declined and the session stays open. Returns the message for the buyer."""
+    """Decline the card. The session stays open. Returns the message for the buyer."""
     session = _get_payable(context, session_id)
     method = _create_method(context, session, buyer, DECLINING)
     payments.attempt(context, _get_or_create_intent(context, session, session["customer"]), method)
@@ -77,7 +77,7 @@ def pay_later(context: Context, session_id: str, buyer: Buyer) -> CompletedSessi
 
 
 def settle(context: Context, session_id: str, *, arrived: bool) -> Json:
-    """A delayed payment succeeds or fails."""
+    """Let a delayed payment succeed or fail."""
     session = context.objects.get(session_id, "checkout.session")
     if session["status"] != "complete" or session["payment_status"] != "unpaid":
         raise StripeError(f"Checkout Session {session_id} does not wait for a delayed payment.")
@@ -142,7 +142,7 @@ def _create_method(context: Context, session: Json, buyer: Buyer, card: Card) ->
 
 
 def _get_or_create_intent(context: Context, session: Json, customer: str | None) -> Json:
-    """The session's PaymentIntent, which the first attempt to pay creates and later ones reuse."""
+    """Return the session's PaymentIntent, which the first attempt to pay creates and later ones reuse."""
     if session["payment_intent"]:
         intent = context.objects.get(session["payment_intent"], "payment_intent")
         return context.update(intent, {"customer": customer, "amount": session["amount_total"]})

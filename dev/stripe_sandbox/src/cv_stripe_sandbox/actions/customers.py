@@ -30,18 +30,18 @@ def attach_card(context: Context, customer: Json, card: Card) -> Json:
 
 
 def card_of(context: Context, customer: Json) -> Json | None:
-    """The customer's default card."""
+    """Return the customer's default card."""
     method = customer["invoice_settings"]["default_payment_method"]
     return context.objects.find(method) if method else None
 
 
 def card_by_number(last4: str | None) -> Card:
-    """The test card with these last digits; the card that succeeds if there is none."""
+    """Return the test card with these last digits; the card that succeeds if there is none."""
     return CARDS.get(last4 or GOOD.last4, GOOD)
 
 
 def merge_metadata(known: Json, params: Json) -> Json:
-    """The change of `metadata` in an update: keys are merged, an empty value removes its key, `""` removes all."""
+    """Return the changed `metadata`: keys are merged, an empty value removes its key, `""` removes all."""
     if "metadata" not in params:
         return {}
     merged = {**known["metadata"], **(params["metadata"] or {})} if params["metadata"] else {}

@@ -42,7 +42,7 @@ def create_promotion_code(context: Context, params: Json) -> Json:
 
 
 def find_redeemed(context: Context, params: list[Json]) -> Json | None:
-    """The `{coupon, promotion_code}` in the parameter `discounts`; None for an empty list."""
+    """Return the `{coupon, promotion_code}` in the parameter `discounts`; None for an empty list."""
     if not params:
         return None
     if len(params) > 1:
@@ -58,7 +58,7 @@ def find_redeemed(context: Context, params: list[Json]) -> Json | None:
 
 
 def find_by_code(context: Context, code: str) -> Json:
-    """The `{coupon, promotion_code}` of a code that a buyer has entered."""
+    """Return the `{coupon, promotion_code}` of a code that a buyer has entered."""
     found = _active_code(context, code)
     if found is None:
         raise StripeError("This code is invalid.")
@@ -66,7 +66,7 @@ def find_by_code(context: Context, code: str) -> Json:
 
 
 def discount_amounts(context: Context, coupon_id: str, amounts: list[int]) -> list[int]:
-    """The discount of a coupon on each of these amounts, which belong to one session or invoice."""
+    """Return the discount of a coupon on each of these amounts, which belong to one session or invoice."""
     coupon = context.objects.get(coupon_id, "coupon")
     if coupon["percent_off"] is not None:
         share = Decimal(str(coupon["percent_off"])) / 100
@@ -114,7 +114,7 @@ def apply(context: Context, subscription: Json, lines: list[Json]) -> list[Json]
 
 
 def discounted_amount(context: Context, subscription: Json, amount: int) -> int:
-    """The amount of a proration after the discount."""
+    """Return the amount of a proration after the discount."""
     discount = _active_discount(context, subscription)
     return amount if discount is None else amount - discount_amounts(context, discount["source"]["coupon"], [amount])[0]
 
@@ -132,7 +132,7 @@ def end_single_use(context: Context, subscription: Json) -> None:
 
 
 def _active_discount(context: Context, subscription: Json) -> Json | None:
-    """The discount that applies to a subscription now."""
+    """Return the discount that applies to a subscription now."""
     found = [context.objects.get(each, "discount") for each in subscription["discounts"]]
     customer = context.objects.find(subscription["customer"], "customer")
     if not found and customer is not None and customer["discount"] is not None:

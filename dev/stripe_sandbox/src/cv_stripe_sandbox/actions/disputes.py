@@ -36,6 +36,6 @@ def update_status(context: Context, dispute_id: str, status: str) -> Json:
 
 
 def blocks_refund(context: Context, charge_id: str) -> bool:
-    """Whether a dispute of the charge is open or lost, so that the charge cannot be refunded."""
+    """Return whether a dispute of the charge is open or lost, so that the charge cannot be refunded."""
     disputes = context.objects.select("dispute", {"charge": charge_id})
     return any(dispute["status"] in {"needs_response", "under_review", "lost"} for dispute in disputes)

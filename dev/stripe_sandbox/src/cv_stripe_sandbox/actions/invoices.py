@@ -78,7 +78,7 @@ def open_invoices(context: Context, subscription: str) -> list[Json]:
 
 
 def get_payable(context: Context, invoice_id: str) -> Json:
-    """The open invoice with this id. Raises StripeError if it cannot be paid."""
+    """Return the open invoice with this id. Raises StripeError if it cannot be paid."""
     invoice = context.objects.get(invoice_id, "invoice")
     if invoice["status"] == "paid":
         raise StripeError("Invoice is already paid", code="invoice_already_paid")
@@ -89,17 +89,17 @@ def get_payable(context: Context, invoice_id: str) -> Json:
 
 
 def subscription_of(invoice: Json) -> str:
-    """The id of the invoice's subscription."""
+    """Return the id of the invoice's subscription."""
     return str(invoice["parent"]["subscription_details"]["subscription"])
 
 
 def payments_of(context: Context, invoice: str) -> list[Json]:
-    """The InvoicePayments of an invoice."""
+    """Return the InvoicePayments of an invoice."""
     return context.objects.select("invoice_payment", {"invoice": invoice})
 
 
 def _get_or_create_payment(context: Context, invoice: Json) -> tuple[Json, Json]:
-    """The invoice's InvoicePayment and PaymentIntent, which the first attempt creates."""
+    """Return the invoice's InvoicePayment and PaymentIntent, which the first attempt creates."""
     for link in payments_of(context, invoice["id"]):
         return link, context.objects.get(link["payment"]["payment_intent"], "payment_intent")
     intent = payments.create_intent(context, invoice["amount_due"], invoice["currency"], customer=invoice["customer"])

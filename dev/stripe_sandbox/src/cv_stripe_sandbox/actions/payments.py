@@ -32,7 +32,7 @@ def attempt(context: Context, intent: Json, method: Json) -> bool:
 
 
 def fail_authentication(context: Context, intent: Json, method: Json) -> None:
-    """The buyer fails 3-D Secure, so no charge is attempted."""
+    """Let the buyer fail 3-D Secure, so no charge is attempted."""
     context.update(
         intent,
         {"status": "requires_action", "payment_method": method["id"]},
@@ -57,7 +57,7 @@ def start_delayed(context: Context, intent: Json, method: Json) -> None:
 
 
 def settle_delayed(context: Context, intent: Json, *, arrived: bool) -> None:
-    """A delayed payment succeeds or fails."""
+    """Let a delayed payment succeed or fail."""
     charged = context.objects.get(intent["latest_charge"], "charge")
     if arrived:
         captured = {"status": "succeeded", "paid": True, "amount_captured": charged["amount"]}
@@ -97,7 +97,7 @@ def refund(context: Context, params: Json) -> Json:
 
 
 def fail_refund(context: Context, refund_id: str) -> Json:
-    """The buyer's bank returns the refund, so the charge is not refunded any more."""
+    """Let the buyer's bank return the refund, so the charge is not refunded any more."""
     refunded = context.objects.get(refund_id, "refund")
     if refunded["status"] != "succeeded":
         raise StripeError(f"Refund {refund_id} is {refunded['status']}.")

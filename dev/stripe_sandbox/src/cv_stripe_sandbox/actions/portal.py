@@ -45,7 +45,7 @@ def create_session(context: Context, params: Json) -> Json:
 
 
 def get_session(context: Context, token: str) -> Json:
-    """The session of a portal URL. Raises StripeError (410) if it is unknown or has expired."""
+    """Return the session of a portal URL. Raises StripeError (410) if it is unknown or has expired."""
     url = f"{context.settings.public_url}/p/session/{token}"
     found = context.objects.select("billing_portal.session", {"url": url})
     if not found or found[0]["created"] + SESSION_SECONDS < context.now:
@@ -54,13 +54,13 @@ def get_session(context: Context, token: str) -> Json:
 
 
 def list_subscriptions(context: Context, session: Json) -> list[Json]:
-    """The customer's subscriptions that have not ended, oldest first."""
+    """Return the customer's subscriptions that have not ended, oldest first."""
     owned = context.objects.select("subscription", {"customer": session["customer"]})
     return [subscription for subscription in owned if subscription["status"] not in subscriptions.ENDED]
 
 
 def features(context: Context, session: Json) -> Json:
-    """The features of the session's configuration."""
+    """Return the features of the session's configuration."""
     configured = context.objects.get(session["configuration"], "billing_portal.configuration")
     allowed: Json = configured["features"]
     return allowed

@@ -71,7 +71,7 @@ def expire_due(context: Context) -> None:
 
 
 def line_items(context: Context, session_id: str) -> list[Json]:
-    """The line items of a session."""
+    """Return the line items of a session."""
     lines: list[Json] = context.objects.get_private(session_id)["line_items"]
     return lines
 
@@ -83,7 +83,7 @@ def _redeemed(context: Context, params: Json) -> Json | None:
 
 
 def _customer_discount(context: Context, params: Json) -> Json | None:
-    """The coupon of the customer's discount, which does not apply to one-time payments."""
+    """Return the coupon of the customer's discount, which does not apply to one-time payments."""
     if params["mode"] != "subscription" or "customer" not in params:
         return None
     discount = context.objects.get(params["customer"], "customer")["discount"]

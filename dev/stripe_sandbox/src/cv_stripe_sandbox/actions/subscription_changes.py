@@ -55,12 +55,12 @@ def switch(context: Context, subscription: Json, item: Json, price: Json, quanti
 
 
 def payment_failed() -> StripeError:
-    """The error for a declined card when nothing was changed."""
+    """Return the error for a declined card when nothing was changed."""
     return StripeError("Your card was declined.", status=402, kind="card_error", code="card_declined")
 
 
 def _cancellation(context: Context, subscription: Json, params: Json) -> Json:
-    """The changes that schedule a cancellation, or undo a scheduled one."""
+    """Return the changes that schedule a cancellation, or undo a scheduled one."""
     if "cancel_at" in params and "cancel_at_period_end" in params:
         raise StripeError("You may only specify one of these parameters: cancel_at, cancel_at_period_end.")
     details = {name: value or None for name, value in params.get("cancellation_details", {}).items()}
@@ -132,7 +132,7 @@ def _proration(context: Context, item: Json, amount: int, words: str) -> Json:
 
 
 def _net_amount(context: Context, subscription: Json, item: Json) -> int:
-    """The price of a full period of an item, after the discount."""
+    """Return the price of a full period of an item, after the discount."""
     return discounts.discounted_amount(context, subscription, item["price"]["unit_amount"] * item["quantity"])
 
 

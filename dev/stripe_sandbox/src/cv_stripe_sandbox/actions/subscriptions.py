@@ -174,7 +174,7 @@ def add_pending_lines(context: Context, subscription_id: str, lines: list[Json])
 
 
 def get_not_ended(context: Context, subscription_id: str) -> Json:
-    """A subscription that has not ended. Raises StripeError (404) for others, which cannot be changed."""
+    """Return a subscription that has not ended. Raises StripeError (404) for others, which cannot be changed."""
     subscription = context.objects.get(subscription_id, "subscription")
     if subscription["status"] in ENDED:
         raise StripeError(f"No such subscription: '{subscription_id}'", status=404, code="resource_missing", param="id")
@@ -182,12 +182,12 @@ def get_not_ended(context: Context, subscription_id: str) -> Json:
 
 
 def period_end(subscription: Json) -> int:
-    """The end of the current period: the latest of its items."""
+    """Return the end of the current period: the latest of its items."""
     return max(int(item["current_period_end"]) for item in subscription["items"]["data"])
 
 
 def card_of(context: Context, subscription: Json) -> Json | None:
-    """The card for its invoices: its own, or else the customer's."""
+    """Return the card for its invoices: its own, or else the customer's."""
     if subscription["default_payment_method"]:
         return context.objects.find(subscription["default_payment_method"])
     return customers.card_of(context, context.objects.get(subscription["customer"], "customer"))

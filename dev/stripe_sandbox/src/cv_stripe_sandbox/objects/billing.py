@@ -7,7 +7,7 @@ _NO_TAX = {"disabled_reason": None, "enabled": False, "liability": None}
 
 
 def subscription(customer: Json, metadata: Json, method: str | None, now: int) -> Json:
-    """An active subscription in flexible billing mode, without items."""
+    """Return an active subscription in flexible billing mode, without items."""
     subscription_id = new_id("sub_1")
     return {
         "id": subscription_id,
@@ -72,7 +72,7 @@ def subscription(customer: Json, metadata: Json, method: str | None, now: int) -
 
 
 def subscription_item(subscription_id: str, price: Json, quantity: int, start: int, end: int) -> Json:
-    """One item; since `basil` it has the billing period, and the subscription has none."""
+    """Return one item; since `basil` it has the billing period, and the subscription has none."""
     return {
         "id": new_id("si_"),
         "object": "subscription_item",
@@ -91,12 +91,12 @@ def subscription_item(subscription_id: str, price: Json, quantity: int, start: i
 
 
 def priced(item: Json, price: Json) -> Json:
-    """The changes of an item for another price."""
+    """Return the changes of an item for another price."""
     return {**item, "price": price, "plan": _plan(price)}
 
 
 def invoice(subscribed: Json, customer: Json, lines: list[Json], reason: str, now: int) -> Json:
-    """A finalized, unpaid invoice of a subscription; a credit on the customer's balance is used up first.
+    """Return a finalized, unpaid invoice of a subscription; a credit on the customer's balance is used up first.
 
     Its lines have their full amounts: what `discount_amounts` take off them is subtracted from the total only.
     """
@@ -205,7 +205,7 @@ def invoice(subscribed: Json, customer: Json, lines: list[Json], reason: str, no
 
 
 def invoice_line(item: Json, amount: int, period: Json, description: str, *, proration: bool = False) -> Json:
-    """One line for one subscription item; a proration may be negative (a credit for unused time)."""
+    """Return one line for one subscription item; a proration may be negative (a credit for unused time)."""
     price = item["price"]
     return {
         "id": new_id("il_1"),
@@ -246,7 +246,7 @@ def invoice_line(item: Json, amount: int, period: Json, description: str, *, pro
 
 
 def discounted(line: Json, discount: str, amount: int) -> Json:
-    """The line after a discount of `amount`."""
+    """Return the line after a discount of `amount`."""
     taken_off = _discount_amounts({discount: amount})
     pretax = [{**each, "type": "discount"} for each in taken_off]
     return line | {"discount_amounts": taken_off, "pretax_credit_amounts": pretax}
@@ -257,7 +257,7 @@ def _discount_amounts(amounts: dict[str, int]) -> list[Json]:
 
 
 def invoice_payment(billed: Json, intent: str, now: int) -> Json:
-    """An open InvoicePayment, which links an invoice to its PaymentIntent."""
+    """Return an open InvoicePayment, which links an invoice to its PaymentIntent."""
     return {
         "id": new_id("inpay_1"),
         "object": "invoice_payment",

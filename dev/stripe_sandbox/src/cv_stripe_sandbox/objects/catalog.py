@@ -5,7 +5,7 @@ from cv_stripe_sandbox.shapes import Json
 
 
 def product(params: Json, now: int) -> Json:
-    """A product from its creation parameters, or a session's `product_data`."""
+    """Return a product from its creation parameters, or a session's `product_data`."""
     return {
         "id": params.get("id") or new_id("prod_"),
         "object": "product",
@@ -30,7 +30,7 @@ def product(params: Json, now: int) -> Json:
 
 
 def price(params: Json, product_id: str, now: int) -> Json:
-    """A per-unit price from its creation parameters, or a line item's `price_data`."""
+    """Return a per-unit price from its creation parameters, or a line item's `price_data`."""
     requested = params.get("recurring")
     recurring = requested and {
         "interval": requested["interval"],

@@ -7,7 +7,7 @@ DEFAULT_LIFETIME = 86400
 
 
 def session(params: Json, items: list[Json], url: str, now: int) -> Json:
-    """An open hosted session. Its PaymentIntent or subscription is created when the buyer pays."""
+    """Return an open hosted session. Its PaymentIntent or subscription is created when the buyer pays."""
     payment = params["mode"] == "payment"
     return {
         "id": new_id("cs_test_a1"),
@@ -76,7 +76,7 @@ def session(params: Json, items: list[Json], url: str, now: int) -> Json:
 
 
 def discounted(items: list[Json], amounts: list[int]) -> list[Json]:
-    """The line items after these discounts, one for each."""
+    """Return the line items after these discounts, one for each."""
     return [
         item | {"amount_discount": amount, "amount_total": item["amount_subtotal"] - amount}
         for item, amount in zip(items, amounts, strict=True)
@@ -84,7 +84,7 @@ def discounted(items: list[Json], amounts: list[int]) -> list[Json]:
 
 
 def totals(items: list[Json]) -> Json:
-    """The amounts of a session with these line items."""
+    """Return the amounts of a session with these line items."""
     return {
         "amount_subtotal": sum(item["amount_subtotal"] for item in items),
         "amount_total": sum(item["amount_total"] for item in items),
@@ -97,7 +97,7 @@ def totals(items: list[Json]) -> Json:
 
 
 def line_item(price: Json, quantity: int, description: str) -> Json:
-    """A line item of a session."""
+    """Return a line item of a session."""
     amount = price["unit_amount"] * quantity
     return {
         "id": new_id("li_1"),
@@ -116,7 +116,7 @@ def line_item(price: Json, quantity: int, description: str) -> Json:
 
 
 def customer_details(email: str | None, name: str | None) -> Json:
-    """The `customer_details` of a completed session."""
+    """Return the `customer_details` of a completed session."""
     return {
         "address": None,
         "business_name": None,

@@ -10,7 +10,7 @@ NO_ADDRESS: Json = {
 
 
 def customer(params: Json, now: int) -> Json:
-    """A customer from its creation parameters."""
+    """Return a customer from its creation parameters."""
     return {
         "id": new_id("cus_"),
         "object": "customer",
@@ -43,7 +43,7 @@ def customer(params: Json, now: int) -> Json:
 
 
 def payment_method(card: Card, customer_id: str | None, email: str | None, now: int) -> Json:
-    """A payment method of a card, optionally attached to a customer."""
+    """Return a payment method of a card, optionally attached to a customer."""
     return {
         "id": new_id("pm_1"),
         "object": "payment_method",
@@ -74,5 +74,5 @@ def payment_method(card: Card, customer_id: str | None, email: str | None, now: 
 
 
 def billing_details(email: str | None) -> Json:
-    """The billing details of a buyer who has entered only an email address."""
+    """Return the billing details of a buyer who has entered only an email address."""
     return {"address": dict(NO_ADDRESS), "email": email, "name": None, "phone": None, "tax_id": None}

@@ -5,7 +5,7 @@ from cv_stripe_sandbox.shapes import Json
 
 
 def coupon(params: Json, now: int) -> Json:
-    """A coupon from its creation parameters."""
+    """Return a coupon from its creation parameters."""
     return {
         "id": params.get("id") or new_id(""),
         "object": "coupon",
@@ -26,7 +26,7 @@ def coupon(params: Json, now: int) -> Json:
 
 
 def promotion_code(params: Json, now: int) -> Json:
-    """A promotion code: a code that a buyer can enter to redeem a coupon."""
+    """Return a promotion code: a code that a buyer can enter to redeem a coupon."""
     return {
         "id": new_id("promo_1"),
         "object": "promotion_code",
@@ -50,7 +50,7 @@ def promotion_code(params: Json, now: int) -> Json:
 
 
 def discount(coupon_id: str, promotion_code_id: str | None, now: int, end: int | None) -> Json:
-    """A discount without a target: the caller sets `customer` and `subscription` or `checkout_session`."""
+    """Return a discount without a target: the caller sets `customer` and `subscription` or `checkout_session`."""
     return {
         "id": new_id("di_1"),
         "object": "discount",

@@ -8,7 +8,7 @@ from cv_stripe_sandbox.shapes import API_VERSION, Json
 
 
 def event(kind: str, source: Json, now: int, *, previous: Json | None, request: Mapping[str, Any]) -> Json:
-    """An event with a snapshot of the object, and its previous attributes after an update."""
+    """Return an event with a snapshot of the object, and its previous attributes after an update."""
     data: Json = {"object": source}
     if previous is not None:
         data["previous_attributes"] = previous
@@ -26,7 +26,7 @@ def event(kind: str, source: Json, now: int, *, previous: Json | None, request: 
 
 
 def previous_attributes(before: Json, after: Json) -> Json:
-    """The previous values of changed attributes: of nested objects the changed keys, of lists the whole list."""
+    """Return the previous values of changed attributes: of nested objects the changed keys, of lists the whole list."""
     previous: Json = {}
     for name, old in before.items():
         new = after.get(name)
@@ -39,7 +39,7 @@ def previous_attributes(before: Json, after: Json) -> Json:
 
 
 def webhook_endpoint(params: Json, now: int) -> Json:
-    """A webhook endpoint. Only the response that creates it shows the secret."""
+    """Return a webhook endpoint. Only the response that creates it shows the secret."""
     return {
         "id": new_id("we_1"),
         "object": "webhook_endpoint",

@@ -14,5 +14,5 @@ _LENGTHS = {
 
 
 def new_id(prefix: str) -> str:
-    """A new random id. Its length depends on the prefix, as at Stripe."""
+    """Return a new random id. Its length depends on the prefix, as at Stripe."""
     return prefix + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTHS[prefix]))

@@ -9,7 +9,7 @@ _DAY = 86400
 
 
 def payment_intent(amount: int, currency: str, now: int, *, customer: str | None, metadata: Json) -> Json:
-    """A PaymentIntent before its first attempt. Amounts are in the currency's smallest unit."""
+    """Return a PaymentIntent before its first attempt. Amounts are in the currency's smallest unit."""
     intent_id = new_id("pi_3")
     return {
         "id": intent_id,
@@ -57,7 +57,7 @@ def payment_intent(amount: int, currency: str, now: int, *, customer: str | None
 
 
 def charge(intent: Json, method: Json, receipt_url: str, now: int) -> Json:
-    """A successful charge of the whole intent."""
+    """Return a successful charge of the whole intent."""
     return {
         "id": new_id("ch_3"),
         "object": "charge",
@@ -105,7 +105,7 @@ def charge(intent: Json, method: Json, receipt_url: str, now: int) -> Json:
 
 
 def declined(attempted: Json, card: Card) -> Json:
-    """The charge after the card was declined."""
+    """Return the charge after the card was declined."""
     return {
         **attempted,
         "amount_captured": 0,
@@ -120,12 +120,12 @@ def declined(attempted: Json, card: Card) -> Json:
 
 
 def decline_reason(card: Card) -> str:
-    """The `decline_code` of a card."""
+    """Return the `decline_code` of a card."""
     return "generic_decline" if card.decline in {None, "card_declined"} else str(card.decline)
 
 
 def refund(charged: Json, amount: int, params: Json, now: int) -> Json:
-    """A succeeded refund of part or all of a charge."""
+    """Return a succeeded refund of part or all of a charge."""
     return {
         "id": new_id("re_3"),
         "object": "refund",
@@ -153,7 +153,7 @@ def refund(charged: Json, amount: int, params: Json, now: int) -> Json:
 
 
 def dispute(charged: Json, status: str, now: int) -> Json:
-    """A dispute of the whole charge; a `warning_...` status makes it an inquiry, which moves no money."""
+    """Return a dispute of the whole charge; a `warning_...` status makes it an inquiry, which moves no money."""
     inquiry = status.startswith("warning_")
     return {
         "id": new_id("du_1"),

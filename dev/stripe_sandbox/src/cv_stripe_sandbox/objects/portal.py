@@ -5,7 +5,7 @@ from cv_stripe_sandbox.shapes import Json
 
 
 def configuration(params: Json, now: int) -> Json:
-    """A portal configuration. Features that are not mentioned are off."""
+    """Return a portal configuration. Features that are not mentioned are off."""
     business = params.get("business_profile", {})
     return {
         "id": new_id("bpc_1"),
@@ -30,7 +30,7 @@ def configuration(params: Json, now: int) -> Json:
 
 
 def features(known: Json, requested: Json) -> Json:
-    """The features of a configuration after a change. Features that are not mentioned are unchanged."""
+    """Return the features of a configuration after a change. Features that are not mentioned are unchanged."""
     merged: Json = {}
     for name, defaults in _FEATURES_OFF.items():
         # "" unsets a parameter.
@@ -43,7 +43,7 @@ def features(known: Json, requested: Json) -> Json:
 
 
 def session(configured: Json, customer: str, flow: Json | None, params: Json, url: str, now: int) -> Json:
-    """A portal session. Anyone with its URL can act as the customer."""
+    """Return a portal session. Anyone with its URL can act as the customer."""
     return {
         "id": new_id("bps_1"),
         "object": "billing_portal.session",
@@ -62,7 +62,7 @@ def session(configured: Json, customer: str, flow: Json | None, params: Json, ur
 
 
 def flow(requested: Json) -> Json:
-    """The flow of a deep link, with null for the parts that it does not have."""
+    """Return the flow of a deep link, with null for the parts that it does not have."""
     after = {"hosted_confirmation": None, "redirect": None, "type": "portal_homepage"}
     parts = dict.fromkeys(_FLOWS)
     return {**parts, **requested, "after_completion": after | requested.get("after_completion", {})}

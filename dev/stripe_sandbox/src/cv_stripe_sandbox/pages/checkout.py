@@ -25,7 +25,7 @@ class CheckoutPage:
         self._sender = sender
 
     def routes(self) -> list[Route]:
-        """The routes of the page and its buttons."""
+        """Return the routes of the page and its buttons."""
         return [
             Route(PATH, self.show),
             Route(f"{PATH}/pay", self.pay, methods=["POST"]),

@@ -21,7 +21,7 @@ class Dashboard:
         self._sandbox = sandbox
 
     def routes(self) -> list[Route]:
-        """The route of the page. Its buttons post to /sandbox/."""
+        """Return the route of the page. Its buttons post to /sandbox/."""
         return [Route("/", self.show)]
 
     async def show(self, request: Request) -> Response:

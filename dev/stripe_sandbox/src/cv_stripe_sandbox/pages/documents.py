@@ -16,7 +16,7 @@ class Documents:
         self._sandbox = sandbox
 
     def routes(self) -> list[Route]:
-        """The routes. `invoice_pdf` is the HTML page too."""
+        """Return the routes. `invoice_pdf` is the HTML page too."""
         return [
             Route("/i/{invoice}", self.invoice),
             Route("/i/{invoice}/pdf", self.invoice),

@@ -10,7 +10,7 @@ Form = dict[str, str]
 
 
 async def read_form(request: Request) -> Form:
-    """The non-empty fields of a urlencoded body.
+    """Return the non-empty fields of a urlencoded body.
 
     Raises StripeError (403) for a form on another site, which could reach the sandbox through the developer's browser.
     """

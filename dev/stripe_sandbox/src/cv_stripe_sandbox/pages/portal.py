@@ -26,7 +26,7 @@ class PortalPage:
         self._sandbox = sandbox
 
     def routes(self) -> list[Route]:
-        """The routes of the page and its buttons."""
+        """Return the routes of the page and its buttons."""
         return [
             Route(PATH, self.show),
             *(Route(f"{PATH}/{name}", self._endpoint(act), methods=["POST"]) for name, act in _BUTTONS.items()),

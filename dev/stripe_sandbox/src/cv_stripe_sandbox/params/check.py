@@ -13,7 +13,7 @@ _METADATA_KEYS, _METADATA_KEY, _METADATA_VALUE = 50, 40, 500
 
 
 def parse(sent: Json, params: type) -> Json:
-    """The parameters as integers, booleans, lists and strings. Raises ParameterError for the first invalid one."""
+    """Return the parameters as integers, booleans, lists and strings. Raises ParameterError if one is invalid."""
     checked: Json = _object(sent, params_node(params), "")
     return checked
 

@@ -40,7 +40,7 @@ class Node:
 
 @cache
 def params_node(params: type) -> Node:
-    """The node of an SDK params class such as `stripe.params.RefundCreateParams`."""
+    """Return the node of an SDK params class such as `stripe.params.RefundCreateParams`."""
     own = {name: hint for name, hint in params.__annotations__.items() if name not in RequestOptions.__annotations__}
     holder = type(params.__name__, (), {"__annotations__": own, "__module__": params.__module__})
     hints = get_type_hints(holder, vars(sys.modules[params.__module__]), include_extras=True)

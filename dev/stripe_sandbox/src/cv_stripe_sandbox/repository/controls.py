@@ -45,7 +45,7 @@ class Controls:
         self._connection = connection
 
     def delivery(self) -> DeliveryControls:
-        """The current delivery controls."""
+        """Return the current delivery controls."""
         stored = self._read("delivery") or {}
         return DeliveryControls(**{**stored, "drop": tuple(stored.get("drop", ()))})
 
@@ -56,7 +56,7 @@ class Controls:
         return controls
 
     def faults(self) -> list[Fault]:
-        """The faults that are still planned."""
+        """Return the faults that are still planned."""
         return [Fault(**stored) for stored in self._read("faults") or []]
 
     def add_fault(self, requested: dict[str, Any]) -> list[Fault]:
@@ -70,7 +70,7 @@ class Controls:
         self._write("faults", [])
 
     def consume_fault(self, method: str, path: str) -> Fault | None:
-        """The first planned fault for this call, whose remaining number of times is reduced by one."""
+        """Return the first planned fault for this call, whose remaining number of times is reduced by one."""
         faults = self.faults()
         for index, fault in enumerate(faults):
             if fault.method == method and path.startswith(fault.path):

@@ -56,7 +56,7 @@ class Deliveries:
         return None if row[0] is None else float(row[0])
 
     def list_by_event(self, event: str) -> list[Delivery]:
-        """All deliveries of an event."""
+        """Return all deliveries of an event."""
         return self._read("event = ? ORDER BY id", [event])
 
     def list_page(self, state: str | None = None, *, after: int = 0, limit: int = -1) -> list[Delivery]:

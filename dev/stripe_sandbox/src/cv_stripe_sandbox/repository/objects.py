@@ -53,7 +53,7 @@ DUE_TIMES: dict[str, tuple[str, ...]] = {
 
 
 def create_index_statements() -> list[str]:
-    """The statements that create the indexes of FILTERS and DUE_TIMES, in the order of pages."""
+    """Return the statements that create the indexes of FILTERS and DUE_TIMES, in the order of pages."""
     described = [
         *((kind, [path, "created"]) for kind, paths in FILTERS.items() for path in paths),
         *((kind, ["status", path]) for kind, paths in DUE_TIMES.items() for path in paths),
@@ -94,7 +94,7 @@ class Objects:
         return body
 
     def find(self, object_id: str, kind: str | None = None) -> Json | None:
-        """The object with this id (and kind), or None."""
+        """Return the object with this id (and kind), or None."""
         row = self._connection.execute("SELECT kind, body FROM objects WHERE id = ?", (object_id,)).fetchone()
         if row is None or (kind is not None and row["kind"] != kind):
             return None
@@ -102,14 +102,14 @@ class Objects:
         return body
 
     def get(self, object_id: str, kind: str, *, param: str | None = None) -> Json:
-        """The object with this id. Raises Stripe's `No such ...`, with `param` if a parameter named the object."""
+        """Return an object by id. Raises Stripe's `No such ...`, with `param` if a parameter named the object."""
         found = self.find(object_id, kind)
         if found is None:
             raise missing_object(NOUNS.get(kind, kind), object_id, param)
         return found
 
     def get_private(self, object_id: str) -> Json:
-        """The private data of an object."""
+        """Return the private data of an object."""
         row = self._connection.execute("SELECT private FROM objects WHERE id = ?", (object_id,)).fetchone()
         private: Json = json.loads(row["private"])
         return private
@@ -123,19 +123,19 @@ class Objects:
         self._connection.execute("DELETE FROM objects WHERE id = ?", (object_id,))
 
     def select(self, kind: str, where: Mapping[str, Any] | None = None) -> list[Json]:
-        """All objects of a kind, oldest first. `where` maps paths of FILTERS to a value or a list of values."""
+        """Return all objects of a kind, oldest first. `where` maps paths of FILTERS to a value or a list of values."""
         conditions, values = _conditions(kind, where or {})
         return self._read(f"{conditions} ORDER BY seq", values)
 
     def list_due(self, kind: str, moment: str, statuses: Sequence[str], now: int) -> list[Json]:
-        """The objects in one of these statuses whose time at `moment`, a path of DUE_TIMES, has passed."""
+        """Return the objects in one of these statuses whose time at `moment`, a path of DUE_TIMES, has passed."""
         if moment not in DUE_TIMES[kind]:
             raise KeyError(moment)
         places = f"kind = '{kind}' AND {_column('status')} = ? AND {_column(moment)} <= ? ORDER BY seq"
         return [body for status in statuses for body in self._read(places, [status, now])]
 
     def event_types(self, prefix: str) -> list[str]:
-        """The types of recorded events that start with `prefix`. Each is one lookup in the index."""
+        """Return the types of recorded events that start with `prefix`. Each is one lookup in the index."""
         found: list[str] = []
         last = prefix
         while True:
@@ -152,7 +152,7 @@ class Objects:
     def page(
         self, kind: str, where: Mapping[str, Any], params: Json, *, without: Sequence[str] = ()
     ) -> tuple[list[Json], bool]:
-        """One page, newest first, by Stripe's `limit`, `starting_after`, `ending_before` and `created`.
+        """Return one page, newest first, by Stripe's `limit`, `starting_after`, `ending_before` and `created`.
 
         `where` is as in `select`, and may contain `id`. Objects with an id in `without` are left out. The second value
         says whether there are more objects in the direction of reading.
@@ -180,7 +180,7 @@ class Objects:
         return (shown if order == "DESC" else shown[::-1]), len(found) > limit
 
     def _ranges(self, kind: str, params: Json) -> tuple[str, list[tuple[str, list[Any]]]]:
-        """The direction of reading, and the conditions for rows beyond the cursor: of the same second, and others."""
+        """Return the direction, and the conditions for rows beyond the cursor: of the same second, and others."""
         for name, order, sign in (("starting_after", "DESC", "<"), ("ending_before", "ASC", ">")):
             if cursor := params.get(name):
                 created = self.get(cursor, kind, param=name)["created"]
@@ -203,7 +203,7 @@ def _column(path: str) -> str:
 
 
 def _by_selectivity(kind: str, where: Mapping[str, Any]) -> list[str]:
-    """The paths of a filter, the most selective first. Raises KeyError for a path without an index."""
+    """Return the paths of a filter, the most selective first. Raises KeyError for a path without an index."""
     order = {path: rank for rank, path in enumerate(("id", *FILTERS[kind]))}
     return sorted(where, key=lambda path: order[path])
 
@@ -217,7 +217,7 @@ def _split_values(kind: str, where: Mapping[str, Any]) -> list[Mapping[str, Any]
 
 
 def _conditions(kind: str, where: Mapping[str, Any]) -> tuple[str, list[Any]]:
-    """The SQL conditions of a filter. A `+` makes SQLite use the index of the most selective path and no other."""
+    """Return the SQL of a filter. A `+` makes SQLite use the index of the most selective path and no other."""
     clauses, values = [f"kind = '{kind}'"], []
     for rank, path in enumerate(_by_selectivity(kind, where)):
         column = f"{'+' if rank else ''}{'id' if path == 'id' else _column(path)}"

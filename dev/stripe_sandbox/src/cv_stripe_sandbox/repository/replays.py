@@ -23,7 +23,7 @@ class Replays:
         self._connection = connection
 
     def find(self, key: str) -> Replay | None:
-        """The response saved for this key, or None."""
+        """Return the response saved for this key, or None."""
         row = self._connection.execute(
             "SELECT key, fingerprint, status, body FROM replays WHERE key = ?", (key,)
         ).fetchone()

@@ -168,7 +168,7 @@ def create_response(response: ApiResponse, request_id: str, key: str | None = No
 
 
 def fault_response(status: int) -> ApiResponse:
-    """The response of a planned fault. As at Stripe, a 5xx is saved for its key; 409 and 429 are not."""
+    """Return the response of a planned fault. As at Stripe, a 5xx is saved for its key; 409 and 429 are not."""
     body: Json = {"error": {"type": "api_error", "message": "A planned fault of the sandbox."}}
     if status == 402:
         body["error"] |= {"type": "card_error", "code": "card_declined", "message": "Your card was declined."}

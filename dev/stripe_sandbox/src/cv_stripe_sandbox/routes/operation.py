@@ -34,17 +34,17 @@ class Operation:
 
 
 def param_names(text: str) -> frozenset[str]:
-    """The set of the names in a text, separated by spaces."""
+    """Return the set of the names in a text, separated by spaces."""
     return frozenset(text.split())
 
 
 def list_params(filters: str) -> frozenset[str]:
-    """The parameters of a list: these filters, and those of paging."""
+    """Return the parameters of a list: these filters, and those of paging."""
     return param_names(f"{filters} created ending_before limit starting_after")
 
 
 def list_objects(context: Context, kind: str, url: str, params: Json, *filters: str) -> Json:
-    """A page of objects of a kind, filtered by the parameters named in `filters`."""
+    """Return a page of objects of a kind, filtered by the parameters named in `filters`."""
     where: dict[str, Any] = {name: params[name] for name in filters if name in params}
     data, more = context.objects.page(kind, where, params)
     return list_object(url, data, has_more=more)
