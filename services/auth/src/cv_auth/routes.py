@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cv_common.app import CallerDep, provide_context
 from cv_common.drf.body import BodyReader, ParsedBody, PartialBodyReader, partial
-from cv_common.drf.openapi import NOBODY, TOKEN_OR_NOTHING, openapi_extra, read_examples
+from cv_common.drf.openapi import NO_IDENTITY, OPTIONAL_TOKEN, openapi_extra, read_examples
 from cv_common.kernel.identity import SESSION_END_HEADER, Caller
 from cv_common.kernel.responses import JSONResponse, no_content
 from fastapi import APIRouter, Depends
@@ -62,7 +62,7 @@ def _session_end(caller: Caller) -> dict[str, str]:
     "/register/",
     status_code=201,
     response_model=Registered,
-    openapi_extra=openapi_extra(security=NOBODY, response_headers=("Set-Cookie",), examples=_EXAMPLES["register"]),
+    openapi_extra=openapi_extra(security=NO_IDENTITY, response_headers=("Set-Cookie",), examples=_EXAMPLES["register"]),
     summary="Create an account; it takes over the visitor's resumes and purchases",
 )
 async def register(
@@ -78,7 +78,7 @@ async def register(
 @router.post(
     "/login/",
     response_model=Tokens,
-    openapi_extra=openapi_extra(security=NOBODY, response_headers=("Set-Cookie",), examples=_EXAMPLES["login"]),
+    openapi_extra=openapi_extra(security=NO_IDENTITY, response_headers=("Set-Cookie",), examples=_EXAMPLES["login"]),
     summary="Log in; the account takes over the visitor's resumes and purchases",
 )
 async def login(
@@ -91,7 +91,7 @@ async def login(
 @router.post(
     "/refresh/",
     response_model=AccessToken,
-    openapi_extra=openapi_extra(security=NOBODY, examples=_EXAMPLES["refresh"]),
+    openapi_extra=openapi_extra(security=NO_IDENTITY, examples=_EXAMPLES["refresh"]),
     summary="Exchange a refresh token for a new access token",
 )
 async def refresh(context: ContextDep, body: Annotated[RefreshBody, Depends(BodyReader(RefreshBody))]) -> Response:
@@ -101,7 +101,7 @@ async def refresh(context: ContextDep, body: Annotated[RefreshBody, Depends(Body
 @router.post(
     "/logout/",
     response_model=Empty,
-    openapi_extra=openapi_extra(security=TOKEN_OR_NOTHING, examples=_EXAMPLES["logout"]),
+    openapi_extra=openapi_extra(security=OPTIONAL_TOKEN, examples=_EXAMPLES["logout"]),
     summary="Revoke a refresh token",
 )
 async def logout(context: ContextDep, body: Annotated[RefreshBody, Depends(BodyReader(RefreshBody))]) -> Response:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cv_common.app import CallerDep, provide_context
 from cv_common.drf.body import BodyReader, ParsedBody, PartialBodyReader
-from cv_common.drf.openapi import NOBODY, openapi_extra, read_examples
+from cv_common.drf.openapi import NO_IDENTITY, openapi_extra, read_examples
 from cv_common.drf.sessions import ClaimBody, MergeBody
 from cv_common.kernel.errors import PayloadTooLarge
 from cv_common.kernel.identity import SESSION_START_HEADER
@@ -65,7 +65,7 @@ async def create_checkout(
     "/webhook/",
     response_model=schemas.WebhookReceived,
     openapi_extra=openapi_extra(
-        parameters=("Stripe-Signature",), raw=True, security=NOBODY, examples=_EXAMPLES["webhook"]
+        parameters=("Stripe-Signature",), raw=True, security=NO_IDENTITY, examples=_EXAMPLES["webhook"]
     ),
     summary="Receive an event from Stripe",
     description=_EVENTS,

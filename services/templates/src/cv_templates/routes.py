@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from cv_common.app import provide_context
-from cv_common.drf.openapi import TOKEN_OR_NOTHING, OperationExtra, openapi_extra, read_examples
+from cv_common.drf.openapi import OPTIONAL_TOKEN, OperationExtra, openapi_extra, read_examples
 from cv_common.drf.parameters import IfNoneMatch
 from cv_common.kernel.etag import etag_of, names_etag
 from cv_common.kernel.paths import Id
@@ -27,7 +27,7 @@ ContextDep = Annotated[Context, Depends(provide_context)]
 
 def _document(operation: str) -> OperationExtra:
     return openapi_extra(
-        response_headers=("ETag", "Cache-Control"), security=TOKEN_OR_NOTHING, examples=_EXAMPLES[operation]
+        response_headers=("ETag", "Cache-Control"), security=OPTIONAL_TOKEN, examples=_EXAMPLES[operation]
     )
 
 

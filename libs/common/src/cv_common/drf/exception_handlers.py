@@ -30,10 +30,11 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     """Return Starlette's 404 and 405 with DRF's messages, and answer OPTIONS as DRF does."""
     assert isinstance(error, HTTPException)
     if error.status_code != 405:
-        details = {404: "Not found."}
-        not_found = DetailError(details.get(error.status_code, error.detail), error.headers)
-        not_found.status = error.status_code
-        return error_response(not_found)
+        if error.status_code == 404:
+            return error_response(NotFound())
+        other = DetailError(error.detail, error.headers)
+        other.status = error.status_code
+        return error_response(other)
     routes = [route for route in request.app.routes if route.matches(request.scope)[0] is Match.PARTIAL]
     allow = {"Allow": _allow({method for route in routes for method in route.methods})}
     if request.method == "OPTIONS":

@@ -26,10 +26,10 @@ Json = dict[str, Any]
 # Security requirements. The gateway describes both schemes. An empty requirement makes authentication optional.
 _TOKEN: dict[str, list[str]] = {"accessToken": []}
 _SESSION: dict[str, list[str]] = {"session": []}
-ANYBODY: list[Json] = [_TOKEN, _SESSION, {}]
-USERS: list[Json] = [_TOKEN]
-TOKEN_OR_NOTHING: list[Json] = [_TOKEN, {}]
-NOBODY: list[Json] = []
+OPTIONAL_IDENTITY: list[Json] = [_TOKEN, _SESSION, {}]
+REQUIRED_TOKEN: list[Json] = [_TOKEN]
+OPTIONAL_TOKEN: list[Json] = [_TOKEN, {}]
+NO_IDENTITY: list[Json] = []
 
 
 class OperationExtra(dict[str, Any]):
@@ -108,7 +108,7 @@ def _document(app: FastAPI, users_only: Collection[str]) -> Json:
     _drop_defaults(schemas)
     for path, method, operation, extra in _operations(app, document):
         operation["responses"].pop("422", None)
-        operation.setdefault("security", USERS if path in users_only else ANYBODY)
+        operation.setdefault("security", REQUIRED_TOKEN if path in users_only else OPTIONAL_IDENTITY)
         add_errors(path, method, operation, extra.examples, reads_body=bool(extra.bodies))
         _describe_successes(operation, extra.response_headers)
         _add_examples(operation, extra.examples)
