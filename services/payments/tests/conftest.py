@@ -148,7 +148,7 @@ async def running_system(
     gateway: tuple[FakeGateway, str],
 ) -> AsyncIterator[System]:
     resumes: set[int] = set()
-    told: list[Event] = []
+    published: list[Event] = []
     database_url = service_database("payments")
     async with AsyncExitStack() as stack:
         at_resumes = await stack.enter_async_context(serving(lambda: fake_resumes(resumes), {}))
@@ -158,19 +158,19 @@ async def running_system(
         assert set_up.returncode == 0, set_up.stderr
         payments = await stack.enter_async_context(serving(app, settings))
         gateway[0].payments = payments
-        neighbours = await stack.enter_async_context(fake_services(nats_server, told))
+        brokers = await stack.enter_async_context(fake_services(nats_server, published))
         sandbox = await stack.enter_async_context(httpx.AsyncClient(base_url=sandbox_url, timeout=30))
         client = stripe.StripeClient(API_KEY, base_addresses={"api": sandbox_url})
-        yield System(payments, sandbox, client, identity_keys, database_url, resumes_url, neighbours, resumes, told)
+        yield System(payments, sandbox, client, identity_keys, database_url, resumes_url, brokers, resumes, published)
         gateway[0].payments = None
 
 
 @asynccontextmanager
-async def fake_services(nats: Nats, told: list[Event]) -> AsyncIterator[dict[str, Broker]]:
+async def fake_services(nats: Nats, published: list[Event]) -> AsyncIterator[dict[str, Broker]]:
     """Brokers of auth and resumes. Collects the events that payments publishes."""
 
     async def collect(event: Event) -> None:
-        told.append(event)
+        published.append(event)
 
     brokers = {}
     async with AsyncExitStack() as stack:

@@ -159,13 +159,13 @@ class System:
         """The refunded amount of a page, in cents."""
         return self.charge_at(page).amount_refunded
 
-    async def publish(self, told: Event) -> None:
+    async def publish(self, event: Event) -> None:
         """Publish an event as the service that owns it."""
-        broker = self.brokers[told.stream().lower()]
+        broker = self.brokers[event.stream().lower()]
 
         async def published() -> bool:
             try:
-                await broker.publish(told.name, told.model_dump_json().encode(), str(told.id))
+                await broker.publish(event.name, event.model_dump_json().encode(), str(event.id))
             except BrokerUnavailable:
                 return False
             return True

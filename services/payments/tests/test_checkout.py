@@ -230,12 +230,12 @@ async def test_page_of_a_resume_or_account_deleted_meanwhile_is_closed(system: S
     requested: dict[str, Any] = {"payment_type": "single", "resume_id": resume_id}
     slow = asyncio.create_task(system.checkout(system.keys.user("payments", user_id), **requested))
     await eventually(lambda: system.row(OPEN_ATTEMPTS, resume_id)["attempts"] == 1)
-    told = (
+    later = (
         UserDeleted(user_id=user_id, revision=1)
         if gone == "account"
         else ResumeDeleted(resume_id=resume_id, revision=1)
     )
-    await system.publish(told)
+    await system.publish(later)
     assert (await slow).status_code == (401 if gone == "account" else 400)
     attempt = str(system.row("select id from checkouts where resume_id = %s", resume_id)["id"])
     [session] = [each for each in system.list_sessions() if each.client_reference_id == attempt]

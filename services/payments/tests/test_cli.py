@@ -106,18 +106,18 @@ async def test_retried_event_takes_effect(system: System, operator: Operator, ou
     page = await system.single_page(system.new_user(), resume_id)
     await system.control("delivery", drop=["*"])
     await system.press(page)
-    told = event("checkout.session.completed", system.session_at(page).id)
+    stripe_event = event("checkout.session.completed", system.session_at(page).id)
     system.row(
         "insert into stripe_events (id, type, object_id, attempts, outcome, error) values (%s, %s, %s, 8, %s, 'bug')"
         " returning id",
-        told["id"], told["type"], told["data"]["object"]["id"], outcome,
+        stripe_event["id"], stripe_event["type"], stripe_event["data"]["object"]["id"], outcome,
     )  # fmt: skip
     assert await reports_failed_jobs(system)
-    code, retried = await operator("events", "retry", told["id"])
-    assert (code, retried[0][0]) == (0, told["id"])
+    code, retried = await operator("events", "retry", stripe_event["id"])
+    assert (code, retried[0][0]) == (0, stripe_event["id"])
     await eventually(lambda: system.published_paid(resume_id) == [True])
     await eventually(lambda: reports_no_failed_jobs(system))
-    assert system.stored_event(told["id"])["outcome"] == "done"
+    assert system.stored_event(stripe_event["id"])["outcome"] == "done"
 
 
 @pytest.mark.usefixtures("clean")
@@ -263,7 +263,7 @@ LIVE = {
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({}, "Stripe was not set up: "),
         ({"STRIPE_WEBHOOK_SECRETS": ""}, "Stripe was not set up: "),
@@ -273,12 +273,12 @@ LIVE = {
         ({"PUBLIC_BASE_URL": "http://cv.example"}, "PUBLIC_BASE_URL must be https"),
     ],
 )
-async def test_setup_of_a_live_account_needs_no_webhook_secret(changes: dict[str, str], told: str) -> None:
+async def test_setup_of_a_live_account_needs_no_webhook_secret(changes: dict[str, str], message: str) -> None:
     """The command itself prints the webhook secret. The proxy blocks Stripe here."""
     closed = {"https_proxy": f"http://127.0.0.1:{free_port()}", "no_proxy": ""}
     done = await asyncio.to_thread(operate, {**LIVE, **closed, **changes}, "setup-stripe")
     assert done.returncode == 1
-    assert told in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 

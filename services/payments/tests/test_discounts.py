@@ -89,16 +89,16 @@ async def test_discounted_payment_quarantined_by_an_older_release_is_granted_aft
     page = await system.single_page(user, resume_id)
     await system.control("delivery", drop=["*"])
     await pay_with(system, page, promotion_code(system, percent_off=50))
-    told = event("checkout.session.completed", system.session_at(page).id)
+    stripe_event = event("checkout.session.completed", system.session_at(page).id)
     system.row(
         "insert into stripe_events (id, type, object_id, attempts, outcome, error, processed_at)"
         " values (%s, %s, %s, 1, 'quarantined', 'amount: 249 instead of 499', now()) returning id",
-        told["id"], told["type"], told["data"]["object"]["id"],
+        stripe_event["id"], stripe_event["type"], stripe_event["data"]["object"]["id"],
     )  # fmt: skip
     system.row("update checkouts set status = 'failed' where url = %s returning id", page)
     system.row("update payments set outcome = 'failed', status = 'failed' where resume_id = %s returning id", resume_id)
     settings = environment(DATABASE_URL=system.database_url)
-    done = await asyncio.to_thread(operate, settings, "events", "retry", told["id"])
+    done = await asyncio.to_thread(operate, settings, "events", "retry", stripe_event["id"])
     assert done.returncode == 0, done.stderr
     await has_paid(system, user, ("succeeded", "2.49"))
     await eventually(lambda: system.published_paid(resume_id) == [True])

@@ -351,12 +351,12 @@ def test_mismatched_session(changes: dict[str, Any], name: str) -> None:
 PRICES = {"price_monthly": 999, "price_yearly": 9999, "price_of_old": None}
 
 
-def lines(*told: tuple[str | None, int, bool]) -> tuple[StripeInvoiceLine, ...]:
-    return tuple(StripeInvoiceLine(*each) for each in told)
+def lines(*values: tuple[str | None, int, bool]) -> tuple[StripeInvoiceLine, ...]:
+    return tuple(StripeInvoiceLine(*each) for each in values)
 
 
 @pytest.mark.parametrize(
-    "told",
+    "values",
     [
         lines(("price_monthly", 999, False)),
         lines(("price_of_old", 777, False)),
@@ -367,8 +367,8 @@ def lines(*told: tuple[str | None, int, bool]) -> tuple[StripeInvoiceLine, ...]:
         lines(),
     ],
 )
-def test_matching_invoice(told: tuple[StripeInvoiceLine, ...]) -> None:
-    invoice = replace(INVOICE, lines=told)
+def test_matching_invoice(values: tuple[StripeInvoiceLine, ...]) -> None:
+    invoice = replace(INVOICE, lines=values)
     assert invoice_mismatch(invoice, PRICES, livemode=False) is None
     assert subscription_mismatch(replace(AT_STRIPE, latest_invoice=invoice), PRICES, livemode=False) is None
 

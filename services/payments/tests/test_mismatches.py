@@ -31,11 +31,11 @@ async def test_session_that_does_not_match_its_checkout_is_quarantined(system: S
     assert cheap.url is not None
     await system.control("delivery", drop=["*"])
     await system.press(cheap.url)
-    told = event("checkout.session.completed", cheap.id)
-    answer = await system.deliver(told)
+    stripe_event = event("checkout.session.completed", cheap.id)
+    answer = await system.deliver(stripe_event)
     assert (answer.status_code, answer.json()) == OK
-    assert system.stored_event(told["id"])["outcome"] == "quarantined"
-    assert forged in system.stored_event(told["id"])["error"]
+    assert system.stored_event(stripe_event["id"])["outcome"] == "quarantined"
+    assert forged in system.stored_event(stripe_event["id"])["error"]
     assert system.published_paid(resume_id) == []
 
 
@@ -62,10 +62,13 @@ async def test_subscription_that_names_a_foreign_checkout_is_quarantined(system:
     begun = system.session_at(other.url)
     assert isinstance(begun.subscription, Subscription)
     [invoice] = system.stripe.v1.invoices.list({"subscription": begun.subscription.id}).data
-    for told in (event("customer.subscription.created", begun.subscription.id), event("invoice.paid", invoice.id)):
-        assert (await system.deliver(told)).status_code == 200
-        assert system.stored_event(told["id"])["outcome"] == "quarantined"
-        assert "instead of" in system.stored_event(told["id"])["error"]
+    for stripe_event in (
+        event("customer.subscription.created", begun.subscription.id),
+        event("invoice.paid", invoice.id),
+    ):
+        assert (await system.deliver(stripe_event)).status_code == 200
+        assert system.stored_event(stripe_event["id"])["outcome"] == "quarantined"
+        assert "instead of" in system.stored_event(stripe_event["id"])["error"]
     assert await system.subscription_status(system.keys.user("payments", user_id)) is None
     assert await system.get("", system.keys.user("payments", user_id)) == []
 
@@ -76,13 +79,13 @@ async def test_single_payment_with_an_invoice_is_granted(system: System, sandbox
     page = await system.single_page(system.new_user(), resume_id)
     await system.control("delivery", drop=["*"])
     await system.press(page)
-    told = event("checkout.session.completed", system.session_at(page).id)
+    stripe_event = event("checkout.session.completed", system.session_at(page).id)
     with closing(sqlite3.connect(sandbox_folder / "stripe.sqlite3")) as database:
         update = "update objects set body = json_set(body, '$.invoice', 'in_of_a_payment') where id = ?"
-        database.execute(update, (told["data"]["object"]["id"],))
+        database.execute(update, (stripe_event["data"]["object"]["id"],))
         database.commit()
-    await system.deliver(told)
-    assert system.stored_event(told["id"])["outcome"] == "done"
+    await system.deliver(stripe_event)
+    assert system.stored_event(stripe_event["id"])["outcome"] == "done"
     await eventually(lambda: system.published_paid(resume_id) == [True])
 
 
@@ -101,10 +104,10 @@ async def test_change_to_an_unknown_price_is_quarantined(system: System) -> None
     item = system.stripe.v1.subscriptions.retrieve(subscription.id)["items"]["data"][0]
     await system.control("delivery", drop=["*"])
     system.stripe.v1.subscriptions.update(subscription.id, {"items": [{"id": item.id, "price": cheap.id}]})
-    told = event("customer.subscription.updated", subscription.id)
-    assert (await system.deliver(told)).status_code == 200
-    assert system.stored_event(told["id"])["outcome"] == "quarantined"
-    assert f"{cheap.id!r} is not an allowed price" in system.stored_event(told["id"])["error"]
+    stripe_event = event("customer.subscription.updated", subscription.id)
+    assert (await system.deliver(stripe_event)).status_code == 200
+    assert system.stored_event(stripe_event["id"])["outcome"] == "quarantined"
+    assert f"{cheap.id!r} is not an allowed price" in system.stored_event(stripe_event["id"])["error"]
     assert await system.get("subscription/", user) == before
     system.stripe.v1.subscriptions.cancel(subscription.id)
     await system.deliver(event("customer.subscription.deleted", subscription.id))
@@ -120,14 +123,14 @@ async def test_unknown_subscription_status_keeps_the_stored_state(system: System
     await eventually(system.all_webhooks_processed)
     before = await system.get("subscription/", user)
     turn = "update objects set body = json_set(body, '$.status', ?) where id = ?"
-    told = event("customer.subscription.updated", subscription.id)
+    stripe_event = event("customer.subscription.updated", subscription.id)
     with closing(sqlite3.connect(sandbox_folder / "stripe.sqlite3")) as sandbox:
         sandbox.execute(turn, ("hibernating", subscription.id))
         sandbox.commit()
-        answer = await system.deliver(told)
+        answer = await system.deliver(stripe_event)
         sandbox.execute(turn, ("active", subscription.id))
         sandbox.commit()
     assert (answer.status_code, answer.json()) == OK
-    assert system.stored_event(told["id"])["outcome"] == "quarantined"
-    assert system.stored_event(told["id"])["error"] == "unknown subscription status 'hibernating'"
+    assert system.stored_event(stripe_event["id"])["outcome"] == "quarantined"
+    assert system.stored_event(stripe_event["id"])["error"] == "unknown subscription status 'hibernating'"
     assert await system.get("subscription/", user) == before

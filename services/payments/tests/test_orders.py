@@ -51,11 +51,11 @@ class Life:
     async def live(self, order: tuple[str, ...]) -> None:
         for kind in order:
             await self.advance(MOMENTS[kind])
-            told = event(kind, self._about.get(kind, self._subscription))
-            answers = await asyncio.gather(*(self.system.deliver(told) for _ in range(2)))
+            stripe_event = event(kind, self._about.get(kind, self._subscription))
+            answers = await asyncio.gather(*(self.system.deliver(stripe_event) for _ in range(2)))
             assert {answer.status_code for answer in answers} == {200}
 
-    def told(self) -> list[SubscriptionChanged]:
+    def published(self) -> list[SubscriptionChanged]:
         mine = [
             each
             for each in self.system.published
@@ -68,8 +68,8 @@ class Life:
         return [(payment["status"], payment["amount"]) for payment in payments] == [("succeeded", "9.99")]
 
     def has_ended(self) -> bool:
-        told = self.told()
-        return bool(told) and (told[-1].status, told[-1].entitled_until) == ("canceled", None)
+        published = self.published()
+        return bool(published) and (published[-1].status, published[-1].entitled_until) == ("canceled", None)
 
 
 @pytest.mark.parametrize("start", range(0, len(ORDERS), AT_ONCE))
@@ -81,8 +81,8 @@ async def test_events_in_any_order_lead_to_the_same_state(system: System, start:
     await asyncio.gather(*(life.live(order) for life, order in zip(lives, orders, strict=True)))
     for life, order in zip(lives, orders, strict=True):
         await eventually(life.has_ended)
-        ended = [each.status for each in life.told()].index("canceled")
-        assert [each.status for each in life.told()[ended:]] == ["canceled"], order
+        ended = [each.status for each in life.published()].index("canceled")
+        assert [each.status for each in life.published()[ended:]] == ["canceled"], order
         await eventually(life.has_one_payment)
         shown = await system.get("subscription/", life.user)
         assert (shown["status"], shown["is_entitled"]) == ("canceled", False)

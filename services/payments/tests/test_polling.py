@@ -162,12 +162,12 @@ async def test_mismatched_paid_checkout_stays_pending_for_polls(
     right = right or system.session_at(buyer.page).client_reference_id
 
     change_session(sandbox_folder, buyer.session_id, changed, wrong)
-    told = event("checkout.session.completed", buyer.session_id)
+    stripe_event = event("checkout.session.completed", buyer.session_id)
     assert await buyer.status() == "pending"
-    await system.deliver(told)
+    await system.deliver(stripe_event)
     buyer.last_polled(4)
     assert await buyer.status() == "pending"
-    assert system.stored_event(told["id"])["outcome"] == outcome
+    assert system.stored_event(stripe_event["id"])["outcome"] == outcome
     assert await buyer.listed() == [("pending", "4.99")]
     change_session(sandbox_folder, buyer.session_id, changed, right)
     buyer.last_polled(4)

@@ -35,10 +35,10 @@ async def reconciled(system: System, environment: Environment, done: Callable[[]
 
 def mark_known(system: System, object_id: str) -> None:
     """Mark the latest events of an object as known, so that reconciliation skips them."""
-    for told in system.stripe.v1.events.list({"limit": 10}).data:
-        if getattr(told.data.object, "id", None) == object_id:
+    for listed in system.stripe.v1.events.list({"limit": 10}).data:
+        if getattr(listed.data.object, "id", None) == object_id:
             taken = "insert into stripe_events (id, type, outcome) values (%s, %s, 'done')"
-            system.row(f"{taken} on conflict do nothing returning id", told.id, told.type)
+            system.row(f"{taken} on conflict do nothing returning id", listed.id, listed.type)
 
 
 async def test_undelivered_events_are_processed(system: System, environment: Environment) -> None:
@@ -183,8 +183,8 @@ async def test_overdue_subscription_is_synchronized(system: System, environment:
     system.row(OVERDUE, subscription.id)
 
     def is_told() -> bool:
-        told = system.summary(user_id=user_id)
-        return told is not None and told.status == "canceled"
+        summary = system.summary(user_id=user_id)
+        return summary is not None and summary.status == "canceled"
 
     await reconciled(system, environment, is_told)
 

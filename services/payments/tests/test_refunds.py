@@ -29,7 +29,7 @@ class Bought:
     def charge(self) -> Charge:
         return self.system.charge_at(self.page)
 
-    async def has(self, status: str, *told: bool) -> None:
+    async def has(self, status: str, *published: bool) -> None:
         """Wait until the payment has this status and these values of `paid` were published."""
 
         async def is_so() -> bool:
@@ -37,7 +37,7 @@ class Bought:
             return bool(payment["status"] == status)
 
         await eventually(is_so)
-        await eventually(lambda: self.system.published_paid(self.resume_id) == list(told))
+        await eventually(lambda: self.system.published_paid(self.resume_id) == list(published))
 
 
 @pytest.fixture
@@ -124,9 +124,9 @@ async def test_inquiry_changes_nothing(bought: Bought) -> None:
     await bought.has("succeeded", True)
 
 
-@pytest.mark.parametrize(("end", "status", "told"), [("won", "succeeded", [True]), ("lost", "refunded", [])])
+@pytest.mark.parametrize(("end", "status", "published"), [("won", "succeeded", [True]), ("lost", "refunded", [])])
 async def test_dispute_suspends_the_payment_until_it_ends(
-    bought: Bought, end: str, status: str, told: list[bool]
+    bought: Bought, end: str, status: str, published: list[bool]
 ) -> None:
     dispute = await bought.system.control("dispute", charge=bought.charge.id)
     await bought.has("succeeded", True, False)
@@ -134,13 +134,13 @@ async def test_dispute_suspends_the_payment_until_it_ends(
     assert payment["is_disputed"] is True
     await bought.system.control("move-dispute", dispute=dispute["id"], status="under_review")
     await bought.system.control("move-dispute", dispute=dispute["id"], status=end)
-    await bought.has(status, True, False, *told)
+    await bought.has(status, True, False, *published)
     [payment] = await bought.system.get("", bought.headers)
     assert "is_disputed" not in payment
 
 
-@pytest.mark.parametrize(("end", "status", "told"), [("won", "succeeded", [True]), ("lost", "refunded", [])])
-async def test_open_one_of_two_disputes_suspends(bought: Bought, end: str, status: str, told: list[bool]) -> None:
+@pytest.mark.parametrize(("end", "status", "published"), [("won", "succeeded", [True]), ("lost", "refunded", [])])
+async def test_open_one_of_two_disputes_suspends(bought: Bought, end: str, status: str, published: list[bool]) -> None:
     """The second dispute ends first, so the first one decides."""
     first = await bought.system.control("dispute", charge=bought.charge.id)
     second = await bought.system.control("dispute", charge=bought.charge.id)
@@ -151,7 +151,7 @@ async def test_open_one_of_two_disputes_suspends(bought: Bought, end: str, statu
     [payment] = await bought.system.get("", bought.headers)
     assert payment["is_disputed"] is True
     await bought.system.control("move-dispute", dispute=first["id"], status=end)
-    await bought.has(status, True, False, *told)
+    await bought.has(status, True, False, *published)
 
 
 async def refund(bought: Bought) -> dict[str, str]:
@@ -184,7 +184,7 @@ async def test_refund_or_dispute_before_the_event_of_the_payment(
     await system.deliver(event("checkout.session.completed", system.session_at(bought.page).id))
     await bought.has("refunded")
     await system.control("delivery", drop=[])
-    await bought.pay()  # the first that anybody is told of the resume
+    await bought.pay()  # the first event about the resume
     await eventually(lambda: system.published_paid(bought.resume_id) == [True])
 
 
@@ -203,6 +203,6 @@ async def test_foreign_charge_is_ignored(system: System) -> None:
     intent = system.session_at(session.url).payment_intent
     assert isinstance(intent, PaymentIntent)
     assert isinstance(intent.latest_charge, Charge)
-    told = event("charge.refunded", intent.latest_charge.id)
-    assert (await system.deliver(told)).status_code == 200
-    assert system.stored_event(told["id"])["outcome"] == "ignored"
+    stripe_event = event("charge.refunded", intent.latest_charge.id)
+    assert (await system.deliver(stripe_event)).status_code == 200
+    assert system.stored_event(stripe_event["id"])["outcome"] == "ignored"

@@ -21,8 +21,8 @@ from services.payments.tests.system import System, event
 async def events_of_customer(system: System, customer: str) -> list[dict[str, Any]]:
     """All events about a customer's objects."""
     found = system.stripe.v1.events.list({"limit": 100}).data
-    told = [each.to_dict(for_json=True) for each in found]
-    return [each for each in told if each["data"]["object"].get("customer") == customer]
+    listed = [each.to_dict(for_json=True) for each in found]
+    return [each for each in listed if each["data"]["object"].get("customer") == customer]
 
 
 async def deliver_shuffled(system: System, events: list[dict[str, Any]], seed: int) -> None:
@@ -56,8 +56,8 @@ async def test_events_of_a_subscription_in_random_order(system: System, seed: in
     expected = ("canceled", None) if seed % 2 else ("active", "yearly")
 
     def is_so() -> bool:
-        told = system.summary(user_id=user_id)
-        return told is not None and (told.status, told.subscription_type) == expected
+        summary = system.summary(user_id=user_id)
+        return summary is not None and (summary.status, summary.subscription_type) == expected
 
     await eventually(is_so)
     invoices = system.stripe.v1.invoices.list({"customer": customer, "status": "paid", "limit": 100}).data
@@ -101,15 +101,15 @@ async def test_webhook_during_a_database_outage_is_503(system: System, postgres:
     page = await system.single_page(user, resume_id)
     await system.control("delivery", drop=["*"])
     await system.press(page)
-    told = event("checkout.session.completed", system.session_at(page).id)
+    stripe_event = event("checkout.session.completed", system.session_at(page).id)
     with postgres.outage(system.database_url):
         answered = await asyncio.gather(
-            system.deliver(told), system.payments.get("/readyz"), system.checkout(user, payment_type="monthly")
+            system.deliver(stripe_event), system.payments.get("/readyz"), system.checkout(user, payment_type="monthly")
         )
         assert [answer.status_code for answer in answered] == [503, 503, 503]
 
     async def arrives() -> bool:
-        return (await system.deliver(told)).status_code == 200
+        return (await system.deliver(stripe_event)).status_code == 200
 
     await eventually(arrives)
     await eventually(lambda: system.published_paid(resume_id) == [True])
@@ -174,13 +174,13 @@ def held(system: System, statement: str) -> Iterator[None]:
 
 
 STEPS = {
-    "before the event is kept": "lock table stripe_events in share mode",
-    "before the event is taken": "select pg_advisory_xact_lock(hashtextextended('take:{event}', 0))",
+    "before the event is stored": "lock table stripe_events in share mode",
+    "before the event is leased": "select pg_advisory_xact_lock(hashtextextended('take:{event}', 0))",
     "before Stripe is asked": "select pg_advisory_xact_lock(hashtextextended('stripe:{session}', 0))",
     "while Stripe is asked": "select 1",
     "before anything is written": "select 1 from owners where id = {owner} for update",
     "before the resume is settled": "select 1 from resumes where id = {resume} for update",
-    "before the others are told": "lock table outbox in share mode",
+    "before the event is recorded": "lock table outbox in share mode",
 }
 
 
@@ -220,20 +220,20 @@ async def test_event_survives_a_kill_at_any_step(system: System, replica: Replic
     owner = system.payment_of(page)["owner_id"]
     if step == "while Stripe is asked":
         await system.control("fault", method="GET", path="/v1/checkout/sessions", times=5, delay=10)
-    told = event("checkout.session.completed", session_id)
-    with held(system, STEPS[step].format(event=told["id"], session=session_id, owner=owner, resume=resume_id)):
-        sending = asyncio.create_task(system.deliver(told, to=replica.client))
-        await eventually(lambda: is_stuck(system, told["id"], step))
+    stripe_event = event("checkout.session.completed", session_id)
+    with held(system, STEPS[step].format(event=stripe_event["id"], session=session_id, owner=owner, resume=resume_id)):
+        sending = asyncio.create_task(system.deliver(stripe_event, to=replica.client))
+        await eventually(lambda: is_stuck(system, stripe_event["id"], step))
         replica.kill()
         with pytest.raises(httpx.TransportError):
             await sending
         assert system.published_paid(resume_id) == []
     await system.control("clear-faults")
-    system.row("update stripe_events set leased_until = now() where id = %s returning id", told["id"])
-    if not system.stored_event(told["id"]):
-        assert (await system.deliver(told)).status_code == 200
+    system.row("update stripe_events set leased_until = now() where id = %s returning id", stripe_event["id"])
+    if not system.stored_event(stripe_event["id"]):
+        assert (await system.deliver(stripe_event)).status_code == 200
     await eventually(lambda: system.published_paid(resume_id) == [True])
-    assert system.stored_event(told["id"])["outcome"] == "done"
+    assert system.stored_event(stripe_event["id"])["outcome"] == "done"
 
 
 @pytest.mark.usefixtures("gates")
@@ -243,18 +243,18 @@ async def test_kill_between_commit_and_response_has_no_second_effect(system: Sys
     page = await system.single_page(system.new_user(), resume_id)
     await system.control("delivery", drop=["*"])
     await system.press(page)
-    told = event("checkout.session.completed", system.session_at(page).id)
-    with held(system, f"select pg_advisory_xact_lock(hashtextextended('commit:{told['id']}', 0))"):
-        sending = asyncio.create_task(system.deliver(told, to=replica.client))
-        await eventually(lambda: is_stuck(system, told["id"], "before the commit"))
+    stripe_event = event("checkout.session.completed", system.session_at(page).id)
+    with held(system, f"select pg_advisory_xact_lock(hashtextextended('commit:{stripe_event['id']}', 0))"):
+        sending = asyncio.create_task(system.deliver(stripe_event, to=replica.client))
+        await eventually(lambda: is_stuck(system, stripe_event["id"], "before the commit"))
         replica.stop()
-    await eventually(lambda: system.stored_event(told["id"])["outcome"] == "done")
+    await eventually(lambda: system.stored_event(stripe_event["id"])["outcome"] == "done")
     replica.kill()
     with pytest.raises(httpx.TransportError):
         await sending
     await eventually(lambda: system.published_paid(resume_id) == [True])
-    assert (await system.deliver(told)).status_code == 200
-    assert (system.stored_event(told["id"])["attempts"], system.refunded_amount(page)) == (1, 0)
+    assert (await system.deliver(stripe_event)).status_code == 200
+    assert (system.stored_event(stripe_event["id"])["attempts"], system.refunded_amount(page)) == (1, 0)
     assert system.published_paid(resume_id) == [True]
 
 
@@ -268,7 +268,7 @@ WAITING = {
 def is_stuck(system: System, event_id: str, step: str) -> bool:
     """Whether the replica waits at the step."""
     waiting = "for Stripe" if step == "while Stripe is asked" else "for a lock"
-    come = step == "before the event is kept" or bool(system.stored_event(event_id))
+    come = step == "before the event is stored" or bool(system.stored_event(event_id))
     return come and bool(system.row(WAITING[waiting]))
 
 
@@ -278,15 +278,15 @@ async def test_expired_lease_is_taken_over(system: System) -> None:
     page = await system.single_page(system.new_user(), resume_id)
     await system.control("delivery", drop=["*"])
     await system.press(page)
-    told = event("checkout.session.completed", system.session_at(page).id)
+    stripe_event = event("checkout.session.completed", system.session_at(page).id)
     system.row(
         "insert into stripe_events (id, type, object_id, attempts, leased_until)"
         " values (%s, %s, %s, 1, now() + interval '1 hour') returning id",
-        told["id"], told["type"], told["data"]["object"]["id"],
+        stripe_event["id"], stripe_event["type"], stripe_event["data"]["object"]["id"],
     )  # fmt: skip
-    assert (await system.deliver(told)).status_code == 200
-    assert system.stored_event(told["id"])["outcome"] is None
-    system.row("update stripe_events set leased_until = now() where id = %s returning id", told["id"])
+    assert (await system.deliver(stripe_event)).status_code == 200
+    assert system.stored_event(stripe_event["id"])["outcome"] is None
+    system.row("update stripe_events set leased_until = now() where id = %s returning id", stripe_event["id"])
     await eventually(lambda: system.published_paid(resume_id) == [True])
 
 

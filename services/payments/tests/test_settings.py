@@ -47,7 +47,7 @@ def test_valid_settings(usual: dict[str, Any], changes: dict[str, Any], livemode
 
 
 @pytest.mark.parametrize(
-    ("usual", "changes", "told"),
+    ("usual", "changes", "message"),
     [
         (DEVELOPMENT, {"stripe_api_key": "pk_test_1"}, "STRIPE_API_KEY must begin with"),
         (DEVELOPMENT, {"stripe_api_key": ""}, "STRIPE_API_KEY must begin with"),
@@ -69,8 +69,8 @@ def test_valid_settings(usual: dict[str, Any], changes: dict[str, Any], livemode
         (PRODUCTION, {"checkout_allowed_origins": ("https://a.example", "http://b.example")}, "must be https"),
     ],
 )
-def test_invalid_settings(usual: dict[str, Any], changes: dict[str, Any], told: str) -> None:
-    with pytest.raises(ValidationError, match=told) as refused:
+def test_invalid_settings(usual: dict[str, Any], changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message) as refused:
         Settings(**(usual | changes))
     assert "_live_1" not in str(refused.value)
 

@@ -36,16 +36,16 @@ class Subscriber:
             return bool(shown) and (shown["status"], shown["is_entitled"]) == (status, expected)
 
         def is_told() -> bool:
-            if (told := self.told) is None:
+            if (published := self.published) is None:
                 return False
-            until = told.entitled_until
-            return (told.status, until is not None and until > datetime.now(UTC)) == (status, expected)
+            until = published.entitled_until
+            return (published.status, until is not None and until > datetime.now(UTC)) == (status, expected)
 
         await eventually(is_so)
         await eventually(is_told)
 
     @property
-    def told(self) -> Any:
+    def published(self) -> Any:
         return self.system.summary(user_id=self.user_id)
 
     @property
@@ -95,15 +95,15 @@ def month_from_now() -> tuple[datetime, datetime]:
 
 
 async def test_new_subscription(subscriber: Subscriber) -> None:
-    told, shown = subscriber.told, await subscriber.shown()
+    published, shown = subscriber.published, await subscriber.shown()
     earliest, latest = month_from_now()
-    assert earliest < told.subscription_end_date < latest
-    assert told.entitled_until - told.subscription_end_date == timedelta(hours=72)
-    assert (told.subscription_type, told.status) == ("monthly", "active")
+    assert earliest < published.subscription_end_date < latest
+    assert published.entitled_until - published.subscription_end_date == timedelta(hours=72)
+    assert (published.subscription_type, published.status) == ("monthly", "active")
     assert shown == {
         "subscription_type": "monthly",
         "status": "active",
-        "subscription_end_date": told.subscription_end_date.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "subscription_end_date": published.subscription_end_date.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "is_entitled": True,
         "will_renew": True,
     }
@@ -116,21 +116,21 @@ async def test_new_subscription(subscriber: Subscriber) -> None:
 async def test_new_yearly_subscription(system: System) -> None:
     it = Subscriber(system, system.new_id())
     await it.subscribe("yearly")
-    assert it.told.subscription_type == "yearly"
-    assert it.told.subscription_end_date > datetime.now(UTC) + timedelta(days=364)
+    assert it.published.subscription_type == "yearly"
+    assert it.published.subscription_end_date > datetime.now(UTC) + timedelta(days=364)
 
 
 async def test_renewal_extends(subscriber: Subscriber) -> None:
     await subscriber.system.control("renew", subscription=subscriber.id)
     await subscriber.has_paid("succeeded", "succeeded")
     earliest, latest = month_from_now()
-    assert earliest < subscriber.told.subscription_end_date < latest
+    assert earliest < subscriber.published.subscription_end_date < latest
     await subscriber.becomes("active")
 
 
 async def test_canceled_subscription_gives_access_until_the_end_of_the_period(subscriber: Subscriber) -> None:
     await subscriber.press("cancel")
-    await eventually(lambda: subscriber.told.entitled_until == subscriber.told.subscription_end_date)
+    await eventually(lambda: subscriber.published.entitled_until == subscriber.published.subscription_end_date)
     assert (await subscriber.shown())["will_renew"] is False
     await subscriber.becomes("active")
     await subscriber.press("keep")
@@ -142,13 +142,13 @@ async def test_canceled_subscription_gives_access_until_the_end_of_the_period(su
     await subscriber.press("cancel")
     await subscriber.system.control("end", subscription=subscriber.id)
     await subscriber.becomes("canceled")
-    assert (subscriber.told.subscription_type, subscriber.told.entitled_until) == (None, None)
+    assert (subscriber.published.subscription_type, subscriber.published.entitled_until) == (None, None)
 
 
 async def test_cancel_at_period_end_gives_access_until_then(subscriber: Subscriber) -> None:
     """The older form of a scheduled cancellation."""
     subscriber.system.stripe.v1.subscriptions.update(subscriber.id, {"cancel_at_period_end": True})
-    await eventually(lambda: subscriber.told.entitled_until == subscriber.told.subscription_end_date)
+    await eventually(lambda: subscriber.published.entitled_until == subscriber.published.subscription_end_date)
     await subscriber.becomes("active")
 
 
@@ -159,7 +159,7 @@ async def test_failed_renewal_has_a_grace_period_of_seven_days(subscriber: Subsc
     await system.control("renew", subscription=subscriber.id)
     await subscriber.becomes("past_due", entitled=True)
     await subscriber.has_paid("failed", "succeeded")
-    left = subscriber.told.entitled_until - datetime.now(UTC)
+    left = subscriber.published.entitled_until - datetime.now(UTC)
     assert timedelta(days=6) < left <= timedelta(days=7)
     await system.control("shift", id=subscriber.id, days=-8)
     system.stripe.v1.subscriptions.update(subscriber.id, {"metadata": {"looked": "at"}})
@@ -174,7 +174,7 @@ async def test_second_unpaid_invoice_does_not_restart_the_grace_period(subscribe
     await system.control("renew", subscription=subscriber.id)
     await subscriber.becomes("past_due", entitled=True)
     await subscriber.has_paid("failed", "succeeded")
-    until = subscriber.told.entitled_until - timedelta(days=2)
+    until = subscriber.published.entitled_until - timedelta(days=2)
     two_days_later = (
         "update subscriptions set past_due_since = past_due_since - interval '2 days' where id = %s returning id"
     )
@@ -183,7 +183,7 @@ async def test_second_unpaid_invoice_does_not_restart_the_grace_period(subscribe
     await system.control("dunning", outcome="cancel")
     await subscriber.has_paid("failed", "failed", "succeeded")
     assert subscriber.at_stripe.status == "past_due"
-    await eventually(lambda: subscriber.told.entitled_until == until)
+    await eventually(lambda: subscriber.published.entitled_until == until)
 
 
 async def test_failed_renewal_can_be_paid_in_the_portal(subscriber: Subscriber) -> None:
@@ -252,16 +252,16 @@ async def test_subscriber_whose_subscription_ended_unnoticed_gets_a_checkout(
     await system.control("delivery", drop=[])
     await system.press(page)
     await subscriber.becomes("active")
-    assert subscriber.told.subscription_type == "yearly"
+    assert subscriber.published.subscription_type == "yearly"
 
 
 async def test_changing_plan_in_the_portal(subscriber: Subscriber) -> None:
     system = subscriber.system
     [yearly] = system.stripe.v1.prices.list({"lookup_keys": ["cv_yearly"], "active": True}).data
     await subscriber.press("switch", price=yearly.id)
-    await eventually(lambda: subscriber.told.subscription_type == "yearly")
+    await eventually(lambda: subscriber.published.subscription_type == "yearly")
     await subscriber.becomes("active")
-    assert subscriber.told.subscription_end_date > datetime.now(UTC) + timedelta(days=360)
+    assert subscriber.published.subscription_end_date > datetime.now(UTC) + timedelta(days=360)
     await subscriber.has_paid("succeeded", "succeeded")
     newest = (await system.get("", subscriber.headers))[0]
     assert newest["payment_type"] == "yearly"
@@ -274,7 +274,7 @@ async def test_second_subscription_uses_the_same_customer(subscriber: Subscriber
     await subscriber.subscribe("yearly")
     assert subscriber.id != first
     assert subscriber.customer == customer
-    assert subscriber.told.subscription_type == "yearly"
+    assert subscriber.published.subscription_type == "yearly"
 
 
 async def test_full_refund_ends_the_subscription(subscriber: Subscriber) -> None:
@@ -347,7 +347,7 @@ async def test_second_subscription_is_canceled_and_refunded(system: System) -> N
 
     await eventually(lambda: system.stripe.v1.charges.retrieve(charge.id).refunded)
     await old.becomes("active")
-    assert old.told.subscription_type == "yearly"
+    assert old.published.subscription_type == "yearly"
     await old.has_paid("refunded", "succeeded")
     left = system.summary(session_id=session_id)
     assert left is not None
@@ -364,8 +364,10 @@ async def test_anonymous_subscription_follows_the_session(system: System) -> Non
     await system.claim(session_id, user_id)
     assert await system.subscription_status(system.keys.user("payments", user_id)) == "active"
     assert await system.subscription_status(system.as_session(session_id)) is None
-    await eventually(lambda: (told := system.summary(user_id=user_id)) is not None and told.status == "active")
-    await eventually(lambda: (told := system.summary(session_id=session_id)) is not None and told.status == "canceled")
+    await eventually(lambda: (summary := system.summary(user_id=user_id)) is not None and summary.status == "active")
+    await eventually(
+        lambda: (summary := system.summary(session_id=session_id)) is not None and summary.status == "canceled"
+    )
 
 
 async def test_of_two_subscriptions_paid_at_once_one_is_canceled(system: System) -> None:
@@ -444,8 +446,8 @@ async def test_callers_see_only_their_own_purchases(system: System) -> None:
     await system.press(page)
     assert await system.get(f"checkout/{checkout_id}/", user) == {**shown, "status": "succeeded"}
     [payment] = await system.get("", user)
-    told = [payment[name] for name in ("payment_type", "resume_id", "status", "amount", "amount_refunded")]
-    assert told == ["single", resume_id, "succeeded", "4.99", "0.00"]
+    values = [payment[name] for name in ("payment_type", "resume_id", "status", "amount", "amount_refunded")]
+    assert values == ["single", resume_id, "succeeded", "4.99", "0.00"]
     assert (await system.sandbox.get(payment["receipt_url"])).status_code == 200
     assert await system.get("", system.new_user()) == []
 

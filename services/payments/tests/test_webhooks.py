@@ -96,21 +96,21 @@ async def test_unknown_event_type_is_stored_and_ignored(system: System) -> None:
 
 
 async def test_personal_data_of_events_is_not_stored(system: System) -> None:
-    told = event("checkout.session.completed", "cs_of_nobody", buyer="marie.dubois@example.com")
-    await system.deliver(told)
-    kept = system.stored_event(told["id"])
+    stripe_event = event("checkout.session.completed", "cs_of_nobody", buyer="marie.dubois@example.com")
+    await system.deliver(stripe_event)
+    kept = system.stored_event(stripe_event["id"])
     assert kept["object_id"] == "cs_of_nobody"
     assert "marie.dubois" not in str(kept)
 
 
 @pytest.mark.parametrize("length", [101, 255])
 async def test_ids_may_be_long(system: System, length: int) -> None:
-    told = event("checkout.session.completed", "cs_".ljust(length, "1"))
-    told["id"] = told["id"].ljust(length, "1")
-    answer = await system.deliver(told)
+    stripe_event = event("checkout.session.completed", "cs_".ljust(length, "1"))
+    stripe_event["id"] = stripe_event["id"].ljust(length, "1")
+    answer = await system.deliver(stripe_event)
     assert (answer.status_code, answer.json()) == OK
-    kept = system.stored_event(told["id"])
-    assert (kept["object_id"], kept["outcome"]) == (told["data"]["object"]["id"], "quarantined")
+    kept = system.stored_event(stripe_event["id"])
+    assert (kept["object_id"], kept["outcome"]) == (stripe_event["data"]["object"]["id"], "quarantined")
     assert kept["error"] == f"Stripe has no {kept['object_id']} in this account"
 
 
@@ -164,11 +164,11 @@ async def test_session_of_another_application_is_ignored(system: System) -> None
 
 async def test_event_delivered_twenty_times_at_once_counts_once(system: System) -> None:
     resume_id, session_id = await paid_without_webhook(system)
-    told = event("checkout.session.completed", session_id)
-    answers = await asyncio.gather(*(system.deliver(told) for _ in range(20)))
+    stripe_event = event("checkout.session.completed", session_id)
+    answers = await asyncio.gather(*(system.deliver(stripe_event) for _ in range(20)))
     assert {(answer.status_code, answer.json()["status"]) for answer in answers} == {(200, "success")}
     await eventually(lambda: system.published_paid(resume_id) == [True])
-    assert system.stored_event(told["id"])["attempts"] == 1
+    assert system.stored_event(stripe_event["id"])["attempts"] == 1
 
 
 async def test_many_events_of_one_change_count_once(system: System) -> None:
@@ -229,11 +229,11 @@ async def test_webhook_without_a_configured_secret_is_404(
     settings = environment(
         DATABASE_URL=system.database_url, RESUMES_URL=system.resumes_url, STRIPE_WEBHOOK_SECRETS=json.dumps([])
     )
-    told = event("charge.refunded", "ch_1")
+    stripe_event = event("charge.refunded", "ch_1")
     async with serving(app, settings) as without:
-        answer = await system.deliver(told, to=without)
+        answer = await system.deliver(stripe_event, to=without)
     assert (answer.status_code, answer.json()) == (404, {"detail": "Not found."})
-    assert system.stored_event(told["id"]) == {}
+    assert system.stored_event(stripe_event["id"]) == {}
 
 
 async def test_no_secret_is_logged(system: System, replica: Replica) -> None:

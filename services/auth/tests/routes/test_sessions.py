@@ -131,8 +131,8 @@ async def test_concurrent_logins_claim_the_session_once(
     bodies = [{"email": email, "password": PASSWORD} for email in (account.email, other["email"])]
     answers = await asyncio.gather(*(auth.post(LOGIN, json=body, headers=session) for body in bodies))
     assert [answer.status_code for answer in answers] == [200, 200]
-    told = services.claims_of(session_id)
-    assert told["resumes"].into == told["payments"].into
+    claims = services.claims_of(session_id)
+    assert claims["resumes"].into == claims["payments"].into
 
 
 async def test_login_succeeds_while_other_services_fail(
