@@ -4,6 +4,7 @@ import dataclasses
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID, uuid4
@@ -12,7 +13,7 @@ from cv_common.drf.openapi_headers import EXAMPLE_IDEMPOTENCY_KEY
 from cv_resumes.domain.content import SECTIONS, Entry
 from cv_resumes.domain.entitlement import entitlement
 from cv_resumes.domain.idempotency import is_random_uuid
-from cv_resumes.domain.owners import Owner, Quotas
+from cv_resumes.domain.owners import Owner, quota_error
 from cv_resumes.domain.pages import MAX_LIMIT, Page, parse_page
 from cv_resumes.domain.pdfs import LANGUAGES, choose_language, pdf_name
 from cv_resumes.domain.profile_urls import profile_url
@@ -192,6 +193,6 @@ def test_other_keys_are_no_random_uuid(key: object) -> None:
 
 @given(st.integers(0, 30), st.integers(1, 10), st.integers(11, 20))
 def test_quota_depends_on_the_kind_of_owner(count: int, session: int, user: int) -> None:
-    quotas = Quotas(user=user, session=session)
-    assert (quotas.error(Owner(user_id=1), count) is None) == (count < user)
-    assert (quotas.error(Owner(session_id="s"), count) is None) == (count < session)
+    error = partial(quota_error, count=count, account_limit=user, session_limit=session)
+    assert (error(Owner(user_id=1)) is None) == (count < user)
+    assert (error(Owner(session_id="s")) is None) == (count < session)

@@ -46,8 +46,16 @@ async def test_event_wins_over_an_older_response_of_templates(context: Context) 
     assert created.template_is_premium
     other = (await create_resume(context, USER, new_resume(template=3))).resume
     assert not other.template_is_premium
-    await change_resume(context, USER, other.id, edit(template=1))
+    changed_resume = await change_resume(context, USER, other.id, edit(template=1))
+    assert changed_resume.template_is_premium
     assert await is_premium(context, other.id)
+
+
+async def test_edit_that_repeats_the_template_changes_nothing(context: Context) -> None:
+    await on_template_changed(context, changed(1, True, 1))
+    created = (await create_resume(context, USER, new_resume())).resume
+    repeated = await change_resume(context, USER, created.id, edit(template=1))
+    assert (repeated.revision, repeated.template_is_premium) == (created.revision, True)
 
 
 async def test_template_event_does_not_wait_for_edits(context: Context, database_url: str) -> None:

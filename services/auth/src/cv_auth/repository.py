@@ -109,17 +109,17 @@ _UPDATE_PASSWORD = Statement(
 _DELETE_ACCOUNT = Statement(delete(users).where(_IS_USER, _SAME_PASSWORD))
 
 
-async def fetch_account(tx: Transaction, user_id: int) -> Account | None:
+async def find_account(tx: Transaction, user_id: int) -> Account | None:
     """The account with its subscription."""
     return await tx.fetch_one(_ACCOUNT, user_id=user_id)
 
 
-async def fetch_credentials(tx: Transaction, user_id: int) -> Credentials | None:
+async def find_credentials(tx: Transaction, user_id: int) -> Credentials | None:
     """The account with its password hash."""
     return await tx.fetch_one(_CREDENTIALS, user_id=user_id)
 
 
-async def fetch_credentials_by_email(tx: Transaction, email: str) -> Credentials | None:
+async def find_credentials_by_email(tx: Transaction, email: str) -> Credentials | None:
     """The account with this address, in any of its spellings."""
     return await tx.fetch_one(_CREDENTIALS_BY_EMAIL, **_email_parameters(email))
 
@@ -229,7 +229,7 @@ async def insert_token(tx: Transaction, token_id: UUID, user_id: int, password_h
     )
 
 
-async def fetch_token_owner(tx: Transaction, token_id: UUID) -> TokenOwner | None:
+async def find_token_owner(tx: Transaction, token_id: UUID) -> TokenOwner | None:
     """The account of a refresh token that has not been revoked."""
     return await tx.fetch_one(_TOKEN_OWNER, token_id=token_id)
 
@@ -297,7 +297,7 @@ async def claim_merged_sessions(tx: Transaction, session_id: str, user_id: int) 
     return await tx.fetch_all(_CLAIM_MERGED, merged_into=session_id, user_id=user_id)
 
 
-async def fetch_ended_sessions(tx: Transaction, session_ids: Sequence[str]) -> list[EndedSession]:
+async def list_ended_sessions(tx: Transaction, session_ids: Sequence[str]) -> list[EndedSession]:
     """Those of the sessions that have ended."""
     return await tx.fetch_all(_ENDED_SESSIONS, session_ids=list(session_ids))
 

@@ -28,7 +28,7 @@ from cv_payments.settings import AccountSettings, Settings
 
 
 def app() -> ASGIApp:
-    """The service, configured by the environment."""
+    """The ASGI app, configured by the environment."""
     settings = Settings()
     database = Database(settings.database_url, settings.database_pool_size)
     broker = Broker.from_settings(settings, "payments", publishes=True)

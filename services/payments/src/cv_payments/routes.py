@@ -6,7 +6,7 @@ from typing import Annotated
 from cv_common.app import CallerDep, provide_context
 from cv_common.drf.body import BodyReader, ParsedBody, PartialBodyReader
 from cv_common.drf.openapi import NO_IDENTITY, openapi_extra, read_examples
-from cv_common.drf.sessions import ClaimBody, MergeBody
+from cv_common.drf.sessions import ClaimBody, MergeBody, SessionId
 from cv_common.kernel.errors import PayloadTooLarge
 from cv_common.kernel.identity import SESSION_START_HEADER
 from cv_common.kernel.responses import JSONResponse, no_content
@@ -32,7 +32,6 @@ _EVENTS = f"""Only Stripe calls this endpoint. Stripe signs the body. These even
 The answer to any other event is success, and the event has no effect. An event that comes twice counts once."""
 
 ContextDep = Annotated[Context, Depends(provide_context)]
-SessionId = Annotated[str, Path(max_length=64)]
 
 
 async def read_webhook_body(request: Request) -> bytes:

@@ -55,7 +55,7 @@ owners = Table(
     Column("user_id", BigInteger, unique=True),
     Column("session_id", String(64), unique=True),
     Column("customer_id", _STRIPE_ID, index=True),
-    Column("told", JSONB),
+    Column("told", JSONB, key="published_summary"),
     Column("revision", BigInteger, nullable=False, server_default=text("0")),
     _insert_time("created_at"),
     _time("ended_at"),
@@ -63,8 +63,8 @@ owners = Table(
 )
 """Accounts and anonymous sessions with their customers at Stripe. An ended owner owns nothing.
 
-The payments of an erased account stay with an owner that has neither id. `told` is the last published
-SubscriptionSummary.
+The payments of an erased account stay with an owner that has neither id. `told` is the SubscriptionSummary that was
+last published.
 """
 
 resumes = Table(
@@ -117,7 +117,7 @@ subscriptions = Table(
     _time("cancel_at"),
     _time("ended_at"),
     _time("past_due_since"),
-    Column("superfluous", Boolean, nullable=False, server_default=false()),
+    Column("superfluous", Boolean, nullable=False, server_default=false(), key="is_duplicate"),
     _time("created_at", nullable=False),
     _insert_time("known_since"),
     _insert_time("updated_at"),

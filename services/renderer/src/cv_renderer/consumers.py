@@ -1,4 +1,4 @@
-"""NATS consumers."""
+"""NATS consumers: each event calls one action."""
 
 from functools import partial
 
@@ -10,6 +10,6 @@ from cv_renderer.actions import pdfs
 from cv_renderer.actions.context import Context
 
 
-def create_consumers(context: Context, broker: Broker) -> list[Consumer]:
-    """Create the consumer of resume events."""
+def consumers(context: Context, broker: Broker) -> list[Consumer]:
+    """One consumer for each stream."""
     return [Consumer(broker, {ResumeDeleted: partial(pdfs.on_resume_deleted, context)})]

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from cv_renderer import routes
 from cv_renderer.actions import pdfs
 from cv_renderer.actions.context import Context
-from cv_renderer.consumers import create_consumers
+from cv_renderer.consumers import consumers
 from cv_renderer.engine.worker import JobLimits
 from cv_renderer.engine.worker_pool import WorkerPool
 from cv_renderer.repository.locks import KeyLocks
@@ -20,7 +20,7 @@ from cv_renderer.settings import Settings
 
 
 def app() -> ASGIApp:
-    """Build the service from its environment."""
+    """The ASGI app, configured by the environment."""
     settings = Settings()
     database = Database(settings.database_url, settings.database_pool_size)
     broker = Broker.from_settings(settings, "renderer")
@@ -39,7 +39,7 @@ def app() -> ASGIApp:
             pool,
             locks,
             broker,
-            *create_consumers(context, broker),
+            *consumers(context, broker),
             Periodic("housekeeping", 600, partial(pdfs.purge_expired, context)),
         ],
         context=context,

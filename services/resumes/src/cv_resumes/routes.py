@@ -8,14 +8,14 @@ from cv_common.app import CallerDep, provide_context
 from cv_common.drf.body import BodyReader, ParsedBody, PartialBodyReader, partial, read_data, validate, validate_partial
 from cv_common.drf.openapi import openapi_extra, read_examples
 from cv_common.drf.parameters import AcceptLanguage, IdempotencyKeyHeader, IfMatch
-from cv_common.drf.sessions import ClaimBody, MergeBody
+from cv_common.drf.sessions import ClaimBody, MergeBody, SessionId
 from cv_common.kernel.errors import BadRequest, PreconditionFailed, UnsupportedMediaType, ValidationFailed
 from cv_common.kernel.identity import SESSION_START_HEADER
 from cv_common.kernel.paths import Id
 from cv_common.kernel.ranges import file_response
 from cv_common.kernel.responses import PRIVATE_FILE_HEADERS, JSONResponse, json_array, no_content
 from cv_common.kernel.serialization import dump_json
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
@@ -255,9 +255,6 @@ async def get_photo(request: Request, context: ContextDep, name: str) -> Respons
 async def find_resume(context: ContextDep, resume_id: Id) -> Response:
     await resumes.check_exists(context, resume_id)
     return JSONResponse({"id": resume_id})
-
-
-SessionId = Annotated[str, Path(max_length=64)]
 
 
 @internal.post("/sessions/{session_id}/claim/", status_code=204)

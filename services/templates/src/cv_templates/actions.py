@@ -35,7 +35,7 @@ async def reload_catalog(context: Context) -> None:
     """Prepare the responses for the stored catalog. While the database is away, the last ones stay."""
     async with context.reloading:  # else an older read could replace a newer one
         async with context.database.connection() as tx:
-            templates = await repository.fetch_templates(tx)
+            templates = await repository.list_templates(tx)
         context.responses = prepare_responses(templates, context.settings.public_base_url)
 
 
@@ -83,7 +83,7 @@ async def load_catalog(context: Context, catalog: Catalog) -> dict[str, Outcome]
     Raises InvalidCatalog (a template cannot be rendered) and ServiceUnavailable (the renderer, the media store).
     """
     async with context.database.connection() as tx:
-        stored = _by_slug(await repository.fetch_templates(tx))
+        stored = _by_slug(await repository.list_templates(tx))
     thumbnails = {
         template.slug: await context.renderer.thumbnail(template, catalog.sample)
         for template in catalog.templates
@@ -105,7 +105,7 @@ async def _needs_thumbnail(
 
 
 async def _store_catalog(tx: Transaction, catalog: Catalog) -> dict[str, Outcome]:
-    stored = _by_slug(await repository.fetch_templates(tx))
+    stored = _by_slug(await repository.list_templates(tx))
     outcomes = {
         template.slug: await _store_template(tx, stored.pop(template.slug, None), catalog.content_of(template))
         for template in catalog.templates

@@ -23,7 +23,7 @@ _INSERT = Scalar(insert(templates).values(_VALUES).returning(templates.c.id), in
 _UPDATE = Statement(update(templates).where(templates.c.id == bindparam("template_id")).values(_VALUES))
 
 
-async def fetch_templates(tx: Transaction) -> list[StoredTemplate]:
+async def list_templates(tx: Transaction) -> list[StoredTemplate]:
     """All templates, active or not, sorted by id."""
     return await tx.fetch_all(_ALL)
 

@@ -1,13 +1,17 @@
-"""Bodies of the internal requests by which auth ends an anonymous session in another service.
+"""Path parameter and bodies of the internal requests by which auth ends an anonymous session in another service.
 
 `POST /internal/sessions/{session_id}/claim/` and `POST /internal/sessions/{session_id}/merge/`.
 """
 
 from typing import Annotated
 
+from fastapi import Path
+
 from cv_common.drf.body import RequestBody
 from cv_common.drf.fields import Integer, Text
 from cv_common.kernel.identity import MAX_ID
+
+SessionId = Annotated[str, Path(max_length=64)]
 
 
 class ClaimBody(RequestBody):

@@ -47,7 +47,7 @@ async def register(context: Context, caller: Caller, body: ParsedBody[RegisterBo
                 raise ValidationFailed(errors)
             user_id = await repository.insert_account(tx, person, password_hash)
             claimed = await sessions.claim(tx, caller, user_id)
-            account = await _fetch_account(tx, user_id)
+            account = await _get_account(tx, user_id)
     except UniqueViolation as error:
         raise _taken_meanwhile(error) from None
     await sessions.propagate_claim(context, claimed, user_id)
@@ -57,7 +57,7 @@ async def register(context: Context, caller: Caller, body: ParsedBody[RegisterBo
 async def get_account(context: Context, user_id: int) -> Account:
     """An account with its subscription. Raises UserNotFound."""
     async with context.database.connection() as tx:
-        return await _fetch_account(tx, user_id)
+        return await _get_account(tx, user_id)
 
 
 async def change_profile(context: Context, user_id: int, body: ParsedBody[ProfileBody]) -> Account:
@@ -77,7 +77,7 @@ async def change_profile(context: Context, user_id: int, body: ParsedBody[Profil
             if errors:
                 raise ValidationFailed(errors)
             await repository.update_person(tx, user_id, person)
-            return await _fetch_account(tx, user_id)
+            return await _get_account(tx, user_id)
     except UniqueViolation as error:
         raise _taken_meanwhile(error) from None
 
@@ -85,7 +85,7 @@ async def change_profile(context: Context, user_id: int, body: ParsedBody[Profil
 async def change_password(context: Context, user_id: int, body: ParsedBody[ChangePasswordBody]) -> None:
     """Replace the password and end all refresh tokens. Raises ValidationFailed, UserNotFound and ServiceUnavailable."""
     fields, errors = body.fields, dict(body.errors)
-    user = await _fetch_credentials(context, user_id)
+    user = await _get_credentials(context, user_id)
     if "old_password" not in errors and not await context.hasher.verify(user.password_hash, fields.old_password):
         errors |= _wrong_password("old_password")
     errors |= _new_password_errors(user, "new_password", fields.new_password)
@@ -106,7 +106,7 @@ async def erase(context: Context, user_id: int, body: EraseBody) -> None:
 
     Raises ValidationFailed, UserNotFound and ServiceUnavailable.
     """
-    user = await _fetch_credentials(context, user_id)
+    user = await _get_credentials(context, user_id)
     if not await context.hasher.verify(user.password_hash, body.password):
         raise ValidationFailed(_wrong_password("password"))
     async with context.database.transaction() as tx:
@@ -115,16 +115,16 @@ async def erase(context: Context, user_id: int, body: EraseBody) -> None:
         await outbox.record(tx, UserDeleted(user_id=user_id, revision=next_revision(0)))
 
 
-async def _fetch_account(tx: Transaction, user_id: int) -> Account:
-    account = await repository.fetch_account(tx, user_id)
+async def _get_account(tx: Transaction, user_id: int) -> Account:
+    account = await repository.find_account(tx, user_id)
     if account is None:
         raise UserNotFound
     return account
 
 
-async def _fetch_credentials(context: Context, user_id: int) -> Credentials:
+async def _get_credentials(context: Context, user_id: int) -> Credentials:
     async with context.database.connection() as tx:
-        credentials = await repository.fetch_credentials(tx, user_id)
+        credentials = await repository.find_credentials(tx, user_id)
     if credentials is None:
         raise UserNotFound
     return credentials

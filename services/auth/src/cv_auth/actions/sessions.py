@@ -50,7 +50,7 @@ async def merge(context: Context, caller: Caller, session_ids: Sequence[str]) ->
     session_ids = list(dict.fromkeys(session_ids))
     async with context.database.transaction() as tx:
         await repository.lock_sessions(tx, session_ids)
-        ended = {session.session_id: session for session in await repository.fetch_ended_sessions(tx, session_ids)}
+        ended = {session.session_id: session for session in await repository.list_ended_sessions(tx, session_ids)}
         live = [session_id for session_id in session_ids if session_id not in ended]
         if not live:
             return session_ids[0]

@@ -22,7 +22,7 @@ async def login(context: Context, caller: Caller, body: LoginBody) -> TokenPair:
     Raises NotAuthenticated, with equal text and timing for an unknown address and a wrong password.
     """
     async with context.database.connection() as tx:
-        user = await repository.fetch_credentials_by_email(tx, body.email)
+        user = await repository.find_credentials_by_email(tx, body.email)
     matches = await context.hasher.verify(user.password_hash if user else None, body.password)
     if user is None or not matches:
         raise _login_failed()
@@ -47,7 +47,7 @@ async def refresh(context: Context, body: RefreshBody) -> str:
     """A new access token for a refresh token. Raises TokenInvalid."""
     token_id = _token_id(context, body)
     async with context.database.connection() as tx:
-        owner = await repository.fetch_token_owner(tx, token_id)
+        owner = await repository.find_token_owner(tx, token_id)
     if owner is None:
         raise TokenInvalid
     return _access_token(context, owner.id, owner.email, datetime.now(UTC))

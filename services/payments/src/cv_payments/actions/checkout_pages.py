@@ -1,4 +1,4 @@
-"""Checkout pages at Stripe: opened for a checkout, and closed when nobody may pay there any more."""
+"""Checkout pages at Stripe: open the page of a checkout, and close a page that must not be paid."""
 
 import logging
 
@@ -44,7 +44,7 @@ async def open_page(context: Context, checkout: Checkout) -> str | None:
 
 
 async def _remove_customer(context: Context, checkout: Checkout) -> None:
-    """Remove a customer that somebody deleted at Stripe: the buyer becomes a new one."""
+    """Remove a customer that was deleted at Stripe. The buyer becomes a new customer."""
     customer_id = checkout.parameters["customer"]
     log.warning("a customer was deleted at Stripe", extra={"customer": customer_id})
     async with context.database.transaction() as tx:

@@ -142,7 +142,7 @@ async def _lock_owner(tx: Transaction, user_id: int | None, session_id: str) -> 
 
 async def _reject_paid(tx: Transaction, request: CheckoutRequest) -> None:
     """Raises ValidationFailed for a deleted or paid resume."""
-    resume = await resumes.get(tx, request.resume_id) if request.resume_id is not None else None
+    resume = await resumes.find(tx, request.resume_id) if request.resume_id is not None else None
     if resume is not None and resume.deleted_at is not None:
         raise ValidationFailed.on("resume_id", f"Resume with id {resume.id} does not exist.")
     if resume is not None and resume.paid:

@@ -1,4 +1,4 @@
-"""Deleted resumes and accounts: nobody pays for them any more."""
+"""Deleted resumes and accounts: close their checkout pages and end their subscriptions."""
 
 from cv_common.kernel.database import Transaction
 from cv_common.messaging import inbox
@@ -51,6 +51,6 @@ async def _close(tx: Transaction, checkout: Checkout) -> None:
     """Close a checkout. If its page is being opened, the request that opens it closes it."""
     if await abandon(tx, checkout):
         return
-    current = await checkouts.get(tx, checkout.id)
+    current = await checkouts.find(tx, checkout.id)
     if current is not None and current.stripe_session_id is not None:
         await stripe_calls.order_expiry(tx, current.stripe_session_id)

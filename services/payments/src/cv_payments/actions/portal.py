@@ -27,7 +27,7 @@ async def open_portal(context: Context, caller: Caller, return_url: str) -> str:
     if not is_allowed(return_url, context.settings.checkout_allowed_origins):
         raise ValidationFailed.on("return_url", ORIGIN_NOT_ALLOWED)
     async with context.database.connection() as tx:
-        owner = await owners.get_caller(tx, caller)
+        owner = await owners.find_caller(tx, caller)
         live = [each for each in await subscriptions.list_of_owner(tx, owner.id) if each.is_live] if owner else []
     customer_id = live[0].customer_id if live else owner.customer_id if owner else None
     if customer_id is None:
@@ -72,4 +72,4 @@ async def _sync_subscription(context: Context, subscription: Subscription) -> Su
         details = {"subscription": subscription.id, "reason": str(reason)}
         log.error("a subscription that the portal rejects does not match", extra=details)
     async with context.database.connection() as tx:
-        return await subscriptions.get(tx, subscription.id) or subscription
+        return await subscriptions.find(tx, subscription.id) or subscription

@@ -21,7 +21,7 @@ async def list_payments(context: Context, caller: Caller) -> list[Payment]:
 async def get_subscription(context: Context, caller: Caller) -> SubscriptionSummary:
     """The summary of the caller's subscriptions. Raises NotFound for a caller who never had one."""
     async with context.database.connection() as tx:
-        owner = await owners.get_caller(tx, caller)
+        owner = await owners.find_caller(tx, caller)
         if owner is None or not await subscriptions.list_of_owner(tx, owner.id):
             raise NotFound
         return await summarize_owner(tx, owner, context.grace)
@@ -40,7 +40,7 @@ async def get_checkout(context: Context, caller: Caller, stripe_session_id: str)
 
 async def _stored_checkout(context: Context, caller: Caller, stripe_session_id: str) -> tuple[Checkout, PaymentStatus]:
     async with context.database.connection() as tx:
-        checkout = await checkouts.get_for_caller(tx, stripe_session_id, caller)
+        checkout = await checkouts.find_for_caller(tx, stripe_session_id, caller)
         if checkout is None:
             raise NotFound
         if checkout.resume_id is not None:

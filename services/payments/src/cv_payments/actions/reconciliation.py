@@ -96,7 +96,7 @@ async def _overdue(
 
 async def _sync_checkout(context: Context, checkout_id: UUID) -> None:
     async with context.database.connection() as tx:
-        checkout = await checkouts.get(tx, checkout_id)
+        checkout = await checkouts.find(tx, checkout_id)
     assert checkout is not None, "checkouts are never deleted"
     try:
         if checkout.stripe_session_id is None:

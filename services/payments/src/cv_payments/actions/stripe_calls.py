@@ -45,7 +45,7 @@ async def _call(context: Context, call: CallJob) -> None:
                 await context.stripe.expire_session(call.object_id)
             case "delete_customer":
                 await context.stripe.delete_customer(call.object_id)
-            case _:  # of a newer release
+            case _:  # a newer release has added it
                 raise ValueError(f"unknown call {call.action!r}")
     except StripeRequestError as error:
         if not _was_done(call.action, error):

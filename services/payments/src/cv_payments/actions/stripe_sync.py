@@ -87,7 +87,7 @@ class StripeSync:
         """After a checkout was completed, paid or rejected later, or has expired."""
         await self._lock(session_id)
         session = await self._stripe.get_session(session_id)
-        checkout = await checkouts.get(self._tx, session.checkout_id)
+        checkout = await checkouts.find(self._tx, session.checkout_id)
         if checkout is None:
             raise ForeignObject("no checkout of this service started it")
         _quarantine_if(session_mismatch(checkout, session, self._livemode))
@@ -118,8 +118,8 @@ class StripeSync:
         """
         await self._lock(subscription_id)
         at_stripe = await self._stripe.get_subscription(subscription_id)
-        checkout = await checkouts.get(self._tx, at_stripe.checkout_id)
-        stored = await subscriptions.get(self._tx, at_stripe.id)
+        checkout = await checkouts.find(self._tx, at_stripe.checkout_id)
+        stored = await subscriptions.find(self._tx, at_stripe.id)
         if stored is None and checkout is not None:
             await self._check_start(at_stripe, checkout, session)
         owner = await self._lock_owner(at_stripe, stored, checkout)
@@ -144,9 +144,9 @@ class StripeSync:
         if invoice.subscription_id is None:
             raise ForeignObject("the invoice bills no subscription")
         owner = await self._sync_subscription(invoice.subscription_id, session)
-        subscription = await subscriptions.get(self._tx, invoice.subscription_id)
+        subscription = await subscriptions.find(self._tx, invoice.subscription_id)
         assert subscription is not None, "it was just stored"
-        prices = self._allowed_prices(subscription, await checkouts.get(self._tx, subscription.checkout_id))
+        prices = self._allowed_prices(subscription, await checkouts.find(self._tx, subscription.checkout_id))
         _quarantine_if(invoice_mismatch(invoice, prices.amounts, self._livemode))
         is_payment = invoice.amount > 0 or invoice.is_first or await payments.has_invoice(self._tx, invoice_id)
         if invoice.status == "draft" or not is_payment:
@@ -226,7 +226,7 @@ class StripeSync:
         """The payment that a charge paid. If it is not stored yet, its session or invoice is synchronized first."""
         payment = await payments.find_by_intent(self._tx, charge.payment_intent_id)
         if payment is None and charge.payment_intent_id is not None:
-            checkout = await checkouts.get(self._tx, charge.checkout_id)
+            checkout = await checkouts.find(self._tx, charge.checkout_id)
             if checkout is not None and checkout.stripe_session_id is not None:
                 await self._sync_session(checkout.stripe_session_id)
             elif (invoice_id := await self._stripe.find_invoice_of_intent(charge.payment_intent_id)) is not None:

@@ -44,7 +44,7 @@ class StripeNotFound(StripeRequestError):
 
     @property
     def is_customer(self) -> bool:
-        """Whether the missing object is the customer: somebody has deleted it at Stripe."""
+        """Whether the missing object is the customer, which was deleted at Stripe."""
         return self.param == "customer"
 
 

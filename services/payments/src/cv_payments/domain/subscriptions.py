@@ -74,7 +74,7 @@ class Subscription:
 
     @property
     def is_live(self) -> bool:
-        """Whether it continues until somebody ends it."""
+        """Whether it continues until it is canceled."""
         return self.stripe_status in _LIVE and not self.is_duplicate
 
     def entitled_until(self, grace: GracePeriods) -> datetime | None:

@@ -23,7 +23,7 @@ _NEW = checkouts.c.status.in_(sql_literals("new"))
 _UNFINISHED = checkouts.c.status.in_(sql_literals("new", "open"))
 
 _ADD = Statement(insert(checkouts).values({name: bindparam(name) for name in _FIELDS}))
-_GET = Query(_CHECKOUT.where(_BY_ID), Checkout)
+_FIND = Query(_CHECKOUT.where(_BY_ID), Checkout)
 _UNFINISHED_OF_OWNER = Query(
     _CHECKOUT.where(checkouts.c.owner_id == bindparam("owner_id"), _UNFINISHED).order_by(
         checkouts.c.created_at, checkouts.c.id
@@ -38,7 +38,7 @@ _OVERDUE = Scalar(
     .limit(_PAGE),
     UUID,
 )
-_GET_FOR_CALLER = Query(
+_FIND_FOR_CALLER = Query(
     _CHECKOUT.join(owners).where(checkouts.c.stripe_session_id == bindparam("stripe_session_id"), OWNED_BY_CALLER),
     Checkout,
 )
@@ -71,14 +71,14 @@ async def add(tx: Transaction, checkout: Checkout) -> None:
     await tx.execute(_ADD, **(asdict(checkout) | {"parameters": Jsonb(checkout.parameters)}))
 
 
-async def get(tx: Transaction, checkout_id: UUID | None) -> Checkout | None:
+async def find(tx: Transaction, checkout_id: UUID | None) -> Checkout | None:
     """A checkout of any owner; None for no id."""
-    return await tx.fetch_one(_GET, checkout_id=checkout_id) if checkout_id is not None else None
+    return await tx.fetch_one(_FIND, checkout_id=checkout_id) if checkout_id is not None else None
 
 
-async def get_for_caller(tx: Transaction, stripe_session_id: str, caller: Caller) -> Checkout | None:
+async def find_for_caller(tx: Transaction, stripe_session_id: str, caller: Caller) -> Checkout | None:
     """The caller's checkout with this Stripe session."""
-    return await tx.fetch_one(_GET_FOR_CALLER, stripe_session_id=stripe_session_id, **caller_values(caller))
+    return await tx.fetch_one(_FIND_FOR_CALLER, stripe_session_id=stripe_session_id, **caller_values(caller))
 
 
 async def list_unfinished(tx: Transaction, owner_id: int) -> list[Checkout]:

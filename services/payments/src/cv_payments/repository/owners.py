@@ -62,9 +62,9 @@ _CUSTOMERS = Scalar(
     ),
     str,
 )
-_LAST_PUBLISHED = Scalar(select(owners.c.told).where(_BY_ID), object)
+_LAST_PUBLISHED = Scalar(select(owners.c.published_summary).where(_BY_ID), object)
 _MARK_PUBLISHED = Statement(
-    update(owners).where(_BY_ID).values(told=bindparam("summary"), revision=bindparam("revision"))
+    update(owners).where(_BY_ID).values(published_summary=bindparam("summary"), revision=bindparam("revision"))
 )
 _TRANSFER = [
     Statement(update(table).where(table.c.owner_id == bindparam("owner_id")).values(owner_id=bindparam("new_owner_id")))
@@ -101,7 +101,7 @@ async def _lock_or_add(tx: Transaction, lock_owner: Query[Owner], add: Statement
     return owner
 
 
-async def get_caller(tx: Transaction, caller: Caller) -> Owner | None:
+async def find_caller(tx: Transaction, caller: Caller) -> Owner | None:
     """The caller's owner; None for a caller who has never bought anything."""
     return await tx.fetch_one(_OF_CALLER, **caller_values(caller))
 

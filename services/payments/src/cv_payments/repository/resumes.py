@@ -15,7 +15,7 @@ _LOCK_OR_ADD = Query(
     .returning(resumes),
     ResumePaymentState,
 )
-_GET = Query(select(resumes).where(_BY_ID), ResumePaymentState)
+_FIND = Query(select(resumes).where(_BY_ID), ResumePaymentState)
 _MARK_PUBLISHED = Statement(
     update(resumes).where(_BY_ID).values(paid=bindparam("paid"), revision=bindparam("revision"))
 )
@@ -29,9 +29,9 @@ async def lock(tx: Transaction, resume_id: int) -> ResumePaymentState:
     return resume
 
 
-async def get(tx: Transaction, resume_id: int) -> ResumePaymentState | None:
-    """What is known about a resume; None when nobody has paid for it or deleted it."""
-    return await tx.fetch_one(_GET, resume_id=resume_id)
+async def find(tx: Transaction, resume_id: int) -> ResumePaymentState | None:
+    """What is known about a resume; None when it was neither paid nor deleted."""
+    return await tx.fetch_one(_FIND, resume_id=resume_id)
 
 
 async def mark_published(tx: Transaction, resume: ResumePaymentState, paid: bool, revision: int) -> None:

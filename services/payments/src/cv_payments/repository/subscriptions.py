@@ -15,10 +15,7 @@ from cv_payments.tables import sql_literals, subscriptions
 _PAGE = 100
 
 _BY_ID = subscriptions.c.id == bindparam("subscription_id")
-_SUBSCRIPTION = select(
-    *(column for column in subscriptions.c if column.name != "superfluous"),
-    subscriptions.c.superfluous.label("is_duplicate"),
-)
+_SUBSCRIPTION = select(*(column.label(name) for name, column in subscriptions.c.items()))
 _FROM_STRIPE = (
     "customer_id", "item_id", "price_id", "subscription_type", "stripe_status",
     "current_period_end", "cancel_at", "ended_at", "past_due_since",
@@ -38,14 +35,14 @@ _UPSERT = Statement(
         },
     )
 )
-_GET = Query(_SUBSCRIPTION.where(_BY_ID), Subscription)
+_FIND = Query(_SUBSCRIPTION.where(_BY_ID), Subscription)
 _OF_OWNER = Query(
     _SUBSCRIPTION.where(subscriptions.c.owner_id == bindparam("owner_id")).order_by(
         subscriptions.c.created_at, subscriptions.c.known_since
     ),
     Subscription,
 )
-_MARK_DUPLICATE = Statement(update(subscriptions).where(_BY_ID).values(superfluous=True))
+_MARK_DUPLICATE = Statement(update(subscriptions).where(_BY_ID).values(is_duplicate=True))
 _OVERDUE = Scalar(
     select(subscriptions.c.id)
     .where(
@@ -87,9 +84,9 @@ def _past_due_since(at_stripe: StripeSubscription) -> datetime | None:
     return at_stripe.latest_invoice.created if at_stripe.latest_invoice else datetime.now(UTC)
 
 
-async def get(tx: Transaction, subscription_id: str) -> Subscription | None:
+async def find(tx: Transaction, subscription_id: str) -> Subscription | None:
     """A subscription of any owner."""
-    return await tx.fetch_one(_GET, subscription_id=subscription_id)
+    return await tx.fetch_one(_FIND, subscription_id=subscription_id)
 
 
 async def list_of_owner(tx: Transaction, owner_id: int) -> list[Subscription]:

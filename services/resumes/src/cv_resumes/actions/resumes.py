@@ -18,7 +18,7 @@ from cv_resumes.actions.photos import attach_photo, delete_photo_files, detach_p
 from cv_resumes.clients import Template
 from cv_resumes.domain.content import FREE_SECTIONS, NUMBERED_SECTIONS, Changes, Entry, ResumeContent
 from cv_resumes.domain.idempotency import IdempotencyKey
-from cv_resumes.domain.owners import Owner, Quotas, new_session_id
+from cv_resumes.domain.owners import Owner, new_session_id, quota_error
 from cv_resumes.domain.photos import NOT_A_FILE
 from cv_resumes.domain.resumes import DeletedResume, Resume, photo_url, size_error
 from cv_resumes.domain.sections import assign_ids, count_missing_ids, json_equal, reconcile_section
@@ -100,8 +100,9 @@ async def _owner_of_new(context: Context, tx: Transaction, owner: Owner | None) 
     Raises UserNotFound if the account was erased, and BadRequest if the owner has too many resumes.
     """
     if owner is not None and await owners.lock_live(tx, owner):
-        quotas = Quotas(context.settings.max_resumes, context.settings.max_anonymous_resumes)
-        if (error := quotas.error(owner, await resumes.count(tx, owner))) is not None:
+        settings, count = context.settings, await resumes.count(tx, owner)
+        error = quota_error(owner, count, settings.max_resumes, settings.max_anonymous_resumes)
+        if error is not None:
             raise BadRequest(error)
         return owner, None
     if owner is not None and owner.user_id is not None:
@@ -156,6 +157,8 @@ async def _save(tx: Transaction, stored: Resume, sent: Changes) -> tuple[Resume,
         await attach_photo(tx, changed.photo)
         detached_photos = await detach_photos(tx, [stored.photo])
     await resumes.change(tx, stored.id, changes)
+    if "template_id" in changes:  # an event about the new template may be newer than the answer of templates
+        changed = or_404(await resumes.find(tx, stored.owner, stored.id))
     return changed, detached_photos
 
 

@@ -28,17 +28,10 @@ class Owner:
         return cls(user_id=int(name)) if kind == "user" else cls(session_id=name)
 
 
-@dataclass(frozen=True, slots=True)
-class Quotas:
-    """How many resumes an account and a session may have."""
-
-    user: int
-    session: int
-
-    def error(self, owner: Owner, count: int) -> str | None:
-        """Why an owner with `count` resumes may not create another, or None."""
-        if owner.user_id is not None and count >= self.user:
-            return f"An account can keep at most {self.user} CVs: delete one to write another."
-        if owner.session_id is not None and count >= self.session:
-            return f"Without an account you can keep at most {self.session} CVs: register to write more."
-        return None
+def quota_error(owner: Owner, count: int, account_limit: int, session_limit: int) -> str | None:
+    """Why an owner with `count` resumes may not create another, or None."""
+    if owner.user_id is not None and count >= account_limit:
+        return f"An account can keep at most {account_limit} CVs: delete one to write another."
+    if owner.session_id is not None and count >= session_limit:
+        return f"Without an account you can keep at most {session_limit} CVs: register to write more."
+    return None

@@ -1,4 +1,4 @@
-"""Photos whose files are to be deleted. The file goes before the row, so no file is left behind."""
+"""Photos whose files are to be deleted. The file is deleted before the row, so every file has a row."""
 
 from collections.abc import Sequence
 from datetime import timedelta

@@ -1,1 +1,1 @@
-"""The JSON of the contract for resumes: what comes in, what goes out."""
+"""The JSON of resumes: request bodies, response models, serialization."""
