@@ -10,7 +10,7 @@ from tests.integration.visitor import Visitor, expect
 
 LIST = "/api/resumes/"
 JSON = {"Content-Type": "application/json"}
-ANYBODYS = (
+WITHOUT_ACCOUNT = (
     ("POST", "/api/auth/register/"),
     ("POST", "/api/auth/login/"),
     ("POST", "/api/auth/refresh/"),
@@ -57,7 +57,7 @@ async def wrong_responses(visitor: Visitor, method: str, path: str) -> list[Any]
     return strange
 
 
-@pytest.mark.parametrize(("method", "path"), ANYBODYS)
+@pytest.mark.parametrize(("method", "path"), WITHOUT_ACCOUNT)
 async def test_malformed_json_is_refused(visitor: Visitor, method: str, path: str) -> None:
     assert await wrong_responses(visitor, method, path) == []
 
@@ -82,7 +82,7 @@ async def test_malformed_json_for_a_resume(visitor: Visitor) -> None:
 )
 async def test_json_other_than_an_object_is_refused(visitor: Visitor, body: Any, type_name: str) -> None:
     expected = {"non_field_errors": [f"Invalid data. Expected a dictionary, but got {type_name}."]}
-    for method, path in ANYBODYS:
+    for method, path in WITHOUT_ACCOUNT:
         assert expect(await visitor.request(method, path, json=body), 400) == expected, path
 
 
@@ -193,7 +193,7 @@ async def test_last_of_duplicate_keys_is_used(visitor: Visitor) -> None:
 
 async def test_body_of_ten_megabytes_is_refused(visitor: Visitor) -> None:
     heavy = json.dumps(example("3.2 request, minimum") | {"summary": "x" * 10_000_000}).encode()
-    for method, path in ANYBODYS:
+    for method, path in WITHOUT_ACCOUNT:
         answer = await send(visitor, method, path, heavy)
         assert expect(answer, 413) == {"detail": "The request is too large."}, path
     assert await visitor.get(LIST) == []

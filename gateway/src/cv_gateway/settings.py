@@ -86,7 +86,7 @@ class Settings(CallerSettings):
     """Bytes of streamed bodies in flight to one service. A service may hold each byte twice: its memory is sized for
     that."""
     long_bodies_per_address: int = 24 * _MIB
-    """The share of one client network, while rate limits are enabled."""
+    """Bytes that one client network may have in flight. Applies only while rate limits are enabled."""
     long_body_patience: float = 5
     """Seconds that a streamed body waits for free bytes before it is refused."""
 
@@ -104,7 +104,7 @@ class Settings(CallerSettings):
     requests_per_service: int = 256
     """Requests in progress at one service; further ones are refused."""
     requests_per_address: int = 64
-    """The share of one client network, while rate limits are enabled."""
+    """Requests that one client network may have in progress. Applies only while rate limits are enabled."""
     webhooks_at_once: int = 2048
     """Webhooks in progress, in addition to the other requests of their service."""
 

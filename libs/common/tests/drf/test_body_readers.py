@@ -12,7 +12,7 @@ from cv_common.drf.fields import Text
 from cv_common.drf.openapi import openapi_extra
 from cv_common.drf.parameters import IfMatch
 from cv_common.kernel.responses import JSONResponse
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, Query
 from starlette.responses import Response
 
 
@@ -35,6 +35,11 @@ async def add(body: Annotated[NoteBody, Depends(BodyReader(NoteBody))], if_match
 @app.patch("/notes/", openapi_extra=openapi_extra())
 async def change(body: Annotated[ParsedBody[NoteBody], Depends(PartialBodyReader(NoteBody))]) -> Response:
     return JSONResponse({"fields": body.fields.sent(), "errors": body.errors})
+
+
+@app.get("/notes/{id}/")
+async def get(id: int, page: Annotated[int, Query(ge=1)]) -> Response:  # noqa: A002 - the parameter of the path
+    return JSONResponse({"id": id, "page": page})
 
 
 @pytest.fixture
@@ -78,3 +83,19 @@ def test_openapi_describes_the_body_and_the_header() -> None:
     assert schema == {"$ref": "#/components/schemas/NoteBody"}
     (header,) = operation["parameters"]
     assert (header["name"], header["in"], header["schema"]["type"]) == ("If-Match", "header", "string")
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "body"),
+    [
+        ("/notes/1/?page=2", 200, {"id": 1, "page": 2}),
+        ("/notes/1/", 400, {"page": ["This field is required."]}),
+        ("/notes/1/?page=0", 400, {"page": ["Input should be greater than or equal to 1."]}),
+        ("/notes/x/?page=0", 404, {"detail": "Not found."}),
+    ],
+)
+async def test_an_invalid_query_parameter_is_400_and_an_invalid_path_404(
+    client: httpx.AsyncClient, path: str, status: int, body: dict[str, Any]
+) -> None:
+    answer = await client.get(path)
+    assert (answer.status_code, answer.json()) == (status, body)

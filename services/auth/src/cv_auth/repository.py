@@ -310,7 +310,7 @@ async def merge_session(tx: Transaction, session_id: str, into_session_id: str) 
 
 
 _SUBSCRIPTION_STATE = [column for column in subscriptions.c if column.name != "user_id"]
-# The share lock waits for a concurrent deletion of the account, of which then no row is left to insert from.
+# The share lock waits for a concurrent deletion of the account. After it, SELECT finds no row and inserts nothing.
 _UPSERT_SUBSCRIPTION = upsert_if_newer(
     subscriptions,
     ["user_id", *(column.name for column in _SUBSCRIPTION_STATE)],

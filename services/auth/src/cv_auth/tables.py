@@ -34,8 +34,8 @@ users = Table(
     Column("username_skeletons", ARRAY(Text)),
     Column("skeletons_of", String(150)),
 )
-"""`username_skeletons` are the skeletons of the username in `skeletons_of`. A previous release, which does not know the
-columns, wrote the row if `skeletons_of` is null or differs from `username`."""
+"""`skeletons_of` is the username from which `username_skeletons` were computed. If it differs from `username`, a
+previous release, which does not know these columns, wrote the row, and the skeletons are out of date."""
 Index("users_skeletons", users.c.username_skeletons, postgresql_using="gin")
 Index("users_skeletons_missing", users.c.id, postgresql_where=users.c.skeletons_of.is_distinct_from(users.c.username))
 Index("users_username", func.lower(users.c.username), unique=True)

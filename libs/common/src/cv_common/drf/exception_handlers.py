@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from cv_common.kernel.database import DATABASE_UNAVAILABLE
-from cv_common.kernel.errors import ApiError, DetailError, NotFound, ServiceUnavailable
+from cv_common.kernel.errors import ApiError, DetailError, NotFound, ServiceUnavailable, ValidationFailed
 from cv_common.kernel.middleware import error_response
 from cv_common.kernel.responses import JSONResponse
 
@@ -57,9 +57,16 @@ def _allow(methods: Collection[str]) -> str:
     return ", ".join(method for method in _METHODS if method in allowed)
 
 
-async def _on_invalid_parameter(request: Request, error: Exception) -> Response:
-    """Return 404: nothing has the invalid id or name in the path."""
-    return error_response(NotFound())
+async def _on_invalid_parameter(request: Request, error: RequestValidationError) -> Response:
+    """Return 404 for an invalid parameter of the path, which names nothing, and 400 for another invalid one."""
+    messages: dict[str, list[str]] = {}
+    for each in error.errors():
+        place, name = each["loc"][:2]
+        if place == "path":
+            return error_response(NotFound())
+        message = "This field is required." if each["type"] == "missing" else f"{each['msg']}."
+        messages.setdefault(str(name), []).append(message)
+    return error_response(ValidationFailed(messages))
 
 
 async def _on_database_unavailable(request: Request, error: Exception) -> Response:

@@ -140,13 +140,13 @@ def error_schemas(document: Json) -> Json:
     return dict(_SCHEMAS) if document.get("paths") else {}
 
 
-def add_errors(path: str, method: str, operation: Json, also: Collection[str], *, reads_body: bool) -> None:
+def add_errors(path: str, method: str, operation: Json, extra_statuses: Collection[str], *, reads_body: bool) -> None:
     """Add error responses to an operation. Keeps the schema that its route has for a status.
 
-    `reads_body`: whether it reads JSON or a form with fields; `also`: statuses that do not follow from the operation.
+    `reads_body`: whether it reads JSON or a form with fields; `extra_statuses`: further statuses, from the examples.
     """
     responses = operation["responses"]
-    for status in _statuses(path, method, operation, reads_body=reads_body) | (_RESPONSES.keys() & set(also)):
+    for status in _statuses(path, method, operation, reads_body=reads_body) | (_RESPONSES.keys() & set(extra_statuses)):
         response = deepcopy(_RESPONSES[status])
         if status in responses:
             response["content"]["application/json"].update(responses[status]["content"]["application/json"])

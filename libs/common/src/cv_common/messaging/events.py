@@ -49,8 +49,8 @@ class SessionClaimed(Event):
 class SessionMerged(Event):
     """The resumes and purchases of an anonymous session belong to another session of the same visitor now.
 
-    The first session has ended. If the other one has ended too, consumers move nothing: an event about this session
-    follows the event that ended the other one.
+    The first session has ended. If the other session has ended too, consumers do nothing: auth publishes a later event
+    that names the owner of both.
     """
 
     name: ClassVar[str] = "auth.session_merged.v1"
