@@ -1,6 +1,6 @@
 """Measures the processor time that each program spends on a request through the gateway.
 
-    .venv/bin/python -m benchmarks.capacity [--seconds 4] [--visitors 8]
+    .venv/bin/python -m benchmarks.capacity [--seconds 4] [--visitors 8] [--only PATH] [--log-level INFO]
 
 Starts the whole system on free ports. A busy machine distorts processor time per request much less than requests per
 second, for which all programs and the load generator share the cores. Linux only.
@@ -113,10 +113,12 @@ def processor_seconds(roots: Iterable[int]) -> list[float]:
     return [sum(ticks[pid] for pid in ticks if root in lines[pid]) / os.sysconf("SC_CLK_TCK") for root in roots]
 
 
-async def measure(system: System, visitors: list[Visitor], seconds: float) -> None:
+async def measure(system: System, visitors: list[Visitor], seconds: float, only: str | None) -> None:
     """Repeat each step for some seconds and print its row of the table."""
     roots = [system.pid(part) for part in PROGRAMS]
     for name, step in PATHS.items():
+        if only not in (None, name):
+            continue
         before, began = processor_seconds(roots), time.perf_counter()
         counts = await asyncio.gather(*(_repeat(visitor, step, began + seconds) for visitor in visitors))
         spent, count = time.perf_counter() - began, sum(counts)
@@ -133,7 +135,7 @@ async def _repeat(visitor: Visitor, step: Callable[[Visitor], Awaitable[Any]], u
     return count
 
 
-async def run(system: System, visitors: int, seconds: float) -> None:
+async def run(system: System, visitors: int, seconds: float, only: str | None) -> None:
     """Prepare the visitors and measure."""
     sys.stdout.write(f"| processor ms | requests/s | {' | '.join(PROGRAMS)} |\n|{'---|' * (len(PROGRAMS) + 2)}\n")
     people = [
@@ -142,7 +144,7 @@ async def run(system: System, visitors: int, seconds: float) -> None:
     ]
     try:
         await asyncio.gather(*(each.prepare() for each in people))
-        await measure(system, people, seconds)
+        await measure(system, people, seconds, only)
     finally:
         await asyncio.gather(*(each.http.close() for each in people))
 
@@ -152,13 +154,15 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--seconds", type=float, default=4)
     options.add_argument("--visitors", type=int, default=8)
+    options.add_argument("--log-level", default="WARNING", help="INFO includes the access log")
+    options.add_argument("--only", choices=PATHS, help="measure one kind of request")
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        settings = {"RATE_LIMITS_ENABLED": "false", "LOG_LEVEL": "WARNING"}
+        settings = {"RATE_LIMITS_ENABLED": "false", "LOG_LEVEL": given.log_level}
         system = System(Path(folder), lambda *_: None, settings=settings)
         system.start()
         try:
-            asyncio.run(run(system, given.visitors, given.seconds))
+            asyncio.run(run(system, given.visitors, given.seconds, given.only))
         finally:
             system.stop()
 
