@@ -114,9 +114,10 @@ def test_webhook_requires_its_signature(document: Json) -> None:
     assert (header["name"], header["in"], header["required"]) == ("Stripe-Signature", "header", True)
 
 
-def test_resume_is_described_in_the_order_of_the_answer(document: Json) -> None:
-    described = document["components"]["schemas"]["Resume"]["properties"]
-    assert list(described) == list(example("3.3 response"))
+def test_documented_fields_of_a_resume_are_required_and_in_order_and_extensions_are_optional(document: Json) -> None:
+    schema, documented = document["components"]["schemas"]["Resume"], list(example("3.3 response"))
+    assert [name for name in schema["properties"] if name in documented] == documented
+    assert set(schema["required"]) == set(documented)
 
 
 @pytest.mark.parametrize(
@@ -153,4 +154,3 @@ def test_formats_and_enums(document: Json) -> None:
     assert schemas["ResumePaymentType"]["enum"] == ["free", "single", "subscription"]
     levels = ["beginner", "intermediate", "advanced", "expert"]
     assert schemas["SkillData"]["properties"]["level"]["enum"] == [*levels, None]
-    assert set(schemas["Resume"]["required"]) == resume.keys()

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 
 from cv_resumes.domain.content import (
-    CONTENT,
+    CONTENT_FIELDS,
     LONG_TEXTS,
     NUMBERED_SECTIONS,
     Declaration,
@@ -57,7 +57,7 @@ resumes = Table(
     Column("template_id", Integer, nullable=False),
     # The state when the template was chosen. It counts until the table `templates` has the current state.
     Column("template_is_premium", Boolean, nullable=False),
-    *(_content_column(field) for field in CONTENT),
+    *(_content_column(field) for field in CONTENT_FIELDS),
     Column("revision", BigInteger, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),

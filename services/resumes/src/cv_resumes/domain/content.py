@@ -1,7 +1,7 @@
 """The content of a CV. Each field is declared here, and only here.
 
 Request and response models, table columns, the size limit and the document for the renderer are made from these
-declarations. A new optional text needs one line in `ResumeContent`, and a migration that adds the column.
+declarations. docs/howto.md shows how to add a field.
 """
 
 from collections.abc import Iterator
@@ -27,6 +27,10 @@ Changes = dict[str, Any]
 
 SkillLevel = TypeAliasType("SkillLevel", Literal["beginner", "intermediate", "advanced", "expert"])
 SKILL_LEVELS: tuple[str, ...] = get_args(SkillLevel.__value__)
+
+
+EXTENSION = object()
+"""Marks a field that the API document does not have. It is optional, and responses omit it while it is empty."""
 
 
 class FreeText(Text):
@@ -163,12 +167,13 @@ class ResumeContent:
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """One declared field: its name, its type without and with the rule, and the rule, if it has one."""
+    """One declared field: its name, its type without and with its metadata, and its rule, if it has one."""
 
     name: str
     type: Any
     annotation: Any
     rule: object
+    is_extension: bool
 
     @property
     def is_nullable(self) -> bool:
@@ -179,11 +184,14 @@ def declarations(declared: type[Any]) -> Iterator[Declaration]:
     """The fields that a class of this module declares, in order."""
     types = get_type_hints(declared)
     for name, annotation in get_type_hints(declared, include_extras=True).items():
-        yield Declaration(name, types[name], annotation, next(iter(getattr(annotation, "__metadata__", ())), None))
+        metadata = getattr(annotation, "__metadata__", ())
+        yield Declaration(name, types[name], annotation, next(iter(metadata), None), EXTENSION in metadata)
 
 
-CONTENT = tuple(declarations(ResumeContent))
-NUMBERED_SECTIONS = {field.name: field.rule for field in CONTENT if isinstance(field.rule, NumberedSection)}
-FREE_SECTIONS = {field.name: field.rule for field in CONTENT if isinstance(field.rule, FreeSection)}
+CONTENT_FIELDS = tuple(declarations(ResumeContent))
+NUMBERED_SECTIONS = {field.name: field.rule for field in CONTENT_FIELDS if isinstance(field.rule, NumberedSection)}
+FREE_SECTIONS = {field.name: field.rule for field in CONTENT_FIELDS if isinstance(field.rule, FreeSection)}
 SECTIONS = (*NUMBERED_SECTIONS, *FREE_SECTIONS)
-LONG_TEXTS = tuple(field.name for field in CONTENT if isinstance(field.rule, Text) and field.rule.max_length > 1000)
+LONG_TEXTS = tuple(
+    field.name for field in CONTENT_FIELDS if isinstance(field.rule, Text) and field.rule.max_length > 1000
+)

@@ -14,7 +14,7 @@ from pydantic import Field as ModelField
 from pydantic_core import PydanticCustomError
 
 from cv_resumes.domain.content import (
-    CONTENT,
+    CONTENT_FIELDS,
     MAX_ENTRIES,
     MAX_ORDER,
     Changes,
@@ -174,10 +174,12 @@ class ResumeRequest(RequestBody):
         return ResumeContent(**self.model_dump(exclude={"template", "photo"}), photo=None)
 
 
-_CONTENT: dict[str, Any] = {field.name: _request_field(field) for field in CONTENT if field.name != "photo"}
+_content_fields: dict[str, Any] = {
+    field.name: _request_field(field) for field in CONTENT_FIELDS if field.name != "photo"
+}
 _PHOTO_DOC = "JPEG, PNG, WEBP or AVIF of at most 5 MB, 25 megapixels and 65,500 pixels a side"
 
-ResumeBody = create_model("ResumeBody", __base__=ResumeRequest, __doc__="The fields of a resume.", **_CONTENT)
+ResumeBody = create_model("ResumeBody", __base__=ResumeRequest, __doc__="The fields of a resume.", **_content_fields)
 ResumeForm = create_model(
     "ResumeForm",
     __base__=ResumeBody,

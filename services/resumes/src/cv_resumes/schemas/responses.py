@@ -1,5 +1,6 @@
 """The responses of resumes, and the document for the renderer. All follow the declarations in `content`."""
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from operator import attrgetter
 from types import GenericAlias
@@ -10,7 +11,7 @@ from pydantic import AnyUrl, BaseModel, ConfigDict, create_model
 from pydantic.json_schema import SkipJsonSchema
 
 from cv_resumes.domain.content import (
-    CONTENT,
+    CONTENT_FIELDS,
     NUMBERED_SECTIONS,
     Declaration,
     FreeSection,
@@ -27,7 +28,7 @@ Json = dict[str, Any]
 def _response_type(field: Declaration) -> Any:
     match field.rule:
         case NumberedSection(entry):
-            fields: Json = {each.name: (_response_type(each), ...) for each in declarations(entry)}
+            fields = _response_fields(declarations(entry))
             return GenericAlias(list, (create_model(entry.__name__, __doc__=entry.__doc__, **fields),))
         case FreeSection(entry):
             fields = {each.name: (_response_type(each), None) for each in declarations(entry)}
@@ -37,6 +38,11 @@ def _response_type(field: Declaration) -> Any:
         case Date():
             return date | None if field.is_nullable else date
     return AnyUrl | None if field.name == "photo" else field.type
+
+
+def _response_fields(fields: Iterable[Declaration]) -> Json:
+    """The type of each field in a response, and its default. `...` makes it required."""
+    return {field.name: (_response_type(field), None if field.is_extension else ...) for field in fields}
 
 
 class _ResumeHead(BaseModel):
@@ -69,8 +75,7 @@ class _ImportReport(BaseModel):
     import_report: list[ImportNote] | SkipJsonSchema[None] = None
 
 
-_fields: Json = {field.name: (_response_type(field), ...) for field in CONTENT}
-_ResumeContent = create_model("_ResumeContent", **_fields)
+_ResumeContent = create_model("_ResumeContent", **_response_fields(CONTENT_FIELDS))
 
 # Pydantic puts the fields of the last base first. This is the order of `serialize_resume`.
 ResumeResponse = create_model("Resume", __base__=(_ResumeState, _ResumeContent, _ResumeHead), __doc__="A resume.")
@@ -100,14 +105,24 @@ class InternalResume(BaseModel):
     id: int
 
 
-_CONTENT_NAMES = tuple(field.name for field in CONTENT)
-_content_values = attrgetter(*_CONTENT_NAMES)
+def _extensions(fields: Iterable[Declaration]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields if field.is_extension)
+
+
+_FIELD_NAMES = tuple(field.name for field in CONTENT_FIELDS)
+_read_fields = attrgetter(*_FIELD_NAMES)
+_EXTENSIONS = _extensions(CONTENT_FIELDS)
 _ENTRY_KEYS = {
     name: tuple(field.name for field in declarations(section.entry)) for name, section in NUMBERED_SECTIONS.items()
 }
+_ENTRY_EXTENSIONS = {
+    name: extensions
+    for name, section in NUMBERED_SECTIONS.items()
+    if (extensions := _extensions(declarations(section.entry)))
+}
 _PRINTED_KEYS = {
     section.name: tuple(field.name for field in declarations(section.rule.entry) if field.rule is not None)
-    for section in CONTENT
+    for section in CONTENT_FIELDS
     if isinstance(section.rule, NumberedSection | FreeSection)
 }
 """The keys of each section's entries without `id` and `order`, which the server assigns and no rule validates."""
@@ -150,19 +165,32 @@ def serialize_document(resume: Resume) -> Json:
 
     The photo's bytes are sent beside it.
     """
-    document = {name: value for name, value in _content(resume).items() if name != "photo"}
+    document = {name: value for name, value in _content_of(resume).items() if name != "photo"}
     for section, keys in _PRINTED_KEYS.items():
         document[section] = [{key: entry[key] for key in keys if key in entry} for entry in document[section]]
     return document
 
 
-def _content(resume: Resume) -> Json:
-    return dict(zip(_CONTENT_NAMES, _content_values(resume), strict=True))
+def _content_of(resume: Resume) -> Json:
+    return dict(zip(_FIELD_NAMES, _read_fields(resume), strict=True))
 
 
 def _serialize_content(resume: Resume) -> Json:
-    """The content in the order of its declarations. JSONB does not keep the order of an entry's keys."""
-    content = _content(resume)
+    """The content in the order of its declarations, without empty extensions.
+
+    JSONB does not keep the order of an entry's keys.
+    """
+    content = _content_of(resume)
     for section, keys in _ENTRY_KEYS.items():
         content[section] = [dict(zip(keys, map(entry.get, keys), strict=True)) for entry in content[section]]
+    for section, extensions in _ENTRY_EXTENSIONS.items():
+        for entry in content[section]:
+            _omit_empty(entry, extensions)
+    _omit_empty(content, _EXTENSIONS)
     return content
+
+
+def _omit_empty(values: Json, names: Iterable[str]) -> None:
+    for name in names:
+        if not values[name]:
+            del values[name]
