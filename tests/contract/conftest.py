@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,9 @@ from tests.contract.document import example
 from tests.integration.visitor import Visitor, eventually, expect
 
 Compare = Callable[[Any, Any], list[str]]
+CATALOG = Path(__file__).parents[2] / "services" / "templates" / "catalog"
+TEMPLATES = range(1, 1 + len(list(CATALOG.glob("*/template.toml"))))
+"""The ids of the catalog's templates."""
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +24,7 @@ async def system(started_system: System) -> System:
     async with Visitor(started_system.ports.public_url) as visitor:
 
         async def is_ready() -> bool:
-            is_catalog_seen = len(await visitor.get("/api/templates/")) == 3
+            is_catalog_seen = len(await visitor.get("/api/templates/")) == len(TEMPLATES)
             return is_catalog_seen and await asyncio.to_thread(started_system.is_ready)
 
         await eventually(is_ready)

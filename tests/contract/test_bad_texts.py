@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.contract.conftest import TEMPLATES
 from tests.contract.document import example
 from tests.integration.visitor import Visitor, expect
 
@@ -107,7 +108,7 @@ async def test_file_name_of_the_pdf_is_safe(visitor: Visitor, full_name: str, fi
     assert url.rpartition("/")[2].startswith(file)
 
 
-@pytest.mark.parametrize("template", [1, 2, 3])
+@pytest.mark.parametrize("template", TEMPLATES)
 async def test_code_is_printed_and_not_executed(visitor: Visitor, template: int) -> None:
     def coded(field: str) -> str:
         return f"{field}{CODE}"

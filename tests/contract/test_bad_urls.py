@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from tests.contract.conftest import TEMPLATES
 from tests.contract.document import example
 from tests.integration.visitor import Visitor, expect
 
@@ -63,7 +64,7 @@ def code(url: str) -> str:
     )
 
 
-@pytest.mark.parametrize("template", [1, 2, 3])
+@pytest.mark.parametrize("template", TEMPLATES)
 async def test_pdf_fetches_nothing(visitor: Visitor, trap: Trap, template: int) -> None:
     texts = "\n".join(code(url) for url in (*trap.urls, "file:///etc/passwd"))
     local, metadata = trap.urls[0], trap.urls[3]
@@ -88,7 +89,7 @@ async def test_link_other_than_http_is_refused(visitor: Visitor, url: str) -> No
     assert expect(answer, 400) == dict.fromkeys(links, refused)
 
 
-@pytest.mark.parametrize("template", [1, 2, 3])
+@pytest.mark.parametrize("template", TEMPLATES)
 async def test_project_url_is_linked_only_if_it_is_http(visitor: Visitor, template: int) -> None:
     urls = (*UNREACHABLE, "http://", "https://a b", "mailto:x@example.com", "x@example.com", "tel:+331")
     projects = [{"name": "x", "url": url} for url in (*urls, "github.com/me/x", "https://example.com/x")]

@@ -21,7 +21,8 @@ from cv_testing.serving import serving
 from jinja2 import Environment, FileSystemLoader
 from PIL import Image
 
-TEMPLATES = ("modern_professional", "creative_designer", "executive_elite")
+CATALOG = Path(__file__).parents[2] / "templates" / "catalog"
+TEMPLATES = sorted(path.parent.name for path in CATALOG.glob("*/template.toml"))
 
 _resume_ids = itertools.count(1)
 
@@ -35,10 +36,10 @@ class CatalogTemplate:
 
 
 @pytest.fixture(scope="session")
-def catalog(pytestconfig: pytest.Config) -> dict[str, CatalogTemplate]:
+def catalog() -> dict[str, CatalogTemplate]:
     """The catalog's templates by name, with the shared files that they extend and include."""
     loader = Environment(
-        loader=FileSystemLoader(pytestconfig.rootpath / "services" / "templates" / "catalog"),
+        loader=FileSystemLoader(CATALOG),
         block_start_string="<%", block_end_string="%>",
         variable_start_string="<%=", variable_end_string="=%>",
         comment_start_string="<%#", comment_end_string="#%>",
@@ -57,10 +58,9 @@ def template(request: pytest.FixtureRequest, catalog: dict[str, CatalogTemplate]
 
 
 @pytest.fixture(scope="session")
-def sample(pytestconfig: pytest.Config) -> dict[str, Any]:
+def sample() -> dict[str, Any]:
     """The catalog's sample resume."""
-    path = pytestconfig.rootpath / "services" / "templates" / "catalog" / "sample_resume.json"
-    return clean_document(json.loads(path.read_bytes()))
+    return clean_document(json.loads((CATALOG / "sample_resume.json").read_bytes()))
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,7 @@ def without_creation(template: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in template.items() if name != "created_at"}
 
 
-async def test_the_shipped_catalog_equals_the_contracts_examples(
+async def test_the_shipped_catalog_begins_with_the_contracts_examples(
     load: Load, environment: dict[str, str], visitor: dict[str, str]
 ) -> None:
     loaded = await load(CATALOG)
@@ -61,7 +61,8 @@ async def test_the_shipped_catalog_equals_the_contracts_examples(
             answer = await client.get(path, headers=visitor)
             assert answer.status_code == 200
             assert answer.headers["content-type"] == "application/json"
-            assert [without_creation(template) for template in answer.json()] == expected
+            shown = answer.json()[: len(expected)]
+            assert [without_creation(template) for template in shown] == expected
         one = without_creation((await client.get("/api/templates/1/", headers=visitor)).json())
     modern = read_catalog(CATALOG).templates[0]
     assert one == {
