@@ -24,6 +24,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 26
 
+prepare-dev: ## install the packages of running, tests and checks into .venv
 prepare prepare-dev:
 	@test -n "$(PYTHON)" || { echo '! Python 3.11 or newer is needed (PYTHON=/path/to/it)' >&2; exit 1; }
 	@$(PYTHON) dev/prepare.py $(if $(filter prepare-dev,$@),--dev)

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from cv_common.kernel.database import connect_directly
 from cv_common.messaging.broker import Broker, BrokerUnavailable
-from cv_common.messaging.events import ResumeDeleted
+from cv_common.messaging.events import Event, ResumeDeleted
 from cv_renderer.main import app
 from cv_testing.nats import Nats
 from cv_testing.plugin import ServiceDatabase
@@ -31,7 +31,7 @@ def pdfs_in(folder: Path) -> set[Path]:
     return set(folder.rglob("*.pdf"))
 
 
-async def publish(broker: Broker, event: ResumeDeleted) -> None:
+async def publish(broker: Broker, event: Event) -> None:
     async def published() -> bool:
         try:
             await broker.publish(event.name, event.model_dump_json().encode(), str(event.id))

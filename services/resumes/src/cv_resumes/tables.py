@@ -55,7 +55,7 @@ resumes = Table(
     Column("id", BigInteger, Identity(), primary_key=True),
     Column("owner", String(80), nullable=False),
     Column("template_id", Integer, nullable=False),
-    # The state when the template was chosen. It counts until the table `templates` has the current state.
+    # The state when the template was chosen, for templates that the table `templates` does not have yet.
     Column("template_is_premium", Boolean, nullable=False),
     *(_content_column(field) for field in CONTENT_FIELDS),
     Column("revision", BigInteger, nullable=False),

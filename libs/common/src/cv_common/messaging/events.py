@@ -3,7 +3,7 @@
 An event carries ids, a state (no personal data) and a `revision`. The state with the highest revision is the current
 one, so a consumer upserts it if it is newer, and neither order nor duplicates matter. A new optional field keeps the
 version of an event. Any other change needs a new class with the next version; the service publishes both until no
-consumer reads the old one. `tests/messaging/golden/` has the bytes of every version.
+consumer reads the old one. `libs/common/tests/messaging/golden/` has the bytes of every version.
 """
 
 from datetime import UTC, datetime

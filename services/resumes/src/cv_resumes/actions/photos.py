@@ -1,8 +1,8 @@
 """The files of photos.
 
-A file and the row of its resume cannot be written in one transaction. So an upload starts as pending deletion, and the
-transaction that attaches it to a resume cancels that. The transaction that detaches a photo makes it pending again. Its
-file is deleted at once if possible, and else by `delete_due_photos`.
+No transaction covers both a file and the row of its resume. So an upload first schedules the deletion of its file. The
+transaction that attaches the photo to a resume cancels the deletion, and the transaction that detaches the photo
+schedules it again. The file is then deleted at once if possible, otherwise by `delete_due_photos`.
 """
 
 import asyncio
