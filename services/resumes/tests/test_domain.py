@@ -1,15 +1,17 @@
 """Rules: ids of entries, entitlement, file names, languages."""
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from cv_resumes.domain.content import EXTENSION, OptionalLine, declarations
 from cv_resumes.domain.entitlement import Entitlement, entitlement
 from cv_resumes.domain.owners import Owner
 from cv_resumes.domain.pdfs import choose_language, pdf_name
 from cv_resumes.domain.sections import assign_ids, count_missing_ids, reconcile_section
 from hypothesis import given
 from hypothesis import strategies as st
+from typing_extensions import TypedDict
 
 NOW = datetime(2025, 10, 29, 10, 30, tzinfo=UTC)
 names = st.sampled_from("abc")
@@ -139,3 +141,14 @@ def test_language(header: str, language: str) -> None:
 @given(st.builds(Owner, user_id=st.integers(1)) | st.builds(Owner, session_id=st.text("abc-_", min_size=1)))
 def test_owner_is_restored_from_its_key(owner: Owner) -> None:
     assert Owner.from_key(owner.key) == owner
+
+
+def test_a_marked_field_is_an_extension_with_the_rule_of_its_type() -> None:
+    class Entry(TypedDict):
+        documented: OptionalLine
+        added: Annotated[OptionalLine, EXTENSION]
+
+    documented, added = declarations(Entry)
+    assert (documented.is_extension, added.is_extension) == (False, True)
+    assert documented.rule is added.rule
+    assert added.is_nullable
