@@ -11,7 +11,7 @@ import pytest
 from cv_auth.main import app
 from cv_common.messaging.broker import Broker
 from cv_common.messaging.consumer import Consumer
-from cv_common.messaging.events import Event, SessionClaimed, SessionMerged, UserDeleted
+from cv_common.messaging.events import EVENTS, Event
 from cv_testing.identity import IdentityKeys
 from cv_testing.nats import Nats
 from cv_testing.plugin import StartNats
@@ -88,7 +88,7 @@ async def published_events(nats_server: Nats, auth: httpx.AsyncClient) -> AsyncI
     async def receive(event: Event) -> None:
         events.append(event)
 
-    consumer = Consumer(broker, {SessionClaimed: receive, SessionMerged: receive, UserDeleted: receive})
+    consumer = Consumer(broker, {event: receive for event in EVENTS if event.stream() == "AUTH"})
     await broker.start()
     await consumer.start()
     yield events

@@ -1,4 +1,4 @@
-"""The shipped catalog, as the contract's examples have it."""
+"""The shipped catalog has the templates of the API document."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ from services.templates.tests.conftest import Load
 
 CATALOG = Path(__file__).parents[1] / "catalog"
 
-# Section 2.1 of the contract, less `created_at`: when a template was first loaded is not ours to promise.
+# Section 2.1 of the API document, without `created_at`, which differs between installations.
 MODERN, CREATIVE, EXECUTIVE = EXAMPLES = [
     {
         "id": 1,

@@ -130,7 +130,7 @@ async def _get_credentials(context: Context, user_id: int) -> Credentials:
     return credentials
 
 
-# In these functions None stands for a field that is absent or invalid.
+# In the functions below, None is a field that is absent or invalid: it has no further errors.
 
 
 def _new_password_errors(person: Person, field: str, password: str | None) -> Errors:
