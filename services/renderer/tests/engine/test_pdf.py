@@ -208,10 +208,10 @@ async def test_a_section_of_200_short_entries_is_rendered(
     pool: WorkerPool, template: Template, minimal: dict[str, Any], sample: dict[str, Any]
 ) -> None:
     """The limit of lines does not reject it."""
-    jobs = [{**sample["experiences"][0], "position": f"Poste {number}.", "description": None} for number in range(200)]
-    skills = [{"name": f"Outil {number}.", "level": None, "category": None} for number in range(200)]
+    jobs = [{**sample["experiences"][0], "position": f"Poste{number}.", "description": None} for number in range(200)]
+    skills = [{"name": f"Outil{number}.", "level": None, "category": None} for number in range(200)]
     text = text_of(await render(pool, template, {**minimal, "experiences": jobs, "skills": skills}, watermark=True))
-    assert all(f"Poste {number}." in text and f"Outil {number}." in text for number in range(200))
+    assert all(f"Poste{number}." in text and f"Outil{number}." in text for number in range(200))
 
 
 async def test_only_bundled_fonts_are_embedded_as_subsets(
