@@ -260,7 +260,7 @@ async def test_full_volume_is_reported_without_a_crash(containers: Containers) -
     try:
         with extra_container(containers, "renderer", "--volume", f"{volume}:/media") as other:
             docker("exec", other, "sh", "-c", "head -c 4096 /dev/zero > /media/last-page || true")
-            log = await unhealthy_log(other, "/healthz", "files cannot be kept")
+            log = await unhealthy_log(other, "/healthz", "files cannot be written")
     finally:
         docker("volume", "rm", "--force", volume)
     assert "the media store failed" in log
