@@ -181,8 +181,8 @@ class System:
     async def all_webhooks_processed(self) -> bool:
         """Whether no webhook is pending and every stored event was processed, or has failed at least once."""
         on_their_way = await self.sandbox.get("/sandbox/deliveries", params={"state": "pending"})
-        paid_undelivered = "select id from stripe_events where outcome is null and attempts < 2"
-        return not on_their_way.json() and not self.row(paid_undelivered)
+        unprocessed_events = "select id from stripe_events where outcome is null and attempts < 2"
+        return not on_their_way.json() and not self.row(unprocessed_events)
 
     def published_paid(self, resume_id: int) -> list[bool]:
         """What was published about a resume, in order."""

@@ -191,11 +191,11 @@ def test_newer_of_two_live_subscriptions_is_the_duplicate() -> None:
     heard_of_later = subscription(id="sub_0", known_since=NOW + timedelta(milliseconds=1))
     assert find_duplicates([heard_of_later, SUBSCRIPTION]) == [heard_of_later]
     assert find_duplicates([replace(newer, is_duplicate=True), SUBSCRIPTION]) == []
-    paid_undelivered = subscription(known_since=NOW + timedelta(milliseconds=2))
-    assert find_duplicates([paid_undelivered], ended_at=NOW + timedelta(milliseconds=1)) == [paid_undelivered]
+    newer = subscription(known_since=NOW + timedelta(milliseconds=2))
+    assert find_duplicates([newer], ended_at=NOW + timedelta(milliseconds=1)) == [newer]
     assert find_duplicates([SUBSCRIPTION], ended_at=NOW + timedelta(hours=1)) == []
-    unheard_and_over = replace(paid_undelivered, stripe_status="canceled")
-    assert find_duplicates([unheard_and_over], ended_at=NOW + timedelta(milliseconds=1)) == [unheard_and_over]
+    ended = replace(newer, stripe_status="canceled")
+    assert find_duplicates([ended], ended_at=NOW + timedelta(milliseconds=1)) == [ended]
     assert find_duplicates([ended], ended_at=NOW + timedelta(hours=1)) == []
 
 

@@ -1,4 +1,4 @@
-"""Reconciliation finds what no webhook has lines."""
+"""Reconciliation finds payments and subscriptions of which no webhook arrived."""
 
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -64,7 +64,7 @@ async def test_all_pages_of_undelivered_events_are_processed(
     await reconciled(system, environment, lambda: system.published_paid(resume_id) == [True])
 
 
-async def paid_undelivered(system: System) -> tuple[int, str]:
+async def pay_without_webhooks(system: System) -> tuple[int, str]:
     """A paid resume, and the id of a newer event. Both events are undelivered."""
     subscription = await system.subscribe(system.new_user())
     resume_id = system.new_resume()
@@ -99,7 +99,7 @@ async def test_ids_may_be_long(
     system: System, environment: Environment, sandbox_folder: Path, length: int, is_kept: bool
 ) -> None:
     """An id that is too long does not stop the other events."""
-    resume_id, event_id = await paid_undelivered(system)
+    resume_id, event_id = await pay_without_webhooks(system)
     name = event_id.ljust(length, "1")
     with renamed(sandbox_folder, event_id, name):
         await reconciled(system, environment, lambda: system.published_paid(resume_id) == [True])
@@ -107,11 +107,11 @@ async def test_ids_may_be_long(
 
 
 async def test_event_that_cannot_be_stored_does_not_stop_the_others(system: System, environment: Environment) -> None:
-    resume_id, event_id = await paid_undelivered(system)
+    resume_id, event_id = await pay_without_webhooks(system)
     with psycopg.connect(system.database_url, autocommit=True) as connection:
-        connection.execute(f"alter table stripe_events add constraint full_for check (id <> '{event_id}')")
+        connection.execute(f"alter table stripe_events add constraint rejects_event check (id <> '{event_id}')")
         await reconciled(system, environment, lambda: system.published_paid(resume_id) == [True])
-        connection.execute("alter table stripe_events drop constraint full_for")
+        connection.execute("alter table stripe_events drop constraint rejects_event")
     assert system.stored_event(event_id) == {}
 
 

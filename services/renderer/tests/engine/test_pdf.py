@@ -340,7 +340,8 @@ async def test_the_content_of_every_page_has_the_watermark(
     document = sample if length == "one page" else three_pages
     marked = await render(pool, template, document, watermark=True)
     clean = await render(pool, template, document)
-    assert len(marked.pages) == len(clean.pages) == (1 if length == "one page" else 3)
+    assert len(marked.pages) == len(clean.pages)
+    assert (len(clean.pages) == 1) == (length == "one page")
     assert all(own_text(page).count(WATERMARK) == 1 for page in marked.pages)
     assert not any(WATERMARK in page.extract_text() for page in clean.pages)
 

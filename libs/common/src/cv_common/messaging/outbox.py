@@ -114,7 +114,10 @@ _PURGE = Statement(
 
 
 async def record(tx: Transaction, event: Event) -> None:
-    """Publish `event` after `tx` commits. The caller must have locked the row whose state the event carries."""
+    """Publish `event` after `tx` commits.
+
+    If the event carries the state of a row, the caller must have locked the row.
+    """
     payload = psycopg.types.json.Jsonb(orjson.loads(event.model_dump_json()))
     await tx.execute(
         _RECORD,

@@ -1,7 +1,7 @@
 """Recovery of a service whose database was restored from a backup. Reads the service's DATABASE_URL.
 
     python -m cv_common.messaging.republish recover [--skip NUMBER]    restored service, before it starts
-    python -m cv_common.messaging.republish republish                  services whose events it consumes, while they run
+    python -m cv_common.messaging.republish republish                  each service that it consumes, while that runs
 
 `recover` advances every sequence, because other services know ids that were assigned after the backup. Both commands
 republish the latest event of each entity under a new event id, because consumers skip ids that they have processed.
