@@ -27,7 +27,7 @@ async def events_of_customer(system: System, customer: str) -> list[dict[str, An
 
 async def deliver_shuffled(system: System, events: list[dict[str, Any]], seed: int) -> None:
     """Deliver each event once or twice, in random order, some at once."""
-    chance = random.Random(seed)  # noqa: S311  # disorder that can be repeated, no secret
+    chance = random.Random(seed)  # noqa: S311 - reproducible, not secret
     pile = [each for each in events for _ in range(chance.randint(1, 2))]
     chance.shuffle(pile)
     while pile:

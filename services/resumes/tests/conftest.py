@@ -141,7 +141,7 @@ class AnyTemplate(Templates):
     def __init__(self) -> None:
         pass
 
-    async def get(self, template_id: int, max_age: float = 10) -> Template:  # noqa: ARG002
+    async def get(self, template_id: int, max_age: float = 10) -> Template:  # noqa: ARG002 - the client's signature
         return Template(template_id, is_premium=False, is_active=True, version="1", html="", css="")
 
 

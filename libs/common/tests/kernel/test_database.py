@@ -315,10 +315,11 @@ async def test_a_response_in_time_counts_although_the_process_was_busy(database_
     async with await connect_directly(database_url) as connection:
         connection.answer_seconds = 0.2
         statement = asyncio.create_task(connection.execute("select 1"))
+        # psycopg signals no event when a statement is sent, so the test polls.
         while connection.info.transaction_status is not psycopg.pq.TransactionStatus.ACTIVE:  # noqa: ASYNC110
             await asyncio.sleep(0)
         assert select_readable([connection.fileno()], [], [], 30)[0]
-        time.sleep(0.3)  # noqa: ASYNC251 (the loop must not run)
+        time.sleep(0.3)  # noqa: ASYNC251 - the loop must not run
         await statement
         connection.answer_seconds = 7
         await connection.execute("select 1")

@@ -121,7 +121,7 @@ async def test_a_job_that_can_never_be_rendered_is_rejected(pool: WorkerPool, ht
 
 async def test_a_bug_is_logged_and_not_retried(pool: WorkerPool, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(EngineFailed, match="could not be rendered"):
-        await pool.render(Job("<p>x", None, {}, "en"))  # type: ignore[arg-type]
+        await pool.render(Job("<p>x", None, {}, "en"))  # type: ignore[arg-type]  # the error is the point
     (record,) = caplog.records
     assert record.levelname == "ERROR"
     assert "AttributeError" in record.__dict__["exception"]

@@ -98,14 +98,14 @@ async def provide_idempotency_key(data: SentData, header: IdempotencyKeyHeader =
 class NewResumeReader(PartialBodyReader[ResumeRequest]):
     """Dependency: the body of a new resume, from the data that the idempotency key is computed from, too."""
 
-    async def __call__(self, data: SentData) -> ParsedBody[ResumeRequest]:  # type: ignore[override]
+    async def __call__(self, data: SentData) -> ParsedBody[ResumeRequest]:  # type: ignore[override]  # FastAPI passes the dependency
         return ParsedBody(*validate_partial(data, self.model))
 
 
 class ImportReader(BodyReader[UrlImportBody]):
     """Dependency: the body of an import. It is the import of a file if it has one."""
 
-    async def __call__(self, data: SentData) -> UrlImportBody | FileImportBody:  # type: ignore[override]
+    async def __call__(self, data: SentData) -> UrlImportBody | FileImportBody:  # type: ignore[override]  # FastAPI passes the dependency
         has_file = isinstance(data, dict) and data.get("file") not in (None, "")
         return validate(data, FileImportBody) if has_file else validate(data, UrlImportBody)
 

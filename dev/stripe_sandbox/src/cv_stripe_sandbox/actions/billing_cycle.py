@@ -30,7 +30,7 @@ def _list_due(context: Context) -> list[str]:
 
 
 def _run_next_step(context: Context, subscription: Json) -> bool:
-    """Run the earliest step of the subscription that is due. False if there is none."""
+    """Run the earliest due step of the subscription. Return False if no step is due."""
     if subscription["status"] not in _NOT_ENDED:
         return False
     retries = [

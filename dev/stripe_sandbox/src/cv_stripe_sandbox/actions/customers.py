@@ -36,7 +36,7 @@ def card_of(context: Context, customer: Json) -> Json | None:
 
 
 def card_by_number(last4: str | None) -> Card:
-    """Return the test card with these last digits; the card that succeeds if there is none."""
+    """Return the test card with these last digits, or the card that always succeeds."""
     return CARDS.get(last4 or GOOD.last4, GOOD)
 
 

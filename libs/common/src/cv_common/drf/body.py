@@ -104,7 +104,7 @@ class PartialBodyReader(BodyReader[Body]):
     Raises ValidationFailed if the body is not an object, BadRequest and UnsupportedMediaType.
     """
 
-    async def __call__(self, request: Request) -> ParsedBody[Body]:  # type: ignore[override]
+    async def __call__(self, request: Request) -> ParsedBody[Body]:  # type: ignore[override]  # FastAPI calls it, no caller expects a Body
         return ParsedBody(*validate_partial(await read_data(request), self.model))
 
 
