@@ -40,10 +40,10 @@ test-operations: prepare-dev ## run the slow tests: clusters, restores, storms, 
 	@$(PYTEST) -m operations $(ARGS)
 
 test-containers: prepare-dev ## run the integration tests on containers; needs Docker
-	@CV_DEPLOYMENT=containers exec $(BIN)/pytest -m '' $(CONTAINER_TESTS) $(ARGS)
+	@CV_DEPLOYMENT=containers exec $(BIN)/pytest -m '' $(strip $(CONTAINER_TESTS)) $(ARGS)
 
 test-alone: prepare-dev ## test each service in an environment with only its own dependencies (PACKAGES: which)
-	@$(PYTHON) -m dev.alone $(PACKAGES)
+	@$(PYTHON) -m dev.alone $(strip $(PACKAGES))
 
 chaos: prepare-dev ## inject faults under load and check that nothing is lost (MINUTES=10, SEED=, VISITORS=4)
 	@exec $(BIN)/python -m dev.chaos
@@ -52,10 +52,11 @@ lint: prepare-dev ## check style, types, import rules, licenses, generated pages
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check . || { echo '! Type: .venv/bin/ruff format'; exit 1; }
 	@$(BIN)/mypy --no-error-summary .
-	@report=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$report"; exit 1; }
+	@$(BIN)/python -m dev.imports
 	@$(BIN)/python -m dev.licenses
 	@$(BIN)/python -m dev.configuration
 	@$(BIN)/python -m dev.events
+	@$(BIN)/python -m dev.derived
 
 logs: ## follow the log files of the running system
 	@ls .data/logs/*.log >/dev/null 2>&1 || { echo '! nothing has run yet; type: make run' >&2; exit 1; }
@@ -75,6 +76,7 @@ requirements: prepare ## lock the packages again (UPGRADE=1: to their newest ver
 licenses: prepare-dev ## write docs/licenses.md: the license of each package
 	@$(BIN)/python -m dev.licenses --write
 
-docs: prepare-dev ## write docs/configuration.md and docs/events.md from the code
+docs: prepare-dev ## write the pages and lists that follow from the code
 	@$(BIN)/python -m dev.configuration --write
 	@$(BIN)/python -m dev.events --write
+	@$(BIN)/python -m dev.derived --write

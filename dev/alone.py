@@ -12,21 +12,38 @@ from pathlib import Path
 
 from dev.prepare import BIN, ROOT, environment_for_uv
 
-PACKAGES = {project.parent.name: project.parent for project in sorted(ROOT.glob("services/*/pyproject.toml"))}
-PACKAGES["gateway"] = ROOT / "gateway"
+
+def _size_of_tests(package: Path) -> int:
+    return sum(file.stat().st_size for file in package.glob("tests/**/*.py"))
+
+
+PACKAGES = {
+    package.name: package
+    for package in sorted((ROOT / "gateway", *ROOT.glob("services/*")), key=_size_of_tests, reverse=True)
+    if (package / "pyproject.toml").exists()
+}
+"""The packages with most tests first, because they take longest."""
 MAX_CONCURRENT = 2
+"""Packages tested at once."""
+DISTRIBUTION = ("--numprocesses", "2", "--dist", "loadfile")
+UV_ENVIRONMENT = environment_for_uv()
 
 
 def test(package: Path) -> bool:
     """Install the package with its dependencies, run its tests, print their result. Returns whether they passed."""
     with tempfile.TemporaryDirectory(prefix=f"{package.name}-alone-") as folder:
         python = Path(folder) / "bin" / "python"
-        requirements = ("--constraints", ROOT / "requirements" / "dev.txt", "--editable", f"{package}[testing]")
+        constraints = ("--constraints", ROOT / "requirements" / "dev.txt")
         try:
             _run(BIN / "uv", "venv", "--python", sys.executable, folder)
-            _run(BIN / "uv", "pip", "install", "--python", python, *requirements)
+            _run(
+                BIN / "uv", "pip", "install", "--python", python, *constraints,
+                "--editable", f"{package}[testing]", "pytest-xdist",
+            )  # fmt: skip
             # --confcutdir skips the workspace's conftest.py: it imports packages that are not installed here.
-            output = _run(python, "-m", "pytest", "-c", "pyproject.toml", "--confcutdir", package, package)
+            output = _run(
+                python, "-m", "pytest", "-c", "pyproject.toml", "--confcutdir", package, *DISTRIBUTION, package
+            )
         except subprocess.CalledProcessError as failed:
             _report(f"{failed.output}\n! {package.name} fails alone")
             return False
@@ -36,9 +53,8 @@ def test(package: Path) -> bool:
 
 def _run(*command: str | Path) -> str:
     return subprocess.run(
-        command, cwd=ROOT, env=environment_for_uv(), check=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    ).stdout  # fmt: skip
+        command, cwd=ROOT, env=UV_ENVIRONMENT, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ).stdout
 
 
 def _report(text: str) -> None:

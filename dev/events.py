@@ -36,7 +36,7 @@ event or a consumer, read `howto.md`.
 
 def page() -> str:
     """Return the page: an overview, then a section for each event."""
-    overview = "".join(f"| `{event.name}` | {_publisher(event)} | {_consumers(event)} |\n" for event in EVENTS)
+    overview = "".join(f"| `{event.name}` | {publisher(event)} | {consumers(event)} |\n" for event in EVENTS)
     table = f"\n## Overview\n\n| event | publisher | consumers |\n|---|---|---|\n{overview}"
     return HEAD + table + "".join(map(_section, EVENTS))
 
@@ -45,16 +45,17 @@ def _section(event: type[Event]) -> str:
     own = [name for name in event.model_fields if name not in Event.model_fields]
     rows = "".join(f"| `{name}` | {_type(event, name)} | {field_meaning(event, name)} |\n" for name in own)
     example = json.dumps(json.loads((GOLDEN / f"{event.name}.json").read_text()), indent=2)
-    actors = f"Model: `{event.__name__}`. Publisher: {_publisher(event)}. Consumers: {_consumers(event)}."
+    actors = f"Model: `{event.__name__}`. Publisher: {publisher(event)}. Consumers: {consumers(event)}."
     table = f"| field | type | meaning |\n|---|---|---|\n{rows}"
     return f"\n## `{event.name}`\n\n{inspect.getdoc(event)}\n\n{actors}\n\n{table}\n```json\n{example}\n```\n"
 
 
-def _publisher(event: type[Event]) -> str:
+def publisher(event: type[Event]) -> str:
+    """Return the service that publishes an event: the first word of its name."""
     return event.name.partition(".")[0]
 
 
-def _consumers(event: type[Event]) -> str:
+def consumers(event: type[Event]) -> str:
     """Return the services whose consumers name the event, and the gateway if it does."""
     files = [*ROOT.glob("services/*/src/*/consumers.py"), *ROOT.glob("services/*/src/*/consumers/*.py")]
     files += ROOT.glob("gateway/src/**/*.py")

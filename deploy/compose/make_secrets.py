@@ -18,7 +18,6 @@ USERS = {"postgres": 999, "nats": 0}
 """User ids that own the folders of these images. `SERVICE_USER` owns all other folders."""
 SERVICE_USER = 10001
 CALLERS: dict[str, list[str]] = json.loads(Path("/callers.json").read_text())
-WITH_MEDIA = ("templates", "resumes", "renderer")
 
 
 def ensure_secret(folder: str, name: str, make: Callable[[], str]) -> str:
@@ -69,8 +68,8 @@ def write_service_secrets(service: str, keys: dict[str, str]) -> None:
     trusted_keys = {caller: public_key_of(keys[caller]) for caller in CALLERS[service]}
     write_derived(service, "identity_public_keys", json.dumps(trusted_keys))
     write_derived(service, "nats_password", ensure_secret("nats", service, password))
-    if service in WITH_MEDIA:
-        write_derived(service, "media_options", "{}")
+    if (OWN / service / "media_options").exists() or (ROOT / service / "media_options").exists():
+        write_derived(service, "media_options", "{}")  # also after the operator removed it
 
 
 def main() -> None:

@@ -1,11 +1,12 @@
 #!/bin/sh
-# Creates a database and a role for each service, or for the services given as arguments, and sets the passwords. No
-# role can connect to another service's database. PGHOST, PGUSER and PGPASSWORD (or /run/secrets/postgres) name the
-# server and the user, who needs to be a superuser or to have CREATEROLE and CREATEDB. /run/secrets/SERVICE contains the
-# passwords.
+# Creates a database and a role for each service and sets its password. No role can connect to another service's
+# database. /run/secrets/SERVICE contains the password of a service. The services are the arguments, or else all files
+# of that folder. PGHOST, PGUSER and PGPASSWORD (or /run/secrets/postgres) name the server and the user, who needs to be
+# a superuser or to have CREATEROLE and CREATEDB.
 set -eu
 export PGPASSWORD="${PGPASSWORD:-$(cat /run/secrets/postgres)}"
-[ $# -gt 0 ] || set -- auth templates resumes payments renderer
+[ $# -gt 0 ] || set -- $(ls /run/secrets | grep -vx postgres)
+[ $# -gt 0 ] || { echo '! /run/secrets has no passwords of services' >&2; exit 1; }
 for service in "$@"; do
     password=$(cat "/run/secrets/$service")
     [ -n "$password" ] || { echo "! /run/secrets/$service is empty" >&2; exit 1; }

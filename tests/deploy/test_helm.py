@@ -17,6 +17,12 @@ kubernetes_validate = pytest.importorskip("kubernetes_validate", reason="Kuberne
 CHART = ROOT / "deploy" / "helm" / "cv-builder"
 INGRESS = {"ingress": {"enabled": True, "className": "nginx", "tlsSecret": "tls"}}
 MONITORING = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
+INSTALLATIONS: list[dict[str, Any]] = [
+    {},
+    INGRESS,
+    {"network": {"metricsFrom": MONITORING}, "services": {"auth": {"autoscaling": {"enabled": False}}}},
+    {"network": {"enabled": False}, "image": {"pullSecrets": ["registry"]}, "loadTemplates": False},
+]
 Manifest = dict[str, Any]
 
 
@@ -58,18 +64,9 @@ def test_helm_lint_finds_no_errors() -> None:
 
 
 @pytest.mark.parametrize("version", ["1.29", "1.37"])
-@pytest.mark.parametrize(
-    "values",
-    [
-        {},
-        INGRESS,
-        {"network": {"metricsFrom": MONITORING}, "services": {"auth": {"autoscaling": {"enabled": False}}}},
-        {"network": {"enabled": False}, "image": {"pullSecrets": ["registry"]}, "loadTemplates": False},
-    ],
-    ids=["defaults", "with an ingress", "with metrics and a fixed size", "without policies"],
-)
-def test_manifests_match_the_kubernetes_schemas(values: dict[str, Any], version: str) -> None:
-    for manifest in render(values):
+def test_manifests_match_the_kubernetes_schemas(version: str) -> None:
+    manifests = {json.dumps(manifest): manifest for values in INSTALLATIONS for manifest in render(values)}
+    for manifest in manifests.values():
         kubernetes_validate.validate(manifest, version, strict=True)
 
 
@@ -81,12 +78,18 @@ def test_manifests_match_the_kubernetes_schemas(values: dict[str, Any], version:
         {"media": {"renderer": "file:///media"}},
         {"services": {"auth": {"env": {"DATABASE_URL": "postgresql://auth:secret@db/auth"}}}},
         {"network": {"postgres": {"to": []}}},
+        {"services": {"auht": {"tag": "1"}}},
     ],
-    ids=["unknown name", "not a URL", "local folder", "secret in env", "policy without a target"],
+    ids=["unknown name", "not a URL", "local folder", "secret in env", "policy without a target", "unknown service"],
 )
 def test_invalid_values_are_refused(values: dict[str, Any]) -> None:
     with helm.Chart.load(CHART) as chart, pytest.raises(helm.HelmValuesError):
         chart.validate_schema(values)
+
+
+def test_a_missing_service_is_refused() -> None:
+    with pytest.raises(helm.HelmRenderError, match=r"services\.renderer is missing"):
+        render({"services": {"renderer": None}})
 
 
 def test_every_program_has_all_its_manifests() -> None:

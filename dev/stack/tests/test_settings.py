@@ -69,6 +69,7 @@ def check(folder: Path, program: str, **chosen: str) -> None:
     settings.check(program, made.gateway_environment() if program == "gateway" else made.environment(program))
 
 
+@pytest.mark.operations
 def test_running_system_uses_env_file_and_environment(tmp_path: Path) -> None:
     port = free_port()
     env_file = f'PORT={port}\nCORS_ALLOWED_ORIGINS=["https://shop.example"]\nRATE_LIMITS={json.dumps(ONE_LOGIN)}\n'

@@ -1,11 +1,19 @@
-{{/* The properties of each service that are equal in all installations. `calls` is the reverse of callers.json. */}}
+{{/* What distinguishes the services in all installations: which resources and ports each one has. */}}
 {{- define "cv-builder.traits" -}}
-gateway: { database: false, nats: false, media: false, outside: false, ports: { http: 8000, ops: 9000 } }
-auth: { database: true, nats: true, media: false, outside: false, ports: { http: 8000 } }
-templates: { database: true, nats: true, media: true, outside: false, ports: { http: 8000 } }
-resumes: { database: true, nats: true, media: true, outside: true, ports: { http: 8000 } }
-payments: { database: true, nats: true, media: false, outside: true, ports: { http: 8000 } }
-renderer: { database: true, nats: true, media: true, outside: false, ports: { http: 8000 } }
+{{- $callers := .Files.Get "files/callers.json" | fromJson -}}
+{{- range $name := keys $callers -}}
+{{- if not (hasKey $.Values.services $name) }}{{ fail (printf "services.%s is missing" $name) }}{{ end -}}
+{{- end -}}
+{{- range $name, $_ := .Values.services }}
+{{- $isGateway := eq $name "gateway" }}
+{{- if not (or $isGateway (hasKey $callers $name)) }}{{ fail (printf "services.%s: there is no such service" $name) }}{{ end }}
+{{ $name }}:
+  database: {{ not $isGateway }}
+  nats: {{ not $isGateway }}
+  media: {{ hasKey $.Values.media $name }}
+  outside: {{ has $name (list "payments" "resumes") }}
+  ports: { http: 8000{{ if $isGateway }}, ops: 9000{{ end }} }
+{{- end }}
 {{- end }}
 
 {{- define "cv-builder.name" -}}
