@@ -247,7 +247,7 @@ def _differences(known: Resume, shown: dict[str, Any]) -> list[Problem]:
 
 
 async def find_unknown_payments(sandbox: StripeSandbox, ledger: Ledger) -> list[Problem]:
-    """Completed checkouts at the provider that no visitor started."""
+    """Return the completed checkouts at the provider that no visitor started."""
     known = {each.session_id for owner in ledger.owners for each in owner.checkouts}
     paid = await sandbox.listed("checkout/sessions", status="complete")
     return [(DUPLICATED, f"{each['id']} has no visitor") for each in paid if each["id"] not in known]

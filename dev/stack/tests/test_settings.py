@@ -35,7 +35,7 @@ TEST_KEY = {"STRIPE_API_KEY": "sk_test_of_an_account"}
 
 @contextmanager
 def make_run(folder: Path, env_file: str, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """What `make run` starts, with `.env` and `.data` in a folder."""
+    """Start what `make run` starts, with `.env` and `.data` in a folder."""
     (folder / ".env").write_text(env_file)
     command = [sys.executable, "-c", RUN, str(folder)]
     with subprocess.Popen(

@@ -177,7 +177,7 @@ class StackPrograms:
         return [setup, *(self._migration(service) for service in SERVICES if not self._is_current(service))]
 
     def template_load(self) -> Job:
-        """Loads the catalog into the templates service."""
+        """Return the job that loads the catalog into the templates service."""
         load = [_script("cv-templates"), "load", str(ROOT / "services" / "templates" / "catalog")]
         return Job("templates load", load, self.environment("templates"))
 
