@@ -38,6 +38,7 @@ async def read(system: System, service: str) -> str:
         return (await client.get(f"{system.ports.url(service)}/metrics")).text
 
 
+@pytest.mark.operations
 async def test_services_export_the_metrics_of_the_alerts(system: System) -> None:
     found = "".join([await read(system, service) for service in SERVICES])
     declared = set(re.findall(r"^# TYPE (\w+)", found, re.MULTILINE))
@@ -46,6 +47,7 @@ async def test_services_export_the_metrics_of_the_alerts(system: System) -> None
             assert metric.removesuffix("_bucket") in declared, alert["alert"]
 
 
+@pytest.mark.operations
 async def test_payments_reports_the_components_of_the_alerts(system: System) -> None:
     named = {part for alert in alerts() for part in components(alert["expr"])}
 
