@@ -34,7 +34,7 @@ async def add(body: Annotated[NoteBody, Depends(BodyReader(NoteBody))], if_match
 
 @app.patch("/notes/", openapi_extra=openapi_extra())
 async def change(body: Annotated[ParsedBody[NoteBody], Depends(PartialBodyReader(NoteBody))]) -> Response:
-    return JSONResponse({"fields": body.fields.sent(), "errors": body.errors})
+    return JSONResponse({"fields": body.sent(), "errors": body.errors})
 
 
 @app.get("/notes/{id}/")

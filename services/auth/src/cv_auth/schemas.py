@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from cv_common.drf.addresses import normalized_email
-from cv_common.drf.body import RequestBody
+from cv_common.drf.body import ParsedBody, RequestBody
 from cv_common.drf.fields import Email, Text
 from pydantic import BaseModel, Field
 
@@ -154,14 +154,15 @@ class Empty(BaseModel):
     """An empty object."""
 
 
-def person_of(body: RegisterBody) -> Person:
+def person_of(body: ParsedBody[RegisterBody]) -> Person:
     """The editable fields of a registration. Fields that are absent or invalid are empty."""
-    return Person(body.username or "", body.email or "", body.first_name, body.last_name, body.phone)
-
-
-def changed_person(person: Person, body: ProfileBody) -> Person:
-    """`person` with the fields that the request carried."""
-    return replace(person, **body.sent())
+    return Person(
+        username=body.get(lambda fields: fields.username) or "",
+        email=body.get(lambda fields: fields.email) or "",
+        first_name=body.get(lambda fields: fields.first_name) or "",
+        last_name=body.get(lambda fields: fields.last_name) or "",
+        phone=body.get(lambda fields: fields.phone),
+    )
 
 
 def serialize_profile(account: Account, now: datetime) -> dict[str, Any]:

@@ -8,7 +8,7 @@ A route declares its body with a dependency:
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Generic, TypeVar
@@ -26,6 +26,7 @@ MAX_DEPTH = 100
 """The maximum nesting of lists and objects: JSON writers have limits, and responses contain the data of requests."""
 
 Body = TypeVar("Body", bound="RequestBody")
+Value = TypeVar("Value")
 
 
 class RequestBody(BaseModel):
@@ -64,7 +65,7 @@ def _is_absent(model: type[RequestBody], name: str, value: Any) -> bool:
 
 @cache
 def partial(model: type[Body]) -> type[Body]:
-    """Return a subclass of `model` with optional fields, for partial updates. `sent()` omits absent fields."""
+    """Return a subclass of `model` for partial updates: absent fields are None, and `sent()` omits them."""
     fields: Any = {
         name: (Annotated[info.annotation, *info.metadata], None)
         for name, info in model.model_fields.items()
@@ -75,13 +76,27 @@ def partial(model: type[Body]) -> type[Body]:
 
 @dataclass(frozen=True, slots=True)
 class ParsedBody(Generic[Body]):
-    """A request body: the valid fields in `fields`, and the error messages of the others by name in `errors`.
+    """A request body: its valid fields, and the error messages of the others by name in `errors`.
 
     An action adds its own errors, such as a name that is taken: one response reports all.
     """
 
-    fields: Body
+    _fields: Body
     errors: dict[str, Any]
+
+    def get(self, select: Callable[[Body], Value]) -> Value | None:
+        """Return a field, as in `body.get(lambda fields: fields.title)`: its default or None if it is not valid."""
+        return select(self._fields)
+
+    def sent(self) -> dict[str, Any]:
+        """Return the valid fields that the request contained, by name."""
+        return self._fields.sent()
+
+    def validated(self, errors: Mapping[str, Any] | None = None) -> Body:
+        """Return the fields. Raises ValidationFailed with the errors of the body and `errors`, if there are any."""
+        if all_errors := {**self.errors, **(errors or {})}:
+            raise ValidationFailed(all_errors)
+        return self._fields
 
 
 class BodyReader(Generic[Body]):

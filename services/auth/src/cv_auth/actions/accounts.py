@@ -1,5 +1,7 @@
 """Register, read, change and delete accounts."""
 
+from dataclasses import replace
+
 from cv_common.drf.body import ParsedBody
 from cv_common.kernel.database import Transaction
 from cv_common.kernel.errors import UserNotFound, ValidationFailed
@@ -14,7 +16,7 @@ from cv_auth.actions import sessions
 from cv_auth.actions.context import Context
 from cv_auth.domain.accounts import Account, Credentials, Person
 from cv_auth.domain.passwords import password_problems
-from cv_auth.schemas import ChangePasswordBody, EraseBody, ProfileBody, RegisterBody, changed_person, person_of
+from cv_auth.schemas import ChangePasswordBody, EraseBody, ProfileBody, RegisterBody, person_of
 
 Errors = dict[str, list[str]]
 
@@ -29,17 +31,16 @@ async def register(context: Context, caller: Caller, body: ParsedBody[RegisterBo
 
     Raises ValidationFailed with all errors, and ServiceUnavailable if the password hasher's queue is full.
     """
-    fields, errors = body.fields, dict(body.errors)
-    person = person_of(fields)
-    errors |= _new_password_errors(person, "password", fields.password)
-    errors |= _repetition_errors("password2", fields.password, fields.password2, "Passwords must match.")
-    await _fill_skeletons(context, fields.username)
+    username, email = _names(body)
+    password, password2 = body.get(lambda fields: fields.password), body.get(lambda fields: fields.password2)
+    person = person_of(body)
+    errors = _new_password_errors(person, "password", password)
+    errors |= _repetition_errors("password2", password, password2, "Passwords must match.")
+    await _fill_skeletons(context, username)
     async with context.database.connection() as tx:
-        errors |= await _taken_errors(tx, fields.username, fields.email)
-        errors |= await _skeleton_errors(tx, fields.username)
-    if errors:
-        raise ValidationFailed(errors)
-    password_hash = await context.hasher.hash(fields.password)
+        errors |= await _taken_errors(tx, username, email)
+        errors |= await _skeleton_errors(tx, username)
+    password_hash = await context.hasher.hash(body.validated(errors).password)
     try:
         async with context.database.transaction() as tx:
             await repository.lock_skeletons(tx, person.username)
@@ -62,20 +63,19 @@ async def get_account(context: Context, user_id: int) -> Account:
 
 async def change_profile(context: Context, user_id: int, body: ParsedBody[ProfileBody]) -> Account:
     """Change the fields that were sent. Raises ValidationFailed and UserNotFound."""
-    fields, errors = body.fields, dict(body.errors)
-    await _fill_skeletons(context, fields.username)
+    username, email = _names(body)
+    await _fill_skeletons(context, username)
     try:
         async with context.database.transaction() as tx:
             stored = await repository.lock_person(tx, user_id)
             if stored is None:
                 raise UserNotFound
-            person = changed_person(stored, fields)
-            errors |= await _taken_errors(tx, fields.username, fields.email, user_id)
+            person = replace(stored, **body.sent())
+            errors = await _taken_errors(tx, username, email, user_id)
             if person.username.lower() != stored.username.lower():
                 await repository.lock_skeletons(tx, person.username)
                 errors |= await _skeleton_errors(tx, person.username, user_id)
-            if errors:
-                raise ValidationFailed(errors)
+            body.validated(errors)
             await repository.update_person(tx, user_id, person)
             return await _get_account(tx, user_id)
     except UniqueViolation as error:
@@ -84,17 +84,15 @@ async def change_profile(context: Context, user_id: int, body: ParsedBody[Profil
 
 async def change_password(context: Context, user_id: int, body: ParsedBody[ChangePasswordBody]) -> None:
     """Replace the password and end all refresh tokens. Raises ValidationFailed, UserNotFound and ServiceUnavailable."""
-    fields, errors = body.fields, dict(body.errors)
+    old, new = body.get(lambda fields: fields.old_password), body.get(lambda fields: fields.new_password)
     user = await _get_credentials(context, user_id)
-    if "old_password" not in errors and not await context.hasher.verify(user.password_hash, fields.old_password):
+    errors = _new_password_errors(user, "new_password", new)
+    if old is not None and not await context.hasher.verify(user.password_hash, old):
         errors |= _wrong_password("old_password")
-    errors |= _new_password_errors(user, "new_password", fields.new_password)
     errors |= _repetition_errors(
-        "new_password2", fields.new_password, fields.new_password2, "New passwords must match."
+        "new_password2", new, body.get(lambda fields: fields.new_password2), "New passwords must match."
     )
-    if errors:
-        raise ValidationFailed(errors)
-    new_password_hash = await context.hasher.hash(fields.new_password)
+    new_password_hash = await context.hasher.hash(body.validated(errors).new_password)
     async with context.database.transaction() as tx:
         if not await repository.update_password(tx, user_id, user.password_hash, new_password_hash):
             raise ValidationFailed(_wrong_password("old_password"))
@@ -131,6 +129,10 @@ async def _get_credentials(context: Context, user_id: int) -> Credentials:
 
 
 # In the functions below, None is a field that is absent or invalid: it has no further errors.
+
+
+def _names(body: ParsedBody[ProfileBody] | ParsedBody[RegisterBody]) -> tuple[str | None, str | None]:
+    return body.get(lambda fields: fields.username), body.get(lambda fields: fields.email)
 
 
 def _new_password_errors(person: Person, field: str, password: str | None) -> Errors:

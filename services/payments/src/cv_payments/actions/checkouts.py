@@ -53,15 +53,20 @@ async def start_checkout(context: Context, caller: Caller, body: ParsedBody[Chec
 
 async def _validate(context: Context, body: ParsedBody[CheckoutBody]) -> CheckoutRequest:
     """Raises ValidationFailed with all field errors, and ServiceUnavailable."""
-    fields, errors, sent = body.fields, dict(body.errors), body.fields.sent()
-    for name in ("success_url", "cancel_url"):
-        if name in sent and not is_allowed(sent[name], context.settings.checkout_allowed_origins):
-            errors[name] = [ORIGIN_NOT_ALLOWED]
-    payment_type = sent.get("payment_type")
-    if "resume_id" not in errors and payment_type not in ("monthly", "yearly"):
-        errors |= await _resume_errors(context, sent.get("resume_id"), required=payment_type == "single")
-    if errors:
-        raise ValidationFailed(errors)
+    urls = {
+        "success_url": body.get(lambda fields: fields.success_url),
+        "cancel_url": body.get(lambda fields: fields.cancel_url),
+    }
+    errors = {
+        name: [ORIGIN_NOT_ALLOWED]
+        for name, url in urls.items()
+        if url is not None and not is_allowed(url, context.settings.checkout_allowed_origins)
+    }
+    payment_type = body.get(lambda fields: fields.payment_type)
+    if "resume_id" not in body.errors and payment_type not in ("monthly", "yearly"):
+        resume_id = body.get(lambda fields: fields.resume_id)
+        errors |= await _resume_errors(context, resume_id, required=payment_type == "single")
+    fields = body.validated(errors)
     return CheckoutRequest(
         payment_type=fields.payment_type,
         resume_id=fields.resume_id if fields.payment_type == "single" else None,

@@ -71,10 +71,11 @@ async def create_resume(
     """
     template = await _find_template(context, body)
     assert template is not None, "a body without a template is not valid"
+    request = body.validated()
     if not template.is_active:
-        raise _no_such_template(body.fields.template)
-    photo = body.fields.photo
-    content = replace(body.fields.content(), photo=await store_photo(context, photo) if photo is not None else None)
+        raise _no_such_template(request.template)
+    photo = request.photo
+    content = replace(request.content(), photo=await store_photo(context, photo) if photo is not None else None)
     sender = owner_of(caller)
     async with context.database.transaction() as tx:
         if key is not None and (replay := await find_replay(tx, key, sender)) is not None:
@@ -121,7 +122,7 @@ async def change_resume(
     """
     owner = owner_or_404(caller)
     template = await _find_template(context, body)
-    request = body.fields
+    request = body.validated()
     changes = request.sent_content()
     if "photo" in request.model_fields_set and not isinstance(request.photo, str):
         changes["photo"] = await store_photo(context, request.photo) if request.photo is not None else None
@@ -191,13 +192,12 @@ async def clean_up_deleted(tx: Transaction, deleted: Sequence[DeletedResume]) ->
 
 async def _find_template(context: Context, body: ParsedBody[ResumeRequest]) -> Template | None:
     """The template that the body names, if any. Raises ValidationFailed with all errors of the body."""
-    errors, template, reference = dict(body.errors), None, body.fields.sent_template()
+    errors, template, reference = {}, None, body.get(lambda fields: fields.template)
     if reference is not None:
         template = await context.templates.get(reference.id)
         if template is None:
-            errors |= _no_such_template(reference).body
-    if errors:
-        raise ValidationFailed(errors)
+            errors = _no_such_template(reference).body
+    body.validated(errors)
     return template
 
 

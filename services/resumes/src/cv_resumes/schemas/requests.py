@@ -161,10 +161,6 @@ class ResumeRequest(RequestBody):
     template: Annotated[TemplateReference, TemplateKey()]
     photo: Annotated[UploadedFile | str | None, PhotoUrl(null=True)] = None
 
-    def sent_template(self) -> TemplateReference | None:
-        """The template, if the request has one."""
-        return self.template if "template" in self.model_fields_set else None
-
     def sent_content(self) -> Changes:
         """The content that was sent, without the photo: column -> value as plain JSON."""
         return self.model_dump(include=self.model_fields_set - {"template", "photo"})
