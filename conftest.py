@@ -26,8 +26,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
 
 class PackageScheduling(LoadScopeScheduling):
-    """Assigns whole packages to workers, in the order of collection."""
+    """Assigns whole packages to workers, in the order of collection. Packages that share a system stay together."""
 
     def _split_scope(self, nodeid: str) -> str:
         parts = nodeid.partition("::")[0].split("/")
-        return "/".join(parts[:2]) if parts[0] in PACKAGES else parts[0]
+        package = "/".join(parts[:2]) if parts[0] in PACKAGES else parts[0]
+        return "tests/integration" if package == "tests/contract" else package

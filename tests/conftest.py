@@ -31,6 +31,7 @@ def running_system(data: Path, *, with_proxies: bool = False) -> Iterator[System
         lambda name, line: _output.append(f"{name:<9} | {readable(line)}"),
         settings={"RATE_LIMITS_ENABLED": "false"},  # all tests have one network address
         with_proxies=with_proxies,
+        durable=False,
     )
     started.start()
     try:

@@ -174,19 +174,15 @@ class StackPrograms:
     def preparations(self) -> list[Job]:
         """Return the jobs to run before the services start. They are idempotent."""
         setup = Job("payments setup", [_script("cv-payments"), "setup-stripe"], self.environment("payments"))
-        return [setup, *(self._migration(service) for service in SERVICES if not self._is_current(service))]
+        urls = {service: self.environment(service)["DATABASE_URL"] for service in SERVICES}
+        outdated = {service: url for service, url in urls.items() if not is_current(service, url)}
+        command = [sys.executable, "-m", "cv_stack.migrations"]
+        return [setup, *([Job("migrations", command, {"DATABASE_URLS": json.dumps(outdated)})] if outdated else [])]
 
     def template_load(self) -> Job:
         """Return the job that loads the catalog into the templates service."""
         load = [_script("cv-templates"), "load", str(ROOT / "services" / "templates" / "catalog")]
         return Job("templates load", load, self.environment("templates"))
-
-    def _migration(self, service: str) -> Job:
-        command = [sys.executable, "-m", "alembic", "-c", str(_alembic_ini(service)), "upgrade", "head"]
-        return Job(f"{service} migrations", command, self.environment(service))
-
-    def _is_current(self, service: str) -> bool:
-        return is_current(_alembic_ini(service), self.environment(service)["DATABASE_URL"])
 
     @property
     def _stripe_api_key(self) -> str:
@@ -208,10 +204,6 @@ def _has(service: str, group: type[NatsSettings | MediaSettings]) -> bool:
 
 def _serve(factory: str, port: int) -> list[str]:
     return [sys.executable, "-m", "cv_common.kernel.server", factory, "--port", str(port)]
-
-
-def _alembic_ini(service: str) -> Path:
-    return ROOT / "services" / service / "alembic.ini"
 
 
 def _script(name: str) -> str:

@@ -16,7 +16,7 @@ from typing import TypeVar
 from cv_testing.environment import machine_environment
 from cv_testing.nats import USERS, Nats
 from cv_testing.ports import free_port, is_free
-from cv_testing.postgres import Postgres
+from cv_testing.postgres import NO_DURABILITY, Postgres
 from cv_testing.supervisor import OutputSink, ProcessSupervisor, Program, ProgramFailed
 from cv_testing.tcp_proxy import TcpProxy
 from cv_testing.workspace import ROOT, SERVICES
@@ -38,7 +38,8 @@ class CannotStart(Exception):
 class System:
     """One system with its own data folder. `settings` are environment variables; each program gets those it reads.
 
-    `with_proxies` puts TCP proxies in front of PostgreSQL and NATS, which `freeze` needs.
+    `with_proxies` puts TCP proxies in front of PostgreSQL and NATS, which `freeze` needs. Unless it is `durable`,
+    PostgreSQL loses data in a power failure, but not when it crashes.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class System:
         settings: Mapping[str, str] | None = None,
         *,
         with_proxies: bool = False,
+        durable: bool = True,
     ) -> None:
         self.data = data.resolve()
         self._output = output
@@ -65,6 +67,7 @@ class System:
             **public_ports,
         )
         self._settings = settings or {}
+        self._postgres_options = {} if durable else NO_DURABILITY
         self._lock = DataLock(self.data)
         self._supervisors: dict[str, ProcessSupervisor] = {}
 
@@ -75,13 +78,6 @@ class System:
         try:
             self._check_ports()
             programs = self._start_servers()
-            for proxy in self._proxies.values():
-                proxy.start()
-            sandboxes = [programs.linkedin_sandbox()]
-            if self.uses_stripe_sandbox:
-                sandboxes.append(programs.stripe_sandbox())
-            self._supervise(sandboxes)
-            self.wait_ready(*(sandbox.name for sandbox in sandboxes))
             self._report("preparing the databases and the payment provider")
             _run_concurrently(self._run, programs.preparations())
             self._report("starting the services")
@@ -180,7 +176,9 @@ class System:
 
     def _start_servers(self) -> StackPrograms:
         secrets = Secrets(self.data / "secrets.json")
-        postgres = Postgres(self.data / "postgres", self._server_ports["postgres"], secrets.password("postgres"))
+        postgres = Postgres(
+            self.data / "postgres", self._server_ports["postgres"], secrets.password("postgres"), self._postgres_options
+        )
         nats = Nats(
             ROOT / "deploy" / "nats" / "nats-server.conf", self.data / "nats", self._server_ports["nats"], free_port(),
             {user: secrets.password(f"nats {user}") for user in USERS},
@@ -189,11 +187,16 @@ class System:
         for name in SERVICES:
             check(name, programs.environment(name))
         check("gateway", programs.gateway_environment())
-        self._report("starting PostgreSQL and NATS")
+        self._report("starting PostgreSQL, NATS and the sandboxes")
+        self._supervise([nats.program(pass_fds=[self._lock.fd]), programs.linkedin_sandbox()])
+        if self.uses_stripe_sandbox:
+            self._supervise([programs.stripe_sandbox()])
         postgres.initialize()
         postgres.remove_stale_pid_file()
-        self._supervise([postgres.program(pass_fds=[self._lock.fd]), nats.program(pass_fds=[self._lock.fd])])
-        self.wait_ready("postgres", "nats")
+        self._supervise([postgres.program(pass_fds=[self._lock.fd])])
+        for proxy in self._proxies.values():
+            proxy.start()
+        self.wait_ready(*self._supervisors)
         nats.require_durability()
         for name in SERVICES:
             postgres.ensure_database(name, secrets.password(f"database {name}"))

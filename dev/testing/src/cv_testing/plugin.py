@@ -17,12 +17,9 @@ from cv_testing.environment import machine_environment
 from cv_testing.identity import IdentityKeys
 from cv_testing.nats import Nats, new_passwords
 from cv_testing.ports import free_port
-from cv_testing.postgres import Postgres
+from cv_testing.postgres import NO_DURABILITY, Postgres
 from cv_testing.serving import restored_log_handlers
 from cv_testing.supervisor import ProgramFailed, running
-
-# The data of tests need not survive a power failure.
-_NO_DURABILITY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 ServiceDatabase = Callable[[str], str]
 StartNats = Callable[[], Nats]
@@ -39,7 +36,7 @@ def _log_handlers() -> Iterator[None]:
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """Return a running PostgreSQL server."""
     folder = tmp_path_factory.mktemp("postgres") / "data"
-    server = Postgres(folder, free_port(), secrets.token_hex(16), _NO_DURABILITY)
+    server = Postgres(folder, free_port(), secrets.token_hex(16), NO_DURABILITY)
     server.initialize()
     with running(server.program()):
         yield server

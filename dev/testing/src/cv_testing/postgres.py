@@ -29,6 +29,8 @@ _AS_NOBODY = [
     "--pdeathsig=INT", "--",
 ]  # fmt: skip
 SUPERUSER = "postgres"
+NO_DURABILITY = {"fsync": "off", "full_page_writes": "off"}
+"""Options for the data of tests, which need not survive a power failure. They survive a crash of the server."""
 
 
 class Postgres:
@@ -70,6 +72,7 @@ class Postgres:
             [
                 *_run_as(), str(binaries() / "initdb"), "-D", str(self.folder), "-U", SUPERUSER,
                 "--auth=scram-sha-256", f"--pwfile={password_file}", "-E", "UTF8", "--locale=C.UTF-8",
+                *(["--no-sync"] if self._options.get("fsync") == "off" else []),
             ],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
