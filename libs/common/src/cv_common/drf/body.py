@@ -100,14 +100,16 @@ class ParsedBody(Generic[Body]):
 
 
 class BodyReader(Generic[Body]):
-    """Dependency: the valid request body. The OpenAPI document describes it.
+    """Dependency: the valid request body. Raises ValidationFailed, BadRequest and UnsupportedMediaType.
 
-    `multipart` is the model that describes a body with files. Raises ValidationFailed (400), BadRequest (400) and
-    UnsupportedMediaType (415).
+    The OpenAPI document describes the body as JSON, and with the fields of `multipart` as a form with files. It omits
+    other forms: client generators fail on a model with several media types.
     """
 
     def __init__(self, model: type[Body], multipart: type[BaseModel] | None = None) -> None:
-        self.model, self.multipart = model, multipart
+        self.model = model
+        self.models = {"application/json": model} | ({"multipart/form-data": multipart} if multipart else {})
+        """The models of the OpenAPI document by media type."""
 
     async def __call__(self, request: Request) -> Body:
         return validate(await read_data(request), self.model)

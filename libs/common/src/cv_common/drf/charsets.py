@@ -1,6 +1,7 @@
 """The charset of a request body, interpreted as Django and Django REST Framework do."""
 
 import codecs
+from contextlib import suppress
 
 from python_multipart.multipart import parse_options_header
 
@@ -20,14 +21,8 @@ def charset_of(content_type: str) -> str:
         codec = codecs.lookup(charset).name
     except (LookupError, ValueError):
         return "utf-8"
-    try:
+    with suppress(LookupError, UnicodeError):
         "".encode(codec)  # raises for codecs from bytes to bytes
-    except (LookupError, UnicodeError):
-        raise _unsupported(charset) from None
-    if codec in _DOMAIN_NAME_CODECS:
-        raise _unsupported(charset)
-    return codec
-
-
-def _unsupported(charset: str) -> BadRequest:
-    return BadRequest(f'Unsupported charset "{charset}" in request Content-Type header.')
+        if codec not in _DOMAIN_NAME_CODECS:
+            return codec
+    raise BadRequest(f'Unsupported charset "{charset}" in request Content-Type header.')

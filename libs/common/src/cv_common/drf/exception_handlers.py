@@ -32,16 +32,12 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     if error.status_code != 405:
         if error.status_code == 404:
             return error_response(NotFound())
-        other = DetailError(error.detail, error.headers)
-        other.status = error.status_code
-        return error_response(other)
+        return JSONResponse({"detail": error.detail}, status_code=error.status_code, headers=error.headers)
     routes = [route for route in request.app.routes if route.matches(request.scope)[0] is Match.PARTIAL]
     allow = {"Allow": _allow({method for route in routes for method in route.methods})}
     if request.method == "OPTIONS":
         return JSONResponse({"name": routes[0].summary or "", "description": "", **_METADATA}, headers=allow)
-    not_allowed = DetailError(f'Method "{request.method}" not allowed.', allow)
-    not_allowed.status = 405
-    return error_response(not_allowed)
+    return JSONResponse({"detail": f'Method "{request.method}" not allowed.'}, status_code=405, headers=allow)
 
 
 _METADATA = {

@@ -31,26 +31,16 @@ REQUIRED_TOKEN: list[Json] = [_TOKEN]
 OPTIONAL_TOKEN: list[Json] = [_TOKEN, {}]
 NO_IDENTITY: list[Json] = []
 
+_SCHEMA = "#/components/schemas/{model}"
+
 
 class OperationExtra(dict[str, Any]):
     """The `openapi_extra` of a route, and values that are added when the document is complete."""
 
-    def __init__(self, response_headers: tuple[str, ...], examples: Json) -> None:
+    def __init__(self, response_headers: tuple[str, ...] = (), examples: Json | None = None) -> None:
         super().__init__()
-        self.bodies: tuple[type[BaseModel], ...] = ()
         self.response_headers = response_headers
-        self.examples = examples
-
-    def add_body(self, body: type[BaseModel], multipart: type[BaseModel] | None = None) -> None:
-        """Describe the request body: JSON or a form with the fields of `body`; with files, those of `multipart`.
-
-        The document omits forms for other bodies: client generators fail on a model with several media types.
-        """
-        models = {"application/json": body} | ({"multipart/form-data": multipart} if multipart else {})
-        self.bodies = tuple(dict.fromkeys(models.values()))
-        content = {media_type: {"schema": _reference(model)} for media_type, model in models.items()}
-        required = any(field.is_required() for field in body.model_fields.values())
-        self["requestBody"] = {"content": content, "required": required}
+        self.examples = examples or {}
 
 
 def openapi_extra(
@@ -67,7 +57,7 @@ def openapi_extra(
     declare. `security` replaces the requirements of its service. `examples` are those of the operation in
     `read_examples`. `raw` describes a body that is any JSON object.
     """
-    extra = OperationExtra(response_headers, examples or {})
+    extra = OperationExtra(response_headers, examples)
     if raw:
         extra["requestBody"] = {"content": {"application/json": {"schema": {"type": "object"}}}, "required": True}
     if parameters:
@@ -75,10 +65,6 @@ def openapi_extra(
     if security is not None:
         extra["security"] = security
     return extra
-
-
-def _reference(model: type[BaseModel]) -> Json:
-    return {"$ref": f"#/components/schemas/{model.__name__}"}
 
 
 def read_examples(package: str) -> Json:
@@ -99,59 +85,51 @@ def install(app: FastAPI, users_only: Collection[str] = ()) -> None:
 
 
 def _document(app: FastAPI, users_only: Collection[str]) -> Json:
-    _describe_bodies(app)
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    schemas.update(_definitions(app))
-    _drop_defaults(schemas)
-    for path, method, operation, extra in _operations(app, document):
+    bodies: dict[type[BaseModel], None] = {}
+    for route, method, operation in _operations(app, document):
+        extra = route.openapi_extra if isinstance(route.openapi_extra, OperationExtra) else OperationExtra()
+        operation["operationId"] = route.name
         operation["responses"].pop("422", None)
-        operation.setdefault("security", REQUIRED_TOKEN if path in users_only else OPTIONAL_IDENTITY)
-        add_errors(path, method, operation, extra.examples, reads_body=bool(extra.bodies))
+        operation.setdefault("security", REQUIRED_TOKEN if route.path_format in users_only else OPTIONAL_IDENTITY)
+        reader = _body_reader(route.dependant)
+        if reader is not None:
+            operation["requestBody"] = _request_body(reader)
+            bodies |= dict.fromkeys(reader.models.values())
+        add_errors(route.path_format, method, operation, extra.examples, reads_body=reader is not None)
         _describe_successes(operation, extra.response_headers)
         _add_examples(operation, extra.examples)
+    _, definitions = models_json_schema([(body, "validation") for body in bodies], ref_template=_SCHEMA)
+    schemas.update(definitions.get("$defs", {}))
+    _drop_defaults(schemas)
     schemas.update(error_schemas(document))
     return document
 
 
-def _describe_bodies(app: FastAPI) -> None:
-    """Describe the bodies of routes with a `BodyReader`."""
-    for route in app.routes:
-        if isinstance(route, APIRoute) and isinstance(route.openapi_extra, OperationExtra):
-            for reader in _body_readers(route.dependant):
-                route.openapi_extra.add_body(reader.model, reader.multipart)
-
-
-def _body_readers(dependant: Dependant) -> Iterator[BodyReader[Any]]:
-    for each in dependant.dependencies:
-        if isinstance(each.call, BodyReader):
-            yield each.call
-        yield from _body_readers(each)
-
-
-def _operations(app: FastAPI, document: Json) -> Iterator[tuple[str, str, Json, OperationExtra]]:
-    """Yield path, method, operation and extra of each operation. Names the operations after their handlers."""
+def _operations(app: FastAPI, document: Json) -> Iterator[tuple[APIRoute, str, Json]]:
+    """Yield route, method and description of each operation."""
     for route in app.routes:
         if isinstance(route, APIRoute) and route.include_in_schema:
-            extra = route.openapi_extra
             for method in sorted(route.methods or ()):
-                operation = document["paths"][route.path_format][method.lower()]
-                operation["operationId"] = route.name
-                known = extra if isinstance(extra, OperationExtra) else OperationExtra((), {})
-                yield route.path_format, method.lower(), operation, known
+                yield route, method.lower(), document["paths"][route.path_format][method.lower()]
 
 
-def _definitions(app: FastAPI) -> Json:
-    """Return the schemas of all request bodies."""
-    extras = [route.openapi_extra for route in app.routes if isinstance(route, APIRoute) and route.include_in_schema]
-    bodies = dict.fromkeys(body for extra in extras if isinstance(extra, OperationExtra) for body in extra.bodies)
-    _, definitions = models_json_schema(
-        [(body, "validation") for body in bodies], ref_template="#/components/schemas/{model}"
-    )
-    found: Json = definitions.get("$defs", {})
-    return found
+def _body_reader(dependant: Dependant) -> BodyReader[Any] | None:
+    """Return the dependency that reads the body, which may be a dependency of another one."""
+    if isinstance(dependant.call, BodyReader):
+        return dependant.call
+    return next(filter(None, map(_body_reader, dependant.dependencies)), None)
+
+
+def _request_body(reader: BodyReader[Any]) -> Json:
+    content = {
+        media_type: {"schema": {"$ref": _SCHEMA.format(model=model.__name__)}}
+        for media_type, model in reader.models.items()
+    }
+    return {"content": content, "required": any(field.is_required() for field in reader.model.model_fields.values())}
 
 
 def _drop_defaults(schemas: Json) -> None:

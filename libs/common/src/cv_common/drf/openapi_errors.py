@@ -24,11 +24,7 @@ _SCHEMAS: Json = {
         "description": "Messages by field. The errors of a list are a list with one object for each entry. Errors that"
         " concern several fields are under `non_field_errors`.",
         "additionalProperties": {
-            "anyOf": [
-                _MESSAGES,
-                {"type": "array", "items": {"anyOf": [_SELF, _MESSAGES]}},
-                _SELF,
-            ]
+            "anyOf": [_MESSAGES, {"type": "array", "items": {"anyOf": [_SELF, _MESSAGES]}}, _SELF]
         },
     },
     "AuthenticationError": {
@@ -37,10 +33,7 @@ _SCHEMAS: Json = {
         "description": "Why authentication failed. The error of an invalid token has a `code`.",
         "properties": {
             "detail": {"type": "string"},
-            "code": {
-                "type": "string",
-                "enum": ["token_not_valid", "bad_authorization_header", "user_not_found"],
-            },
+            "code": {"type": "string", "enum": ["token_not_valid", "bad_authorization_header", "user_not_found"]},
             "messages": {
                 "type": "array",
                 "items": {
@@ -92,9 +85,7 @@ _RESPONSES: dict[str, Json] = {
         },
     ),
     "404": _response(
-        "The object does not exist, or belongs to another owner.",
-        _ref("Detail"),
-        Not_found={"detail": "Not found."},
+        "The object does not exist, or belongs to another owner.", _ref("Detail"), Not_found={"detail": "Not found."}
     ),
     "412": _response(
         "The object is not in the version that `If-Match` names. `current` is its present state.",

@@ -32,10 +32,7 @@ _RESPONSE_HEADERS: Json = {
     "Cache-Control": {"description": "Which caches may store the response, and for how long.", "schema": _TEXT},
     "ETag": {"description": "The version of the object in the response.", "schema": _TAG},
     "Link": {"description": "With `limit`: links to the next and the previous page (RFC 8288).", "schema": _TEXT},
-    "Retry-After": {
-        "description": "Seconds before the next attempt.",
-        "schema": {"type": "integer", "minimum": 0},
-    },
+    "Retry-After": {"description": "Seconds before the next attempt.", "schema": {"type": "integer", "minimum": 0}},
     "Set-Cookie": {
         "description": "Starts, renews or ends the anonymous session: `sessionid=…; HttpOnly`. A second cookie, "
         "`sessionid_…`, serves to merge the sessions of two concurrent first requests.",
@@ -45,10 +42,7 @@ _RESPONSE_HEADERS: Json = {
         "description": "The authentication scheme.",
         "schema": {"type": "string", "examples": ['Bearer realm="api"']},
     },
-    "X-Total-Count": {
-        "description": "The number of items on all pages.",
-        "schema": {"type": "integer", "minimum": 0},
-    },
+    "X-Total-Count": {"description": "The number of items on all pages.", "schema": {"type": "integer", "minimum": 0}},
 }
 
 

@@ -103,12 +103,7 @@ class Connection(psycopg.AsyncConnection[TupleRow]):
         async with self.lock:
             await self._wait_at_most(_PING_SECONDS, self._exec_command(b"select 1"))
 
-    async def wait(
-        self,
-        gen: PQGen[Result],
-        interval: float = 0.1,
-        timeout: float | None = None,
-    ) -> Result:
+    async def wait(self, gen: PQGen[Result], interval: float = 0.1, timeout: float | None = None) -> Result:
         """Wait for a response. Every method of psycopg calls this."""
         if timeout is not None:  # waiting for notifications, which may never come
             return await super().wait(gen, interval, timeout)
@@ -337,9 +332,4 @@ async def connect_directly(url: str, options: str = "") -> Connection:
 
 
 def _parameters(options: str) -> dict[str, Any]:
-    return {
-        "autocommit": True,
-        "options": options,
-        "connect_timeout": _CONNECT_SECONDS,
-        **CLIENT_TCP,
-    }
+    return {"autocommit": True, "options": options, "connect_timeout": _CONNECT_SECONDS, **CLIENT_TCP}

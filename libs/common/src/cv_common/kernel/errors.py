@@ -53,31 +53,23 @@ class NotAuthenticated(DetailError):
 
     status = 401
     default_detail = "Authentication credentials were not provided."
+    code: str | None = None
 
     def __init__(self, detail: str | None = None) -> None:
         super().__init__(detail, {"WWW-Authenticate": 'Bearer realm="api"'})
+        self.body |= {"code": self.code} if self.code else {}
 
 
-class TokenInvalid(ApiError):
+class TokenInvalid(NotAuthenticated):
     """401: the refresh token is malformed, expired, revoked, or of another type."""
 
-    status = 401
-
-    def __init__(self) -> None:
-        super().__init__(
-            {"detail": "Token is invalid", "code": "token_not_valid"}, {"WWW-Authenticate": 'Bearer realm="api"'}
-        )
+    default_detail, code = "Token is invalid", "token_not_valid"
 
 
-class UserNotFound(ApiError):
+class UserNotFound(NotAuthenticated):
     """401: the access token is valid, but its account was deleted."""
 
-    status = 401
-
-    def __init__(self) -> None:
-        super().__init__(
-            {"detail": "User not found", "code": "user_not_found"}, {"WWW-Authenticate": 'Bearer realm="api"'}
-        )
+    default_detail, code = "User not found", "user_not_found"
 
 
 class NotFound(DetailError):
@@ -121,9 +113,6 @@ class RangeNotSatisfiable(DetailError):
 
     status = 416
     default_detail = "The requested range is not satisfiable."
-
-    def __init__(self, headers: Mapping[str, str]) -> None:
-        super().__init__(None, headers)
 
 
 class ServiceUnavailable(DetailError):

@@ -4,27 +4,20 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from cv_common.kernel import tasks
 from cv_common.kernel.database import DATABASE_UNAVAILABLE
+from cv_common.kernel.tasks import BackgroundTask
 
 log = logging.getLogger(__name__)
 
 
-class Periodic:
-    """Calls `action` at start and then every `interval` seconds. Several replicas may call it at the same time."""
+class Periodic(BackgroundTask):
+    """Scheduled calls of `action`: at start and then every `interval` seconds, maybe in several replicas at a time."""
 
     def __init__(self, name: str, interval: float, action: Callable[[], Awaitable[None]]) -> None:
         self.name = name
         self._interval = interval
         self._action = action
-        self._task: asyncio.Task[None] | None = None
         self._problem: str | None = None
-
-    async def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name=self.name)
-
-    async def stop(self) -> None:
-        await tasks.cancel_and_wait(self._task)
 
     async def check(self) -> str | None:
         return self._problem

@@ -26,7 +26,7 @@ def file_response(request: Request, content: bytes, media_type: str, headers: Ma
     if part is None:
         return Response(content, media_type=media_type, headers=headers)
     if not part:
-        raise RangeNotSatisfiable({**headers, "Content-Range": f"bytes */{size}"})
+        raise RangeNotSatisfiable(headers={**headers, "Content-Range": f"bytes */{size}"})
     headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{size}"
     return Response(content[part.start : part.stop], status_code=206, media_type=media_type, headers=headers)
 

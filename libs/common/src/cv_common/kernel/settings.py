@@ -29,12 +29,9 @@ def describe_errors(error: ValidationError | SettingsError) -> list[str]:
     if isinstance(error, SettingsError):
         field = re.search(r'field "(\w+)"', str(error))
         return [f"{field[1].upper()}: the value is not valid JSON" if field else str(error)]
-    return [_describe(".".join(map(str, item["loc"])).upper(), item["msg"]) for item in error.errors()]
-
-
-def _describe(name: str, message: str) -> str:
-    """Return one sentence. A validator of several settings gives no name: its message contains them."""
-    return f"{name}: {message}".removeprefix(": ").replace("Value error, ", "", 1)
+    sentences = [f"{'.'.join(map(str, item['loc'])).upper()}: {item['msg']}" for item in error.errors()]
+    # A validator of several settings gives no name: its message contains them.
+    return [sentence.removeprefix(": ").replace("Value error, ", "", 1) for sentence in sentences]
 
 
 def format_errors(error: ValidationError | SettingsError) -> str:
@@ -73,18 +70,13 @@ class SystemSettings(_Settings):
     log_level: LogLevel = "INFO"
 
 
-def _check_key(key: str) -> str:
-    decode_key(key)
-    return key
-
-
 def _check_keys(keys: str | tuple[str, ...]) -> str | tuple[str, ...]:
     for key in [keys] if isinstance(keys, str) else keys:
         decode_key(key)
     return keys
 
 
-PrivateKey = Annotated[str, AfterValidator(_check_key)]
+PrivateKey = Annotated[str, AfterValidator(_check_keys)]
 """An Ed25519 seed, base64url."""
 PublicKey = Annotated[str | tuple[str, ...], AfterValidator(_check_keys)]
 """An Ed25519 public key, base64url, or a list of them."""

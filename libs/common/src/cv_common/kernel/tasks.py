@@ -1,7 +1,24 @@
-"""Cancellation of background tasks."""
+"""Background tasks and their cancellation."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from typing import Any
+
+
+class BackgroundTask(ABC):
+    """A component whose coroutine `_run` runs in the background between `start` and `stop`."""
+
+    name: str
+    _task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name=self.name)
+
+    async def stop(self) -> None:
+        await cancel_and_wait(self._task)
+
+    @abstractmethod
+    async def _run(self) -> None: ...
 
 
 async def cancel_and_wait(task: asyncio.Task[Any] | None) -> None:

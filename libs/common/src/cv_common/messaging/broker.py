@@ -13,9 +13,9 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 
-from cv_common.kernel import tasks
 from cv_common.kernel.metrics import DEAD_LETTERS, STREAM_FILL
 from cv_common.kernel.settings import NatsSettings
+from cv_common.kernel.tasks import BackgroundTask
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class BrokerUnavailable(Exception):
     """The broker cannot be reached, or did not confirm in time."""
 
 
-class Broker:
+class Broker(BackgroundTask):
     """The NATS connection of this process, as the user of `service`. It reconnects without limit.
 
     `publishes`: whether the service has a stream of its own; `replicas`: copies of a stream in the NATS cluster.
@@ -53,7 +53,6 @@ class Broker:
         self._publishes = publishes
         self._replicas = replicas
         self._client = Client()
-        self._task: asyncio.Task[None] | None = None
         self._may_lack_streams = asyncio.Event()
         self._dead_letters = 0
         self._last_error = "not connected yet"
@@ -70,12 +69,11 @@ class Broker:
             replicas=settings.nats_replicas,
         )
 
-    async def start(self) -> None:
-        """Connect in the background: a service starts even if the broker is unavailable."""
-        self._task = asyncio.create_task(self._maintain_streams(), name="streams")
+    async def _run(self) -> None:
+        """Connect and declare the streams, again after each reconnect: the broker may have lost its disk.
 
-    async def _maintain_streams(self) -> None:
-        """Connect and declare the streams, again after each reconnect: the broker may have lost its disk."""
+        This runs in the background: a service starts even if the broker is unavailable.
+        """
         await self._client.connect(
             [self._url],
             user=self._user,
@@ -129,7 +127,7 @@ class Broker:
                 raise
 
     async def stop(self) -> None:
-        await tasks.cancel_and_wait(self._task)
+        await super().stop()
         with suppress(nats.errors.Error):
             await self._client.close()
 

@@ -20,11 +20,11 @@ from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig
 from pydantic import ValidationError
 
-from cv_common.kernel import tasks
 from cv_common.kernel.database import DATABASE_UNAVAILABLE
 from cv_common.kernel.errors import ServiceUnavailable
 from cv_common.kernel.logs import request_id
 from cv_common.kernel.metrics import CONSUMER_LAG
+from cv_common.kernel.tasks import BackgroundTask
 from cv_common.messaging.broker import REQUEST_ID_HEADER, Broker, BrokerUnavailable
 from cv_common.messaging.events import Event
 
@@ -34,8 +34,8 @@ Handler = Callable[[Any], Awaitable[None]]
 """Processes one event. Returns when its effect is committed."""
 
 
-class Consumer:
-    """Consumes the events of one stream one after the other, each with the handler of its class."""
+class Consumer(BackgroundTask):
+    """A consumer of one stream, which handles one event after the other with the handler of its class."""
 
     MAX_DELIVERIES = 10
     """Deliveries after which an event whose handler fails becomes a dead letter."""
@@ -51,14 +51,7 @@ class Consumer:
         self._broker = broker
         self._events = {event.name: event for event in handlers}
         self._handlers = handlers
-        self._task: asyncio.Task[None] | None = None
         self._is_running = False
-
-    async def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name=self.name)
-
-    async def stop(self) -> None:
-        await tasks.cancel_and_wait(self._task)
 
     async def check(self) -> str | None:
         if not self._is_running:

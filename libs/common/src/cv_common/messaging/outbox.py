@@ -39,7 +39,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from cv_common.kernel import tasks
 from cv_common.kernel.database import (
     DATABASE_UNAVAILABLE,
     Connection,
@@ -51,6 +50,7 @@ from cv_common.kernel.database import (
 )
 from cv_common.kernel.logs import request_id
 from cv_common.kernel.metrics import OUTBOX_OLDEST
+from cv_common.kernel.tasks import BackgroundTask
 from cv_common.messaging.broker import Broker, BrokerUnavailable
 from cv_common.messaging.events import Event
 
@@ -130,8 +130,8 @@ async def record(tx: Transaction, event: Event) -> None:
     await tx.execute(_NOTIFY)
 
 
-class Relay:
-    """Publishes the events of the outbox, after a NOTIFY and at least every second."""
+class Relay(BackgroundTask):
+    """The publisher of the outbox's events. It publishes after a NOTIFY, and at least every second."""
 
     name = "outbox"
     STUCK_SECONDS = 60
@@ -140,14 +140,7 @@ class Relay:
     def __init__(self, database_url: str, broker: Broker) -> None:
         self._url = database_url
         self._broker = broker
-        self._task: asyncio.Task[None] | None = None
         self._oldest_seconds = 0.0
-
-    async def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="outbox relay")
-
-    async def stop(self) -> None:
-        await tasks.cancel_and_wait(self._task)
 
     async def check(self) -> str | None:
         if self._oldest_seconds > self.STUCK_SECONDS:
