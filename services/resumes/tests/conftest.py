@@ -148,12 +148,12 @@ class AnyTemplate(Templates):
 def new_resume(**fields: Any) -> ParsedBody[ResumeRequest]:
     """The body of a request that creates a resume."""
     minimum = {"template": 1, "full_name": "Marie Dubois", "email": "marie.dubois@example.com"}
-    return ParsedBody(*validate_partial({**minimum, **fields}, ResumeBody))
+    return validate_partial({**minimum, **fields}, ResumeBody)
 
 
 def edit(**fields: Any) -> ParsedBody[ResumeRequest]:
     """The body of a request that changes these fields of a resume."""
-    return ParsedBody(*validate_partial(fields, partial(ResumeBody)))
+    return validate_partial(fields, partial(ResumeBody))
 
 
 @pytest.fixture

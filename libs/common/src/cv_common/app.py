@@ -7,8 +7,8 @@ def app() -> ASGIApp:
 """
 
 import logging
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Annotated, Any, Protocol
 
@@ -58,7 +58,7 @@ def create_app(
     routers: Sequence[APIRouter],
     *,
     components: Sequence[Component] = (),
-    context: Any = None,
+    context: object = None,
     users_only: Collection[str] = (),
 ) -> ASGIApp:
     """Return the service as an ASGI app.
@@ -94,7 +94,7 @@ def _inbox_purges(components: Sequence[Component]) -> list[Component]:
     return [Periodic("purge of the inbox", _DAY, partial(inbox.purge, database)) for database in databases]
 
 
-def _lifespan(service: str, components: Sequence[Component]) -> Any:
+def _lifespan(service: str, components: Sequence[Component]) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
@@ -147,7 +147,7 @@ def _health(problems: dict[str, str]) -> Response:
 
 
 async def provide_context(request: Request) -> Any:
-    """Dependency: the `context` that the app was created with.
+    """Provide the `context` that the app was created with.
 
     Each service gives it its type once: `ContextDep = Annotated[Context, Depends(provide_context)]`.
     """
@@ -155,7 +155,7 @@ async def provide_context(request: Request) -> Any:
 
 
 async def provide_caller(request: Request) -> Caller:
-    """Dependency: the sender of the request. The middleware has verified the identity token."""
+    """Provide the sender of the request. The middleware has verified the identity token."""
     caller: Caller = request.state.caller
     return caller
 

@@ -301,8 +301,13 @@ async def test_a_malformed_multipart_body_is_a_bad_request(notes: httpx.AsyncCli
 
 
 def test_validate_partial_returns_valid_fields_and_errors() -> None:
-    body, errors = validate_partial({"template": "x", "title": "Plain"}, Note)
-    assert (body.sent(), set(errors)) == ({"title": "Plain"}, {"template"})
+    body = validate_partial({"template": "x", "title": "Plain"}, Note)
+    assert (body.sent(), set(body.errors)) == ({"title": "Plain"}, {"template"})
+    assert body.get(lambda fields: fields.title) == "Plain"
+    assert body.get(lambda fields: fields.template) is None
+    with pytest.raises(ValidationFailed) as raised:
+        body.validated({"title": ["Taken."]})
+    assert set(raised.value.body) == {"template", "title"}
     with pytest.raises(ValidationFailed):
         validate_partial([], Note)
 
@@ -329,7 +334,8 @@ def test_every_document_is_valid_or_has_serializable_errors(data: dict[str, Any]
         validate_partial(data, model)
     except ValidationFailed as failed:
         JSONResponse(failed.body)
-    body, errors = validate_partial(data, model)
+    body = validate_partial(data, model)
+    errors = body.errors
     JSONResponse(errors)
     assert set(errors) <= {"template", "title", "count", "done", "lines", "free"}
     lines = errors.get("lines")

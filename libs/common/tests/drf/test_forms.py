@@ -126,7 +126,7 @@ class Profile(RequestBody):
 )
 async def test_an_untouched_file_input_is_absent_for_file_fields(parts: list[bytes], sent: dict[str, Any]) -> None:
     """For other fields it is an empty text, as in Django."""
-    assert validate_partial(await read(b"".join(parts) + END), Profile)[0].sent() == sent
+    assert validate_partial(await read(b"".join(parts) + END), Profile).sent() == sent
 
 
 async def test_a_file_replaces_a_text_of_the_same_name() -> None:
@@ -195,9 +195,9 @@ def test_empty_texts_of_a_form() -> None:
     form = {name: FormText(text) for name, text in given.items()}
     kept = {"start": "2020-01-01", "hours": 1, "end": None, "place": "", "url": None, "name": ""}
     for model in (Job, partial(Job)):
-        body, errors = validate_partial(form, model)
-        assert (body.sent(), errors, body.is_current) == (kept, {}, False)
-        errors = validate_partial({**form, "start": FormText(""), "hours": FormText("")}, model)[1]
+        body = validate_partial(form, model)
+        assert (body.sent(), body.errors, body.get(lambda fields: fields.is_current)) == (kept, {}, False)
+        errors = validate_partial({**form, "start": FormText(""), "hours": FormText("")}, model).errors
         assert errors == {
             "start": ["Date has wrong format. Use one of these formats instead: YYYY-MM-DD."],
             "hours": ["A valid integer is required."],
@@ -205,7 +205,7 @@ def test_empty_texts_of_a_form() -> None:
 
 
 def test_empty_texts_of_json_are_not_null() -> None:
-    errors = validate_partial({"start": "", "hours": 1, "is_current": "", "end": "", "url": ""}, Job)[1]
+    errors = validate_partial({"start": "", "hours": 1, "is_current": "", "end": "", "url": ""}, Job).errors
     assert set(errors) == {"start", "is_current", "end", "url"}
 
 

@@ -99,7 +99,7 @@ class NewResumeReader(PartialBodyReader[ResumeRequest]):
     """Dependency: the body of a new resume, from the data that the idempotency key is computed from, too."""
 
     async def __call__(self, data: SentData) -> ParsedBody[ResumeRequest]:  # type: ignore[override]  # FastAPI passes the dependency
-        return ParsedBody(*validate_partial(data, self.model))
+        return validate_partial(data, self.model)
 
 
 class ImportReader(BodyReader[UrlImportBody]):

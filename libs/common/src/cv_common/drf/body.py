@@ -122,10 +122,10 @@ class PartialBodyReader(BodyReader[Body]):
     """
 
     async def __call__(self, request: Request) -> ParsedBody[Body]:  # type: ignore[override]  # FastAPI calls it, no caller expects a Body
-        return ParsedBody(*validate_partial(await read_data(request), self.model))
+        return validate_partial(await read_data(request), self.model)
 
 
-def validate(data: Any, model: type[Body]) -> Body:
+def validate(data: object, model: type[Body]) -> Body:
     """Validate parsed JSON. Raises ValidationFailed."""
     if not isinstance(data, dict):
         message = "No data provided" if data is None else _not_a_dictionary(data)
@@ -136,18 +136,19 @@ def validate(data: Any, model: type[Body]) -> Body:
         raise ValidationFailed(error_tree(error, data)) from None
 
 
-def validate_partial(data: Any, model: type[Body]) -> tuple[Body, dict[str, Any]]:
-    """Return a model with the valid fields of `data`, and the errors of the others. `sent()` omits invalid fields.
+def validate_partial(data: object, model: type[Body]) -> ParsedBody[Body]:
+    """Return the valid fields of parsed JSON, and the errors of the others.
 
     Raises ValidationFailed if `data` is not an object.
     """
     try:
-        return validate(data, model), {}
+        return ParsedBody(validate(data, model), {})
     except ValidationFailed as error:
         if not isinstance(data, dict):
             raise
-        errors: dict[str, Any] = error.body
-    return partial(model).model_validate({name: value for name, value in data.items() if name not in errors}), errors
+        errors = error.body
+    valid = {name: value for name, value in data.items() if name not in errors}
+    return ParsedBody(partial(model).model_validate(valid), errors)
 
 
 async def read_data(request: Request) -> Any:
@@ -182,7 +183,7 @@ def max_items(most: int, detail: str) -> BeforeValidator:
 
 
 def list_from_form(value: Any) -> Any:
-    """BeforeValidator for list fields: parse the JSON text of a form; an empty text is an empty list."""
+    """Parse the JSON text of a form, as a BeforeValidator of list fields. An empty text is an empty list."""
     if not isinstance(value, FormText):
         return value
     try:

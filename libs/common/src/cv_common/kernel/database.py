@@ -156,7 +156,7 @@ class Statement:
             name: parameter.effective_value for parameter, name in compiled.bind_names.items() if not parameter.required
         }
 
-    def bind(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    def bind(self, values: Mapping[str, object]) -> Mapping[str, object]:
         """Return `values` together with the constants."""
         return {**self._constants, **values} if self._constants else values
 
@@ -199,26 +199,26 @@ def _columns(clause: Executable) -> Sequence[KeyedColumnElement[Any]]:
 
 
 class Transaction:
-    """Executes statements on one connection. The context manager that created it commits or rolls back."""
+    """A connection that executes statements. The context manager that created it commits or rolls back."""
 
     __slots__ = ("connection",)
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
 
-    async def fetch_one(self, query: Query[Record], **values: Any) -> Record | None:
+    async def fetch_one(self, query: Query[Record], **values: object) -> Record | None:
         """Return the first record, or None."""
         return await (await self._cursor(query, values)).fetchone()
 
-    async def fetch_all(self, query: Query[Record], **values: Any) -> list[Record]:
+    async def fetch_all(self, query: Query[Record], **values: object) -> list[Record]:
         """Return all records."""
         return await (await self._cursor(query, values)).fetchall()
 
-    async def _cursor(self, query: Query[Record], values: Mapping[str, Any]) -> AsyncCursor[Record]:
+    async def _cursor(self, query: Query[Record], values: Mapping[str, object]) -> AsyncCursor[Record]:
         cursor = self.connection.cursor(row_factory=query.row_factory)
         return await cursor.execute(query.sql, query.bind(values))
 
-    async def execute(self, statement: Statement, **values: Any) -> int:
+    async def execute(self, statement: Statement, **values: object) -> int:
         """Execute the statement. Returns the number of rows that it inserted, updated or deleted."""
         cursor = await self.connection.execute(statement.sql, statement.bind(values))
         return cursor.rowcount

@@ -15,7 +15,7 @@ class ApiError(Exception):
 
     status = 500
 
-    def __init__(self, body: Any, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(self, body: dict[str, Any], headers: Mapping[str, str] | None = None) -> None:
         super().__init__(body)
         self.body = body
         self.headers = dict(headers or {})

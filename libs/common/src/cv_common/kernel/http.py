@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -21,22 +22,20 @@ latest after this many seconds."""
 _NOT_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
 
+@dataclass(slots=True)
 class ServiceResponse:
     """The status, body and headers of a response."""
 
-    __slots__ = ("content", "headers", "status")
-
-    def __init__(self, status: int, content: bytes, headers: Mapping[str, str]) -> None:
-        self.status = status
-        self.content = content
-        self.headers = headers
+    status: int
+    content: bytes
+    headers: Mapping[str, str]
 
     def json(self) -> Any:
         return orjson.loads(self.content)
 
 
 class ServiceClient:
-    """Sends requests to one other service.
+    """A client of one other service.
 
     Raises ServiceUnavailable when no response arrives in time. The caller interprets the statuses of responses.
     """
@@ -68,7 +67,7 @@ class ServiceClient:
         async with self._deadline(timeout):
             return await self._send_again_if_lost("GET", path, None, timeout)
 
-    async def post(self, path: str, body: Any, timeout: float = 5, *, idempotent: bool = False) -> ServiceResponse:
+    async def post(self, path: str, body: object, timeout: float = 5, *, idempotent: bool = False) -> ServiceResponse:
         """Send a POST with a JSON body; `timeout` is in seconds. Repeats it as a GET is if it is `idempotent`."""
         async with self._deadline(timeout):
             if idempotent:

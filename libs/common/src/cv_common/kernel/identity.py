@@ -113,7 +113,7 @@ class InvalidIdentity(Exception):
 
 
 class Signer:
-    """Signs identity tokens as `issuer`."""
+    """The signer of identity tokens of `issuer`."""
 
     def __init__(self, issuer: str, key: str) -> None:
         self._issuer = issuer
@@ -150,7 +150,7 @@ def _expires_at(_token: str, entry: tuple[Caller, float], _now: float) -> float:
 
 
 class Verifier:
-    """Verifies identity tokens for `audience` that an issuer in `public_keys` signed with any of its keys."""
+    """The verifier of identity tokens for `audience` that an issuer in `public_keys` signed with any of its keys."""
 
     def __init__(self, audience: str, public_keys: PublicKeys) -> None:
         self._audience = audience

@@ -28,7 +28,7 @@ _FLUSH_SECONDS = 1.0
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record, its `extra` fields and the current request id as one JSON line."""
+    """A formatter that writes a record, its `extra` fields and the current request id as one JSON line."""
 
     def __init__(self, service: str) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class BufferedHandler(logging.Handler):
-    """Collects lines and writes them together, because a system call for each line slows every request.
+    """A handler that collects lines and writes them together, because a system call for each line slows every request.
 
     It writes after a second, at 64 KiB, at a record of level WARNING or above, and when the process exits.
     A process that is killed loses at most the lines of its last second.

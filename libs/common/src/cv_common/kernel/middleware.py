@@ -32,7 +32,7 @@ _REQUEST_ID_KEY = REQUEST_ID_HEADER.lower().encode()
 
 
 class RequestContextMiddleware:
-    """Wraps the web app. Verifies the identity token before routing and stores the `Caller` at `request.state.caller`.
+    """The wrapper of the web app. Verifies the identity token before routing and stores `request.state.caller`.
 
     `users_only` are paths that need a logged-in user: without one the answer is 401, whatever the method.
     """

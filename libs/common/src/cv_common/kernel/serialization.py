@@ -10,7 +10,7 @@ _DIGITS = bytes.maketrans(b"123456789", b"000000000")
 _FORMAT = orjson.OPT_OMIT_MICROSECONDS | orjson.OPT_UTC_Z
 
 
-def dump_json(content: Any) -> bytes:
+def dump_json(content: object) -> bytes:
     """Return `content` as JSON. Datetimes are in UTC and whole seconds."""
     try:
         return orjson.dumps(content, option=_FORMAT)
@@ -24,7 +24,7 @@ def load_json(raw: bytes | str) -> Any:
     return json.loads(encoded) if b"0" * 19 in encoded.translate(_DIGITS) else orjson.loads(encoded)
 
 
-def _serialize(value: Any) -> str:
+def _serialize(value: object) -> str:
     if isinstance(value, datetime):
         return timestamp(value)
     raise TypeError(f"{type(value).__name__} is not JSON serializable")

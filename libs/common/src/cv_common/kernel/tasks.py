@@ -2,7 +2,6 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from typing import Any
 
 
 class BackgroundTask(ABC):
@@ -21,7 +20,7 @@ class BackgroundTask(ABC):
     async def _run(self) -> None: ...
 
 
-async def cancel_and_wait(task: asyncio.Task[Any] | None) -> None:
+async def cancel_and_wait(task: asyncio.Task[object] | None) -> None:
     """Cancel a task, if any, and wait until it has ended.
 
     Cancelling once is not enough: before Python 3.12, `asyncio.wait_for` drops a cancellation that comes together

@@ -104,12 +104,5 @@ class SubscriptionChanged(Event):
     entitled_until: datetime | None
 
 
-EVENTS: tuple[type[Event], ...] = (
-    SessionClaimed,
-    SessionMerged,
-    UserDeleted,
-    ResumeDeleted,
-    TemplateChanged,
-    ResumePaymentChanged,
-    SubscriptionChanged,
-)
+EVENTS: tuple[type[Event], ...] = tuple(Event.__subclasses__())
+"""The classes of all events, in the order of this module."""

@@ -63,7 +63,7 @@ async def import_linkedin(
     if template is None:
         raise ServiceUnavailable("There is no free template to import into.")
     fields |= {"template": template.id, "linkedin_url": body.linkedin_url}
-    resume: ParsedBody[ResumeRequest] = ParsedBody(*validate_partial(fields, ImportedResumeBody))
+    resume: ParsedBody[ResumeRequest] = validate_partial(fields, ImportedResumeBody)
     created = await create_resume(context, caller, resume, key)
     return Import(created, report if report or source == "file" else None)
 
