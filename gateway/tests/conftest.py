@@ -1,4 +1,4 @@
-"""Fixtures: one gateway and five fake services for the whole run, and further gateways with other settings."""
+"""Fixtures: one gateway process and five fake services for the whole run, and gateways with other settings."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -10,9 +10,10 @@ from gateway.tests.world import (
     AuthKeys,
     FakeService,
     FakeServices,
+    GatewayProcess,
     RunningGateway,
-    start_gateway,
-    stop_gateway,
+    embedded_gateway,
+    gateway_process,
 )
 
 MakeGateway = Callable[..., Awaitable[RunningGateway]]
@@ -42,14 +43,13 @@ def services(all_services: FakeServices) -> FakeServices:
 
 
 @pytest.fixture(scope="session")
-async def running_gateway(all_services: FakeServices) -> AsyncIterator[RunningGateway]:
-    gateway = await start_gateway(all_services, {})
-    yield gateway
-    await stop_gateway(gateway)
+async def running_gateway(all_services: FakeServices) -> AsyncIterator[GatewayProcess]:
+    async with gateway_process(all_services) as gateway:
+        yield gateway
 
 
 @pytest.fixture
-def gateway(running_gateway: RunningGateway) -> RunningGateway:
+def gateway(running_gateway: GatewayProcess) -> GatewayProcess:
     running_gateway.client.cookies.clear()
     return running_gateway
 
@@ -59,9 +59,13 @@ async def make_gateway(services: FakeServices) -> AsyncIterator[MakeGateway]:
     """Starts a gateway with the given settings and, if given, other services."""
     async with AsyncExitStack() as stack:
 
-        async def make(instead: FakeServices | None = None, *, wait: bool = True, **settings: str) -> RunningGateway:
-            gateway = await start_gateway({**services, **(instead or {})}, settings, wait=wait)
-            stack.push_async_callback(stop_gateway, gateway)
-            return gateway
+        async def make(instead: FakeServices | None = None, **settings: str) -> RunningGateway:
+            return await stack.enter_async_context(embedded_gateway({**services, **(instead or {})}, settings))
 
         yield make
+
+
+@pytest.fixture
+def briefly_draining(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shortens the time in which a gateway that `make_gateway` starts discards the rest of a body."""
+    monkeypatch.setattr("cv_gateway.request_body._MAX_DRAIN_SECONDS", 0.3)

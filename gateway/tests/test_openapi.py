@@ -24,7 +24,7 @@ def document(path: str, operation_id: str, schemas: dict[str, Any], **operation:
 
 
 def merged(**documents: dict[str, Any]) -> dict[str, Any]:
-    return merge(documents, {"auth": "Accounts."}, "http://localhost:8000")
+    return merge(documents, {"auth": "Accounts.", "resumes": "CVs."}, "http://localhost:8000")
 
 
 def schema_of(document: dict[str, Any], path: str) -> str:
@@ -85,7 +85,7 @@ def test_operation_ids_are_unique_and_every_operation_has_the_tag_of_its_service
     operations = [item["get"] for item in both["paths"].values()]
     assert [each["operationId"] for each in operations] == ["auth_list", "resumes_list"]
     assert [each["tags"] for each in operations] == [["auth"], ["resumes"]]
-    assert both["tags"] == [{"name": "auth", "description": "Accounts."}, {"name": "resumes"}]
+    assert both["tags"] == [{"name": "auth", "description": "Accounts."}, {"name": "resumes", "description": "CVs."}]
 
 
 def test_one_path_of_two_services_is_an_error() -> None:
@@ -131,8 +131,9 @@ async def test_the_schema_contains_only_the_public_paths_of_all_services(
 
 
 async def test_the_schema_keeps_a_stopped_service_and_adds_a_started_one(
-    make_gateway: MakeGateway, described_services: FakeServices
+    make_gateway: MakeGateway, described_services: FakeServices, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("cv_gateway.openapi._INCOMPLETE_MAX_AGE", 0.1)
     await described_services["payments"].stop()
     gateway = await make_gateway(described_services)
 

@@ -6,14 +6,13 @@ import pytest
 from aiohttp import web
 
 from gateway.tests.conftest import MakeGateway
-from gateway.tests.test_identity import SESSION_ID, bearer, cookie, signed
+from gateway.tests.credentials import SESSION_ID, bearer, cookie, signed
 from gateway.tests.world import (
     FRONTEND,
     AuthKeys,
     FakeServices,
     RunningGateway,
-    start_gateway,
-    stop_gateway,
+    embedded_gateway,
 )
 
 EXPOSED = {"Accept-Ranges", "Content-Range", "ETag", "Link", "Location", "Retry-After", "X-Request-Id", "X-Total-Count"}
@@ -21,9 +20,8 @@ EXPOSED = {"Accept-Ranges", "Content-Range", "ETag", "Link", "Location", "Retry-
 
 @pytest.fixture(scope="module")
 async def localhost_gateway(all_services: FakeServices) -> AsyncIterator[RunningGateway]:
-    gateway = await start_gateway(all_services, {"CORS_ALLOW_LOCALHOST": "true"})
-    yield gateway
-    await stop_gateway(gateway)
+    async with embedded_gateway(all_services, {"CORS_ALLOW_LOCALHOST": "true"}) as gateway:
+        yield gateway
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,7 @@ async def test_a_client_that_reads_below_the_minimum_rate_is_disconnected(
     make_gateway: MakeGateway, services: FakeServices
 ) -> None:
     """Every single read is fast enough; the average rate is not."""
-    gateway = await make_gateway(ANSWER_GRACE="1", BODY_RATE="100000000")
+    gateway = await make_gateway(ANSWER_GRACE="0.5", BODY_RATE="100000000")
 
     async def endless(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()

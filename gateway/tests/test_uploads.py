@@ -119,6 +119,7 @@ async def test_a_single_upload_may_exceed_the_budget(make_gateway: MakeGateway) 
     assert (await post(gateway, "/api/resumes/", 6 * MIB)).status_code == 200
 
 
+@pytest.mark.usefixtures("briefly_draining")
 async def test_a_fast_start_does_not_pay_for_a_stall(make_gateway: MakeGateway, services: FakeServices) -> None:
     gateway = await make_gateway(BODY_GRACE="0.5", BODY_RATE="1000")
     response = await gateway.raw(head("/api/resumes/", "Content-Length: 1000000", "Connection: close") + b"x" * 500_000)
@@ -130,10 +131,10 @@ async def test_a_fast_start_does_not_pay_for_a_stall(make_gateway: MakeGateway, 
 async def test_the_time_of_a_slowly_reading_service_does_not_count_towards_the_minimum_rate(
     make_gateway: MakeGateway, services: FakeServices
 ) -> None:
-    gateway = await make_gateway(BODY_GRACE="2", BODY_RATE="1000000000")
+    gateway = await make_gateway(BODY_GRACE="1", BODY_RATE="1000000000")
 
     async def late(request: web.Request) -> web.StreamResponse:
-        await asyncio.sleep(3)
+        await asyncio.sleep(1.5)
         return web.json_response({"length": len(await request.read())})
 
     services["resumes"].respond = late

@@ -8,6 +8,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from typing import TypeAlias
 
 from cv_common.kernel.errors import ServiceUnavailable
 
@@ -21,32 +22,23 @@ _UPLOAD_RETRY_AFTER = 5
 """Seconds, sent as `Retry-After`."""
 
 
-class _Usage:
-    """Amounts in use, by key."""
+_Key: TypeAlias = tuple[str | bool, ...]
 
-    def __init__(self) -> None:
-        self._amounts = Counter[tuple[object, ...]]()
 
-    def __getitem__(self, key: tuple[object, ...]) -> int:
-        return self._amounts[key]
-
-    @contextmanager
-    def hold(self, amount: int, *keys: tuple[object, ...]) -> Iterator[None]:
-        """Add `amount` to each key until the block ends."""
-        self._add(amount, *keys)
-        try:
-            yield
-        finally:
-            self._add(-amount, *keys)
-
-    def _add(self, amount: int, *keys: tuple[object, ...]) -> None:
+@contextmanager
+def _hold(usage: Counter[_Key], amount: int, *keys: _Key) -> Iterator[None]:
+    """Add `amount` to the usage of each key until the block ends."""
+    usage.update(dict.fromkeys(keys, amount))
+    try:
+        yield
+    finally:
         for key in keys:
-            self._amounts[key] += amount
-            if not self._amounts[key]:
-                del self._amounts[key]  # otherwise one entry per client network would remain
+            usage[key] -= amount
+            if not usage[key]:
+                del usage[key]  # otherwise one entry per client network would remain
 
 
-def _keys(request: Request, route: Route) -> tuple[tuple[object, ...], tuple[object, ...]]:
+def _keys(request: Request, route: Route) -> tuple[_Key, _Key]:
     """Return the keys of a request's service and of its client network at that service."""
     service = (route.service.name, route.is_webhook)
     return service, (*service, request.client_network)
@@ -57,7 +49,7 @@ class ConcurrencyLimiter:
 
     def __init__(self, settings: Settings) -> None:
         self._limits_clients = settings.rate_limits_enabled
-        self._usage = _Usage()
+        self._usage = Counter[_Key]()
 
     def acquire(self, request: Request, route: Route) -> AbstractContextManager[None]:
         """Return a context manager that holds a slot.
@@ -69,7 +61,7 @@ class ConcurrencyLimiter:
             raise ServiceUnavailable
         if self._limits_clients and self._usage[client] >= route.max_concurrent_per_client:
             raise Throttled(_SLOT_RETRY_AFTER)
-        return self._usage.hold(1, service, client)
+        return _hold(self._usage, 1, service, client)
 
 
 class UploadBudget:
@@ -83,7 +75,7 @@ class UploadBudget:
         self._limit = settings.long_bodies
         self._client_limit = settings.long_bodies_per_address if settings.rate_limits_enabled else self._limit
         self._max_wait = settings.long_body_patience
-        self._usage = _Usage()
+        self._usage = Counter[_Key]()
         self._released = asyncio.Event()
 
     @asynccontextmanager
@@ -99,13 +91,13 @@ class UploadBudget:
                 raise ServiceUnavailable(retry_after=_UPLOAD_RETRY_AFTER) from None
             raise Throttled(_UPLOAD_RETRY_AFTER) from None
         try:
-            with self._usage.hold(size, service, client):
+            with _hold(self._usage, size, service, client):
                 yield
         finally:
             self._released.set()
             self._released = asyncio.Event()
 
-    def _fits(self, key: tuple[object, ...], size: int, limit: int) -> bool:
+    def _fits(self, key: _Key, size: int, limit: int) -> bool:
         """Return whether `size` more bytes are within the limit. A single upload always is."""
         return not self._usage[key] or self._usage[key] + size <= limit
 
@@ -122,5 +114,4 @@ class MinimumRate:
         """Seconds that the client may take for the next bytes."""
 
     def record(self, seconds: float, size: int) -> None:
-        """Count a transfer of `size` bytes."""
         self.remaining = min(self._grace, self.remaining - seconds + size / self._rate)

@@ -12,11 +12,7 @@ class InvalidAccessToken(ApiError):
 
     def __init__(self, reason: str = "Token is invalid") -> None:
         message = {"token_class": "AccessToken", "token_type": "access", "message": reason}
-        body = {
-            "detail": "Given token not valid for any token type",
-            "code": "token_not_valid",
-            "messages": [message],
-        }
+        body = {"detail": "Given token not valid for any token type", "code": "token_not_valid", "messages": [message]}
         super().__init__(body, _CHALLENGE)
 
 

@@ -93,9 +93,10 @@ class Gateway:
         route = request.route = self._router.find(request.path)
         if request.method not in METHODS:
             raise MethodNotAllowed(request.method, ", ".join(sorted(METHODS - {"TRACE"})))
-        await self._rate_limiter.check_address(request, route)
+        await self._rate_limiter.check(request, route, "address", request.client_network)
         principal = await self._authenticator.authenticate(request, route)
-        await self._rate_limiter.check_caller(request, route, principal.key)
+        if (caller := principal.key) is not None:
+            await self._rate_limiter.check(request, route, "caller", caller)
         if principal.session_id is not None:
             self._origins.check_write(request)
             if route.merges_sessions:

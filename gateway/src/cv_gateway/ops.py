@@ -46,19 +46,17 @@ class OpsServer:
         self._runner = web.AppRunner(app, access_log=None)
 
     async def start(self) -> None:
-        """Start listening."""
         await self._runner.setup()
         await web.TCPSite(self._runner, self._host, self._port).start()
 
     async def stop(self) -> None:
-        """Stop listening."""
         await self._runner.cleanup()
 
     async def _metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        """200 once auth's keys are known: without them the gateway would reject every access token."""
+        """Answer 200 once auth's keys are known: without them the gateway would reject every access token."""
         if self._jwks.has_keys:
             return web.json_response({"status": "ok", "problems": {}})
         problems = {"keys": "the keys of access tokens could not be fetched from auth yet"}

@@ -30,7 +30,7 @@ class OriginPolicy:
         self._allows_localhost = settings.cors_allow_localhost
 
     def cors_headers(self, request: Request) -> Headers:
-        """CORS headers of any response, errors included. The last one is `Vary`, for caches."""
+        """Return the CORS headers of any response, errors included. The last one is `Vary`, for caches."""
         origin = request.headers.get(b"origin", b"")
         if not self._is_allowed(origin):
             return _VARY
@@ -53,24 +53,17 @@ class OriginPolicy:
         Call it for requests that are authenticated by a cookie: browsers attach it whatever page sends the request.
         Non-browser clients send no Origin and need no check.
         """
-        if request.method not in SAFE_METHODS and (origin := self._untrusted_origin(request)) is not None:
+        if request.method not in SAFE_METHODS and (origin := self.untrusted_origin(request)) is not None:
             raise UntrustedOrigin(origin)
 
-    def is_untrusted(self, request: Request) -> bool:
-        """Return whether a browser sends the request from a page of an untrusted origin.
-
-        Such a page may not start a session: the new cookie would replace the existing one, which the browser did not
-        send.
-        """
-        return self._untrusted_origin(request) is not None
-
-    def _is_allowed(self, origin: bytes) -> bool:
-        return origin in self._allowed or (self._allows_localhost and _LOCALHOST.fullmatch(origin) is not None)
-
-    def _untrusted_origin(self, request: Request) -> str | None:
+    def untrusted_origin(self, request: Request) -> str | None:
+        """Return the untrusted origin of the page from which a browser sends the request; None if there is none."""
         origin = request.headers.get(b"origin")
         if origin is None:
             return "null" if request.headers.get(b"sec-fetch-site") == b"cross-site" else None
         if self._is_allowed(origin) or origin == self._scheme + request.headers[b"host"]:
             return None
         return origin.decode("latin-1")
+
+    def _is_allowed(self, origin: bytes) -> bool:
+        return origin in self._allowed or (self._allows_localhost and _LOCALHOST.fullmatch(origin) is not None)

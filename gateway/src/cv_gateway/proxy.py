@@ -27,19 +27,10 @@ from cv_gateway.upstream_client import Payload, UpstreamClient
 _FORWARDED_HEADERS = {
     name.lower().encode(): istr(name)
     for name in (
-        "Accept",
-        "Accept-Language",
-        "Content-Type",
-        "Idempotency-Key",
-        "If-Match",
-        "If-Modified-Since",
-        "If-None-Match",
-        "If-Range",
-        "If-Unmodified-Since",
-        "Range",
-        "Stripe-Signature",
+        "Accept", "Accept-Language", "Content-Type", "Idempotency-Key", "If-Match", "If-Modified-Since",
+        "If-None-Match", "If-Range", "If-Unmodified-Since", "Range", "Stripe-Signature",
     )
-}
+}  # fmt: skip
 _IDENTITY, _REQUEST_ID, _CONTENT_LENGTH = istr(IDENTITY_HEADER), istr(REQUEST_ID_HEADER), istr("Content-Length")
 
 _SESSION_START, _SESSION_END = SESSION_START_HEADER.lower().encode(), SESSION_END_HEADER.lower().encode()
@@ -93,7 +84,6 @@ class Proxy:
     async def _send(
         self, request: Request, route: Route, principal: Principal, body: IncomingBody, payload: Payload
     ) -> ClientResponse:
-        """Return the service's response. Raises an ApiError."""
         headers = self._request_headers(request, route, principal)
         if body.content_length is not None and not isinstance(payload, bytes | None):
             headers[_CONTENT_LENGTH] = str(body.content_length)
@@ -147,15 +137,14 @@ class Proxy:
             # Sessions that auth could not merge yet keep their marks.
             unmerged = [cookies.mark(session_id, lasting=True) for session_id in principal.unmerged]
             return [cookies.delete(), *merged, *own, *unmerged]
-        if started is not None and self._origins.is_untrusted(request):
-            return merged
+        if started is not None and self._origins.untrusted_origin(request) is not None:
+            return merged  # the new cookie would replace the existing one, which the browser did not send
         session_id = started or principal.session_id
         if session_id is None or not (route.extends_session or started or merged):
             return merged
         return [cookies.session(session_id), *self._set_marks(request, route, principal, response), *merged]
 
     def _set_marks(self, request: Request, route: Route, principal: Principal, response: ClientResponse) -> list[bytes]:
-        """Return the marks that a response sets or extends."""
         started = response.headers.get(SESSION_START_HEADER)
         lasting = set(principal.marked) if principal.unmerged else set()
         brief: set[str] = set()

@@ -9,20 +9,18 @@ import logging
 import math
 import time
 import unicodedata
-from typing import Any
 
 from cv_common.drf.addresses import normalized_email
 from limits import RateLimitItem, parse
-from limits.aio.storage import Storage
+from limits.aio.storage import RedisStorage, Storage
 from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
-from limits.storage import storage_from_string
 from valkey.asyncio import ConnectionPool
 
 from cv_gateway.errors import Throttled
 from cv_gateway.request import Request
 from cv_gateway.routing import SAFE_METHODS, Route
-from cv_gateway.settings import RateLimits, RateLimitScope, Settings
+from cv_gateway.settings import RateLimitScope, Settings
 
 _STORE_TIMEOUT = 0.5
 _STORE_RETRY_AFTER = 5
@@ -33,35 +31,27 @@ log = logging.getLogger(__name__)
 
 
 class RateLimiter:
-    """Counts requests. Each method raises Throttled if a rate is exceeded."""
+    """Counts requests. The methods raise Throttled if a rate is exceeded."""
 
     def __init__(self, settings: Settings) -> None:
-        self._rates = _parse_rates(settings.rate_limits) if settings.rate_limits_enabled else {}
+        limits = settings.rate_limits if settings.rate_limits_enabled else {}
+        self._rates = {(name, scope): parse(rate) for name, rates in limits.items() for scope, rate in rates.items()}
         self._counters = _Counters(settings.rate_limits_url)
 
-    async def check_address(self, request: Request, route: Route) -> None:
-        """Count a request of a client network."""
-        if self._rates:
-            await self._count(request, route, "address", request.client_network)
-
-    async def check_caller(self, request: Request, route: Route, caller: str | None) -> None:
-        """Count a request of a user or an anonymous session."""
-        if self._rates and caller is not None:
-            await self._count(request, route, "caller", caller)
+    async def check(self, request: Request, route: Route, scope: RateLimitScope, key: str) -> None:
+        """Count a request for `key`, by the rates of its route in `scope`."""
+        is_safe = request.method in SAFE_METHODS
+        for name in route.rate_limits if is_safe else (*route.rate_limits, *route.write_rate_limits):
+            rate = self._rates.get((name, scope))
+            if rate is not None and (wait := await self._counters.hit(rate, name, scope, key)) is not None:
+                raise Throttled(max(1, math.ceil(wait)))
 
     async def check_account(self, request: Request, route: Route, email: str) -> None:
         """Count a login to an account by client network, so that attempts elsewhere do not lock out its owner."""
         if self._rates:
             # Hashed, so that no store contains e-mail addresses.
             digest = hashlib.sha256(_normalize_email(email).encode("utf-8", "replace")).hexdigest()
-            await self._count(request, route, "account", f"{request.client_network}:{digest}")
-
-    async def _count(self, request: Request, route: Route, scope: RateLimitScope, key: str) -> None:
-        is_safe = request.method in SAFE_METHODS
-        for name in route.rate_limits if is_safe else (*route.rate_limits, *route.write_rate_limits):
-            rate = self._rates.get((name, scope))
-            if rate is not None and (wait := await self._counters.hit(rate, name, scope, key)) is not None:
-                raise Throttled(max(1, math.ceil(wait)))
+            await self.check(request, route, "account", f"{request.client_network}:{digest}")
 
 
 def _normalize_email(email: str) -> str:
@@ -69,22 +59,29 @@ def _normalize_email(email: str) -> str:
     return normalized_email(unicodedata.normalize("NFC", email.strip())).casefold()
 
 
-def _parse_rates(limits: RateLimits) -> dict[tuple[str, str], RateLimitItem]:
-    return {(name, scope): parse(rate) for name, rates in limits.items() for scope, rate in rates.items()}
-
-
 class _Counters:
     """Counts hits in the shared store, or in this process while there is none."""
 
     def __init__(self, url: str | None) -> None:
         self._local = FixedWindowRateLimiter(_LocalStorage())
-        self._connections = _connections(url) if url else None
-        self._shared = _shared(self._connections) if self._connections else None
+        self._shared: FixedWindowRateLimiter | None = None
         self._retry_at = 0.0
+        if url:
+            # The Valkey client also works with Redis.
+            scheme = "valkeys" if url.startswith(("rediss:", "valkeys:")) else "valkey"
+            self._connections = ConnectionPool.from_url(
+                f"{scheme}:{url.partition(':')[2]}",
+                socket_timeout=_STORE_TIMEOUT,
+                socket_connect_timeout=_STORE_TIMEOUT,
+            )
+            # The library takes the scheme of the address, and the pool instead of its host.
+            self._shared = FixedWindowRateLimiter(
+                RedisStorage("valkey://", True, connection_pool=self._connections)  # type: ignore[arg-type]  # not declared
+            )
 
     async def hit(self, item: RateLimitItem, *key: str) -> float | None:
         """Return None if the hit is within the rate, else the seconds until the next one is allowed."""
-        if self._connections and self._shared and time.monotonic() >= self._retry_at:
+        if self._shared and time.monotonic() >= self._retry_at:
             try:
                 return await _hit(self._shared, item, *key)
             except StorageError as error:
@@ -99,22 +96,6 @@ async def _hit(limiter: FixedWindowRateLimiter, item: RateLimitItem, *key: str) 
     if await limiter.hit(item, *key):
         return None
     return (await limiter.get_window_stats(item, *key)).reset_time - time.time()
-
-
-def _connections(url: str) -> ConnectionPool:
-    # The Valkey client also works with Redis.
-    scheme = "valkeys" if url.startswith(("rediss:", "valkeys:")) else "valkey"
-    return ConnectionPool.from_url(
-        f"{scheme}:{url.partition(':')[2]}", socket_timeout=_STORE_TIMEOUT, socket_connect_timeout=_STORE_TIMEOUT
-    )
-
-
-def _shared(connections: ConnectionPool) -> FixedWindowRateLimiter:
-    # The library uses the pool and ignores the address.
-    options: dict[str, Any] = {"connection_pool": connections}
-    storage = storage_from_string("async+valkey://", wrap_exceptions=True, **options)
-    assert isinstance(storage, Storage), "an async scheme has an async storage"
-    return FixedWindowRateLimiter(storage)
 
 
 class _LocalStorage(Storage):

@@ -66,7 +66,7 @@ def _percent_encode(query: bytes) -> bytes:
 
 
 def _join_headers(pairs: Headers) -> dict[bytes, bytes]:
-    """Headers by lower-case name; the values of a repeated name are joined (RFC 9110, 5.3)."""
+    """Return the headers by lower-case name; the values of a repeated name are joined (RFC 9110, 5.3)."""
     headers: dict[bytes, bytes] = {}
     for name, value in pairs:
         if name in headers:

@@ -34,7 +34,7 @@ class ResponseWriter:
         self._api_headers, self._media_headers = _API_HEADERS + hsts, _MEDIA_HEADERS + hsts
 
     def finalize(self, request: Request, headers: Headers, *, is_media: bool = False) -> Headers:
-        """`headers` and those of every response. Given headers win, except that `Vary` is joined."""
+        """Return `headers` and those of every response. Given headers win, except that `Vary` is joined."""
         given = {name for name, _ in headers}
         defaults = self._media_headers if is_media else self._api_headers
         final = [*headers, *(pair for pair in defaults if pair[0] not in given)]
@@ -46,7 +46,6 @@ class ResponseWriter:
         return [*(pair for pair in final if pair[0] != b"vary"), *cors, (b"vary", vary)]
 
     async def send(self, request: Request, status: int, headers: Headers, body: bytes) -> None:
-        """Send a response of the gateway itself."""
         if status != 204:
             headers = [*headers, (b"content-length", str(len(body)).encode())]
         final = self.finalize(request, headers)
@@ -54,7 +53,6 @@ class ResponseWriter:
         await request.send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else body})
 
     async def send_error(self, request: Request, error: ApiError) -> None:
-        """Send an error as JSON."""
         headers = [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
         headers.append((b"content-type", b"application/json"))
         await self.send(request, error.status, headers, orjson.dumps(error.body))

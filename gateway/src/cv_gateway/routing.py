@@ -66,7 +66,7 @@ class Route:
 
 
 class Router:
-    """Finds the route of a path: an endpoint with settings of its own, else the longest public prefix."""
+    """Finds the route of a path: an endpoint with settings of its own, else its public prefix."""
 
     def __init__(self, settings: Settings) -> None:
         self.auth = Service("auth", URL(settings.auth_url), "Accounts: registration, login, tokens, profile, password.")
@@ -99,7 +99,7 @@ class Router:
             merges_sessions=True,
         )
         payments_api = route(payments, "/api/payments/", extends_session=True, merges_sessions=True)
-        prefixes = (
+        self._prefixes = (
             auth_api,
             resumes_api,
             payments_api,
@@ -147,7 +147,6 @@ class Router:
             ),
         }
         self._endpoints = [(re.compile(pattern), endpoint) for pattern, endpoint in endpoints.items()]
-        self._prefixes = sorted(prefixes, key=lambda each: -len(each.prefix))
 
     def find(self, path: str) -> Route:
         """Return the route of a path that `normalize_path` returned. Raises NotFound."""

@@ -115,11 +115,11 @@ class Settings(CallerSettings):
 
     @property
     def uses_https(self) -> bool:
-        """Whether browsers reach the system by https."""
+        """Return whether browsers reach the system by https."""
         return urlsplit(self.public_base_url).scheme == "https"
 
     @property
     def allowed_origins(self) -> frozenset[str]:
-        """The origins of the frontends and of the public URL."""
+        """Return the origins of the frontends and of the public URL."""
         public = urlsplit(self.public_base_url)
         return frozenset({f"{public.scheme}://{public.netloc}", *self.cors_allowed_origins})

@@ -8,7 +8,6 @@ are delayed by a service that vanished silently.
 from asyncio import Timeout, get_running_loop, sleep, timeout
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import suppress
-from typing import Any
 
 import aiohttp
 import orjson
@@ -16,6 +15,7 @@ from aiohttp import ClientHandlerType, ClientRequest, ClientResponse, ClientTime
 from cv_common.kernel import tcp
 from cv_common.kernel.errors import ServiceUnavailable
 from multidict import CIMultiDict
+from pydantic import JsonValue
 from yarl import URL
 
 from cv_gateway.errors import GatewayTimeout
@@ -45,7 +45,6 @@ class UpstreamClient:
 
     def __init__(self, connect_timeout: float) -> None:
         self._connect_timeout = connect_timeout
-        self._http: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
         """Open the pool in the running event loop."""
@@ -62,9 +61,7 @@ class UpstreamClient:
         )
 
     async def close(self) -> None:
-        """Close all connections."""
-        if self._http is not None:
-            await self._http.close()
+        await self._http.close()
 
     async def send(
         self,
@@ -89,7 +86,7 @@ class UpstreamClient:
             try:
                 async with timeout(attempt_timeout) as idle:
                     data = _with_idle_timeout(payload, idle, attempt_timeout)
-                    return await self._session.request(method, url, headers=headers, data=data, allow_redirects=False)
+                    return await self._http.request(method, url, headers=headers, data=data, allow_redirects=False)
             except _CONNECT_ERRORS:
                 if not retries_left:
                     raise ServiceUnavailable from None
@@ -104,10 +101,10 @@ class UpstreamClient:
             retries_left -= 1
             attempt_timeout = deadline - get_running_loop().time() if is_repeatable else read_timeout
 
-    async def fetch_json(self, service: Service, path: str) -> dict[str, Any]:
+    async def fetch_json(self, service: Service, path: str) -> dict[str, JsonValue]:
         """Return the JSON object at a path of a service. Raises FetchError."""
         try:
-            async with self._session.get(_url(service, path), timeout=_FETCH_TIMEOUT) as response:
+            async with self._http.get(_url(service, path), timeout=_FETCH_TIMEOUT) as response:
                 status, body = response.status, await response.read()
             document = orjson.loads(body) if status == 200 else None
         except (aiohttp.ClientError, TimeoutError, OSError, orjson.JSONDecodeError) as error:
@@ -115,11 +112,6 @@ class UpstreamClient:
         if not isinstance(document, dict):
             raise FetchError(f"{service.name}{path}: status {status}, no JSON object")
         return document
-
-    @property
-    def _session(self) -> aiohttp.ClientSession:
-        assert self._http is not None, "open() must be called first"
-        return self._http
 
 
 def _url(service: Service, path_and_query: str) -> URL:

@@ -16,7 +16,6 @@ _TOKEN_TYPE = "access"  # noqa: S105 - a type, not a token
 _LEEWAY = 30
 """Seconds that the clocks of auth and gateway may differ."""
 _REQUIRED_CLAIMS = ["exp", "iat", "iss", "jti", "token_type", "user_id"]
-_MAX_LENGTH = 4096
 _MAX_CACHED = 10_000
 
 
@@ -45,7 +44,9 @@ class AccessTokens:
     def __init__(self, jwks: JwksClient) -> None:
         self._jwks = jwks
         self._generation = jwks.generation
-        self._cache: TLRUCache[str, TokenClaims] = TLRUCache(_MAX_CACHED, ttu=_expiry, timer=time.time)
+        self._cache: TLRUCache[str, TokenClaims] = TLRUCache(
+            _MAX_CACHED, ttu=lambda _token, claims, _now: claims.expires, timer=time.time
+        )
 
     async def verify(self, token: str) -> TokenClaims:
         """Return the claims of a token. Raises InvalidAccessToken, or ServiceUnavailable without auth's keys."""
@@ -61,14 +62,8 @@ class AccessTokens:
         return claims
 
 
-def _expiry(_token: str, claims: TokenClaims, _now: float) -> float:
-    return claims.expires
-
-
 def _key_id(token: str) -> str:
     """Return the `kid` of a token's header. Raises InvalidAccessToken."""
-    if len(token) > _MAX_LENGTH:
-        raise InvalidAccessToken
     try:
         return str(jwt.get_unverified_header(token)["kid"])
     except (jwt.PyJWTError, KeyError):

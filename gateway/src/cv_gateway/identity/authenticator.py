@@ -26,14 +26,14 @@ class Principal:
 
     @property
     def key(self) -> str | None:
-        """Identifies the user or session in rate limits."""
+        """Return what identifies the user or session in rate limits."""
         if self.user_id is not None:
             return f"user:{self.user_id}"
         return f"session:{self.session_id}" if self.session_id is not None else None
 
     @property
     def unmerged(self) -> list[str]:
-        """The marked sessions other than `session_id`."""
+        """Return the marked sessions other than `session_id`."""
         return [session_id for session_id in self.marked if session_id != self.session_id]
 
 

@@ -3,11 +3,10 @@
 import asyncio
 import logging
 import time
-from typing import Any
 
+import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cv_common.kernel.errors import ServiceUnavailable
-from cv_common.kernel.identity import public_key
 
 from cv_gateway.routing import Service
 from cv_gateway.upstream_client import FetchError, UpstreamClient
@@ -36,7 +35,6 @@ class JwksClient:
 
     @property
     def has_keys(self) -> bool:
-        """Whether at least one key is known."""
         return bool(self._keys)
 
     async def find(self, key_id: str) -> Ed25519PublicKey | None:
@@ -63,23 +61,15 @@ class JwksClient:
     async def _fetch(self) -> None:
         self._fetched_at = time.monotonic()
         try:
-            keys = _parse(await self._client.fetch_json(self._auth, "/.well-known/jwks.json"))
-        except (FetchError, AttributeError, KeyError, TypeError, ValueError) as error:
+            jwks = jwt.PyJWKSet.from_dict(await self._client.fetch_json(self._auth, "/.well-known/jwks.json"))
+        except (FetchError, jwt.PyJWTError) as error:
             if self._last_fetch_succeeded or not self._keys:
                 log.warning("fetching the keys of access tokens failed", extra={"reason": repr(error)})
             self._last_fetch_succeeded = False
             return
         self._last_fetch_succeeded = True
+        keys = {jwk.key_id: jwk.key for jwk in jwks if jwk.key_id and isinstance(jwk.key, Ed25519PublicKey)}
         if keys != self._keys:
             self.generation += 1
             log.info("keys of access tokens", extra={"key_ids": sorted(keys)})
         self._keys = keys
-
-
-def _parse(jwks: dict[str, Any]) -> dict[str, Ed25519PublicKey]:
-    """Return the Ed25519 keys of a JWKS by key id. Raises AttributeError, KeyError, TypeError or ValueError."""
-    return {
-        key["kid"]: public_key(key["x"])
-        for key in jwks["keys"]
-        if key.get("kty") == "OKP" and key.get("crv") == "Ed25519"
-    }

@@ -56,12 +56,9 @@ class SessionMerger:
         return replace(principal, session_id=remaining, marked=marked, merged=merged)
 
     async def _request_merge(self, request: Request, principal: Principal, session_ids: list[str]) -> str:
+        identity = self._authenticator.identity_token(principal, self._auth)
         headers = CIMultiDict(
-            {
-                IDENTITY_HEADER: self._authenticator.identity_token(principal, self._auth),
-                REQUEST_ID_HEADER: request.id,
-                "Content-Type": "application/json",
-            }
+            {IDENTITY_HEADER: identity, REQUEST_ID_HEADER: request.id, "Content-Type": "application/json"}
         )
         payload = orjson.dumps({"session_ids": session_ids})
         response = await self._client.send(self._auth, "POST", _PATH, headers, payload, _TIMEOUT)

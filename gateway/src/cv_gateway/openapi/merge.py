@@ -9,7 +9,6 @@ from typing import Any
 Json = dict[str, Any]
 
 _REFERENCE = re.compile(r"#/components/(\w+)/([\w.-]+)")
-_VERBS = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
 _INFO = {
     "title": "CV Builder",
     "version": "1.0.0",
@@ -46,12 +45,11 @@ def merge(documents: Mapping[str, Json], descriptions: Mapping[str, str], base_u
     operation_ids = Counter(
         operation["operationId"] for document in documents.values() for operation in _operations(document)
     )
-    tags = [_tag(service, descriptions) for service, document in documents.items() if document.get("paths")]
     merged: Json = {
         "openapi": "3.1.0",
         "info": _INFO,
         "servers": [{"url": base_url}],
-        "tags": tags,
+        "tags": [{"name": name, "description": descriptions[name]} for name in documents if documents[name]["paths"]],
         "paths": {},
         "components": {"securitySchemes": dict(_SECURITY_SCHEMES)},
     }
@@ -65,27 +63,22 @@ def merge(documents: Mapping[str, Json], descriptions: Mapping[str, str], base_u
     return merged
 
 
-def _tag(service: str, descriptions: Mapping[str, str]) -> Json:
-    description = descriptions.get(service)
-    return {"name": service, "description": description} if description else {"name": service}
-
-
 def _add(merged: Json, document: Json) -> None:
-    duplicates = merged["paths"].keys() & document.get("paths", {}).keys()
+    duplicates = merged["paths"].keys() & document["paths"].keys()
     if duplicates:
         raise ValueError(f"two services have the paths {sorted(duplicates)}")
-    merged["paths"].update(document.get("paths", {}))
+    merged["paths"].update(document["paths"])
     for kind, components in document.get("components", {}).items():
         merged["components"].setdefault(kind, {}).update(components)
 
 
 def _operations(document: Json) -> Iterator[Json]:
-    for item in document.get("paths", {}).values():
-        yield from (operation for verb, operation in item.items() if verb in _VERBS)
+    for item in document["paths"].values():
+        yield from item.values()
 
 
 def _ambiguous_components(documents: Iterable[Json]) -> set[tuple[str, str]]:
-    """(kind, name) of the components that differ between services, themselves or in what they refer to."""
+    """Return (kind, name) of the components that differ between services, themselves or in what they refer to."""
     definitions: dict[tuple[str, str], list[Json]] = {}
     for document in documents:
         for kind, components in document.get("components", {}).items():
@@ -94,10 +87,12 @@ def _ambiguous_components(documents: Iterable[Json]) -> set[tuple[str, str]]:
     shared = {key: group for key, group in definitions.items() if len(group) > 1}
     ambiguous = {key for key, (first, *rest) in shared.items() if any(other != first for other in rest)}
     while True:
-        added = {key for key, group in shared.items() if ambiguous & _references(group[0])} - ambiguous
-        if not added:
+        referring = {
+            key for key, (first, *_) in shared.items() if ambiguous.intersection(_REFERENCE.findall(json.dumps(first)))
+        }
+        if referring <= ambiguous:
             return ambiguous
-        ambiguous |= added
+        ambiguous |= referring
 
 
 def _rename_components(document: Json, service: str, ambiguous: set[tuple[str, str]]) -> Json:
@@ -116,7 +111,3 @@ def _rename_components(document: Json, service: str, ambiguous: set[tuple[str, s
         for kind, components in renamed.get("components", {}).items()
     }
     return renamed
-
-
-def _references(definition: Json) -> set[tuple[str, str]]:
-    return set(_REFERENCE.findall(json.dumps(definition)))

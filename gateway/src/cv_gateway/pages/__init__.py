@@ -5,8 +5,8 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
+from importlib.metadata import distribution
 from importlib.resources import files
-from importlib.util import find_spec
 from pathlib import Path
 
 from cv_common.kernel.etag import names_etag
@@ -110,7 +110,4 @@ def _read_page(name: str) -> bytes:
 
 def _read_swagger_file(name: str) -> bytes:
     # Not imported: the package would load FastAPI, which the gateway does not use.
-    spec = find_spec("fastapi_swagger")
-    if spec is None or spec.origin is None:
-        raise FileNotFoundError("the files of Swagger UI in the package fastapi-swagger")
-    return (Path(spec.origin).parent / "resources" / name).read_bytes()
+    return Path(str(distribution("fastapi-swagger").locate_file(f"fastapi_swagger/resources/{name}"))).read_bytes()
