@@ -292,6 +292,7 @@ async def test_requests_with_an_incomplete_body_do_not_count_as_in_progress(make
     assert [response.status_code for response in responses] == [200, 200, 200]
 
 
+@pytest.mark.operations
 async def test_a_thousand_idle_connections_do_not_block_requests(gateway: RunningGateway) -> None:
     async with AsyncExitStack() as stack:
         for _ in range(1_100):

@@ -49,14 +49,10 @@ class RateLimiter:
     async def check_account(self, request: Request, route: Route, email: str) -> None:
         """Count a login to an account by client network, so that attempts elsewhere do not lock out its owner."""
         if self._rates:
+            mailbox = normalized_email(unicodedata.normalize("NFC", email.strip())).casefold()
             # Hashed, so that no store contains e-mail addresses.
-            digest = hashlib.sha256(_normalize_email(email).encode("utf-8", "replace")).hexdigest()
+            digest = hashlib.sha256(mailbox.encode("utf-8", "replace")).hexdigest()
             await self.check(request, route, "account", f"{request.client_network}:{digest}")
-
-
-def _normalize_email(email: str) -> str:
-    """Return one spelling of all spellings of a mailbox."""
-    return normalized_email(unicodedata.normalize("NFC", email.strip())).casefold()
 
 
 class _Counters:
@@ -129,9 +125,8 @@ class _LocalStorage(Storage):
         return True
 
     async def reset(self) -> int | None:
-        count = len(self._counters)
         self._counters.clear()
-        return count
+        return None
 
     async def clear(self, key: str) -> None:
         self._counters.pop(key, None)

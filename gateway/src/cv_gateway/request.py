@@ -30,7 +30,9 @@ class Request:
         self.method: str = scope["method"]
         # Not decoded: the gateway must route the same bytes as the service.
         self.path: str = scope["raw_path"].decode("latin-1")
-        self.query = _percent_encode(scope["query_string"])
+        query: bytes = scope["query_string"]
+        # Non-ASCII bytes are percent-encoded: a service's server may reject them.
+        self.query = query if query.isascii() else quote_from_bytes(query, safe=_PRINTABLE_ASCII).encode()
         self.headers = _join_headers(scope["headers"])
         forwarded_for = self.headers.get(b"x-forwarded-for", b"").decode("latin-1")
         self.client_network = client_network(scope["client"][0], forwarded_for, trusted_proxies)
@@ -58,11 +60,6 @@ class Request:
         until the garbage collector runs.
         """
         del self.receive, self.send
-
-
-def _percent_encode(query: bytes) -> bytes:
-    """Return the query with its non-ASCII bytes percent-encoded: a service's server may reject them."""
-    return query if query.isascii() else quote_from_bytes(query, safe=_PRINTABLE_ASCII).encode()
 
 
 def _join_headers(pairs: Headers) -> dict[bytes, bytes]:

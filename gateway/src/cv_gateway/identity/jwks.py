@@ -40,7 +40,10 @@ class JwksClient:
     async def find(self, key_id: str) -> Ed25519PublicKey | None:
         """Return a key, or None if auth has no such key. Raises ServiceUnavailable if the last fetch failed."""
         if key_id not in self._keys:
-            await self._fetch_unless_recent(key_id)
+            async with self._lock:
+                is_recent = time.monotonic() - self._fetched_at < _MIN_FETCH_INTERVAL
+                if key_id not in self._keys and not is_recent:
+                    await self._fetch()
             if not self._last_fetch_succeeded:
                 raise ServiceUnavailable
         return self._keys.get(key_id)
@@ -51,12 +54,6 @@ class JwksClient:
             async with self._lock:
                 await self._fetch()
             await asyncio.sleep(_REFRESH_INTERVAL if self._last_fetch_succeeded else _RETRY_INTERVAL)
-
-    async def _fetch_unless_recent(self, key_id: str) -> None:
-        async with self._lock:
-            is_recent = time.monotonic() - self._fetched_at < _MIN_FETCH_INTERVAL
-            if key_id not in self._keys and not is_recent:
-                await self._fetch()
 
     async def _fetch(self) -> None:
         self._fetched_at = time.monotonic()

@@ -31,7 +31,7 @@ class SessionMerger:
         self._client = client
         self._auth = auth
         self._authenticator = authenticator
-        self._in_progress = 0
+        self._slots = asyncio.Semaphore(_MAX_CONCURRENT)
 
     async def merge(self, request: Request, principal: Principal) -> Principal:
         """Return the principal with the remaining session.
@@ -40,17 +40,14 @@ class SessionMerger:
         marks, so that a later request merges.
         """
         unmerged = principal.unmerged
-        if principal.session_id is None or not unmerged or self._in_progress >= _MAX_CONCURRENT:
+        if principal.session_id is None or not unmerged or self._slots.locked():
             return principal
-        self._in_progress += 1
         try:
-            async with asyncio.timeout(_TIMEOUT):
+            async with self._slots, asyncio.timeout(_TIMEOUT):
                 remaining = await self._request_merge(request, principal, [principal.session_id, *unmerged])
         except (ApiError, aiohttp.ClientError, TimeoutError, OSError, ValueError, LookupError, TypeError) as error:
             log.warning("merging sessions failed", extra={"reason": repr(error)})
             return principal
-        finally:
-            self._in_progress -= 1
         merged = tuple(each for each in (principal.session_id, *unmerged) if each != remaining)
         marked = tuple(each for each in principal.marked if each == remaining)
         return replace(principal, session_id=remaining, marked=marked, merged=merged)
