@@ -14,7 +14,7 @@ from cv_renderer.domain.jobs import Job, pdf_key
 from cv_renderer.domain.labels import LABELS, Labels
 from cv_renderer.domain.prose import parse_blocks
 from cv_renderer.domain.skills import group_by_category
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 FRENCH, ENGLISH = LABELS["fr"], LABELS["en"]
@@ -221,6 +221,7 @@ def test_every_skill_is_in_one_group(skills: list[dict[str, Any]]) -> None:
     assert all(name == name.strip() for name in names)
 
 
+@settings(max_examples=30)
 @given(st.dictionaries(st.text(), json_values), st.dictionaries(st.text(), json_values), st.integers(1), st.binary())
 def test_keys_are_equal_only_for_equal_input(
     one: dict[str, Any], other: dict[str, Any], resume_id: int, photo: bytes

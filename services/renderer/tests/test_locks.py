@@ -34,8 +34,8 @@ async def remote_locks(
     url: str, postgres: Postgres, proxy: TcpProxy, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[KeyLocks]:
     """The locks of another replica, whose connection passes through the proxy."""
-    monkeypatch.setattr("cv_renderer.repository.locks._SESSION_OPTIONS", "-c idle_session_timeout=1500")
-    monkeypatch.setattr("cv_renderer.repository.locks._PING_INTERVAL_SECONDS", 0.3)
+    monkeypatch.setattr("cv_renderer.repository.locks._SESSION_OPTIONS", "-c idle_session_timeout=700")
+    monkeypatch.setattr("cv_renderer.repository.locks._PING_INTERVAL_SECONDS", 0.15)
     replica = KeyLocks(url.replace(f":{postgres.port}/", f":{proxy.port}/"))
     await replica.start()
     yield replica
@@ -44,7 +44,7 @@ async def remote_locks(
 
 async def test_a_lock_excludes_another_replica_until_it_is_released(locks: KeyLocks, remote_locks: KeyLocks) -> None:
     async with remote_locks.hold("key", 0):
-        await asyncio.sleep(2)  # longer than the server keeps an idle session
+        await asyncio.sleep(1)  # longer than the server keeps an idle session
         with pytest.raises(LockTimeout):
             async with locks.hold("key", 0):
                 pass

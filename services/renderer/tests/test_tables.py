@@ -23,6 +23,6 @@ def test_replicas_can_migrate_at_the_same_time(service_database: ServiceDatabase
         return subprocess.Popen([*alembic, *command], cwd=pytestconfig.rootpath, env=environment)
 
     assert start("downgrade", "base").wait() == 0
-    replicas = [start("upgrade", "head") for _ in range(3)]
-    assert [replica.wait() for replica in replicas] == [0, 0, 0]
+    replicas = [start("upgrade", "head") for _ in range(2)]
+    assert [replica.wait() for replica in replicas] == [0, 0]
     assert differences(environment["DATABASE_URL"], metadata) == []

@@ -11,5 +11,5 @@ from cv_renderer.actions.context import Context
 
 
 def consumers(context: Context, broker: Broker) -> list[Consumer]:
-    """One consumer for each stream."""
+    """Return one consumer for each stream."""
     return [Consumer(broker, {ResumeDeleted: partial(pdfs.on_resume_deleted, context)})]

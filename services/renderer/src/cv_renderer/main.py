@@ -20,7 +20,7 @@ from cv_renderer.settings import Settings
 
 
 def app() -> ASGIApp:
-    """The ASGI app, configured by the environment."""
+    """Return the ASGI app, configured by the environment."""
     settings = Settings()
     database = Database(settings.database_url, settings.database_pool_size)
     broker = Broker.from_settings(settings, "renderer")

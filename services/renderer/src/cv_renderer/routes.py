@@ -1,6 +1,7 @@
 """HTTP routes: services create files, and anyone with a link fetches a PDF."""
 
-from typing import Annotated, Generic, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
 
 from cv_common.app import provide_context
 from cv_common.kernel.errors import BadRequest
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from cv_renderer.actions import pdfs, thumbnails
+from cv_renderer.actions import pdfs, rendering
 from cv_renderer.actions.context import Context
 from cv_renderer.schemas import PdfRequest, ThumbnailRequest, serialize_link
 
@@ -22,32 +23,29 @@ ContextDep = Annotated[Context, Depends(provide_context)]
 Body = TypeVar("Body", bound=BaseModel)
 
 
-class InternalBodyReader(Generic[Body]):
-    """Dependency: the JSON body that another service sends. Raises BadRequest, which names the first invalid field."""
+def read_json(model: type[Body]) -> Callable[[Request], Awaitable[Body]]:
+    """Return the dependency for a JSON body of a service. It raises BadRequest, which names the first invalid field."""
 
-    def __init__(self, model: type[Body]) -> None:
-        self._model = model
-
-    async def __call__(self, request: Request) -> Body:
+    async def read(request: Request) -> Body:
         try:
-            return self._model.model_validate_json(await request.body())
+            return model.model_validate_json(await request.body())
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             raise BadRequest(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
+    return read
+
 
 @internal.post("/pdfs/")
-async def create_pdf(
-    context: ContextDep, body: Annotated[PdfRequest, Depends(InternalBodyReader(PdfRequest))]
-) -> Response:
+async def create_pdf(context: ContextDep, body: Annotated[PdfRequest, Depends(read_json(PdfRequest))]) -> Response:
     return JSONResponse(serialize_link(await pdfs.create_pdf(context, body)))
 
 
 @internal.post("/thumbnails/")
 async def create_thumbnail(
-    context: ContextDep, body: Annotated[ThumbnailRequest, Depends(InternalBodyReader(ThumbnailRequest))]
+    context: ContextDep, body: Annotated[ThumbnailRequest, Depends(read_json(ThumbnailRequest))]
 ) -> Response:
-    return Response(await thumbnails.create_thumbnail(context, body), media_type="image/png")
+    return Response(await rendering.create_thumbnail(context, body), media_type="image/png")
 
 
 @media.get("/{token}/{file_name}")

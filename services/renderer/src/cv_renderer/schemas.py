@@ -1,6 +1,6 @@
 """The JSON between the renderer and the services that ask it for files. Unknown fields of requests are ignored."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from cv_common.kernel.serialization import timestamp
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
@@ -66,7 +66,7 @@ class PdfRequest(BaseModel):
         return Job(self.template.html, self.template.css, document, self.language, self.photo, self.watermark)
 
 
-def serialize_link(link: PdfLink) -> dict[str, Any]:
-    """The path of a PDF and the time at which it expires."""
+def serialize_link(link: PdfLink) -> dict[str, str]:
+    """Return the path of a PDF and the time at which it expires."""
     path = f"/media/resumes/pdfs/{link.token}/{link.file_name}"
     return {"path": path, "expires_at": timestamp(link.expires_at)}

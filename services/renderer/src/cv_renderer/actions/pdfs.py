@@ -43,7 +43,7 @@ async def create_pdf(context: Context, request: PdfRequest) -> PdfLink:
 
 
 async def _find_or_add_link(context: Context, key: str, file_name: str) -> PdfLink | None:
-    """A link to the stored PDF, valid for at least half the lifetime of a new link; None if no PDF is stored."""
+    """Return a link to the stored PDF, valid for at least half the lifetime of a new link; None if no PDF is stored."""
     lifetime = timedelta(seconds=context.settings.pdf_link_lifetime)
     async with context.database.connection() as tx:
         link = await pdfs.find_link(tx, key, file_name, lifetime / 2)

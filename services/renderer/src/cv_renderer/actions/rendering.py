@@ -1,4 +1,4 @@
-"""Run a job in the worker pool, count the outcome, and translate the engine's errors to HTTP errors."""
+"""Render files: run a job in the worker pool, count the outcome, and translate the engine's errors to HTTP errors."""
 
 import time
 
@@ -9,12 +9,18 @@ from cv_renderer.actions.context import Context
 from cv_renderer.domain.jobs import Job
 from cv_renderer.engine.errors import EngineBusy, EngineFailed, JobRejected
 from cv_renderer.engine.worker import Output
+from cv_renderer.schemas import ThumbnailRequest
 
 _RENDERS = Counter("renders_total", "Documents rendered, by how that ended.", ["outcome"])
 _SECONDS = Histogram(
     "render_seconds", "Seconds to render a document, with waiting.", buckets=(0.1, 0.2, 0.4, 0.8, 1.5, 3, 6, 12, 25)
 )
 _RETRY_AFTER_SECONDS = 5
+
+
+async def create_thumbnail(context: Context, request: ThumbnailRequest) -> bytes:
+    """Return a PNG of the document's first page. Raises BadRequest and ServiceUnavailable."""
+    return await render(context, request.job(), Output.THUMBNAIL)
 
 
 async def render(context: Context, job: Job, output: Output) -> bytes:

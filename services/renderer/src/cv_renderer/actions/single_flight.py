@@ -1,7 +1,7 @@
 """Concurrent calls for the same key share one execution."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 
 
 class SingleFlight:
@@ -10,16 +10,10 @@ class SingleFlight:
     def __init__(self) -> None:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    async def run(self, key: str, work: Callable[[], Awaitable[None]]) -> None:
+    async def run(self, key: str, work: Callable[[], Coroutine[None, None, None]]) -> None:
         """Start `work`, or join the work that runs for `key`, and wait until it ends. Raises what the work raises."""
         task = self._tasks.get(key)
         if task is None:
-            task = asyncio.create_task(self._run(key, work))
-            self._tasks[key] = task
+            task = self._tasks[key] = asyncio.create_task(work())
+            task.add_done_callback(lambda _: self._tasks.pop(key))
         await asyncio.shield(task)
-
-    async def _run(self, key: str, work: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await work()
-        finally:
-            del self._tasks[key]

@@ -11,7 +11,7 @@ _ISO_DATE = re.compile(r"(?P<year>\d{4})(-(?P<month>0[1-9]|1[0-2]))?(-\d{2})?")
 
 
 def format_month(value: JsonValue, labels: Labels) -> str:
-    """`2020-01-15` as `Jan 2020`. Text that is no such date is returned as it is; null becomes an empty string."""
+    """Return `2020-01-15` as `Jan 2020`. Returns other text as it is, and an empty string for null."""
     text = str(value or "").strip()
     date = _ISO_DATE.fullmatch(text)
     if date is None or date["month"] is None:
@@ -20,7 +20,7 @@ def format_month(value: JsonValue, labels: Labels) -> str:
 
 
 def format_period(entry: Document, labels: Labels) -> str:
-    """The start and end of an entry: `Jan 2020 – Present`, or one date when both ends read the same."""
+    """Return the start and end of an entry: `Jan 2020 – Present`, or one date when both ends read the same."""
     start = format_month(entry.get("start_date"), labels)
     end = labels.present if entry.get("is_current") else format_month(entry.get("end_date"), labels)
     return " – ".join(dict.fromkeys(part for part in (start, end) if part))

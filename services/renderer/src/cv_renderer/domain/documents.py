@@ -9,7 +9,7 @@ Document: TypeAlias = Mapping[str, JsonValue]
 
 
 def clean_document(document: Document) -> dict[str, JsonValue]:
-    """`document` without what does not show on a page: null, blank texts, and entries without a text.
+    """Return `document` without what does not show on a page: null, blank texts, and entries without a text.
 
     Texts lose their surrounding white space. Templates read an absent field as empty.
     """
@@ -30,7 +30,7 @@ def _clean(value: JsonValue) -> JsonValue:
 
 
 def _visible_text(text: str) -> str | None:
-    """`text` without surrounding white space; None if no character of it is visible (zero-width spaces are not)."""
+    """Return `text` without surrounding white space; None if no character is visible, such as a zero-width space."""
     stripped = text.strip()
     return stripped if any(character.isprintable() and character != " " for character in stripped) else None
 

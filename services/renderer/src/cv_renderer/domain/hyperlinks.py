@@ -12,7 +12,7 @@ _HIDDEN_PREFIX = re.compile(r"^https?://(www\.)?", re.IGNORECASE)
 
 
 def is_safe_link(url: str) -> bool:
-    """Whether a link is allowed in a PDF: mailto, tel, and valid http and https URLs."""
+    """Return whether a link is allowed in a PDF: mailto, tel, and valid http and https URLs."""
     try:
         parts = urlsplit(url.strip())
     except ValueError:
@@ -23,24 +23,24 @@ def is_safe_link(url: str) -> bool:
 
 
 def web_link(url: str | None) -> str:
-    """`url` if it is a valid http or https URL, with `https://` added if it has no scheme; else an empty string."""
+    """Return `url` if it is a valid http or https URL, with `https://` if it has no scheme; else an empty string."""
     text = (url or "").strip()
     address = f"https://{text}" if _URL_WITHOUT_SCHEME.fullmatch(text) else text
     return address if is_web_address(address) else ""
 
 
 def mail_link(address: str | None) -> str:
-    """The `mailto:` URL of an email address."""
+    """Return the `mailto:` URL of an email address."""
     return f"mailto:{quote(address, safe='@+')}" if address else ""
 
 
 def phone_link(number: str | None) -> str:
-    """The `tel:` URL of a phone number in any notation (`+33 (0)6 …`); an empty string if it has no digits."""
+    """Return the `tel:` URL of a phone number in any notation (`+33 (0)6 …`); an empty string if it has no digits."""
     digits = re.sub(r"[^\d+]", "", _NATIONAL_PREFIX.sub(r"\1", number or ""))
     return f"tel:{digits}" if digits.strip("+") else ""
 
 
 def readable_address(url: str | None) -> str:
-    """A URL for display: without scheme, `www.` and trailing slash."""
+    """Return a URL for display: without scheme, `www.` and trailing slash."""
     text = (url or "").strip()
     return _HIDDEN_PREFIX.sub("", text).rstrip("/") or text

@@ -21,7 +21,7 @@ class Job:
 
 
 def pdf_key(resume_id: int, template_version: str, job: Job, engine_version: str) -> str:
-    """The cache key of a PDF: a hash of everything that shows in it.
+    """Return the cache key of a PDF: a hash of everything that shows in it.
 
     The resume's id is part of it, so that two people with the same content never share a file.
     """

@@ -1,7 +1,5 @@
 """The Jinja environment of the templates: sandboxed, with autoescape and the filters for CVs."""
 
-from typing import Any
-
 from jinja2 import ChainableUndefined, pass_context
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -22,7 +20,7 @@ def fill_template(job: Job) -> str:
     return template.render(resume=resume, labels=LABELS[job.language], language=job.language)
 
 
-def _none_as_empty(value: Any) -> Any:
+def _none_as_empty(value: object) -> object:
     return "" if value is None else value
 
 
@@ -46,25 +44,20 @@ def _block(block: Block) -> Markup:
     return Markup("<p>{}</p>").format(Markup("<br>").join(escape(line) for line in block.lines))
 
 
-def _create_environment() -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(
-        autoescape=True,
-        undefined=ChainableUndefined,  # a document has only the fields that are filled in
-        finalize=_none_as_empty,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        period=_period,
-        month=_month,
-        prose=_prose,
-        by_category=skills.group_by_category,
-        web_link=hyperlinks.web_link,
-        mail_link=hyperlinks.mail_link,
-        phone_link=hyperlinks.phone_link,
-        readable_address=hyperlinks.readable_address,
-    )
-    return environment
-
-
-_ENVIRONMENT = _create_environment()
+_ENVIRONMENT = ImmutableSandboxedEnvironment(
+    autoescape=True,
+    undefined=ChainableUndefined,  # a document has only the fields that are filled in
+    finalize=_none_as_empty,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_ENVIRONMENT.filters.update(
+    period=_period,
+    month=_month,
+    prose=_prose,
+    by_category=skills.group_by_category,
+    web_link=hyperlinks.web_link,
+    mail_link=hyperlinks.mail_link,
+    phone_link=hyperlinks.phone_link,
+    readable_address=hyperlinks.readable_address,
+)

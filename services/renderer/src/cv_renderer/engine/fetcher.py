@@ -1,7 +1,6 @@
 """The URLs that a document may load: its photo and `data:` URLs. No network, no files."""
 
 from email.message import EmailMessage
-from typing import Any
 
 from weasyprint.urls import URLFetcher, URLFetcherResponse
 
@@ -16,7 +15,7 @@ class RestrictedFetcher(URLFetcher):
         super().__init__(allowed_protocols=("data",), allow_redirects=False)
         self._photo = photo
 
-    def fetch(self, url: str, headers: Any = None) -> URLFetcherResponse:
+    def fetch(self, url: str, headers: object = None) -> URLFetcherResponse:
         if url == PHOTO_URL and self._photo is not None:
             return URLFetcherResponse(url, self._photo, EmailMessage())
         return super().fetch(url, headers)

@@ -22,7 +22,7 @@ _VARIATION_SELECTORS = range(0xE0100, 0xE01F0)
 
 
 def font_packages() -> list[str]:
-    """The name and version of each Python package with fonts."""
+    """Return the name and version of each Python package with fonts."""
     return [f"{package} {version(package)}" for package in _PACKAGES]
 
 
@@ -53,7 +53,7 @@ def _replacement(character: str) -> str:
 
 @cache
 def _code_points() -> frozenset[int]:
-    """The code points that at least one font has a glyph for."""
+    """Return the code points that at least one font has a glyph for."""
     from fontTools.ttLib import TTFont
 
     code_points: set[int] = set()

@@ -49,7 +49,7 @@ def break_long_words(root: Element, language: str) -> None:
 
 
 def _words(text: str, attributes: Any) -> list[tuple[int, int]]:
-    """Start and end of each piece of text between two break opportunities."""
+    """Return start and end of each piece of text between two break opportunities."""
     breaks = [index for index in range(1, len(text)) if attributes[index].is_line_break]
     return list(pairwise([0, *breaks, len(text)]))
 

@@ -46,23 +46,18 @@ def _clear_environment() -> None:
 
 def _warm_up() -> None:
     """Render one document: this imports what is imported late, and lets the interpreter specialize the hot code."""
+    from PIL import Image
+
     from cv_renderer.domain.jobs import Job
     from cv_renderer.engine import worker
     from cv_renderer.engine.pdf import render_pdf
 
-    render_pdf(Job(_HTML, _CSS, {"full_name": "Jane Doe"}, "en", photo=_one_pixel(), watermark=True))
+    photo = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(photo, "JPEG")
+    render_pdf(Job(_HTML, _CSS, {"full_name": "Jane Doe"}, "en", photo=photo.getvalue(), watermark=True))
     worker.warmed_up_pid = os.getpid()
     gc.collect()
     gc.freeze()
-
-
-def _one_pixel() -> bytes:
-    """A JPEG of one pixel."""
-    from PIL import Image
-
-    file = io.BytesIO()
-    Image.new("RGB", (1, 1)).save(file, "JPEG")
-    return file.getvalue()
 
 
 _clear_environment()

@@ -26,7 +26,7 @@ _STYLE = {
 
 
 def watermark_css(labels: Labels) -> str:
-    """The stylesheet, to be passed to WeasyPrint as a user stylesheet."""
+    """Return the stylesheet, to be passed to WeasyPrint as a user stylesheet."""
     defaults = {name.replace("_", "-"): "initial" for name in INITIAL_VALUES}
     style = {name: value.format(words=labels.watermark) for name, value in _STYLE.items()}
     declarations = _important({**defaults, **style})

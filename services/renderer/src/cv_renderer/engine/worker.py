@@ -65,7 +65,7 @@ class EngineInfo:
 
 
 def run_job(writer: Connection, limits: JobLimits, job: Job, output: Output) -> None:
-    """The main function of a child process: render the job and send the outcome."""
+    """Render the job and send the outcome: the main function of a child process."""
     _set_limits(limits)
     writer.send_bytes(_render(job, output))
 
@@ -85,7 +85,7 @@ def _render(job: Job, output: Output) -> bytes:
 
 
 def send_engine_info(writer: Connection) -> None:
-    """The main function of a child process that sends an `EngineInfo` as JSON."""
+    """Send an `EngineInfo` as JSON: the main function of a child process."""
     import weasyprint
     from weasyprint.text import ffi
 

@@ -16,12 +16,12 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from multiprocessing.util import get_temp_dir
-from typing import Any
 
 from cv_renderer.domain.jobs import Job
 from cv_renderer.engine import fonts, worker
@@ -132,7 +132,7 @@ class WorkerPool:
         return EngineInfo(**json.loads(result.message))
 
     def running_pids(self) -> set[int]:
-        """The ids of the processes that render at this moment."""
+        """Return the ids of the processes that render at this moment."""
         return self._children.pids.copy()
 
 
@@ -156,7 +156,7 @@ class _ChildProcesses:
         self._lock = threading.Lock()
         self.pids: set[int] = set()
 
-    def run(self, target: Any, arguments: tuple[Any, ...], seconds: float) -> _Result:
+    def run(self, target: Callable[..., None], arguments: tuple[object, ...], seconds: float) -> _Result:
         """Run `target(writer, *arguments)` in a child process, for at most `seconds`."""
         reader, writer = self._context.Pipe(duplex=False)
         child = self._context.Process(target=target, args=(writer, *arguments), daemon=True)
@@ -193,7 +193,7 @@ class _ChildProcesses:
 
 
 def _receive(reader: Connection, child: ForkServerProcess, seconds: float) -> bytes:
-    """The message of the child process; empty if it dies without one or is killed after `seconds`."""
+    """Return the message of the child process; empty if it dies without one or is killed after `seconds`."""
     timer = threading.Timer(seconds, child.kill)
     timer.start()
     try:

@@ -49,7 +49,7 @@ class KeyLocks:
             await self._connection.close()
 
     async def check(self) -> str | None:
-        """Always None: the component `database` reports a database that is down."""
+        """Return None: the component `database` reports a database that is down."""
         return None
 
     @asynccontextmanager

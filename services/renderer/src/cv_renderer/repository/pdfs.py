@@ -10,9 +10,9 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from cv_renderer.domain.pdfs import PdfLink, StoredPdf
 from cv_renderer.tables import deleted_resumes, links, pdfs
 
-_HAS_FILE = pdfs.c.rendered_at.is_not(None) & pdfs.c.discarded_at.is_(None)
+_IS_KEPT = pdfs.c.discarded_at.is_(None)
+_HAS_FILE = pdfs.c.rendered_at.is_not(None) & _IS_KEPT
 _FROM_NOW = func.now() + bindparam("seconds", type_=Interval)
-_IDS = func.any(bindparam("ids", type_=ARRAY(BigInteger)))
 
 _FIND_LINK = Query(
     select(links.c.token, links.c.file_name, links.c.expires_at)
@@ -50,20 +50,15 @@ _FIND_DELETED_RESUME = Scalar(
 _BEGIN_PDF = Query(
     upsert(pdfs)
     .values(key=bindparam("key"), resume_id=bindparam("resume_id"), path=bindparam("path"))
-    .on_conflict_do_update(
-        index_elements=[pdfs.c.key], index_where=pdfs.c.discarded_at.is_(None), set_={"used_at": func.now()}
-    )
+    .on_conflict_do_update(index_elements=[pdfs.c.key], index_where=_IS_KEPT, set_={"used_at": func.now()})
     .returning(pdfs.c.id, pdfs.c.path),
     StoredPdf,
 )
 _FINISH_PDF = Statement(
-    update(pdfs)
-    .where(pdfs.c.id == bindparam("pdf_id"), pdfs.c.discarded_at.is_(None))
-    .values(rendered_at=func.now(), used_at=func.now())
+    update(pdfs).where(pdfs.c.id == bindparam("pdf_id"), _IS_KEPT).values(rendered_at=func.now(), used_at=func.now())
 )
-_DISCARD_PDF = Statement(
-    update(pdfs).where(pdfs.c.id == bindparam("pdf_id"), pdfs.c.discarded_at.is_(None)).values(discarded_at=func.now())
-)
+_DISCARD = update(pdfs).where(_IS_KEPT).values(discarded_at=func.now())
+_DISCARD_PDF = Statement(_DISCARD.where(pdfs.c.id == bindparam("pdf_id")))
 _FIND_LINKED_PDF = Query(
     select(pdfs.c.id, pdfs.c.path)
     .join(links, links.c.pdf_id == pdfs.c.id)
@@ -78,20 +73,18 @@ _FIND_LINKED_PDF = Query(
 _ADD_DELETED_RESUME = Statement(
     upsert(deleted_resumes).values(resume_id=bindparam("resume_id")).on_conflict_do_nothing()
 )
-_DISCARD_RESUME_PDFS = Statement(
-    update(pdfs)
-    .where(pdfs.c.resume_id == bindparam("resume_id"), pdfs.c.discarded_at.is_(None))
-    .values(discarded_at=func.now())
-)
-_IS_UNUSED = pdfs.c.discarded_at.is_(None) & (pdfs.c.used_at < func.now() - bindparam("seconds", type_=Interval))
+_DISCARD_RESUME_PDFS = Statement(_DISCARD.where(pdfs.c.resume_id == bindparam("resume_id")))
+_IS_UNUSED = _IS_KEPT & (pdfs.c.used_at < func.now() - bindparam("seconds", type_=Interval))
 _UNUSED_BATCH = func.array(select(pdfs.c.id).where(_IS_UNUSED).limit(1000).scalar_subquery(), type_=ARRAY(BigInteger))
-_DISCARD_UNUSED = Statement(
-    update(pdfs).where(pdfs.c.id == func.any(_UNUSED_BATCH), _IS_UNUSED).values(discarded_at=func.now())
-)
+_DISCARD_UNUSED = Statement(_DISCARD.where(pdfs.c.id == func.any(_UNUSED_BATCH), _IS_UNUSED))
 _LIST_DISCARDED = Query(
     select(pdfs.c.id, pdfs.c.path).where(pdfs.c.discarded_at.is_not(None)).order_by(pdfs.c.id).limit(100), StoredPdf
 )
-_DELETE_DISCARDED = Statement(delete(pdfs).where(pdfs.c.id == _IDS, pdfs.c.discarded_at.is_not(None)))
+_DELETE_DISCARDED = Statement(
+    delete(pdfs).where(
+        pdfs.c.id == func.any(bindparam("ids", type_=ARRAY(BigInteger))), pdfs.c.discarded_at.is_not(None)
+    )
+)
 _EXPIRED_BATCH = func.array(
     select(links.c.token).where(links.c.expires_at < func.now()).limit(1000).scalar_subquery(),
     type_=ARRAY(links.c.token.type),
@@ -100,22 +93,22 @@ _DELETE_EXPIRED_LINKS = Statement(delete(links).where(links.c.token == func.any(
 
 
 async def find_link(tx: Transaction, key: str, file_name: str, valid_for: timedelta) -> PdfLink | None:
-    """The link to the PDF with this key that expires last, if it is valid for at least `valid_for`."""
+    """Return the link to the PDF with this key that expires last, if it is valid for at least `valid_for`."""
     return await tx.fetch_one(_FIND_LINK, key=key, file_name=file_name, seconds=valid_for)
 
 
 async def add_link(tx: Transaction, key: str, file_name: str, token: str, lifetime: timedelta) -> PdfLink | None:
-    """Add a link to the PDF with this key. None if there is no such PDF."""
+    """Add a link to the PDF with this key. Returns None if there is no such PDF."""
     return await tx.fetch_one(_ADD_LINK, key=key, file_name=file_name, token=token, seconds=lifetime)
 
 
 async def is_rendered(tx: Transaction, key: str) -> bool:
-    """Whether the PDF with this key is stored."""
+    """Return whether the PDF with this key is stored."""
     return await tx.fetch_one(_IS_RENDERED, key=key) is not None
 
 
 async def begin_pdf(tx: Transaction, key: str, resume_id: int, path: str) -> StoredPdf | None:
-    """Add the row of a PDF before its file is written. None if the resume is deleted.
+    """Add the row of a PDF before its file is written. Returns None if the resume is deleted.
 
     A row that an interrupted render left is reused with its path, so that no file is orphaned.
     """
@@ -126,7 +119,7 @@ async def begin_pdf(tx: Transaction, key: str, resume_id: int, path: str) -> Sto
 
 
 async def finish_pdf(tx: Transaction, pdf_id: int) -> bool:
-    """Record that the file is written. False if the PDF was discarded meanwhile."""
+    """Record that the file is written. Returns False if the PDF was discarded meanwhile."""
     return await tx.execute(_FINISH_PDF, pdf_id=pdf_id) == 1
 
 
@@ -136,7 +129,7 @@ async def discard_pdf(tx: Transaction, pdf_id: int) -> None:
 
 
 async def find_linked_pdf(tx: Transaction, token: str, file_name: str) -> StoredPdf | None:
-    """The PDF behind a link that has not expired."""
+    """Return the PDF behind a link that has not expired."""
     return await tx.fetch_one(_FIND_LINKED_PDF, token=token, file_name=file_name)
 
 
@@ -158,7 +151,7 @@ async def delete_expired_links(tx: Transaction) -> int:
 
 
 async def list_discarded(tx: Transaction) -> list[StoredPdf]:
-    """Up to 100 discarded PDFs, oldest first."""
+    """Return up to 100 discarded PDFs, oldest first."""
     return await tx.fetch_all(_LIST_DISCARDED)
 
 
