@@ -56,7 +56,7 @@ def gateway(running_gateway: GatewayProcess) -> GatewayProcess:
 
 @pytest.fixture
 async def make_gateway(services: FakeServices) -> AsyncIterator[MakeGateway]:
-    """Starts a gateway with the given settings and, if given, other services."""
+    """Yield a function that starts a gateway with the given settings and, if given, other services."""
     async with AsyncExitStack() as stack:
 
         async def make(instead: FakeServices | None = None, **settings: str) -> RunningGateway:
@@ -67,5 +67,5 @@ async def make_gateway(services: FakeServices) -> AsyncIterator[MakeGateway]:
 
 @pytest.fixture
 def briefly_draining(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shortens the time in which a gateway that `make_gateway` starts discards the rest of a body."""
+    """Shorten the time in which a gateway that `make_gateway` starts discards the rest of a body."""
     monkeypatch.setattr("cv_gateway.request_body._MAX_DRAIN_SECONDS", 0.3)

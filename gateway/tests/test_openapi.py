@@ -104,7 +104,7 @@ def test_merge_does_not_modify_its_arguments() -> None:
 
 @pytest.fixture
 async def described_services(auth_keys: AuthKeys) -> AsyncIterator[FakeServices]:
-    """Fake services with an OpenAPI document each, which contains internal paths too."""
+    """Yield fake services with an OpenAPI document each, which contains internal paths too."""
     described = {name: FakeService(name, auth_keys) for name in SERVICES}
     for name, service in described.items():
         service.schema = document(f"/api/{name}/{{id}}/", f"{name}_get", {"Thing": {"title": name}})

@@ -29,7 +29,7 @@ MakeLimited = Callable[..., Awaitable[RunningGateway]]
 
 @pytest.fixture
 def make_limited(make_gateway: MakeGateway) -> MakeLimited:
-    """Starts gateways with these rates."""
+    """Return a function that starts a gateway with rates."""
 
     async def make(rates: Mapping[str, Mapping[str, str]], **others: str) -> RunningGateway:
         return await make_gateway(RATE_LIMITS_ENABLED="true", RATE_LIMITS=json.dumps(rates), **others)

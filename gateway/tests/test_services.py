@@ -23,7 +23,7 @@ TIMED_OUT = {"detail": "The service did not answer in time, try again later."}
 
 
 def settings(**changes: str) -> Settings:
-    """Settings of a gateway. Unless `changes` has their URLs, all services are down."""
+    """Return the settings of a gateway. Unless `changes` has their URLs, all services are down."""
     nowhere = dict.fromkeys((f"{name.upper()}_URL" for name in SERVICES), "http://127.0.0.1:9")
     secrets = {"IDENTITY_PRIVATE_KEY": generate_keys()[0], "SESSION_KEYS": (SESSION_KEY,)}
     return Settings.model_validate({key.lower(): value for key, value in {**nowhere, **secrets, **changes}.items()})

@@ -23,7 +23,7 @@ UNAVAILABLE = {"detail": "Service temporarily unavailable, try again later."}
 
 @pytest.fixture
 async def hold(services: FakeServices) -> AsyncIterator[Hold]:
-    """Starts an upload: sends the first half of a body and waits until the service received some of it."""
+    """Yield a function that sends half of an upload and waits until the service received some of it."""
     async with AsyncExitStack() as stack:
 
         async def start(gateway: RunningGateway, path: str, size: int = MIB, *lines: str) -> StreamWriter:

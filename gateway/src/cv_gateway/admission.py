@@ -28,7 +28,8 @@ _Key: TypeAlias = tuple[str | bool, ...]
 @contextmanager
 def _hold(usage: Counter[_Key], amount: int, *keys: _Key) -> Iterator[None]:
     """Add `amount` to the usage of each key until the block ends."""
-    usage.update(dict.fromkeys(keys, amount))
+    for key in keys:
+        usage[key] += amount
     try:
         yield
     finally:

@@ -37,7 +37,7 @@ class CatalogTemplate:
 
 @pytest.fixture(scope="session")
 def catalog() -> dict[str, CatalogTemplate]:
-    """The catalog's templates by name, with the shared files that they extend and include."""
+    """Return the catalog's templates by name, with the shared files that they extend and include."""
     loader = Environment(
         loader=FileSystemLoader(CATALOG),
         block_start_string="<%", block_end_string="%>",
@@ -53,25 +53,25 @@ def catalog() -> dict[str, CatalogTemplate]:
 
 @pytest.fixture(params=TEMPLATES)
 def template(request: pytest.FixtureRequest, catalog: dict[str, CatalogTemplate]) -> CatalogTemplate:
-    """Each template of the catalog in turn."""
+    """Return each template of the catalog in turn."""
     return catalog[request.param]
 
 
 @pytest.fixture(scope="session")
 def sample() -> dict[str, Any]:
-    """The catalog's sample resume."""
+    """Return the catalog's sample resume."""
     return clean_document(json.loads((CATALOG / "sample_resume.json").read_bytes()))
 
 
 @pytest.fixture(scope="session")
 def minimal() -> dict[str, Any]:
-    """The least a resume has: a name and an email address."""
+    """Return the least a resume has: a name and an email address."""
     return {"full_name": "Marie Dubois", "email": "marie.dubois@example.com"}
 
 
 @pytest.fixture(scope="session")
 def three_pages(sample: dict[str, Any]) -> dict[str, Any]:
-    """The sample with jobs for three pages."""
+    """Return the sample with jobs for three pages."""
     jobs = [
         {**sample["experiences"][0], "position": f"Poste {number}", "start_date": f"{1990 + number}-01-01"}
         for number in range(14)
@@ -81,7 +81,7 @@ def three_pages(sample: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def photo() -> bytes:
-    """A small JPEG."""
+    """Return a small JPEG."""
     file = io.BytesIO()
     Image.new("RGB", (40, 40), "teal").save(file, "JPEG")
     return file.getvalue()
@@ -89,7 +89,7 @@ def photo() -> bytes:
 
 @pytest.fixture(scope="session")
 async def pool() -> AsyncIterator[WorkerPool]:
-    """A started worker pool with limits that suit a busy machine."""
+    """Yield a started worker pool with limits that suit a busy machine."""
     pool = WorkerPool(queue_timeout=120, limits=JobLimits(cpu_seconds=60, wall_seconds=120))
     await pool.start()
     yield pool
@@ -98,13 +98,13 @@ async def pool() -> AsyncIterator[WorkerPool]:
 
 @pytest.fixture(scope="session")
 def media_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The media folder of the service under test."""
+    """Return the media folder of the service under test."""
     return tmp_path_factory.mktemp("media")
 
 
 @pytest.fixture(scope="session")
 def nats_server(start_nats: StartNats) -> Nats:
-    """A NATS server for these tests only."""
+    """Return a NATS server for these tests only."""
     return start_nats()
 
 
@@ -112,7 +112,7 @@ def nats_server(start_nats: StartNats) -> Nats:
 def environment(
     service_database: Callable[[str], str], nats_server: Nats, identity_keys: IdentityKeys, media_folder: Path
 ) -> dict[str, str]:
-    """The settings of the service under test."""
+    """Return the settings of the service under test."""
     return {
         **identity_keys.environment("renderer"),
         **nats_server.environment("renderer"),
@@ -123,20 +123,20 @@ def environment(
 
 @pytest.fixture(scope="session")
 async def renderer(environment: dict[str, str]) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the service."""
+    """Yield a client of the service."""
     async with serving(app, environment) as client:
         yield client
 
 
 @pytest.fixture
 def as_resumes(identity_keys: IdentityKeys) -> dict[str, str]:
-    """The identity headers of the resumes service."""
+    """Return the identity headers of the resumes service."""
     return identity_keys.service("renderer", "resumes")
 
 
 @pytest.fixture
 def pdf_request(catalog: dict[str, CatalogTemplate], minimal: dict[str, Any]) -> dict[str, Any]:
-    """A request for a PDF of a resume that no other test uses."""
+    """Return a request for a PDF of a resume that no other test uses."""
     template = catalog["modern_professional"]
     return {
         "resume_id": next(_resume_ids),

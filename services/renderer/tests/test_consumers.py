@@ -19,7 +19,7 @@ PDFS = "/internal/pdfs/"
 
 @pytest.fixture(scope="session")
 async def resumes_broker(nats_server: Nats) -> AsyncIterator[Broker]:
-    """A broker connection with the permissions of the resumes service."""
+    """Yield a broker connection with the permissions of the resumes service."""
     login = nats_server.environment("resumes")
     broker = Broker(login["NATS_URL"], login["NATS_USER"], login["NATS_PASSWORD"], service="resumes", publishes=True)
     await broker.start()

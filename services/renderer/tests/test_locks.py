@@ -33,7 +33,7 @@ async def locks(url: str) -> AsyncIterator[KeyLocks]:
 async def remote_locks(
     url: str, postgres: Postgres, proxy: TcpProxy, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[KeyLocks]:
-    """The locks of another replica, whose connection passes through the proxy."""
+    """Yield the locks of another replica, whose connection passes through the proxy."""
     monkeypatch.setattr("cv_renderer.repository.locks._SESSION_OPTIONS", "-c idle_session_timeout=700")
     monkeypatch.setattr("cv_renderer.repository.locks._PING_INTERVAL_SECONDS", 0.15)
     replica = KeyLocks(url.replace(f":{postgres.port}/", f":{proxy.port}/"))

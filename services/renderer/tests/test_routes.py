@@ -25,14 +25,14 @@ PDFS, THUMBNAILS = "/internal/pdfs/", "/internal/thumbnails/"
 
 
 def replica(environment: dict[str, str], port: int) -> Program:
-    """The service as a separate process."""
+    """Return the service as a separate process."""
     command = [sys.executable, "-m", "cv_common.kernel.server", "cv_renderer.main:app", "--port", str(port)]
     return Program("renderer", command, environment, lambda: responds(f"http://127.0.0.1:{port}/readyz"))
 
 
 @pytest.fixture
 async def another_replica(environment: dict[str, str]) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of a second replica, which shares the database and the media folder."""
+    """Yield a client of a second replica, which shares the database and the media folder."""
     port = free_port()
     with running(replica(environment, port)):
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
@@ -41,7 +41,7 @@ async def another_replica(environment: dict[str, str]) -> AsyncIterator[httpx.As
 
 @pytest.fixture
 async def short_links(environment: dict[str, str]) -> AsyncIterator[httpx.AsyncClient]:
-    """A renderer whose links expire after one second."""
+    """Yield a client of a renderer whose links expire after one second."""
     async with serving(app, {**environment, "PDF_LINK_LIFETIME": "1"}) as client:
         yield client
 
@@ -54,7 +54,7 @@ async def create_pdf(client: httpx.AsyncClient, pdf_request: dict[str, Any], hea
 
 
 async def render_count(client: httpx.AsyncClient) -> int:
-    """The number of documents that this replica has rendered."""
+    """Return the number of documents that this replica has rendered."""
     lines = (await client.get("/metrics")).text.splitlines()
     return sum(int(float(line.split()[-1])) for line in lines if line.startswith('renders_total{outcome="done"}'))
 

@@ -66,7 +66,7 @@ def text_of(pdf: Any) -> str:
 
 
 def tag_types(element: Any) -> set[str]:
-    """The types of the elements in a structure tree: `/H1`, `/P`, ..."""
+    """Return the types of the elements in a structure tree: `/H1`, `/P`, ..."""
     below = element.get("/K", [])
     children = [child.get_object() for child in (below if isinstance(below, list) else [below])]
     own = {str(element["/S"])} if "/S" in element else set()
@@ -74,7 +74,7 @@ def tag_types(element: Any) -> set[str]:
 
 
 def elements(element: Any) -> list[Any]:
-    """All elements of a structure tree."""
+    """Return all elements of a structure tree."""
     below = element.get("/K", [])
     children = [child.get_object() for child in (below if isinstance(below, list) else [below])]
     nested = [elements(child) for child in children if isinstance(child, dict)]
@@ -82,12 +82,12 @@ def elements(element: Any) -> list[Any]:
 
 
 def is_empty_heading(element: Any) -> bool:
-    """Whether this is a heading without content."""
+    """Return whether this is a heading without content."""
     return str(element.get("/S")) in ("/H1", "/H2", "/H3") and not element.get("/K")
 
 
 def own_text(page: Any) -> str:
-    """The text in the page's own content stream, without that of embedded objects."""
+    """Return the text in the page's own content stream, without that of embedded objects."""
     page[NameObject("/Resources")].get_object().pop("/XObject", None)
     return str(page.extract_text())
 

@@ -36,7 +36,7 @@ async def pool_with(**settings: Any) -> AsyncIterator[WorkerPool]:
 
 @pytest.fixture(scope="module")
 async def production_pool() -> AsyncIterator[WorkerPool]:
-    """A pool with the limits of production, except for the time that a busy machine needs."""
+    """Yield a pool with the limits of production, except for the time that a busy machine needs."""
     async with pool_with(queue_timeout=600, limits=JobLimits(wall_seconds=300)) as pool:
         yield pool
 
