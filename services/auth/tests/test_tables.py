@@ -17,6 +17,7 @@ def test_migrations_create_the_tables(service_database: ServiceDatabase) -> None
     assert differences(service_database("auth"), metadata) == []
 
 
+@pytest.mark.operations
 def test_migration_computes_skeletons_of_existing_usernames(
     service_database: ServiceDatabase, pytestconfig: pytest.Config
 ) -> None:

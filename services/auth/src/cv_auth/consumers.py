@@ -11,5 +11,5 @@ from cv_auth.actions.context import Context
 
 
 def consumers(context: Context, broker: Broker) -> list[Consumer]:
-    """One consumer for each stream that auth reads."""
+    """Return one consumer for each stream that auth reads."""
     return [Consumer(broker, {SubscriptionChanged: partial(subscriptions.on_subscription_changed, context)})]

@@ -22,7 +22,7 @@ from cv_auth.settings import Settings
 
 
 def app() -> ASGIApp:
-    """The ASGI app, configured by the environment."""
+    """Create the ASGI app, configured by the environment."""
     settings = Settings()
     signer = Signer("auth", settings.identity_private_key)
     database = Database(settings.database_url, settings.database_pool_size)

@@ -27,13 +27,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from cv_auth.domain.accounts import Account, AccountName, Credentials, EndedSession, Person, TakenNames, TokenOwner
+from cv_auth.domain.accounts import Account, Credentials, EndedSession, Person, TakenNames, TokenOwner
 from cv_auth.domain.usernames import skeletons
 from cv_auth.tables import claimed_sessions, refresh_tokens, subscriptions, users
 
 
 def _parameter(column: Column[Any]) -> ColumnElement[Any]:
-    """A bind parameter with the column's name and type."""
+    """Return a bind parameter with the column's name and type."""
     return bindparam(column.name, type_=column.type)
 
 
@@ -45,17 +45,15 @@ _SAME_EMAIL = func.lower(users.c.email).in_(
     [func.lower(bindparam(name, type_=users.c.email.type)) for name in _EMAIL_PARAMETERS]
 )
 _SAME_USERNAME = func.lower(users.c.username) == func.lower(_parameter(users.c.username))
+_SUBSCRIPTION = (
+    subscriptions.c.subscription_type,
+    subscriptions.c.subscription_end_date,
+    subscriptions.c.entitled_until,
+)
 _PERSON = (users.c.username, users.c.email, users.c.first_name, users.c.last_name, users.c.phone)
 
 _ACCOUNT = Query(
-    select(
-        users.c.id,
-        *_PERSON,
-        users.c.created_at,
-        subscriptions.c.subscription_type,
-        subscriptions.c.subscription_end_date,
-        subscriptions.c.entitled_until,
-    )
+    select(users.c.id, *_PERSON, users.c.created_at, *_SUBSCRIPTION)
     .outerjoin(subscriptions, subscriptions.c.user_id == users.c.id)
     .where(_IS_USER),
     Account,
@@ -82,71 +80,63 @@ _IS_SKELETON_TAKEN = Scalar(
     select(exists().where(users.c.username_skeletons.overlap(_parameter(users.c.username_skeletons)), _OTHERS)),
     bool,
 )
-_WITHOUT_SKELETONS = Query(
-    select(users.c.id, users.c.username)
+_WITHOUT_SKELETONS = Scalar(
+    select(users.c.username)
     .where(users.c.skeletons_of.is_distinct_from(users.c.username))
     .order_by(users.c.id)
     .limit(200)
     .with_for_update(skip_locked=True),
-    AccountName,
+    str,
 )
-_SKELETONS = (users.c.username_skeletons, users.c.skeletons_of)
-_UPDATE_SKELETONS = Statement(
-    update(users).where(_IS_USER).values({column.name: _parameter(column) for column in _SKELETONS})
-)
+_SKELETON_VALUES = {column.name: _parameter(column) for column in (users.c.username_skeletons, users.c.skeletons_of)}
+_UPDATE_SKELETONS = Statement(update(users).where(_SAME_USERNAME).values(_SKELETON_VALUES))
+_PERSON_VALUES = {column.name: _parameter(column) for column in _PERSON} | _SKELETON_VALUES
 _INSERT_ACCOUNT = Scalar(
-    insert(users)
-    .values({column.name: _parameter(column) for column in (*_PERSON, *_SKELETONS, users.c.password_hash)})
-    .returning(users.c.id),
-    int,
+    insert(users).values(**_PERSON_VALUES, password_hash=bindparam("password_hash")).returning(users.c.id), int
 )
-_UPDATE_PERSON = Statement(
-    update(users).where(_IS_USER).values({column.name: _parameter(column) for column in (*_PERSON, *_SKELETONS)})
-)
-_UPDATE_PASSWORD = Statement(
-    update(users).where(_IS_USER, _SAME_PASSWORD).values(password_hash=bindparam("new_password_hash"))
-)
+_UPDATE_PERSON = Statement(update(users).where(_IS_USER).values(_PERSON_VALUES))
+_UPDATE_PASSWORD = Statement(update(users).where(_IS_USER, _SAME_PASSWORD).values(password_hash=bindparam("new_hash")))
 _DELETE_ACCOUNT = Statement(delete(users).where(_IS_USER, _SAME_PASSWORD))
 
 
 async def find_account(tx: Transaction, user_id: int) -> Account | None:
-    """The account with its subscription."""
+    """Return the account with its subscription."""
     return await tx.fetch_one(_ACCOUNT, user_id=user_id)
 
 
 async def find_credentials(tx: Transaction, user_id: int) -> Credentials | None:
-    """The account with its password hash."""
+    """Return the account with its password hash."""
     return await tx.fetch_one(_CREDENTIALS, user_id=user_id)
 
 
 async def find_credentials_by_email(tx: Transaction, email: str) -> Credentials | None:
-    """The account with this address, in any of its spellings."""
+    """Return the account with this address, in any of its spellings."""
     return await tx.fetch_one(_CREDENTIALS_BY_EMAIL, **_email_parameters(email))
 
 
 async def lock_person(tx: Transaction, user_id: int) -> Person | None:
-    """The editable fields of an account, locked until `tx` ends."""
+    """Return the editable fields of an account, locked until `tx` ends."""
     return await tx.fetch_one(_LOCK_PERSON, user_id=user_id)
 
 
 async def find_taken_names(
     tx: Transaction, username: str | None, email: str | None, user_id: int | None = None
 ) -> TakenNames:
-    """Which of the two names belong to an account other than `user_id`."""
+    """Return which of the two names belong to an account other than `user_id`."""
     taken = await tx.fetch_one(_TAKEN_NAMES, username=username, user_id=user_id, **_email_parameters(email))
     assert taken is not None
     return taken
 
 
 def _email_parameters(email: str | None) -> dict[str, str | None]:
-    """All spellings of an address: earlier releases stored addresses as they were typed."""
+    """Return all spellings of an address: earlier releases stored addresses as they were typed."""
     return dict(zip(_EMAIL_PARAMETERS, email_spellings(email) if email is not None else (None,) * 3, strict=True))
 
 
 async def fill_skeletons(tx: Transaction) -> None:
     """Compute the skeletons of up to 200 accounts that a previous release wrote without them; skip locked accounts."""
-    for user in await tx.fetch_all(_WITHOUT_SKELETONS):
-        await tx.execute(_UPDATE_SKELETONS, user_id=user.id, **_skeleton_values(user.username))
+    for username in await tx.fetch_all(_WITHOUT_SKELETONS):
+        await tx.execute(_UPDATE_SKELETONS, username=username, **_skeleton_values(username))
 
 
 async def lock_skeletons(tx: Transaction, username: str) -> None:
@@ -156,9 +146,8 @@ async def lock_skeletons(tx: Transaction, username: str) -> None:
 
 
 async def is_skeleton_taken(tx: Transaction, username: str, user_id: int | None = None) -> bool:
-    """Whether an account other than `user_id` has a username that looks like this one."""
-    taken = await tx.fetch_one(_IS_SKELETON_TAKEN, username_skeletons=skeletons(username), user_id=user_id)
-    return bool(taken)
+    """Return whether an account other than `user_id` has a username that looks like this one."""
+    return bool(await tx.fetch_one(_IS_SKELETON_TAKEN, username_skeletons=skeletons(username), user_id=user_id))
 
 
 def _skeleton_values(username: str) -> dict[str, str | list[str]]:
@@ -179,18 +168,13 @@ async def update_person(tx: Transaction, user_id: int, person: Person) -> None:
     await tx.execute(_UPDATE_PERSON, user_id=user_id, **asdict(person), **_skeleton_values(person.username))
 
 
-async def update_password(tx: Transaction, user_id: int, password_hash: str, new_password_hash: str) -> bool:
-    """Replace the password hash; False if `password_hash` is no longer the current one."""
-    return (
-        await tx.execute(
-            _UPDATE_PASSWORD, user_id=user_id, password_hash=password_hash, new_password_hash=new_password_hash
-        )
-        == 1
-    )
+async def update_password(tx: Transaction, user_id: int, password_hash: str, new_hash: str) -> bool:
+    """Replace the password hash. Returns False if `password_hash` is no longer the current one."""
+    return await tx.execute(_UPDATE_PASSWORD, user_id=user_id, password_hash=password_hash, new_hash=new_hash) == 1
 
 
 async def delete_account(tx: Transaction, user_id: int, password_hash: str) -> bool:
-    """Delete the account and its dependent rows; False if `password_hash` is no longer the current one."""
+    """Delete the account and its dependent rows. Returns False if `password_hash` is no longer the current one."""
     return await tx.execute(_DELETE_ACCOUNT, user_id=user_id, password_hash=password_hash) == 1
 
 
@@ -220,22 +204,18 @@ _DELETE_EXPIRED_TOKENS = Statement(delete(refresh_tokens).where(refresh_tokens.c
 
 
 async def insert_token(tx: Transaction, token_id: UUID, user_id: int, password_hash: str, expires_at: datetime) -> bool:
-    """Insert a refresh token; False if the account is gone or `password_hash` is no longer the current one."""
-    return (
-        await tx.execute(
-            _INSERT_TOKEN, token_id=token_id, user_id=user_id, password_hash=password_hash, expires_at=expires_at
-        )
-        == 1
-    )
+    """Insert a refresh token. Returns False if the account is gone or `password_hash` is no longer the current one."""
+    values = {"token_id": token_id, "user_id": user_id, "password_hash": password_hash, "expires_at": expires_at}
+    return await tx.execute(_INSERT_TOKEN, **values) == 1
 
 
 async def find_token_owner(tx: Transaction, token_id: UUID) -> TokenOwner | None:
-    """The account of a refresh token that has not been revoked."""
+    """Return the account of a refresh token that has not been revoked."""
     return await tx.fetch_one(_TOKEN_OWNER, token_id=token_id)
 
 
 async def delete_token(tx: Transaction, token_id: UUID) -> bool:
-    """Revoke a refresh token; False if it does not exist."""
+    """Revoke a refresh token. Returns False if it does not exist."""
     return await tx.execute(_DELETE_TOKEN, token_id=token_id) == 1
 
 
@@ -288,7 +268,7 @@ async def lock_sessions(tx: Transaction, session_ids: Sequence[str]) -> None:
 
 
 async def claim_session(tx: Transaction, session_id: str, user_id: int) -> bool:
-    """Record that a locked session belongs to an account; False if the session has already ended."""
+    """Record that a locked session belongs to an account. Returns False if the session has already ended."""
     return await tx.execute(_CLAIM, session_id=session_id, user_id=user_id) == 1
 
 
@@ -298,7 +278,7 @@ async def claim_merged_sessions(tx: Transaction, session_id: str, user_id: int) 
 
 
 async def list_ended_sessions(tx: Transaction, session_ids: Sequence[str]) -> list[EndedSession]:
-    """Those of the sessions that have ended."""
+    """Return those of the sessions that have ended."""
     return await tx.fetch_all(_ENDED_SESSIONS, session_ids=list(session_ids))
 
 
@@ -309,7 +289,7 @@ async def merge_session(tx: Transaction, session_id: str, into_session_id: str) 
     return [session_id, *moved]
 
 
-_SUBSCRIPTION_STATE = [column for column in subscriptions.c if column.name != "user_id"]
+_SUBSCRIPTION_STATE = (*_SUBSCRIPTION, subscriptions.c.revision)
 # The share lock waits for a concurrent deletion of the account. After it, SELECT finds no row and inserts nothing.
 _UPSERT_SUBSCRIPTION = upsert_if_newer(
     subscriptions,

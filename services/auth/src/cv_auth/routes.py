@@ -1,5 +1,6 @@
 """HTTP routes of auth: parse the request, call one action, serialize the result."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from starlette.responses import Response
 
 from cv_auth.actions import accounts, sessions, tokens
 from cv_auth.actions.context import Context
+from cv_auth.domain.tokens import Tokens
 from cv_auth.schemas import (
     AccessToken,
     ChangePasswordBody,
@@ -27,10 +29,7 @@ from cv_auth.schemas import (
     Registered,
     RemainingSession,
     SessionsBody,
-    Tokens,
     serialize_profile,
-    serialize_registered,
-    serialize_tokens,
 )
 
 router = APIRouter(prefix="/api/auth", tags=["auth"])
@@ -44,7 +43,7 @@ USERS_ONLY = ("/api/auth/profile/", "/api/auth/change-password/")
 
 
 async def _provide_user_id(caller: CallerDep) -> int:
-    """Dependency: the user's id. The middleware answers 401 to everybody else on the paths of `USERS_ONLY`."""
+    """Return the user's id. The middleware answers 401 to everybody else on the paths of `USERS_ONLY`."""
     assert caller.user_id is not None
     return caller.user_id
 
@@ -54,7 +53,7 @@ UserIdDep = Annotated[int, Depends(_provide_user_id)]
 
 
 def _session_end(caller: Caller) -> dict[str, str]:
-    """The header that makes the gateway end the visitor's anonymous session: the account has replaced it."""
+    """Return the header that makes the gateway end the visitor's anonymous session: the account has replaced it."""
     return {SESSION_END_HEADER: "1"} if caller.session_id else {}
 
 
@@ -71,7 +70,7 @@ async def register(
     body: Annotated[ParsedBody[RegisterBody], Depends(PartialBodyReader(RegisterBody))],
 ) -> Response:
     account = await accounts.register(context, caller, body)
-    content = serialize_registered(account, datetime.now(UTC))
+    content = {"user": serialize_profile(account, datetime.now(UTC)), "message": "User registered successfully"}
     return JSONResponse(content, status_code=201, headers=_session_end(caller))
 
 
@@ -85,7 +84,7 @@ async def login(
     context: ContextDep, caller: CallerDep, body: Annotated[LoginBody, Depends(BodyReader(LoginBody))]
 ) -> Response:
     pair = await tokens.login(context, caller, body)
-    return JSONResponse(serialize_tokens(pair), headers=_session_end(caller))
+    return JSONResponse(asdict(pair), headers=_session_end(caller))
 
 
 @router.post(
@@ -163,7 +162,7 @@ async def change_password(
 
 @well_known.get("/.well-known/jwks.json")
 async def get_key_set(context: ContextDep) -> Response:
-    """The public keys that verify access tokens."""
+    """Return the public keys that verify access tokens."""
     return JSONResponse(context.token_keys.key_set(), headers={"Cache-Control": "public, max-age=300"})
 
 

@@ -2,19 +2,16 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from cv_common.drf.addresses import normalized_email
-from cv_common.drf.body import ParsedBody, RequestBody
+from cv_common.drf.body import RequestBody
 from cv_common.drf.fields import Email, Text
 from pydantic import BaseModel, Field
 
-from cv_auth.domain.accounts import Account, Person
+from cv_auth.domain.accounts import Account
 from cv_auth.domain.passwords import MAX_LENGTH
-from cv_auth.domain.subscriptions import current_subscription
-from cv_auth.domain.tokens import TokenPair
 
 
 class Username(Text):
@@ -131,13 +128,6 @@ class Registered(BaseModel):
     message: str
 
 
-class Tokens(BaseModel):
-    """The tokens of a login."""
-
-    access: str
-    refresh: str
-
-
 class AccessToken(BaseModel):
     """A new access token."""
 
@@ -154,22 +144,9 @@ class Empty(BaseModel):
     """An empty object."""
 
 
-def person_of(body: ParsedBody[RegisterBody]) -> Person:
-    """The editable fields of a registration. Fields that are absent or invalid are empty."""
-    return Person(
-        username=body.get(lambda fields: fields.username) or "",
-        email=body.get(lambda fields: fields.email) or "",
-        first_name=body.get(lambda fields: fields.first_name) or "",
-        last_name=body.get(lambda fields: fields.last_name) or "",
-        phone=body.get(lambda fields: fields.phone),
-    )
-
-
-def serialize_profile(account: Account, now: datetime) -> dict[str, Any]:
-    """A `Profile`, with the subscription at `now`."""
-    subscription = current_subscription(
-        account.subscription_type, account.subscription_end_date, account.entitled_until, now
-    )
+def serialize_profile(account: Account, now: datetime) -> dict[str, object]:
+    """Serialize a `Profile`, with the subscription at `now`."""
+    is_premium = account.is_premium(now)
     return {
         "id": account.id,
         "username": account.username,
@@ -177,18 +154,8 @@ def serialize_profile(account: Account, now: datetime) -> dict[str, Any]:
         "first_name": account.first_name,
         "last_name": account.last_name,
         "phone": account.phone,
-        "is_premium": subscription.is_premium,
-        "subscription_type": subscription.subscription_type,
-        "subscription_end_date": subscription.subscription_end_date,
+        "is_premium": is_premium,
+        "subscription_type": account.subscription_type if is_premium else None,
+        "subscription_end_date": account.subscription_end_date if is_premium else None,
         "created_at": account.created_at,
     }
-
-
-def serialize_registered(account: Account, now: datetime) -> dict[str, Any]:
-    """A `Registered`."""
-    return {"user": serialize_profile(account, now), "message": "User registered successfully"}
-
-
-def serialize_tokens(pair: TokenPair) -> dict[str, Any]:
-    """A `Tokens`."""
-    return asdict(pair)

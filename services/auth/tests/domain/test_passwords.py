@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 NOBODY = Person(username="", email="", first_name="", last_name="", phone=None)
 MARIE = Person("marie.dubois", "marie@atelier-lumiere.fr", "Marie", "Dubois", phone=None)
-people = st.builds(Person, st.text(), st.text(), st.text(), st.text(), phone=st.none())
+names = st.text(max_size=20)
+people = st.builds(Person, names, names, names, names, phone=st.none())
 SHORT = "This password is too short. It must contain at least 8 characters."
 COMMON = "This password is too common."
 NUMERIC = "This password is entirely numeric."

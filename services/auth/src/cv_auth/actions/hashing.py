@@ -37,19 +37,19 @@ class PasswordHasher:
         self._threads.shutdown(wait=True, cancel_futures=True)
 
     async def check(self) -> str | None:
-        """None: a full queue answers 503 to its clients and is no failure of the service."""
+        """Return None: a full queue answers 503 to its clients and is no failure of the service."""
         return None
 
     async def hash(self, password: str) -> str:
-        """A new hash."""
+        """Return a new hash."""
         return await self._run(lambda: _ARGON2ID.hash(password))
 
     async def verify(self, password_hash: str | None, password: str) -> bool:
-        """Whether the password matches the hash. None, for an unknown account, takes as long and never matches."""
+        """Return whether the password matches the hash. None, an unknown account, takes as long and never matches."""
         return await self._run(lambda: _matches(password_hash or self._dummy_hash, password))
 
     async def rehash_if_needed(self, password_hash: str, password: str) -> str | None:
-        """A new hash if the given one was made with other parameters than the current ones, else None."""
+        """Return a new hash if the given one was made with other parameters than the current ones, else None."""
         return await self.hash(password) if _ARGON2ID.check_needs_rehash(password_hash) else None
 
     async def _run(self, work: Callable[[], _T]) -> _T:

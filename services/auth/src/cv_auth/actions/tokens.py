@@ -10,13 +10,15 @@ from cv_common.kernel.identity import Caller
 from cv_auth import repository
 from cv_auth.actions import sessions
 from cv_auth.actions.context import Context
-from cv_auth.domain.tokens import TokenPair
+from cv_auth.domain.tokens import Tokens
 from cv_auth.schemas import LoginBody, RefreshBody
 
 log = logging.getLogger(__name__)
 
+_LOGIN_FAILED = "No active account found with the given credentials"
 
-async def login(context: Context, caller: Caller, body: LoginBody) -> TokenPair:
+
+async def login(context: Context, caller: Caller, body: LoginBody) -> Tokens:
     """Issue tokens; the account takes over the caller's anonymous session.
 
     Raises NotAuthenticated, with equal text and timing for an unknown address and a wrong password.
@@ -25,7 +27,7 @@ async def login(context: Context, caller: Caller, body: LoginBody) -> TokenPair:
         user = await repository.find_credentials_by_email(tx, body.email)
     matches = await context.hasher.verify(user.password_hash if user else None, body.password)
     if user is None or not matches:
-        raise _login_failed()
+        raise NotAuthenticated(_LOGIN_FAILED)
     password_hash = user.password_hash
     new_hash = await context.hasher.rehash_if_needed(password_hash, body.password)
     now, token_id = datetime.now(UTC), uuid4()
@@ -34,17 +36,17 @@ async def login(context: Context, caller: Caller, body: LoginBody) -> TokenPair:
         if new_hash is not None and await repository.update_password(tx, user.id, password_hash, new_hash):
             password_hash = new_hash
         if not await repository.insert_token(tx, token_id, user.id, password_hash, expires_at):
-            raise _login_failed()
+            raise NotAuthenticated(_LOGIN_FAILED)
         claimed = await sessions.claim(tx, caller, user.id)
     await sessions.propagate_claim(context, claimed, user.id)
-    return TokenPair(
+    return Tokens(
         access=_access_token(context, user.id, user.email, now),
         refresh=context.token_keys.refresh_token(user.id, token_id, now, expires_at),
     )
 
 
 async def refresh(context: Context, body: RefreshBody) -> str:
-    """A new access token for a refresh token. Raises TokenInvalid."""
+    """Return a new access token for a refresh token. Raises TokenInvalid."""
     token_id = _token_id(context, body)
     async with context.database.connection() as tx:
         owner = await repository.find_token_owner(tx, token_id)
@@ -79,7 +81,3 @@ def _token_id(context: Context, body: RefreshBody) -> UUID:
 
 def _access_token(context: Context, user_id: int, email: str, now: datetime) -> str:
     return context.token_keys.access_token(user_id, email, now, context.settings.access_token_lifetime)
-
-
-def _login_failed() -> NotAuthenticated:
-    return NotAuthenticated("No active account found with the given credentials")

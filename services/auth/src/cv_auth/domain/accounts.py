@@ -25,6 +25,10 @@ class Account(Person):
     subscription_end_date: datetime | None
     entitled_until: datetime | None
 
+    def is_premium(self, now: datetime) -> bool:
+        """Return whether the subscription gives access at `now`. It ends by time alone, so nothing stores this."""
+        return self.entitled_until is not None and now < self.entitled_until
+
 
 @dataclass(frozen=True, slots=True)
 class Credentials(Person):
@@ -56,11 +60,3 @@ class EndedSession:
 
     session_id: str
     into_session_id: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class AccountName:
-    """An account's id and username."""
-
-    id: int
-    username: str

@@ -2,7 +2,6 @@
 
 import gzip
 import re
-from collections.abc import Iterator
 from difflib import SequenceMatcher
 from functools import cache
 from importlib.resources import files
@@ -15,11 +14,8 @@ MAX_SIMILARITY = 0.7
 
 
 def password_problems(password: str, person: Person) -> list[str]:
-    """The rules that `password` breaks for `person`, as sentences."""
-    return list(_problems(password, person))
-
-
-def _problems(password: str, person: Person) -> Iterator[str]:
+    """Return the rules that `password` breaks for `person`, as sentences."""
+    problems = []
     attributes = {
         "username": person.username,
         "first name": person.first_name,
@@ -28,33 +24,32 @@ def _problems(password: str, person: Person) -> Iterator[str]:
     }
     for name, value in attributes.items():
         if _is_similar(password.lower(), value.lower()):
-            yield f"The password is too similar to the {name}."
+            problems.append(f"The password is too similar to the {name}.")
             break
     if len(password) < MIN_LENGTH:
-        yield f"This password is too short. It must contain at least {MIN_LENGTH} characters."
+        problems.append(f"This password is too short. It must contain at least {MIN_LENGTH} characters.")
     if password.lower().strip() in common_passwords():
-        yield "This password is too common."
+        problems.append("This password is too common.")
     if password.isdigit():
-        yield "This password is entirely numeric."
+        problems.append("This password is entirely numeric.")
+    return problems
 
 
 def _is_similar(password: str, value: str) -> bool:
-    """Whether the password resembles the value or one of its words."""
-    if not value:
-        return False
-    return any(
+    """Return whether the password resembles the value or one of its words."""
+    return value != "" and any(
         not _is_much_longer(password, part) and SequenceMatcher(a=password, b=part).quick_ratio() >= MAX_SIMILARITY
         for part in [*re.split(r"\W+", value), value]
     )
 
 
 def _is_much_longer(password: str, part: str) -> bool:
-    """Whether the password is too long to be similar, which saves the costly comparison."""
+    """Return whether the password is too long to be similar, which saves the costly comparison."""
     return len(password) >= 10 * len(part) and len(part) < MAX_SIMILARITY / 2 * len(password)
 
 
 @cache
 def common_passwords() -> frozenset[str]:
-    """The 20,000 most common passwords, in lower case."""
+    """Return the 20,000 most common passwords, in lower case."""
     packed = files(__package__).joinpath("common-passwords.txt.gz").read_bytes()
     return frozenset(line.strip() for line in gzip.decompress(packed).decode().splitlines())

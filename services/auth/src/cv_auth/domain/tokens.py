@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
 import jwt
@@ -18,7 +17,7 @@ _REQUIRED = ["exp", "iat", "iss", "jti", "token_type", "user_id"]
 
 
 @dataclass(frozen=True, slots=True)
-class TokenPair:
+class Tokens:
     """The tokens that a login issues."""
 
     access: str
@@ -34,11 +33,11 @@ class TokenKeys:
         self._public = {key.kid: public_key_of(key.key) for key in keys}
 
     def access_token(self, user_id: int, email: str, now: datetime, lifetime: int) -> str:
-        """A token that authenticates requests for `lifetime` seconds and carries the account's email address."""
+        """Sign a token that authenticates requests for `lifetime` seconds and carries the account's email address."""
         return self._sign(_ACCESS, user_id, uuid4(), now, now + timedelta(seconds=lifetime), email=email)
 
     def refresh_token(self, user_id: int, token_id: UUID, now: datetime, expires_at: datetime) -> str:
-        """A token that is exchanged for access tokens until it expires or its row is deleted."""
+        """Sign a token that is exchanged for access tokens until it expires or its row is deleted."""
         return self._sign(_REFRESH, user_id, token_id, now, expires_at)
 
     def _sign(
@@ -58,7 +57,7 @@ class TokenKeys:
         return jwt.encode(claims, self._private[kid], algorithm=_ALGORITHM, headers={"kid": kid})
 
     def refresh_token_id(self, token: str) -> UUID | None:
-        """The id of a valid refresh token that has not expired; None for any other text."""
+        """Return the id of a valid refresh token that has not expired, or None for any other text."""
         try:
             key = self._private[jwt.get_unverified_header(token)["kid"]].public_key()
             claims = jwt.decode(token, key, [_ALGORITHM], issuer=ISSUER, options={"require": _REQUIRED})
@@ -67,8 +66,8 @@ class TokenKeys:
         except (jwt.PyJWTError, AttributeError, KeyError, TypeError, ValueError):
             return None
 
-    def key_set(self) -> dict[str, Any]:
-        """The public keys as a JSON Web Key Set (RFC 7517)."""
+    def key_set(self) -> dict[str, list[dict[str, str]]]:
+        """Return the public keys as a JSON Web Key Set (RFC 7517)."""
         return {
             "keys": [
                 {"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": _ALGORITHM, "kid": kid, "x": public}

@@ -9,7 +9,7 @@ _LEFT_TO_RIGHT_MARK = "\u200e"
 
 
 def skeletons(username: str) -> list[str]:
-    """The skeletons of a username as written, in lower case and in upper case, because usernames ignore case.
+    """Return the skeletons of a username as written, in lower case and in upper case, because usernames ignore case.
 
     Two usernames are confusable if they have a skeleton in common.
     """
@@ -21,7 +21,7 @@ def _skeleton(text: str) -> str:
 
 
 def _read_prototypes() -> dict[str, str]:
-    """The prototype of each confusable letter.
+    """Return the prototype of each confusable letter.
 
     The package lists lookalikes in both directions. If two letters list only each other, the prototype is the smaller.
     """
