@@ -251,6 +251,7 @@ async def test_a_manual_change_of_the_table_is_served(
     await reader.expect("Two")
 
 
+@pytest.mark.operations
 async def test_the_last_catalog_is_served_while_the_database_is_down(
     catalog: CatalogFolder, load: Load, reader: Reader, environment: dict[str, str], postgres: Postgres
 ) -> None:
@@ -275,6 +276,7 @@ async def test_the_last_catalog_is_served_while_the_database_is_down(
     assert await health() == 200
 
 
+@pytest.mark.operations
 async def test_a_replica_that_never_read_the_catalog_answers_503(
     catalog: CatalogFolder, load: Load, environment: dict[str, str], visitor: dict[str, str], postgres: Postgres
 ) -> None:

@@ -15,6 +15,7 @@ def test_migrations_create_the_tables(service_database: ServiceDatabase) -> None
     assert differences(service_database("templates"), metadata) == []
 
 
+@pytest.mark.operations
 def test_migrations_of_a_later_release_are_kept(service_database: ServiceDatabase, pytestconfig: pytest.Config) -> None:
     """After a rollback, the migrations of the earlier release succeed and do nothing."""
     url = service_database("templates")

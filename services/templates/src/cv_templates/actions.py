@@ -40,7 +40,7 @@ async def reload_catalog(context: Context) -> None:
 
 
 async def get_responses(context: Context) -> CatalogResponses:
-    """All responses about templates."""
+    """Return all responses about templates."""
     if context.responses is None:
         await reload_catalog(context)
         assert context.responses is not None
@@ -48,22 +48,22 @@ async def get_responses(context: Context) -> CatalogResponses:
 
 
 async def find_template(context: Context, template_id: int) -> PreparedResponse:
-    """An active template. Raises NotFound."""
+    """Return an active template. Raises NotFound."""
     return or_404((await get_responses(context)).by_id.get(template_id))
 
 
 async def find_template_for_service(context: Context, template_id: int) -> PreparedResponse:
-    """A template, active or not, as services see it. Raises NotFound."""
+    """Return a template, active or not, as services see it. Raises NotFound."""
     return or_404((await get_responses(context)).internal_by_id.get(template_id))
 
 
 async def find_default_template(context: Context) -> PreparedResponse:
-    """The first free, active template, as services see it. Raises NotFound."""
+    """Return the first free, active template, as services see it. Raises NotFound."""
     return or_404((await get_responses(context)).default)
 
 
 async def read_thumbnail(context: Context, slug: str) -> bytes:
-    """The PNG of a template. Raises NotFound."""
+    """Return the PNG of a template. Raises NotFound."""
     return or_404(await context.media.get(_thumbnail_path(slug)) if is_slug(slug) else None)
 
 
@@ -123,17 +123,17 @@ async def _store_template(tx: Transaction, stored: StoredTemplate | None, conten
         return Outcome.UNCHANGED
     revision = next_revision(stored.revision if stored else 0)
     if stored is None:
+        outcome = Outcome.ADDED
         template_id = await repository.insert_template(tx, content, revision)
     else:
+        outcome = Outcome.CHANGED if is_changed else Outcome.UNCHANGED
         template_id = stored.id
         await repository.update_template(tx, template_id, content, revision)
     event = TemplateChanged(
         template_id=template_id, is_premium=content.is_premium, is_active=content.is_active, revision=revision
     )
     await outbox.record(tx, event)
-    if stored is None:
-        return Outcome.ADDED
-    return Outcome.CHANGED if is_changed else Outcome.UNCHANGED
+    return outcome
 
 
 def _by_slug(templates: list[StoredTemplate]) -> dict[str, StoredTemplate]:
@@ -141,5 +141,5 @@ def _by_slug(templates: list[StoredTemplate]) -> dict[str, StoredTemplate]:
 
 
 def _thumbnail_path(slug: str) -> str:
-    """The path of a thumbnail in the media store."""
+    """Return the path of a thumbnail in the media store."""
     return f"templates/{slug}.png"

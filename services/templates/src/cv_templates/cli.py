@@ -1,6 +1,5 @@
 """The command line of templates: `cv-templates load FOLDER`."""
 
-import asyncio
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from cv_common.kernel.database import DATABASE_UNAVAILABLE
 from cv_common.kernel.errors import ServiceUnavailable
 
 from cv_templates import actions
-from cv_templates.actions import Context, Outcome
+from cv_templates.actions import Context
 from cv_templates.domain import (
     FILES,
     SAMPLE,
@@ -22,9 +21,6 @@ from cv_templates.domain import (
     read_sample,
     read_template,
 )
-
-_RELOAD_SECONDS = 0.5
-"""Seconds within which the running replicas serve a catalog that has been loaded."""
 
 
 def parse(arguments: Sequence[str]) -> Namespace:
@@ -48,15 +44,13 @@ async def run(context: Context, folder: Path, out: TextIO, err: TextIO) -> int:
         errors = [f"The database does not answer: {error}"]
     else:
         out.writelines(f"{slug}: {outcome}\n" for slug, outcome in outcomes.items())
-        if any(outcome != Outcome.UNCHANGED for outcome in outcomes.values()):
-            await asyncio.sleep(_RELOAD_SECONDS)
         return 0
     err.write("\n  ".join([f"{folder} was not loaded:", *errors]) + "\n")
     return 1
 
 
 def read_catalog(folder: Path) -> Catalog:
-    """The catalog in a folder. Raises InvalidCatalog with the errors of all files."""
+    """Read the catalog in a folder. Raises InvalidCatalog with the errors of all files."""
     errors: list[str] = []
     sample = None
     try:
@@ -83,7 +77,7 @@ def _template_folders(folder: Path) -> list[Path]:
 
 
 def _read(path: Path) -> str:
-    """The text of a file; empty if it does not exist."""
+    """Return the text of a file; empty if it does not exist."""
     try:
         return path.read_text("utf-8")
     except FileNotFoundError:

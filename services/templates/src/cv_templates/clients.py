@@ -1,6 +1,6 @@
 """HTTP calls to the renderer."""
 
-from typing import Any
+from collections.abc import Mapping
 
 from cv_common.kernel.errors import ServiceUnavailable
 from cv_common.kernel.http import ServiceClient
@@ -14,8 +14,8 @@ class Renderer:
     def __init__(self, client: ServiceClient) -> None:
         self._client = client
 
-    async def thumbnail(self, template: TemplateSource, document: dict[str, Any]) -> bytes:
-        """A PNG of the document's first page. Raises InvalidCatalog (the template fails) and ServiceUnavailable."""
+    async def thumbnail(self, template: TemplateSource, document: Mapping[str, object]) -> bytes:
+        """Draw the document's first page as PNG. Raises InvalidCatalog (the template fails) and ServiceUnavailable."""
         response = await self._client.post(
             "/internal/thumbnails/",
             {

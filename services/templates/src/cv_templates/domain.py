@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cached_property
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Annotated
 
 from jinja2 import DictLoader, StrictUndefined, TemplateError, TemplateNotFound, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -26,8 +26,6 @@ SAMPLE_LANGUAGE = "fr"
 _SLUG = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
 _MAX_SLUG = 100
 _JINJA = ImmutableSandboxedEnvironment(autoescape=True)
-_LOAD_TAG = "<%"
-"""Opens the tags that are resolved when the catalog is loaded. Jinja's own tags are left for the renderer."""
 
 
 class InvalidCatalog(Exception):
@@ -60,7 +58,7 @@ class TemplateSource:
 
     @cached_property
     def version(self) -> str:
-        """A hash of everything that affects a rendered page."""
+        """Return a hash of everything that affects a rendered page."""
         return _digest(self.html, self.css)
 
 
@@ -97,14 +95,14 @@ class Catalog:
     """All templates, sorted by position, and the document that their thumbnails show."""
 
     templates: tuple[TemplateSource, ...]
-    sample: dict[str, Any]
+    sample: dict[str, object]
 
     def thumbnail_hash(self, template: TemplateSource) -> str:
-        """A hash of everything that affects the template's thumbnail."""
+        """Return a hash of everything that affects the template's thumbnail."""
         return _digest(template.version, SAMPLE_LANGUAGE, json.dumps(self.sample, sort_keys=True))
 
     def content_of(self, template: TemplateSource) -> TemplateContent:
-        """The row of an active template."""
+        """Return the row of an active template."""
         return TemplateContent(
             slug=template.slug,
             name=template.manifest.name,
@@ -119,12 +117,12 @@ class Catalog:
 
 
 def is_slug(text: str) -> bool:
-    """Whether a template may have this slug."""
+    """Return whether a template may have this slug."""
     return len(text) <= _MAX_SLUG and _SLUG.fullmatch(text) is not None
 
 
 def read_template(slug: str, files: Mapping[str, str], shared: Mapping[str, str]) -> TemplateSource:
-    """The template in the folder `slug`, from the texts of its `FILES` and of the shared files, by name.
+    """Read the template in the folder `slug`, from the texts of its `FILES` and of the shared files, by name.
 
     Raises InvalidCatalog.
     """
@@ -135,7 +133,10 @@ def read_template(slug: str, files: Mapping[str, str], shared: Mapping[str, str]
         raise InvalidCatalog(errors)
     manifest = _read_manifest(slug, files[MANIFEST])
     html, css = (_resolve_includes(f"{slug}/{name}", files[name], shared) for name in (HTML, CSS))
-    _check_jinja(f"{slug}/{HTML}", html)
+    try:
+        _JINJA.parse(html)
+    except TemplateSyntaxError as error:  # other errors depend on the document; the thumbnail finds them
+        raise InvalidCatalog([f"{slug}/{HTML}, line {error.lineno}: {error.message}"]) from None
     return TemplateSource(slug, manifest, html, css)
 
 
@@ -150,15 +151,13 @@ def _read_manifest(slug: str, text: str) -> Manifest:
 
 
 def _resolve_includes(name: str, text: str, shared: Mapping[str, str]) -> str:
-    """`text` with its `<% extends %>`, `<% block %>` and `<% include %>` replaced by the shared files' texts.
+    """Replace the `<% extends %>`, `<% block %>` and `<% include %>` of `text` by the shared files' texts.
 
     The result is self-contained and still a Jinja template: `{{ … }}` and `{% … %}` are the renderer's.
     """
-    if _LOAD_TAG not in text:
-        return text
     environment = ImmutableSandboxedEnvironment(
         loader=DictLoader({**{f"{SHARED}/{path}": content for path, content in shared.items()}, name: text}),
-        block_start_string=_LOAD_TAG, block_end_string="%>",
+        block_start_string="<%", block_end_string="%>",
         variable_start_string="<%=", variable_end_string="=%>",
         comment_start_string="<%#", comment_end_string="#%>",
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined,
@@ -173,16 +172,8 @@ def _resolve_includes(name: str, text: str, shared: Mapping[str, str]) -> str:
         raise InvalidCatalog([f"{name}: {error}"]) from None
 
 
-def _check_jinja(name: str, html: str) -> None:
-    """Check the syntax. Errors that depend on the document appear when the renderer makes the thumbnail."""
-    try:
-        _JINJA.parse(html)
-    except TemplateSyntaxError as error:
-        raise InvalidCatalog([f"{name}, line {error.lineno}: {error.message}"]) from None
-
-
-def read_sample(text: str) -> dict[str, Any]:
-    """The sample document. Raises InvalidCatalog."""
+def read_sample(text: str) -> dict[str, object]:
+    """Parse the sample document. Raises InvalidCatalog."""
     if not text.strip():
         raise InvalidCatalog([f"{SAMPLE}: is missing or empty"])
     try:
@@ -194,13 +185,12 @@ def read_sample(text: str) -> dict[str, Any]:
     return sample
 
 
-def build_catalog(templates: Iterable[TemplateSource], sample: dict[str, Any]) -> Catalog:
-    """A catalog, sorted by position. Raises InvalidCatalog if it is empty or two templates share a position."""
+def build_catalog(templates: Iterable[TemplateSource], sample: dict[str, object]) -> Catalog:
+    """Build a catalog, sorted by position. Raises InvalidCatalog if it is empty or two templates share a position."""
     ordered = tuple(sorted(templates, key=lambda template: template.manifest.position))
-    if not ordered:
-        raise InvalidCatalog(["the folder holds no templates"])
+    errors = [] if ordered else ["the folder holds no templates"]
     positions = Counter(template.manifest.position for template in ordered)
-    errors = [
+    errors += [
         f"{template.slug}/{MANIFEST}: position {template.manifest.position} is taken more than once"
         for template in ordered
         if positions[template.manifest.position] > 1
@@ -211,5 +201,5 @@ def build_catalog(templates: Iterable[TemplateSource], sample: dict[str, Any]) -
 
 
 def _digest(*parts: str) -> str:
-    """A hash of several texts that depends on their boundaries: ("ab", "c") and ("a", "bc") differ."""
+    """Return a hash of several texts that depends on their boundaries: ("ab", "c") and ("a", "bc") differ."""
     return sha256(json.dumps(parts).encode()).hexdigest()

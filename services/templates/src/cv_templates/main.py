@@ -24,7 +24,7 @@ from cv_templates.settings import Settings
 
 
 def app() -> ASGIApp:
-    """The ASGI app, configured by the environment."""
+    """Create the ASGI app, configured by the environment."""
     settings = Settings()
     context, components = compose(settings)
     broker = Broker.from_settings(settings, "templates", publishes=True)
@@ -38,7 +38,7 @@ def app() -> ASGIApp:
 
 
 def command() -> None:
-    """The console script `cv-templates`, configured by the environment."""
+    """Run the console script `cv-templates`, configured by the environment."""
     arguments = cli.parse(sys.argv[1:])
     try:
         settings = Settings()
@@ -58,7 +58,7 @@ async def _load(settings: Settings, folder: Path) -> int:
 
 
 def compose(settings: Settings) -> tuple[Context, list[Component]]:
-    """The context of the actions, and its components to start."""
+    """Create the context of the actions, and return it with its components to start."""
     database = Database(settings.database_url, settings.database_pool_size)
     client = ServiceClient("renderer", settings.renderer_url, Signer("templates", settings.identity_private_key))
     media = Media(settings.media_url, settings.media_options)

@@ -24,7 +24,7 @@ _UPDATE = Statement(update(templates).where(templates.c.id == bindparam("templat
 
 
 async def list_templates(tx: Transaction) -> list[StoredTemplate]:
-    """All templates, active or not, sorted by id."""
+    """Return all templates, active or not, sorted by id."""
     return await tx.fetch_all(_ALL)
 
 

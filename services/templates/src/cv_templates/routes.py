@@ -32,7 +32,7 @@ def _document(operation: str) -> OperationExtra:
 
 
 def _send(response: PreparedResponse, if_none_match: str | None) -> Response:
-    """The response, or 304. Caches may store it and must revalidate it."""
+    """Return the response, or 304. Caches may store it and must revalidate it."""
     headers = {"ETag": response.etag, "Cache-Control": "public, no-cache"}
     if names_etag(if_none_match, response.etag):
         return Response(status_code=304, headers=headers)

@@ -1,9 +1,8 @@
 """The JSON of responses about templates, serialized once for each change of the catalog and served from memory."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from cv_common.kernel.etag import etag_of
 from cv_common.kernel.serialization import dump_json
@@ -51,30 +50,31 @@ class CatalogResponses:
     default: PreparedResponse | None
 
 
-def prepare_responses(templates: Iterable[StoredTemplate], base_url: str) -> CatalogResponses:
-    """The responses about `templates`, which are sorted by id. Thumbnail URLs begin with `base_url`."""
-    stored = list(templates)
-    active = [template for template in stored if template.is_active]
+def prepare_responses(templates: Sequence[StoredTemplate], base_url: str) -> CatalogResponses:
+    """Serialize the responses about `templates`, which are sorted by id. Thumbnail URLs begin with `base_url`."""
+    active = [template for template in templates if template.is_active]
     free = [template for template in active if not template.is_premium]
     premium = [template for template in active if template.is_premium]
-    internal_by_id = {template.id: _prepare(serialize_for_service(template)) for template in stored}
+    internal_by_id = {template.id: _prepare(_serialize_for_service(template)) for template in templates}
     return CatalogResponses(
-        all=_prepare([serialize_summary(template, base_url) for template in active]),
-        free=_prepare([serialize_summary(template, base_url) for template in free]),
-        premium=_prepare([serialize_summary(template, base_url) for template in premium]),
-        by_id={template.id: _prepare(serialize_template(template, base_url)) for template in active},
+        all=_prepare([_serialize_summary(template, base_url) for template in active]),
+        free=_prepare([_serialize_summary(template, base_url) for template in free]),
+        premium=_prepare([_serialize_summary(template, base_url) for template in premium]),
+        by_id={
+            template.id: _prepare(_serialize_summary(template, base_url) | _serialize_sources(template))
+            for template in active
+        },
         internal_by_id=internal_by_id,
         default=internal_by_id[free[0].id] if free else None,
     )
 
 
-def _prepare(body: Any) -> PreparedResponse:
+def _prepare(body: object) -> PreparedResponse:
     content = dump_json(body)
     return PreparedResponse(content, etag_of(content))
 
 
-def serialize_summary(template: StoredTemplate, base_url: str) -> dict[str, Any]:
-    """A `TemplateSummary`."""
+def _serialize_summary(template: StoredTemplate, base_url: str) -> dict[str, object]:
     return {
         "id": template.id,
         "name": template.name,
@@ -86,20 +86,17 @@ def serialize_summary(template: StoredTemplate, base_url: str) -> dict[str, Any]
     }
 
 
-def serialize_template(template: StoredTemplate, base_url: str) -> dict[str, Any]:
-    """A `Template`."""
-    sources = {"template_html": template.template_html, "template_css": template.template_css}
-    return serialize_summary(template, base_url) | sources
+def _serialize_sources(template: StoredTemplate) -> dict[str, object]:
+    return {"template_html": template.template_html, "template_css": template.template_css}
 
 
-def serialize_for_service(template: StoredTemplate) -> dict[str, Any]:
-    """The fields that other services need to render with a template."""
+def _serialize_for_service(template: StoredTemplate) -> dict[str, object]:
+    """Serialize what other services need to render with a template."""
     return {
         "id": template.id,
         "name": template.name,
         "is_premium": template.is_premium,
         "is_active": template.is_active,
         "version": template.version,
-        "template_html": template.template_html,
-        "template_css": template.template_css,
+        **_serialize_sources(template),
     }
