@@ -46,8 +46,10 @@ class FakeServices:
     default_template: int | None = FREE
     known: set[int] = field(default_factory=lambda: {FREE, PREMIUM, INACTIVE})
     premium: set[int] = field(default_factory=lambda: {PREMIUM})
+    template_requests: int = 0
 
     async def template(self, request: Request) -> Response:
+        self.template_requests += 1
         template_id = request.path_params.get("template_id", self.default_template)
         if template_id not in self.known:
             return JSONResponse({"detail": "Not found."}, status_code=404)
@@ -141,7 +143,7 @@ class AnyTemplate(Templates):
     def __init__(self) -> None:
         pass
 
-    async def get(self, template_id: int, max_age: float = 10) -> Template:  # noqa: ARG002 - the client's signature
+    async def get(self, template_id: int, revision: int = 0) -> Template:  # noqa: ARG002 - the client's signature
         return Template(template_id, is_premium=False, is_active=True, version="1", html="", css="")
 
 

@@ -162,6 +162,34 @@ async def test_template_that_becomes_premium_changes_the_resumes_that_use_it(
     await eventually(needs_payment)
 
 
+async def test_export_asks_for_a_template_again_only_after_it_changed(
+    resumes: httpx.AsyncClient,
+    user: dict[str, str],
+    publish: Publisher,
+    fake_services: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fakes = fake_services[0]
+    monkeypatch.setattr("cv_resumes.clients._MAX_AGE", 3600)
+    monkeypatch.setattr(fakes, "known", {6})
+    created = (await resumes.post("/api/resumes/", json={**PREMIUM, "template": 6}, headers=user)).json()
+    path = f"/api/resumes/{created['id']}/"
+
+    async def has_watermark() -> bool:
+        watermark = (await resumes.post(f"{path}export_pdf/", json={}, headers=user)).json()["has_watermark"]
+        return bool(watermark)
+
+    assert not await has_watermark()
+    asked = fakes.template_requests
+    assert not await has_watermark()
+    assert not await has_watermark()
+    assert fakes.template_requests == asked
+    monkeypatch.setattr(fakes, "premium", {6})
+    await publish(TemplateChanged(template_id=6, is_premium=True, is_active=True, revision=1))
+    await eventually(has_watermark)
+    assert fakes.template_requests == asked + 1
+
+
 async def test_claim_event_transfers_resumes_and_entitlement(
     resumes: httpx.AsyncClient, stranger: dict[str, str], user: dict[str, str], user_id: int, publish: Publisher
 ) -> None:

@@ -28,10 +28,8 @@ sent_sections = st.lists(
 
 
 @given(stored_sections, sent_sections)
-def test_reconciled_section_has_the_sent_entries_with_known_ids(
-    stored: list[dict[str, Any]], sent: list[dict[str, Any]]
-) -> None:
-    result = reconcile_section(stored, sent)
+def test_reconciled_section_has_the_sent_entries_with_known_ids(stored: list[Any], sent: list[Any]) -> None:
+    result: list[Any] = reconcile_section(stored, sent)
     assert sorted(entry["name"] for entry in result) == sorted(entry["name"] for entry in sent)
     kept = [entry["id"] for entry in result if entry["id"] is not None]
     assert len(kept) == len(set(kept))
@@ -40,32 +38,31 @@ def test_reconciled_section_has_the_sent_entries_with_known_ids(
 
 
 @given(stored_sections)
-def test_section_sent_without_ids_keeps_its_ids(stored: list[dict[str, Any]]) -> None:
-    sent = [{"name": entry["name"], "id": None, "order": None} for entry in stored]
+def test_section_sent_without_ids_keeps_its_ids(stored: list[Any]) -> None:
+    sent: list[Any] = [{"name": entry["name"], "id": None, "order": None} for entry in stored]
     assert reconcile_section(stored, sent) == stored
 
 
 @given(stored_sections, sent_sections)
-def test_entry_without_an_order_follows_its_predecessor(
-    stored: list[dict[str, Any]], sent: list[dict[str, Any]]
-) -> None:
-    marked: list[dict[str, Any]] = [{**entry, "place": place} for place, entry in enumerate(sent)]
-    orders = {entry["place"]: entry["order"] for entry in reconcile_section(stored, marked)}
+def test_entry_without_an_order_follows_its_predecessor(stored: list[Any], sent: list[Any]) -> None:
+    marked: list[Any] = [{**entry, "place": place} for place, entry in enumerate(sent)]
+    reconciled: list[Any] = reconcile_section(stored, marked)
+    orders = {entry["place"]: entry["order"] for entry in reconciled}
     for place, entry in enumerate(sent):
         expected = orders[place - 1] + 1 if place else 0
         assert orders[place] == (expected if entry["order"] is None else entry["order"])
 
 
 def test_assigned_order_never_exceeds_the_maximum() -> None:
-    sent: list[dict[str, Any]] = [{"name": "a", "order": 2**31 - 1}, {"name": "b"}]
-    result = reconcile_section([], sent)
+    sent: list[Any] = [{"name": "a", "order": 2**31 - 1}, {"name": "b"}]
+    result: list[Any] = reconcile_section([], sent)
     assert [(entry["name"], entry["order"]) for entry in result] == [("a", 2**31 - 1), ("b", 2**31 - 1)]
 
 
 def test_repeated_id_counts_once() -> None:
-    stored = [{"id": 1, "name": "a", "order": 0}]
-    sent = [{"id": 1, "name": "b", "order": None}, {"id": 1, "name": "c", "order": None}]
-    result = reconcile_section(stored, sent)
+    stored: list[Any] = [{"id": 1, "name": "a", "order": 0}]
+    sent: list[Any] = [{"id": 1, "name": "b", "order": None}, {"id": 1, "name": "c", "order": None}]
+    result: list[Any] = reconcile_section(stored, sent)
     assert [entry["id"] for entry in result] == [1, None]
     assert count_missing_ids(result) == 1
     assert [entry["id"] for entry in assign_ids(result, [7])] == [1, 7]

@@ -1,6 +1,7 @@
 """Properties of the rules, for any input."""
 
 import dataclasses
+import itertools
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -10,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 from uuid import UUID, uuid4
 
 from cv_common.drf.openapi_headers import EXAMPLE_IDEMPOTENCY_KEY
-from cv_resumes.domain.content import SECTIONS, Entry
+from cv_resumes.domain.content import SECTIONS, NumberedEntry
 from cv_resumes.domain.entitlement import entitlement
 from cv_resumes.domain.idempotency import is_random_uuid
 from cv_resumes.domain.owners import Owner, quota_error
@@ -18,7 +19,7 @@ from cv_resumes.domain.pages import MAX_LIMIT, Page, parse_page
 from cv_resumes.domain.pdfs import LANGUAGES, choose_language, pdf_name
 from cv_resumes.domain.profile_urls import profile_url
 from cv_resumes.domain.resumes import Resume, size_error
-from cv_resumes.domain.sections import reconcile_section
+from cv_resumes.domain.sections import SentEntry, assign_ids, reconcile_section
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -35,27 +36,27 @@ odd_texts = st.text() | st.text("https:/.linkedncom@?#%&in\\ \t\n12")
 moments = st.none() | st.timedeltas(-timedelta(days=999), timedelta(days=999)).map(lambda apart: NOW + apart)
 
 
-def numbered(sent: list[Entry]) -> list[Entry]:
-    return [{**entry, "id": place} for place, entry in enumerate(reconcile_section([], sent), start=1)]
+def numbered(sent: list[SentEntry]) -> list[NumberedEntry]:
+    return assign_ids(reconcile_section([], sent), itertools.count(1))
 
 
 @given(entries)
-def test_section_sent_back_unchanged_stays_unchanged(sent: list[Entry]) -> None:
-    stored = numbered(sent)
+def test_section_sent_back_unchanged_stays_unchanged(sent: list[SentEntry]) -> None:
+    stored: list[Any] = numbered(sent)
     assert reconcile_section(stored, stored) == stored
 
 
 @given(entries, st.randoms())
-def test_reordering_a_section_keeps_every_id_with_its_entry(sent: list[Entry], random: object) -> None:
+def test_reordering_a_section_keeps_every_id_with_its_entry(sent: list[SentEntry], random: object) -> None:
     stored = numbered(sent)
-    shuffled = [dict(entry) for entry in stored]
+    shuffled: list[Any] = [dict(entry) for entry in stored]
     random.shuffle(shuffled)  # type: ignore[attr-defined]  # hypothesis gives a random.Random
-    moved = [{**entry, "order": place} for place, entry in enumerate(shuffled)]
+    moved: list[Any] = [{**entry, "order": place} for place, entry in enumerate(shuffled)]
     assert reconcile_section(stored, moved) == moved
 
 
 @given(entries, entries)
-def test_reconciling_mutates_neither_argument(before: list[Entry], sent: list[Entry]) -> None:
+def test_reconciling_mutates_neither_argument(before: list[SentEntry], sent: list[SentEntry]) -> None:
     stored = numbered(before)
     copies = [dict(entry) for entry in stored], [dict(entry) for entry in sent]
     reconcile_section(stored, sent)
@@ -64,7 +65,7 @@ def test_reconciling_mutates_neither_argument(before: list[Entry], sent: list[En
 
 @given(st.integers(198, 202), st.text(max_size=20))
 def test_section_with_more_than_200_entries_is_too_long(length: int, text: str) -> None:
-    error = size_error(dataclasses.replace(RESUME, skills=[{"name": text}] * length))
+    error = size_error(dataclasses.replace(RESUME, projects_data=[{"name": text}] * length))
     assert (error is not None) == (length > 200)
 
 

@@ -384,16 +384,6 @@ async def test_export_sends_the_whole_document_to_the_renderer(
     assert entry.keys() - printed.keys() == {"id", "order"}
 
 
-async def test_export_has_a_watermark_as_soon_as_the_template_is_premium(
-    resumes: httpx.AsyncClient, user: dict[str, str], fake_services: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    created = await create(resumes, user)
-    for premium in ({1, 2}, {2}):
-        monkeypatch.setattr(fake_services[0], "premium", premium)
-        answer = await resumes.post(f"/api/resumes/{created['id']}/export_pdf/", json={}, headers=user)
-        assert answer.json()["has_watermark"] is (1 in premium)
-
-
 async def test_newly_loaded_template_can_be_used_at_once(
     resumes: httpx.AsyncClient, user: dict[str, str], fake_services: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ from cv_resumes.actions.resumes import change_resume, create_resume, open_resume
 from cv_resumes.actions.templates import on_template_changed
 from cv_resumes.clients import Template, Templates
 
-from services.resumes.tests.conftest import FREE, FakeServices, edit, new_resume
+from services.resumes.tests.conftest import FREE, PREMIUM, FakeServices, edit, new_resume
 
 USER = Caller("gateway", user_id=7)
 
@@ -75,7 +75,13 @@ async def test_templates_are_cached_for_seconds_and_while_the_service_is_down(
     assert not _premium(await templates.get(FREE))
     monkeypatch.setattr(fake_services[0], "premium", {FREE})
     assert not _premium(await templates.get(FREE))
-    assert _premium(await templates.get(FREE, max_age=0))
+    assert _premium(await templates.get(FREE, revision=1))
+    assert _premium(await templates.get(FREE))
+    monkeypatch.setattr(fake_services[0], "premium", {PREMIUM})
+    assert _premium(await templates.get(FREE, revision=1))
+    monkeypatch.setattr("cv_resumes.clients._MAX_AGE", 0)
+    assert not _premium(await templates.get(FREE, revision=1))
+    monkeypatch.setattr(fake_services[0], "premium", {FREE})
     assert _premium(await templates.get(FREE))
     assert await templates.get(77) is None
     await client.stop()
@@ -84,7 +90,7 @@ async def test_templates_are_cached_for_seconds_and_while_the_service_is_down(
         raise ServiceUnavailable
 
     monkeypatch.setattr(client, "get", fail)
-    assert _premium(await templates.get(FREE, max_age=0))
+    assert _premium(await templates.get(FREE, revision=2))
     with pytest.raises(ServiceUnavailable):
         await templates.get(77)
 

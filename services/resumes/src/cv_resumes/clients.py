@@ -3,6 +3,7 @@
 import logging
 import time
 from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +28,17 @@ class Template:
     css: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    """A template, the latest revision of it that was known when it was fetched, and when that was."""
+
+    template: Template
+    revision: int
+    at: float
+
+
 _MAX_AGE = 10.0
-"""Seconds for which a template is used again where an older one does no harm."""
+"""Seconds for which a template is used again. A replica of templates may lag behind the event of a change."""
 
 
 class Templates:
@@ -36,28 +46,29 @@ class Templates:
 
     def __init__(self, client: ServiceClient) -> None:
         self._client = client
-        self._known: dict[int, tuple[Template, float]] = {}
+        self._fetched: dict[int, _Fetched] = {}
 
-    async def get(self, template_id: int, max_age: float = _MAX_AGE) -> Template | None:
-        """The template, active or not, or None. It may be `max_age` seconds old, and older while the service is down.
+    async def get(self, template_id: int, revision: int = 0) -> Template | None:
+        """Return the template, active or not, or None. It is 10 seconds old at most while the service answers.
 
-        Raises ServiceUnavailable if the service is down and has never returned this template.
+        It is fetched again if `revision`, that of the latest event about it, is newer than at the last fetch. Raises
+        ServiceUnavailable if the service is down and has never returned this template.
         """
-        known = self._known.get(template_id)
-        if known is not None and time.monotonic() - known[1] < max_age:
-            return known[0]
+        last = self._fetched.get(template_id)
+        if last is not None and last.revision >= revision and time.monotonic() - last.at < _MAX_AGE:
+            return last.template
         try:
-            return await self._fetch(template_id)
+            return await self._fetch(template_id, max(revision, last.revision if last is not None else 0))
         except ServiceUnavailable:
-            if known is None:
+            if last is None:
                 raise
-            return known[0]
+            return last.template
 
     async def default(self) -> Template | None:
-        """The first free template that is active, or None. Raises ServiceUnavailable."""
-        return await self._fetch("default")
+        """Return the first free template that is active, or None. Raises ServiceUnavailable."""
+        return await self._fetch("default", 0)
 
-    async def _fetch(self, name: int | str) -> Template | None:
+    async def _fetch(self, name: int | str, revision: int) -> Template | None:
         response = await self._client.get(f"/internal/templates/{name}/")
         if response.status == 404:  # not kept: the template may be loaded the next moment
             return None
@@ -70,7 +81,7 @@ class Templates:
             html=body["template_html"],
             css=body["template_css"],
         )
-        self._known[template.id] = (template, time.monotonic())
+        self._fetched[template.id] = _Fetched(template, revision, time.monotonic())
         return template
 
 
@@ -86,12 +97,12 @@ class Renderer:
         resume_id: int,
         file_name: str,
         template: Template,
-        document: dict[str, Any],
+        document: Mapping[str, object],
         language: str,
         watermark: bool,
         photo: bytes | None,
     ) -> str:
-        """Render a PDF. The path of its expiring link.
+        """Render a PDF. Returns the path of its expiring link.
 
         Raises BadRequest (the document cannot be rendered), NotFound (the resume was deleted meanwhile) and
         ServiceUnavailable.
@@ -157,11 +168,11 @@ class ProfileSource:
             await self._session.close()
 
     async def check(self) -> str | None:
-        """None: a source that is down affects imports by URL alone, whose senders get a 503."""
+        """Return None: a source that is down affects imports by URL alone, whose senders get a 503."""
         return None
 
-    async def profile(self, profile_url: str) -> dict[str, Any] | None:
-        """The document of a profile, or None if the source does not know it. Raises ServiceUnavailable."""
+    async def profile(self, profile_url: str) -> dict[str, object] | None:
+        """Return the document of a profile, or None if the source does not know it. Raises ServiceUnavailable."""
         try:
             response = await self._get(profile_url)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
@@ -199,13 +210,13 @@ def _source_failed(reason: str, retry_after: int = 30) -> ServiceUnavailable:
 
 
 def _expect(response: ServiceResponse, status: int) -> Any:
-    """The JSON of a response with this status. Raises ServiceUnavailable for any other status."""
+    """Return the JSON of a response with this status. Raises ServiceUnavailable for any other status."""
     if response.status != status:
         raise ServiceUnavailable(retry_after=_retry_after(response, 2))
     return response.json()
 
 
 def _retry_after(response: ServiceResponse, default: int) -> int:
-    """The seconds of `Retry-After`, an hour at most, or `default`."""
+    """Return the seconds of `Retry-After`, an hour at most, or `default`."""
     value = response.headers.get("Retry-After", "")
     return min(int(value), 3600) if value.isascii() and value.isdigit() else default

@@ -18,7 +18,7 @@ from cv_resumes.actions.context import Context
 
 
 def consumers(context: Context, broker: Broker) -> list[Consumer]:
-    """One consumer for each stream."""
+    """Return one consumer for each stream."""
     return [
         Consumer(
             broker,

@@ -25,7 +25,7 @@ _TEN_MINUTES = 600
 
 
 def app() -> ASGIApp:
-    """The ASGI app, configured by the environment."""
+    """Create the ASGI app, configured by the environment."""
     settings = Settings()
     signer = Signer("resumes", settings.identity_private_key)
     database = Database(settings.database_url, settings.database_pool_size)

@@ -77,7 +77,7 @@ media = APIRouter(include_in_schema=False)
 internal = APIRouter(prefix="/internal", include_in_schema=False)
 
 ContextDep = Annotated[Context, Depends(provide_context)]
-SentData = Annotated[Any, Depends(read_data)]
+SentData = Annotated[object, Depends(read_data)]
 """The body as plain data. FastAPI reads it once for all dependencies of a request."""
 
 

@@ -37,7 +37,7 @@ metadata = MetaData()
 
 
 def _content_column(field: Declaration) -> Column[Any]:
-    """The column of a declared field."""
+    """Return the column of a declared field."""
     match field.rule:
         case NumberedSection():
             return Column(field.name, JSONB, nullable=False, server_default=text("'[]'::jsonb"))

@@ -67,7 +67,7 @@ def assert_sound(draft: Draft, language: str = "fr") -> dict[str, Any]:
     """What comes of a draft is what a request may say, within all limits, and can be answered."""
     fields, report = draft.finish(language, None)
     sent = {**fields, "full_name": fields["full_name"] or "Jane", "template": 1}  # without a name it is refused
-    columns = validate(sent, ImportedResumeBody).sent_content()
+    columns = validate(sent, ImportedResumeBody).model_dump()
     assert all(len(columns[section]) <= MAX_ENTRIES for section in SECTIONS)
     stored = {section: [{**entry, "id": 2**40, "order": 199} for entry in columns[section]] for section in SECTIONS}
     assert len(dump_json({**stored, "summary": columns.get("summary")})) <= MAX_CONTENT_BYTES

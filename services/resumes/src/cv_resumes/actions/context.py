@@ -25,12 +25,12 @@ class Context:
 
 
 def owner_of(caller: Caller) -> Owner | None:
-    """The caller as an owner. None for a visitor without a session."""
+    """Return the caller as an owner. None for a visitor without a session."""
     if caller.user_id is not None:
         return Owner(user_id=caller.user_id)
     return Owner(session_id=caller.session_id) if caller.session_id else None
 
 
 def owner_or_404(caller: Caller) -> Owner:
-    """The caller as an owner. Raises NotFound for a visitor without a session, who owns no resume."""
+    """Return the caller as an owner. Raises NotFound for a visitor without a session, who owns no resume."""
     return or_404(owner_of(caller))

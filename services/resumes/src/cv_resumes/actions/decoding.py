@@ -22,7 +22,7 @@ _COMMAND = (sys.executable, "-I", "-m", "cv_resumes.actions.decoding")
 
 
 def rewrite_photo(content: bytes) -> tuple[bytes, str]:
-    """`photos.rewrite_photo` in a new process. Raises BadPhoto, also when the process exceeds its limits."""
+    """Call `photos.rewrite_photo` in a new process. Raises BadPhoto, also when the process exceeds its limits."""
     done = subprocess.run(_COMMAND, input=content, capture_output=True, env={}, check=False)
     if done.returncode:
         log.warning("a photo could not be decoded", extra={"exit_code": done.returncode, "error": done.stderr.decode()})

@@ -22,13 +22,13 @@ class Pdf:
 
 
 async def export_pdf(context: Context, caller: Caller, resume_id: int, accept_language: str) -> Pdf:
-    """Render the resume as it is now, with the template as it is now.
+    """Render the resume and its template as they are now.
 
     Raises NotFound, BadRequest (the PDF has too many pages) and ServiceUnavailable.
     """
     async with context.database.connection() as tx:
         resume = or_404(await resumes.find(tx, owner_or_404(caller), resume_id))
-    template = or_404(await context.templates.get(resume.template_id, max_age=0))
+    template = or_404(await context.templates.get(resume.template_id, resume.template_revision))
     now = datetime.now(UTC)
     watermark = resume.entitlement(now).needs_watermark(template.is_premium)
     path = await context.renderer.render(

@@ -18,7 +18,7 @@ _OTHER_REQUEST = "This Idempotency-Key was used for another request."
 
 
 def fingerprint(data: object) -> str:
-    """A digest of request data. It is equal for equal multipart bodies, whose bytes differ by their boundary."""
+    """Return a digest of request data. It is equal for equal multipart bodies, whose bytes differ by their boundary."""
     return sha256(json.dumps(data, default=_describe_upload, sort_keys=True).encode()).hexdigest()
 
 
@@ -27,7 +27,7 @@ def _describe_upload(upload: UploadedFile) -> list[str]:
 
 
 async def find_replay(tx: Transaction, key: IdempotencyKey, owner: Owner | None) -> Resume | None:
-    """The resume that an earlier request with this key created, or None if this request is the first.
+    """Return the resume that an earlier request with this key created, or None if this request is the first.
 
     `owner` is the sender's. The resume may belong to another session: the one that the first request started. Raises
     BadRequest if the key was used for another request, and if the resume is deleted or claimed.

@@ -36,7 +36,7 @@ class ResumeList:
 
 
 async def list_resumes(context: Context, caller: Caller, page: Page | None, serialize: Serialize) -> ResumeList:
-    """The caller's resumes, newest first: all of them, or one page.
+    """Return the caller's resumes, newest first: all of them, or one page.
 
     A visitor without a live session gets a new one. Nothing is stored for it until a resume is created in it.
     """
@@ -63,7 +63,7 @@ class _ChunkReader:
         """How many more resumes there may be."""
 
     async def read(self) -> list[bytes]:
-        """The next chunk."""
+        """Return the next chunk."""
         limit = min(CHUNK_SIZE, self.remaining)
         async with _READERS, self._context.database.connection() as tx:
             chunk = await resumes.list_owned(tx, self._owner, self._after, limit, self._offset)

@@ -19,7 +19,7 @@ async def claim_session(context: Context, session_id: str, user_id: int) -> None
 
 
 async def on_session_claimed(context: Context, event: SessionClaimed) -> None:
-    """The same as `claim_session`, in case that call failed."""
+    """Do the same as `claim_session`, in case that call failed."""
     async with context.database.transaction() as tx:
         if not await inbox.mark_processed(tx, event):
             return
@@ -28,7 +28,7 @@ async def on_session_claimed(context: Context, event: SessionClaimed) -> None:
 
 
 async def _claim(tx: Transaction, session_id: str, user_id: int) -> list[str]:
-    """The photos whose files are to be deleted: the resumes of an account that is already erased are deleted."""
+    """Return the photos whose files are to be deleted: those of an account that is already erased."""
     session, user = Owner(session_id=session_id), Owner(user_id=user_id)
     if await owners.end_session(tx, session_id, user_id) != user_id:
         return []
@@ -45,7 +45,7 @@ async def merge_session(context: Context, session_id: str, into_session_id: str)
 
 
 async def on_session_merged(context: Context, event: SessionMerged) -> None:
-    """The same as `merge_session`, in case that call failed."""
+    """Do the same as `merge_session`, in case that call failed."""
     async with context.database.transaction() as tx:
         if await inbox.mark_processed(tx, event):
             await _merge(tx, event.session_id, event.into_session_id)
@@ -81,6 +81,6 @@ async def on_user_deleted(context: Context, event: UserDeleted) -> None:
 
 
 async def _erase(tx: Transaction, owner: Owner) -> list[str]:
-    """The photos whose files are to be deleted."""
+    """Delete an owner's data. Returns the photos whose files are to be deleted."""
     await payments.delete_subscription(tx, owner)
     return await clean_up_deleted(tx, await resumes.delete_owned(tx, owner))

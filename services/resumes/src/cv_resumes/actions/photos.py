@@ -31,7 +31,7 @@ _ATTACH_WITHIN = timedelta(hours=1)
 
 
 async def store_photo(context: Context, photo: UploadedFile | str) -> str:
-    """Store an uploaded photo, pending deletion until `attach_photo`. Its public path, which cannot be guessed.
+    """Store an uploaded photo, pending deletion until `attach_photo`. Returns its public path, which cannot be guessed.
 
     Raises ValidationFailed on `photo` and ServiceUnavailable.
     """
@@ -102,12 +102,12 @@ async def _delete_files(context: Context, paths: Sequence[str]) -> None:
 
 
 async def read_photo(context: Context, path: str | None) -> bytes | None:
-    """The bytes of a resume's photo, if it has one."""
+    """Return the bytes of a resume's photo, if it has one."""
     return await context.media.get(_file(path)) if path is not None else None
 
 
 async def find_photo(context: Context, name: str) -> tuple[bytes, str]:
-    """The bytes and the media type of the photo with this file name. Raises NotFound if no resume uses it."""
+    """Return the bytes and the media type of the photo with this file name. Raises NotFound if no resume uses it."""
     path = PUBLIC_FOLDER + name
     async with context.database.connection() as tx:
         is_used = await resumes.is_photo_in_use(tx, path)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from cv_common.drf.body import ParsedBody
+from cv_common.drf.forms import UploadedFile
 from cv_common.kernel.database import Transaction
 from cv_common.kernel.errors import BadRequest, NotFound, UserNotFound, ValidationFailed, or_404
 from cv_common.kernel.identity import Caller
@@ -16,12 +17,12 @@ from cv_resumes.actions.context import Context, owner_of, owner_or_404
 from cv_resumes.actions.idempotency import find_replay, save_created
 from cv_resumes.actions.photos import attach_photo, delete_photo_files, detach_photos, store_photo
 from cv_resumes.clients import Template
-from cv_resumes.domain.content import FREE_SECTIONS, NUMBERED_SECTIONS, Changes, Entry, ResumeContent
+from cv_resumes.domain.content import NumberedEntry, ResumeContent, numbered_sections
 from cv_resumes.domain.idempotency import IdempotencyKey
 from cv_resumes.domain.owners import Owner, new_session_id, quota_error
 from cv_resumes.domain.photos import NOT_A_FILE
-from cv_resumes.domain.resumes import DeletedResume, Resume, photo_url, size_error
-from cv_resumes.domain.sections import assign_ids, count_missing_ids, json_equal, reconcile_section
+from cv_resumes.domain.resumes import DeletedResume, Resume, changed_fields, photo_url, size_error
+from cv_resumes.domain.sections import SentEntry, assign_ids, count_missing_ids, reconcile_section
 from cv_resumes.repository import owners, resumes
 from cv_resumes.schemas.requests import ResumeRequest, TemplateReference
 
@@ -43,7 +44,7 @@ class CreatedResume:
 
 
 async def open_resume(context: Context, caller: Caller, resume_id: int) -> Resume:
-    """The caller's resume. Updates `last_accessed`. Raises NotFound."""
+    """Return the caller's resume and update its `last_accessed`. Raises NotFound."""
     async with context.database.connection() as tx:
         return or_404(await resumes.open_resume(tx, owner_or_404(caller), resume_id))
 
@@ -74,29 +75,23 @@ async def create_resume(
     request = body.validated()
     if not template.is_active:
         raise _no_such_template(request.template)
-    photo = request.photo
-    content = replace(request.content(), photo=await store_photo(context, photo) if photo is not None else None)
+    photo = await store_photo(context, request.photo) if request.photo is not None else None
     sender = owner_of(caller)
     async with context.database.transaction() as tx:
         if key is not None and (replay := await find_replay(tx, key, sender)) is not None:
             return CreatedResume(replay, replay.owner.session_id if replay.owner != sender else None)
         owner, started_session = await _owner_of_new(context, tx, sender)
-        resume_id = await _add(tx, owner, content, template)
+        content = request.content(await _number_entries(tx, {}, request.sent_entries()), photo)
+        _check_size(content)
+        await attach_photo(tx, photo)
+        resume_id = await resumes.add(tx, owner, content, template.id, template.is_premium, next_revision(0))
         if key is not None:
             await save_created(tx, key, sender, owner, resume_id)
         return CreatedResume(or_404(await resumes.find(tx, owner, resume_id)), started_session)
 
 
-async def _add(tx: Transaction, owner: Owner, content: ResumeContent, template: Template) -> int:
-    sections = {section: getattr(content, section) for section in NUMBERED_SECTIONS}
-    content = replace(content, **await _reconcile(tx, {}, sections))
-    _check_size(content)
-    await attach_photo(tx, content.photo)
-    return await resumes.add(tx, owner, content, template.id, template.is_premium, next_revision(0))
-
-
 async def _owner_of_new(context: Context, tx: Transaction, owner: Owner | None) -> tuple[Owner, str | None]:
-    """The owner of a new resume. A visitor without a live session gets a new one, whose id comes second.
+    """Return the owner of a new resume. A visitor without a live session gets a new one, whose id comes second.
 
     Raises UserNotFound if the account was erased, and BadRequest if the owner has too many resumes.
     """
@@ -123,44 +118,38 @@ async def change_resume(
     owner = owner_or_404(caller)
     template = await _find_template(context, body)
     request = body.validated()
-    changes = request.sent_content()
-    if "photo" in request.model_fields_set and not isinstance(request.photo, str):
-        changes["photo"] = await store_photo(context, request.photo) if request.photo is not None else None
+    photo = await store_photo(context, request.photo) if isinstance(request.photo, UploadedFile) else None
     async with context.database.transaction() as tx:
-        stored = await _lock(tx, owner, resume_id, if_match)
+        stored = edited = await _lock(tx, owner, resume_id, if_match)
         if template is not None and template.id != stored.template_id:
             if not template.is_active:
                 raise _no_such_template(request.template)
-            changes |= {"template_id": template.id, "template_is_premium": template.is_premium}
+            edited = replace(edited, template_id=template.id, template_is_premium=template.is_premium)
         if isinstance(request.photo, str) and request.photo != photo_url(stored, context.settings.public_base_url):
             raise ValidationFailed.on("photo", NOT_A_FILE)
-        changed, detached_photos = await _save(tx, stored, changes)
+        if photo is not None or request.removes_photo:
+            edited = replace(edited, photo=photo)
+        sections = await _number_entries(tx, numbered_sections(stored), request.sent_entries())
+        saved, detached_photos = await _save(tx, stored, request.apply_to(edited, sections))
     await delete_photo_files(context, detached_photos)
-    return changed
+    return saved
 
 
-async def _save(tx: Transaction, stored: Resume, sent: Changes) -> tuple[Resume, list[str]]:
-    """Save what differs from `stored`. The resume as it is now, and the photos whose files are to be deleted."""
-    sent |= await _reconcile(tx, {section: getattr(stored, section) for section in NUMBERED_SECTIONS}, sent)
-    changes = {
-        name: value
-        for name, value in sent.items()
-        if not json_equal(getattr(stored, name), value, ordered_keys=name in FREE_SECTIONS)
-    }
-    now = datetime.now(UTC)
-    if changes:
-        changes |= {"updated_at": now, "revision": next_revision(stored.revision)}
-    changes["last_accessed"] = now
-    changed = replace(stored, **changes)
-    _check_size(changed)
+async def _save(tx: Transaction, stored: Resume, edited: Resume) -> tuple[Resume, list[str]]:
+    """Save what differs from `stored`. Returns the saved resume, and the photos whose files are to be deleted."""
+    now, changed = datetime.now(UTC), changed_fields(stored, edited)
+    saved = replace(edited, last_accessed=now)
+    if changed or saved.template_id != stored.template_id:
+        saved = replace(saved, updated_at=now, revision=next_revision(stored.revision))
+    _check_size(saved)
     detached_photos = []
-    if "photo" in changes:
-        await attach_photo(tx, changed.photo)
+    if saved.photo != stored.photo:
+        await attach_photo(tx, saved.photo)
         detached_photos = await detach_photos(tx, [stored.photo])
-    await resumes.change(tx, stored.id, changes)
-    if "template_id" in changes:  # an event about the new template may be newer than the answer of templates
-        changed = or_404(await resumes.find(tx, stored.owner, stored.id))
-    return changed, detached_photos
+    await resumes.change(tx, saved, changed)
+    if saved.template_id != stored.template_id:  # an event may be newer than the answer of templates
+        saved = or_404(await resumes.find(tx, stored.owner, stored.id))
+    return saved, detached_photos
 
 
 async def delete_resume(context: Context, caller: Caller, resume_id: int, if_match: str | None = None) -> None:
@@ -184,14 +173,14 @@ async def _lock(tx: Transaction, owner: Owner, resume_id: int, if_match: str | N
 
 
 async def clean_up_deleted(tx: Transaction, deleted: Sequence[DeletedResume]) -> list[str]:
-    """Publish that `tx` deletes these resumes. The photos whose files are to be deleted after the commit."""
+    """Publish that `tx` deletes these resumes. Returns the photos whose files are to be deleted after the commit."""
     for resume in deleted:
         await outbox.record(tx, ResumeDeleted(resume_id=resume.id, revision=next_revision(resume.revision)))
     return await detach_photos(tx, [resume.photo for resume in deleted])
 
 
 async def _find_template(context: Context, body: ParsedBody[ResumeRequest]) -> Template | None:
-    """The template that the body names, if any. Raises ValidationFailed with all errors of the body."""
+    """Return the template that the body names, if any. Raises ValidationFailed with all errors of the body."""
     errors, template, reference = {}, None, body.get(lambda fields: fields.template)
     if reference is not None:
         template = await context.templates.get(reference.id)
@@ -205,18 +194,14 @@ def _no_such_template(reference: TemplateReference) -> ValidationFailed:
     return ValidationFailed.on("template", f'Invalid pk "{reference.sent}" - object does not exist.')
 
 
-async def _reconcile(tx: Transaction, stored: Mapping[str, list[Entry]], sent: Changes) -> Changes:
-    """The numbered sections of `sent` as they are to be stored: their entries keep their ids or get new ones."""
-    sections = {
-        section: reconcile_section(stored.get(section, []), sent[section])
-        for section in NUMBERED_SECTIONS
-        if section in sent
-    }
+async def _number_entries(
+    tx: Transaction, stored: Mapping[str, Sequence[NumberedEntry]], sent: Mapping[str, Sequence[SentEntry]]
+) -> dict[str, list[NumberedEntry]]:
+    """Return the sections of `sent` as they are to be stored: their entries keep their ids or get new ones."""
+    sections = {section: reconcile_section(stored.get(section, ()), entries) for section, entries in sent.items()}
     missing = {section: count_missing_ids(entries) for section, entries in sections.items()}
-    if any(missing.values()):
-        new_ids = await resumes.new_entry_ids(tx, missing)
-        return {section: assign_ids(entries, new_ids[section]) for section, entries in sections.items()}
-    return dict(sections)
+    new_ids = await resumes.new_entry_ids(tx, missing) if any(missing.values()) else {}
+    return {section: assign_ids(entries, new_ids.get(section, ())) for section, entries in sections.items()}
 
 
 def _check_size(content: ResumeContent) -> None:

@@ -57,12 +57,12 @@ class Archive:
         self.files = [entry for entry in self._zip.infolist() if not entry.is_dir()]
 
     def first_line(self, file: zipfile.ZipInfo) -> str:
-        """The first line of a file. Nothing more is read. Raises InvalidArchive."""
+        """Return the first line of a file. Nothing more is read. Raises InvalidArchive."""
         with _readable(), self._zip.open(file) as stream:
             return next(iter(decode(stream.read(_HEADER_BYTES))[0].splitlines()), "")
 
     def read(self, file: zipfile.ZipInfo) -> bytes:
-        """The content of a file. Raises InvalidArchive if it is damaged or too large."""
+        """Return the content of a file. Raises InvalidArchive if it is damaged or too large."""
         with _readable(), self._zip.open(file) as stream:
             content = stream.read(self._limits.read + 1)
         if len(content) > self._limits.read:
@@ -86,7 +86,7 @@ class Archive:
 
 
 def base_name(file: zipfile.ZipInfo) -> str:
-    """The name of a file without its folders, at most 100 characters."""
+    """Return the name of a file without its folders, at most 100 characters."""
     return file.filename.replace("\\", "/").rpartition("/")[2][:100]
 
 

@@ -20,7 +20,7 @@ _SRGB = ImageCms.createProfile("sRGB")
 
 
 def profile_for(mode: str, raw: bytes | None) -> ImageCms.ImageCmsProfile | None:
-    """The profile in `raw`, if it can be used for pixels of `mode`."""
+    """Return the profile in `raw`, if it can be used for pixels of `mode`."""
     if not raw or not 128 < len(raw) <= MAX_PROFILE_BYTES or raw[36:40] != b"acsp":
         return None
     if raw[12:16] not in _CLASSES or mode not in _SPACES.get(raw[16:20], ()):
@@ -35,7 +35,7 @@ def profile_for(mode: str, raw: bytes | None) -> ImageCms.ImageCmsProfile | None
 
 
 def to_srgb(image: Image.Image, profile: ImageCms.ImageCmsProfile | None) -> Image.Image:
-    """`image`, in RGB, RGBA or CMYK, as RGB or RGBA with the colors of sRGB."""
+    """Convert `image`, in RGB, RGBA or CMYK, to RGB or RGBA with the colors of sRGB."""
     shown = "RGBA" if image.mode == "RGBA" else "RGB"
     if profile is None:
         return image.convert(shown)
@@ -54,7 +54,7 @@ def to_srgb(image: Image.Image, profile: ImageCms.ImageCmsProfile | None) -> Ima
 
 
 def without_png_profile(content: bytes) -> tuple[bytes, bytes | None]:
-    """A PNG without its profile, and the profile. Other files are returned unchanged.
+    """Return a PNG without its profile, and the profile. Other files are returned unchanged.
 
     Pillow refuses a whole file because of a damaged or large profile.
     """
@@ -73,7 +73,7 @@ def without_png_profile(content: bytes) -> tuple[bytes, bytes | None]:
 
 
 def _unpacked(chunk: bytes) -> bytes | None:
-    """The profile in an iCCP chunk: a name, a zero, the method of compression (always 0), the compressed profile."""
+    """Unpack an iCCP chunk: a name, a zero, the method of compression (always 0), the compressed profile."""
     packed = chunk.partition(b"\0")[2]
     try:
         profile = zlib.decompressobj().decompress(packed[1:], MAX_PROFILE_BYTES + 1)

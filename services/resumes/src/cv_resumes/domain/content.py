@@ -20,11 +20,6 @@ MAX_ORDER = 2_147_483_647
 MAX_SHORT, MAX_LINE, MAX_LONG = 100, 200, 10_000
 """The most characters of a level, of a name or title, of a description."""
 
-Entry = dict[str, Any]
-"""An entry of a section, as JSON."""
-Changes = dict[str, Any]
-"""The columns of a resume that an edit changes, and their new values."""
-
 SkillLevel = TypeAliasType("SkillLevel", Literal["beginner", "intermediate", "advanced", "expert"])
 SKILL_LEVELS: tuple[str, ...] = get_args(SkillLevel.__value__)
 
@@ -52,6 +47,13 @@ Flag = Annotated[bool, Boolean()]
 FreeShort = Annotated[str | None, FreeText(MAX_SHORT)]
 FreeLine = Annotated[str | None, FreeText(MAX_LINE)]
 FreeLong = Annotated[str | None, FreeText(MAX_LONG)]
+
+
+class NumberedEntry(TypedDict):
+    """What the server assigns to each entry of a numbered section."""
+
+    id: int
+    order: int
 
 
 class Experience(TypedDict):
@@ -128,15 +130,11 @@ class CustomSection(TypedDict, total=False):
 class NumberedSection:
     """A section of entries with ids. Requests call the section `request_name`."""
 
-    entry: type[Any]
     request_name: str
 
 
-@dataclass(frozen=True, slots=True)
 class FreeSection:
     """A section whose entries may have further keys. They are stored and answered as they were sent, in key order."""
-
-    entry: type[Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,13 +154,13 @@ class ResumeContent:
     photo: OptionalLine
     title: OptionalLine
     summary: OptionalLong
-    experiences: Annotated[list[Entry], NumberedSection(Experience, "experience_data")]
-    education: Annotated[list[Entry], NumberedSection(Education, "education_data")]
-    skills: Annotated[list[Entry], NumberedSection(Skill, "skills_data")]
-    languages_data: Annotated[list[Entry], FreeSection(Language)]
-    certifications_data: Annotated[list[Entry], FreeSection(Certification)]
-    projects_data: Annotated[list[Entry], FreeSection(Project)]
-    custom_sections: Annotated[list[Entry], FreeSection(CustomSection)]
+    experiences: Annotated[list[Experience], NumberedSection("experience_data")]
+    education: Annotated[list[Education], NumberedSection("education_data")]
+    skills: Annotated[list[Skill], NumberedSection("skills_data")]
+    languages_data: Annotated[list[Language], FreeSection()]
+    certifications_data: Annotated[list[Certification], FreeSection()]
+    projects_data: Annotated[list[Project], FreeSection()]
+    custom_sections: Annotated[list[CustomSection], FreeSection()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +177,14 @@ class Declaration:
     def is_nullable(self) -> bool:
         return type(None) in get_args(self.type)
 
+    @property
+    def entry(self) -> Any:
+        """The class of a section's entries."""
+        return get_args(self.type)[0]
+
 
 def declarations(declared: type[Any]) -> Iterator[Declaration]:
-    """The fields that a class of this module declares, in order."""
+    """Yield the fields that a class of this module declares, in order."""
     types = get_type_hints(declared)
     for name, annotation in get_type_hints(declared, include_extras=True).items():
         metadata = getattr(annotation, "__metadata__", ())
@@ -189,9 +192,14 @@ def declarations(declared: type[Any]) -> Iterator[Declaration]:
 
 
 CONTENT_FIELDS = tuple(declarations(ResumeContent))
-NUMBERED_SECTIONS = {field.name: field.rule for field in CONTENT_FIELDS if isinstance(field.rule, NumberedSection)}
-FREE_SECTIONS = {field.name: field.rule for field in CONTENT_FIELDS if isinstance(field.rule, FreeSection)}
+NUMBERED_SECTIONS = {field.name: field for field in CONTENT_FIELDS if isinstance(field.rule, NumberedSection)}
+FREE_SECTIONS = {field.name: field for field in CONTENT_FIELDS if isinstance(field.rule, FreeSection)}
 SECTIONS = (*NUMBERED_SECTIONS, *FREE_SECTIONS)
 LONG_TEXTS = tuple(
     field.name for field in CONTENT_FIELDS if isinstance(field.rule, Text) and field.rule.max_length > 1000
 )
+
+
+def numbered_sections(content: ResumeContent) -> dict[str, list[NumberedEntry]]:
+    """Return the numbered sections by name."""
+    return {name: getattr(content, name) for name in NUMBERED_SECTIONS}

@@ -1,9 +1,9 @@
 """The draft of an imported resume: its fields, and a report of what the resume has no place for."""
 
 from collections.abc import Mapping
-from typing import Any, NotRequired, TypedDict
+from typing import NotRequired, TypedDict, Unpack
 
-from cv_resumes.domain.content import MAX_CONTENT_BYTES, MAX_ENTRIES, MAX_LONG, MAX_SHORT, Entry
+from cv_resumes.domain.content import MAX_CONTENT_BYTES, MAX_ENTRIES, MAX_LONG, MAX_SHORT
 from cv_resumes.domain.sections import size_of
 
 EXPERIENCE, EDUCATION, SKILLS = "experience_data", "education_data", "skills_data"
@@ -50,12 +50,25 @@ class Note(TypedDict):
     reason: str
 
 
+class ImportedFields(TypedDict, total=False):
+    """The fields of a resume that an import can set, besides its sections."""
+
+    full_name: str | None
+    email: str | None
+    phone: str | None
+    address: str | None
+    website: str | None
+    github_url: str | None
+    title: str | None
+    summary: str | None
+
+
 class Draft:
     """Collects the fields and entries of a resume. What does not fit goes into the report."""
 
     def __init__(self) -> None:
-        self._fields: dict[str, Any] = {"full_name": "", "email": ""}
-        self._sections: dict[str, list[Entry]] = {section: [] for section in (*_REQUIRED, _CUSTOM)}
+        self._fields: dict[str, object] = {"full_name": "", "email": ""}
+        self._sections: dict[str, list[Mapping[str, object]]] = {section: [] for section in (*_REQUIRED, _CUSTOM)}
         self._paragraphs: dict[str, list[str]] = {}
         self._notes: list[Note] = []
         self._omitted_notes = 0
@@ -72,7 +85,7 @@ class Draft:
         else:
             self._notes.append({"file": file, "row": row, "reason": reason})
 
-    def add_source(self, file: str, values: Mapping[str, Any]) -> None:
+    def add_source(self, file: str, values: Mapping[str, object]) -> None:
         """Record the values of `file`. `finish` reports those that were never marked as used."""
         names = self._source_names.setdefault(file, {})
         names.update((name, None) for name, value in values.items() if name and value not in (None, "", [], {}))
@@ -81,16 +94,16 @@ class Draft:
         """Mark a value of `file` as used, or as one that needs no place."""
         self._used_names.setdefault(file, set()).add(name)
 
-    def set_fields(self, **fields: str | None) -> None:
+    def set_fields(self, **fields: Unpack[ImportedFields]) -> None:
         """Set the fields of the resume that have a value."""
         self._fields |= {name: value for name, value in fields.items() if value}
         self._remaining_bytes -= size_of(fields.get("summary"))
 
-    def add_entry(self, section: str, entry: Entry) -> str | None:
-        """Add an entry to a section. The reason if it is left out, or None."""
+    def add_entry(self, section: str, entry: Mapping[str, object]) -> str | None:
+        """Add an entry to a section. Returns the reason if it is left out, or None."""
         missing = [name for name in _REQUIRED[section] if not entry.get(name)]
         if missing:
-            label = next((f'"{entry[name][:MAX_SHORT]}"' for name in _LABEL_KEYS if entry.get(name)), "It")
+            label = next((f'"{str(entry[name])[:MAX_SHORT]}"' for name in _LABEL_KEYS if entry.get(name)), "It")
             return f"{label} is left out: it has no {' and no '.join(missing)}."
         return self._append(section, entry)
 
@@ -98,8 +111,8 @@ class Draft:
         """Add a paragraph to the custom section about `topic`, a key of `TITLES`."""
         self._paragraphs.setdefault(topic, []).append("\n".join(line for line in lines if line))
 
-    def finish(self, language: str, account_email: str | None) -> tuple[dict[str, Any], list[Note]]:
-        """The fields of the request that creates the resume, and the report. Call it once.
+    def finish(self, language: str, account_email: str | None) -> tuple[dict[str, object], list[Note]]:
+        """Return the fields of the request that creates the resume, and the report. Call it once.
 
         A missing e-mail address is replaced by the account's, and a missing name by the empty string.
         """
@@ -121,7 +134,7 @@ class Draft:
         if content and (reason := self._append(_CUSTOM, {"title": title, "content": content})) is not None:
             self.add_note(topic, None, reason)
 
-    def _append(self, section: str, entry: Entry) -> str | None:
+    def _append(self, section: str, entry: Mapping[str, object]) -> str | None:
         entries = self._sections[section]
         size = size_of(entry) + _ENTRY_OVERHEAD
         if len(entries) >= MAX_ENTRIES:

@@ -4,7 +4,7 @@ import codecs
 
 
 def decode(content: bytes) -> tuple[str, bool]:
-    """The text, and whether it is valid: UTF-16 with a byte order mark, or UTF-8.
+    """Return the text, and whether it is valid: UTF-16 with a byte order mark, or UTF-8.
 
     Lines that are not valid UTF-8 are decoded as Windows-1252. The other lines keep their letters.
     """

@@ -27,10 +27,10 @@ class Entitlement:
         return "subscription" if self.subscribed else "free"
 
     def needs_watermark(self, template_is_premium: bool) -> bool:
-        """A PDF has a watermark only if its template is premium and nothing is paid."""
+        """Return whether a PDF needs a watermark: its template is premium and nothing is paid."""
         return template_is_premium and not self.is_paid
 
 
 def entitlement(bought: bool | None, entitled_until: datetime | None, now: datetime) -> Entitlement:
-    """The entitlement at `now`. It is never stored, because a subscription ends by the clock."""
+    """Return the entitlement at `now`. It is never stored, because a subscription ends by the clock."""
     return Entitlement(bought=bool(bought), subscribed=entitled_until is not None and now < entitled_until)

@@ -23,7 +23,7 @@ class IdempotencyKey:
     fingerprint: str
 
     def scope(self, owner: Owner | None) -> str | None:
-        """The scope in which the key is unique: its owner, or the request of a visitor without a session.
+        """Return the scope in which the key is unique: its owner, or the request of a visitor without a session.
 
         Two visitors without a session may send equal requests. The stored key leads to the session of the first one,
         so only a random UUID counts, which nobody else can know. None: the key is ignored.
@@ -43,5 +43,5 @@ class UsedKey:
 
 
 def is_random_uuid(key: str) -> bool:
-    """Whether a key is a random UUID (version 4) other than the documentation's example, which everybody can send."""
+    """Return whether a key is a random UUID (version 4), but not the example of the documentation."""
     return _UUID.fullmatch(key) is not None and UUID(key).version == 4 and key.lower() != _DOCUMENTED_KEY

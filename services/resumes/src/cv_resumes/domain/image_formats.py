@@ -25,7 +25,7 @@ _SVG_PROLOG_SIZE = 4096
 
 
 def unsupported_format(content: bytes) -> str | None:
-    """The name of the image format of `content`, if it is a known one that is not supported."""
+    """Return the name of the image format of `content`, if it is a known one that is not supported."""
     for signature, name in _SIGNATURES:
         if content.startswith(signature):
             return name
@@ -37,6 +37,6 @@ def unsupported_format(content: bytes) -> str | None:
 
 
 def _brands(content: bytes) -> list[bytes]:
-    """The major and the compatible brands of an ISO base media file (ISO/IEC 14496-12)."""
+    """Return the major and the compatible brands of an ISO base media file (ISO/IEC 14496-12)."""
     size = min(int.from_bytes(content[:4]), _MAX_BRANDS_SIZE)
     return [content[8:12], *(content[at : at + 4] for at in range(16, size, 4))]

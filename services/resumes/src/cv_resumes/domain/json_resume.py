@@ -4,26 +4,18 @@ Every field is optional, and a source may send anything: values that violate the
 """
 
 import re
-from typing import Any
+from collections.abc import Mapping
 
 from cv_resumes.domain.content import MAX_LONG, MAX_SHORT, SKILL_LEVELS
-from cv_resumes.domain.drafts import (
-    CERTIFICATIONS,
-    EDUCATION,
-    EXPERIENCE,
-    LANGUAGES,
-    PROJECTS,
-    SKILLS,
-    Draft,
-)
+from cv_resumes.domain.drafts import CERTIFICATIONS, EDUCATION, EXPERIENCE, LANGUAGES, PROJECTS, SKILLS, Draft
 from cv_resumes.domain.profile_urls import profile_url
 from cv_resumes.domain.records import Record, bullet_list, clean, drop_empty, is_email, join_present
 
 _GITHUB_NAME = re.compile(r"[A-Za-z0-9-]{1,39}", re.ASCII)
 
 
-def read_json_resume(document: dict[str, Any]) -> Draft:
-    """The draft of a JSON Resume document."""
+def read_json_resume(document: Mapping[str, object]) -> Draft:
+    """Return the draft of a JSON Resume document."""
     draft = Draft()
     root = Record(draft, "profile", None, document)
     root.mark_used("$schema", "meta")
@@ -66,7 +58,7 @@ def _basics(draft: Draft, basics: Record) -> None:
 
 
 def _github(profiles: list[Record]) -> str | None:
-    """The URL of the first GitHub profile, which its user name replaces if it is missing."""
+    """Return the URL of the first GitHub profile, which its user name replaces if it is missing."""
     found = None
     for profile in profiles:
         network, user = clean(profile.raw("network")).casefold(), clean(profile.raw("username"))
@@ -92,7 +84,7 @@ def _work(job: Record) -> None:
 
 
 def _description(record: Record) -> str | None:
-    """The summary and the description, followed by the highlights as a list."""
+    """Return the summary and the description, followed by the highlights as a list."""
     texts = clean(record.raw("summary")), clean(record.raw("description")), bullet_list(record.texts("highlights"))
     return record.truncate("description", join_present(*texts, by="\n"), MAX_LONG)
 
@@ -160,5 +152,5 @@ def _custom_sections(root: Record) -> None:
 
 
 def _years(record: Record) -> str:
-    """The start and the end as the source has them."""
+    """Return the start and the end as the source has them."""
     return join_present(record.text("startDate", MAX_SHORT), record.text("endDate", MAX_SHORT), by=" – ")

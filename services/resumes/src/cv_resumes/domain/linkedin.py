@@ -5,15 +5,7 @@ from collections.abc import Callable
 
 from cv_resumes.domain.archives import Archive, InvalidArchive, Limits
 from cv_resumes.domain.content import MAX_LONG, MAX_SHORT
-from cv_resumes.domain.drafts import (
-    CERTIFICATIONS,
-    EDUCATION,
-    EXPERIENCE,
-    LANGUAGES,
-    PROJECTS,
-    SKILLS,
-    Draft,
-)
+from cv_resumes.domain.drafts import CERTIFICATIONS, EDUCATION, EXPERIENCE, LANGUAGES, PROJECTS, SKILLS, Draft
 from cv_resumes.domain.linkedin_files import read_tables
 from cv_resumes.domain.records import Record, clean, drop_empty, is_email, is_url, join_present
 
@@ -25,7 +17,7 @@ _YES = frozenset({"yes", "true"})
 
 
 def read_export(content: bytes, limits: Limits) -> Draft:
-    """The draft of a data export. Raises InvalidArchive if it is none, or unsafe to open."""
+    """Return the draft of a data export. Raises InvalidArchive if it is none, or unsafe to open."""
     draft = Draft()
     tables = read_tables(Archive(content, limits), draft)
     if not tables:
@@ -56,7 +48,7 @@ def _profile(draft: Draft, rows: list[Record]) -> None:
 
 
 def _websites(profile: Record) -> tuple[str | None, str | None]:
-    """The first website and the first GitHub URL. Further ones are reported."""
+    """Return the first website and the first GitHub URL. Further ones are reported."""
     website = github = None
     for link in _links(clean(profile.raw("websites"))):
         if is_url(link) and github is None and _GITHUB.match(link):
@@ -69,7 +61,7 @@ def _websites(profile: Record) -> tuple[str | None, str | None]:
 
 
 def _links(text: str) -> list[str]:
-    """The URLs of `[PORTFOLIO:https://…],[BLOG:https://…]` or `[PORTFOLIO:https://…,BLOG:https://…]`, or bare URLs."""
+    """Split `[PORTFOLIO:https://…],[BLOG:https://…]`, `[PORTFOLIO:https://…,BLOG:https://…]` or bare URLs."""
     labeled = [part for inner in _BRACKETS.findall(text) for part in _BETWEEN_WEBSITES.split(inner)]
     links = [part.partition(":")[2] for part in labeled] or text.split(",")
     return [link.strip() for link in links if link.strip()]

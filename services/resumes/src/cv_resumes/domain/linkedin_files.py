@@ -56,7 +56,7 @@ _NOT_UTF8 = "Some of its letters may be wrong: it is not in UTF-8 throughout."
 
 
 def read_tables(archive: Archive, draft: Draft) -> dict[str, list[Record]]:
-    """The rows of the files that a resume has a place for, by kind of file. Other files are reported.
+    """Return the rows of the files that a resume has a place for, by kind of file. Other files are reported.
 
     Of two files of one kind the first is read. Raises InvalidArchive if a file is damaged or too large.
     """
@@ -79,7 +79,7 @@ def read_tables(archive: Archive, draft: Draft) -> dict[str, list[Record]]:
 
 
 def _kind(archive: Archive, file: ZipInfo) -> str | None:
-    """The kind of a file, by its header. None for files that do not belong in a resume."""
+    """Return the kind of a file, by its header. None for files that do not belong in a resume."""
     name = _plain_name(file)
     if (
         not file.filename.lower().endswith(".csv")
@@ -102,7 +102,7 @@ def _kind(archive: Archive, file: ZipInfo) -> str | None:
 
 
 def _plain_name(file: ZipInfo) -> str:
-    """`Email Addresses.csv` and `email_addresses_12345.csv` as `emailaddresses`."""
+    """Return `Email Addresses.csv` and `email_addresses_12345.csv` as `emailaddresses`."""
     stem = base_name(file).rpartition(".")[0].casefold()
     return re.sub(r"_\d+$|[\W_]", "", stem)
 
@@ -112,7 +112,7 @@ def _header(cells: list[str]) -> list[str]:
 
 
 def _records(draft: Draft, file: str, text: str) -> Iterator[Record]:
-    """The rows of a CSV file that are not empty, numbered as in a spreadsheet."""
+    """Return the rows of a CSV file that are not empty, numbered as in a spreadsheet."""
     rows = csv.reader(StringIO(text, newline=""))
     try:
         header = _header(next(rows, []))

@@ -5,7 +5,7 @@ from secrets import token_urlsafe
 
 
 def new_session_id() -> str:
-    """The id of a new anonymous session."""
+    """Return the id of a new anonymous session."""
     return token_urlsafe(24)
 
 
@@ -23,13 +23,13 @@ class Owner:
 
     @classmethod
     def from_key(cls, key: str) -> "Owner":
-        """The owner with this key."""
+        """Return the owner with this key."""
         kind, _, name = key.partition(":")
         return cls(user_id=int(name)) if kind == "user" else cls(session_id=name)
 
 
 def quota_error(owner: Owner, count: int, account_limit: int, session_limit: int) -> str | None:
-    """Why an owner with `count` resumes may not create another, or None."""
+    """Return why an owner with `count` resumes may not create another, or None."""
     if owner.user_id is not None and count >= account_limit:
         return f"An account can keep at most {account_limit} CVs: delete one to write another."
     if owner.session_id is not None and count >= session_limit:

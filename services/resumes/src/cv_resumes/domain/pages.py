@@ -16,7 +16,7 @@ class Page:
     offset: int
 
     def link(self, url: str, total: int) -> str:
-        """The `Link` header (RFC 8288) with the next and the previous page of `total` items, if they exist."""
+        """Return the `Link` header (RFC 8288) with the next and the previous page of `total` items, if they exist."""
         relations = {"next": self.offset + self.limit, "prev": max(0, self.offset - self.limit)}
         present = {"next": self.offset + self.limit < total, "prev": self.offset > 0}
         return ", ".join(
@@ -27,7 +27,7 @@ class Page:
 
 
 def parse_page(limit: str | None, offset: str | None) -> Page | None:
-    """The page of a query string, or None for the whole list: without a positive limit, DRF does not paginate."""
+    """Return the page of a query, or None for the whole list. Without a positive limit, DRF does not paginate."""
     parsed_limit = _parse_number(limit)
     if not parsed_limit:
         return None

@@ -23,7 +23,7 @@ _LETTERS = str.maketrans(
 
 
 def pdf_name(full_name: str, day: date, watermarked: bool) -> str:
-    """`john_doe_cv_20251029.pdf`. A name without Latin letters and digits becomes `cv`."""
+    """Return a name such as `john_doe_cv_20251029.pdf`. A name without Latin letters and digits becomes `cv`."""
     letters = unicodedata.normalize("NFKD", full_name).lower().translate(_LETTERS)
     unaccented = "".join(letter for letter in letters if not unicodedata.combining(letter))
     slug = re.sub(r"[^a-z0-9]+", "_", unaccented).strip("_")[:80] or "cv"
@@ -31,7 +31,7 @@ def pdf_name(full_name: str, day: date, watermarked: bool) -> str:
 
 
 def choose_language(accept_language: str, default: str) -> str:
-    """The first supported language of an `Accept-Language` header, else `default`."""
+    """Return the first supported language of an `Accept-Language` header, else `default`."""
     for item in accept_language.split(","):
         language = item.partition(";")[0].strip().lower().partition("-")[0]
         if language in LANGUAGES:

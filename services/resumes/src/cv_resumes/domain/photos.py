@@ -44,7 +44,7 @@ class BadPhoto(ValueError):
 
 
 def rewrite_photo(content: bytes) -> tuple[bytes, str]:
-    """The photo, upright and without metadata, and its file extension. Raises BadPhoto."""
+    """Return the photo, upright and without metadata, and its file extension. Raises BadPhoto."""
     if not content:
         raise BadPhoto(EMPTY)
     if len(content) > MAX_BYTES:
@@ -96,7 +96,7 @@ def _encode(image: Image.Image, raw_profile: bytes | None) -> tuple[bytes, str]:
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation. Some files have it after the pixels, so read it after decoding."""
+    """Return the EXIF orientation. Some files have it after the pixels, so read it after decoding."""
     try:
         value = image.getexif().get(Base.Orientation)
     except (struct.error, SyntaxError, ValueError, KeyError, OSError):
@@ -105,7 +105,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _reduced(image: Image.Image, mode: str) -> Image.Image:
-    """The photo in `mode`, each side divided by an integer and not shorter than the final size."""
+    """Return the photo in `mode`, each side divided by an integer and not shorter than the final size."""
     factor = max(1, max(image.size) // MAX_SIDE)
     width, height = image.size
     reduced = Image.new(mode, (-(-width // factor), -(-height // factor)))
@@ -117,7 +117,7 @@ def _reduced(image: Image.Image, mode: str) -> Image.Image:
 
 
 def _plain(band: Image.Image, mode: str) -> Image.Image:
-    """A part of the photo in `mode`. `convert` alone would turn 16-bit gray values above 255 into white."""
+    """Convert a part of the photo to `mode`. `convert` alone would turn 16-bit gray values above 255 into white."""
     if band.mode == "I;16":
         band = band.point(lambda level: level * (1 / 257)).convert("L")
         if "transparency" in band.info:

@@ -18,7 +18,7 @@ _PROFILE = re.compile(
 
 
 def profile_url(text: str) -> str | None:
-    """`https://www.linkedin.com/in/<slug>` for the URL of a profile as people paste it, None for anything else.
+    """Return `https://www.linkedin.com/in/<slug>` for a profile's URL as people paste it, None for anything else.
 
     Only the slug of `text` is used: never its host, port, user, query or fragment.
     """
@@ -31,7 +31,7 @@ def profile_url(text: str) -> str | None:
 
 
 def _is_readable(slug: str) -> bool:
-    """Whether a decoded slug has only letters, marks and digits of any alphabet, `_` and `-`."""
+    """Return whether a decoded slug has only letters, marks and digits of any alphabet, `_` and `-`."""
     try:
         decoded = unquote(slug, errors="strict")
     except UnicodeDecodeError:
@@ -40,5 +40,5 @@ def _is_readable(slug: str) -> bool:
 
 
 def _has_dot_segment(path: str) -> bool:
-    """Whether the path after the slug has a dot segment, which a browser would resolve."""
+    """Return whether the path after the slug has a dot segment, which a browser would resolve."""
     return not {".", ".."}.isdisjoint(unquote(segment) for segment in path.split("/"))

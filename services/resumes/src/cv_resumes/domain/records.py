@@ -7,13 +7,12 @@ the draft.
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
 
 from cv_common.drf.fields import Email, Text, Url
 from cv_common.drf.texts import normalized, strip_excess_marks
 from pydantic_core import PydanticCustomError
 
-from cv_resumes.domain.content import MAX_LINE, MAX_SHORT, Entry
+from cv_resumes.domain.content import MAX_LINE, MAX_SHORT
 from cv_resumes.domain.drafts import Draft
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -24,15 +23,15 @@ _DATES = (
 )  # fmt: skip
 
 
-def clean(value: Any) -> str:
-    """A text or number as a text that PostgreSQL can store: trimmed, in NFC. `""` for anything else."""
+def clean(value: object) -> str:
+    """Return a text or number as a text that PostgreSQL can store: trimmed, in NFC. `""` for anything else."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
     return normalized(strip_excess_marks(_UNSTORABLE.sub("", str(value)).strip()))
 
 
 def parse_date(text: str) -> str | None:
-    """`Mar 2024`, `2021`, `2020-01-15`, … as `YYYY-MM-DD`, on the first day of a month or year. None if unreadable."""
+    """Return `Mar 2024`, `2021`, `2020-01-15`, … as `YYYY-MM-DD`, on the first day of a month or year, or None."""
     day = _TIMESTAMP.sub(r"\1", text)
     for form in _DATES:
         try:
@@ -43,12 +42,12 @@ def parse_date(text: str) -> str | None:
 
 
 def is_email(text: str) -> bool:
-    """Whether `text` is a valid e-mail address of a resume."""
+    """Return whether `text` is a valid e-mail address of a resume."""
     return bool(text) and _is_valid(Email(254), text)
 
 
 def is_url(text: str) -> bool:
-    """Whether `text` is a valid link of a resume."""
+    """Return whether `text` is a valid link of a resume."""
     return bool(text) and _is_valid(Url(MAX_LINE), text)
 
 
@@ -63,7 +62,7 @@ def _is_valid(field: Text, text: str) -> bool:
 class Record:
     """One record of a source, whose methods report in the draft what does not fit."""
 
-    def __init__(self, draft: Draft, file: str, row: int | None, values: Mapping[str, Any]) -> None:
+    def __init__(self, draft: Draft, file: str, row: int | None, values: Mapping[str, object]) -> None:
         self._draft, self._file, self._row = draft, file, row
         self._values = {clean(name): value for name, value in values.items()}
         draft.add_source(file, self._values)
@@ -72,7 +71,7 @@ class Record:
         """Report something of this record that the resume does not have."""
         self._draft.add_note(self._file, self._row, reason)
 
-    def add_entry(self, section: str, entry: Entry) -> None:
+    def add_entry(self, section: str, entry: Mapping[str, object]) -> None:
         """Add an entry made of this record to a section."""
         if (reason := self._draft.add_entry(section, entry)) is not None:
             self.add_note(reason)
@@ -81,13 +80,13 @@ class Record:
         """Add a paragraph made of this record to the custom section about `topic`."""
         self._draft.add_paragraph(topic, *lines)
 
-    def raw(self, name: str) -> Any:
-        """A value as the source has it. Marks it as used."""
+    def raw(self, name: str) -> object:
+        """Return a value as the source has it. Marks it as used."""
         self._draft.mark_used(self._file, name)
         return self._values.get(name)
 
     def text(self, name: str, limit: int = MAX_LINE) -> str | None:
-        """A text, truncated to `limit` characters. None if it is empty."""
+        """Return a text, truncated to `limit` characters. None if it is empty."""
         value = self.raw(name)
         text = clean(value)
         if value and not text and not isinstance(value, str):
@@ -95,35 +94,35 @@ class Record:
         return self.truncate(name, text, limit)
 
     def truncate(self, name: str, text: str, limit: int = MAX_LINE) -> str | None:
-        """A clean `text`, truncated to `limit` characters. None if it is empty."""
+        """Return a clean `text`, truncated to `limit` characters. None if it is empty."""
         if len(text) > limit:
             self.add_note(f"{name} is cut after {limit} characters.")
         return text[:limit].strip() or None
 
     def complete_text(self, name: str, limit: int) -> str | None:
-        """A text that must not be truncated. None if it is empty or longer than `limit`."""
+        """Return a text that must not be truncated. None if it is empty or longer than `limit`."""
         text = clean(self.raw(name))
         if len(text) > limit:
             self.add_note(f"{name} is left out: it is longer than {limit} characters.")
         return text if 0 < len(text) <= limit else None
 
     def url(self, name: str) -> str | None:
-        """A valid link, or None."""
+        """Return a valid link, or None."""
         text = clean(self.raw(name))
         if text and not is_url(text):
             self.add_note(f'{name} is left out: "{text[:MAX_SHORT]}" is not a link that a CV takes.')
         return text if is_url(text) else None
 
     def date(self, name: str) -> str | None:
-        """A date as `YYYY-MM-DD`, on the first day of a month or year. None if it is missing or unreadable."""
+        """Return a date as `parse_date` does. None if it is missing or unreadable."""
         text = clean(self.raw(name))
         found = parse_date(text)
         if text and found is None:
             self.add_note(f'{name} is left out: "{text[:MAX_SHORT]}" is not a date.')
         return found
 
-    def period(self, started: str, finished: str, *, open_ended: bool = False) -> dict[str, Any]:
-        """`start_date`, `end_date` and `is_current`. `open_ended`: without an end it is current."""
+    def period(self, started: str, finished: str, *, open_ended: bool = False) -> dict[str, object]:
+        """Return `start_date`, `end_date` and `is_current`. `open_ended`: without an end it is current."""
         start, end_text = self.date(started), clean(self.raw(finished)).casefold()
         is_current = end_text in _ONGOING or (open_ended and not end_text)
         end = None if is_current else self.date(finished)
@@ -133,7 +132,7 @@ class Record:
         return {"start_date": start, "end_date": end, "is_current": is_current}
 
     def texts(self, name: str) -> list[str]:
-        """The texts of a list."""
+        """Return the texts of a list, or the only text."""
         value = self.raw(name)
         items = value if isinstance(value, list) else [value]
         found = [clean(item) for item in items]
@@ -142,14 +141,14 @@ class Record:
         return [text for text in found if text]
 
     def record(self, name: str) -> "Record":
-        """The object of that name, or an empty one."""
+        """Return the object of that name, or an empty one."""
         value = self.raw(name)
         if value and not isinstance(value, dict):
             self.add_note(f"{name} is not an object.")
         return Record(self._draft, name, None, value if isinstance(value, dict) else {})
 
     def records(self, name: str) -> list["Record"]:
-        """The objects of a list, numbered from 1."""
+        """Return the objects of a list, numbered from 1."""
         value = self.raw(name)
         items = value if isinstance(value, list) else []
         if value and not items:
@@ -169,15 +168,15 @@ class Record:
 
 
 def join_present(*texts: str | None, by: str = ", ") -> str:
-    """The texts that are not empty, joined."""
+    """Join the texts that are not empty."""
     return by.join(text for text in texts if text)
 
 
-def drop_empty(entry: Mapping[str, Any]) -> Entry:
-    """`entry` without empty values, for keys that are not documented."""
+def drop_empty(entry: Mapping[str, object]) -> dict[str, object]:
+    """Return `entry` without empty values, for keys that are not documented."""
     return {name: value for name, value in entry.items() if value}
 
 
 def bullet_list(texts: Iterable[str]) -> str:
-    """Texts as a bullet list."""
+    """Format texts as a bullet list."""
     return "\n".join(f"- {text}" for text in texts)

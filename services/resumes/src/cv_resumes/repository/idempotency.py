@@ -83,7 +83,7 @@ _COPY = Statement(
 
 
 async def claim(tx: Transaction, scope: str, key: str, fingerprint: str) -> UsedKey | None:
-    """Claim a key for this request. None if it is new, else what an earlier request stored.
+    """Claim a key for this request. Returns None if it is new, else what an earlier request stored.
 
     Waits while another request with the same key is running.
     """
@@ -112,5 +112,5 @@ async def copy(tx: Transaction, session: Owner, user: Owner) -> None:
 
 
 async def purge(tx: Transaction, before: datetime) -> int:
-    """Delete up to 1000 keys that were claimed before that time. How many were deleted."""
+    """Delete up to 1000 keys that were claimed before that time. Returns how many were deleted."""
     return await tx.execute(_PURGE, before=before)

@@ -27,7 +27,7 @@ _END_USER = Statement(insert(ended_users).values(user_id=bindparam("user_id")).o
 
 
 async def lock_live(tx: Transaction, owner: Owner) -> bool:
-    """Lock an owner until `tx` ends. Whether it is live: neither an ended session nor an erased account."""
+    """Lock an owner until `tx` ends. Returns whether it is live: neither an ended session nor an erased account."""
     await tx.lock(owner.key)
     if owner.session_id is not None:
         return not await is_ended(tx, owner.session_id)
@@ -35,12 +35,12 @@ async def lock_live(tx: Transaction, owner: Owner) -> bool:
 
 
 async def is_ended(tx: Transaction, session_id: str) -> bool:
-    """Whether a session has ended."""
+    """Return whether a session has ended."""
     return await tx.fetch_one(_IS_SESSION_ENDED, session_id=session_id) is not None
 
 
 async def end_session(tx: Transaction, session_id: str, user_id: int = NO_USER) -> int:
-    """End a session in favor of an account, or of another session. The account of the first call, which stands."""
+    """End a session in favor of an account or another session. Returns the account of the first call, which stands."""
     await tx.lock(Owner(session_id=session_id).key)
     ended_for = await tx.fetch_one(_END_SESSION, session_id=session_id, user_id=user_id)
     assert ended_for is not None

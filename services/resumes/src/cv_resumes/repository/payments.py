@@ -46,7 +46,7 @@ async def extend_subscription(tx: Transaction, owner: Owner, entitled_until: dat
 
 
 async def entitled_until(tx: Transaction, owner: Owner) -> datetime | None:
-    """The end of an owner's subscription, or None."""
+    """Return the end of an owner's subscription, or None."""
     return await tx.fetch_one(_ENTITLED_UNTIL, owner=owner.key)
 
 

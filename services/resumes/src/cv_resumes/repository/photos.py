@@ -34,10 +34,10 @@ async def schedule_deletion(tx: Transaction, paths: Sequence[str], after: timede
 
 
 async def due_for_deletion(tx: Transaction) -> list[str]:
-    """Up to 100 photos whose files are to be deleted now."""
+    """Return up to 100 photos whose files are to be deleted now."""
     return await tx.fetch_all(_DUE)
 
 
 async def unschedule_deletion(tx: Transaction, paths: Sequence[str]) -> None:
-    """These photos need no deletion: a resume uses them, or their files are deleted."""
+    """Cancel the deletion of photos that a resume uses, or whose files are deleted."""
     await tx.execute(_UNSCHEDULE, paths=list(paths))

@@ -1,6 +1,6 @@
 """Resumes. A resume is found by its id and its owner: another owner's resume does not exist."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import cache
@@ -25,7 +25,7 @@ from sqlalchemy import (
     update,
 )
 
-from cv_resumes.domain.content import FREE_SECTIONS, NUMBERED_SECTIONS, Changes, ResumeContent
+from cv_resumes.domain.content import FREE_SECTIONS, NUMBERED_SECTIONS, ResumeContent
 from cv_resumes.domain.owners import Owner
 from cv_resumes.domain.resumes import DeletedResume, Resume
 from cv_resumes.tables import entry_ids, resume_payments, resumes, subscriptions, templates
@@ -41,6 +41,7 @@ _JOINED: dict[str, ColumnElement[Any]] = {
     "owner_key": resumes.c.owner,
     # Events keep `templates` current. The resume's own column counts until the first event about its template.
     "template_is_premium": func.coalesce(templates.c.is_premium, resumes.c.template_is_premium),
+    "template_revision": func.coalesce(templates.c.revision, 0),
     "bought": resume_payments.c.paid,
     "entitled_until": subscriptions.c.entitled_until,
 }
@@ -136,22 +137,22 @@ _NEW_ENTRY_IDS = Query(
 
 
 async def find(tx: Transaction, owner: Owner, resume_id: int) -> Resume | None:
-    """The owner's resume, or None."""
+    """Return the owner's resume, or None."""
     return await tx.fetch_one(_FIND, resume_id=resume_id, owner=owner.key)
 
 
 async def open_resume(tx: Transaction, owner: Owner, resume_id: int) -> Resume | None:
-    """The owner's resume, or None. Updates `last_accessed` at most once a second: responses show whole seconds."""
+    """Return the owner's resume, or None. Updates `last_accessed` at most once a second, as responses show."""
     return await tx.fetch_one(_OPEN, resume_id=resume_id, owner=owner.key)
 
 
 async def lock(tx: Transaction, owner: Owner, resume_id: int) -> Resume | None:
-    """The owner's resume, or None. Nobody else changes it until `tx` ends."""
+    """Lock the owner's resume until `tx` ends. Returns None if there is none."""
     return await tx.fetch_one(_LOCK, resume_id=resume_id, owner=owner.key)
 
 
 async def list_owned(tx: Transaction, owner: Owner, after: Position, limit: int, offset: int) -> list[Resume]:
-    """Up to `limit` of the owner's resumes, newest first, starting `offset` behind the position `after`."""
+    """Return up to `limit` of the owner's resumes, newest first, starting `offset` behind the position `after`."""
     created_at, resume_id = after
     return await tx.fetch_all(
         _LIST, owner=owner.key, created_at=created_at, resume_id=resume_id, limit=limit, offset=offset
@@ -159,28 +160,27 @@ async def list_owned(tx: Transaction, owner: Owner, after: Position, limit: int,
 
 
 async def count(tx: Transaction, owner: Owner) -> int:
-    """How many resumes the owner has."""
+    """Count the owner's resumes."""
     return await tx.fetch_one(_COUNT, owner=owner.key) or 0
 
 
 async def is_photo_in_use(tx: Transaction, photo: str) -> bool:
-    """Whether a resume has the photo with this path."""
+    """Return whether a resume has the photo with this path."""
     return await tx.fetch_one(_PHOTO_IN_USE, photo=photo) is not None
 
 
 async def exists(tx: Transaction, resume_id: int) -> bool:
-    """Whether the resume exists, of whatever owner."""
+    """Return whether the resume exists, of whatever owner."""
     return await tx.fetch_one(_EXISTS, resume_id=resume_id) is not None
 
 
 async def add(
     tx: Transaction, owner: Owner, content: ResumeContent, template_id: int, template_is_premium: bool, revision: int
 ) -> int:
-    """Insert a resume. Its id."""
-    columns = _adapt({field.name: getattr(content, field.name) for field in fields(ResumeContent)})
+    """Insert a resume. Returns its id."""
     resume_id = await tx.fetch_one(
         _INSERT,
-        **columns,
+        **_adapt(content, (field.name for field in fields(ResumeContent))),
         owner=owner.key,
         template_id=template_id,
         template_is_premium=template_is_premium,
@@ -190,23 +190,35 @@ async def add(
     return resume_id
 
 
-async def change(tx: Transaction, resume_id: int, changes: Changes) -> None:
-    """Update some columns of a locked resume."""
-    await tx.execute(_update(tuple(sorted(changes))), resume_id=resume_id, **_adapt(changes))
+async def change(tx: Transaction, resume: Resume, changed: Iterable[str]) -> None:
+    """Update a locked resume: the `changed` fields of its content, its template, revision and times."""
+    content = _adapt(resume, changed)
+    await tx.execute(
+        _update(tuple(content)),
+        resume_id=resume.id,
+        template_id=resume.template_id,
+        template_is_premium=resume.template_is_premium,
+        revision=resume.revision,
+        updated_at=resume.updated_at,
+        last_accessed=resume.last_accessed,
+        **content,
+    )
 
 
 @cache
-def _update(names: tuple[str, ...]) -> Statement:
-    """An UPDATE of these columns. Auto-saves use few combinations, so each is compiled once."""
+def _update(content: tuple[str, ...]) -> Statement:
+    """Compile the UPDATE of these fields. Auto-saves use few combinations, so each is compiled once."""
+    names = (*content, "template_id", "template_is_premium", "revision", "updated_at", "last_accessed")
     return Statement(update(resumes).where(_BY_ID).values({name: bindparam(name) for name in names}))
 
 
-def _adapt(columns: Changes) -> Changes:
-    return {name: _JSON_ADAPTERS[name](value) if name in _JSON_ADAPTERS else value for name, value in columns.items()}
+def _adapt(content: ResumeContent, names: Iterable[str]) -> dict[str, object]:
+    values = {name: getattr(content, name) for name in names}
+    return {name: _JSON_ADAPTERS[name](value) if name in _JSON_ADAPTERS else value for name, value in values.items()}
 
 
 async def new_entry_ids(tx: Transaction, counts: Mapping[str, int]) -> dict[str, list[int]]:
-    """New ids for the entries of each section. `counts` and the result: section -> how many, and which."""
+    """Return new ids for the entries of each section. `counts` has their number by section."""
     rows = await tx.fetch_all(_NEW_ENTRY_IDS, **{section: counts.get(section, 0) for section in entry_ids})
     return {section: [row.id for row in rows if row.section == section] for section in counts}
 

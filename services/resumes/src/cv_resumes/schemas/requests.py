@@ -1,8 +1,9 @@
 """The request bodies of resumes. Those of resumes and their entries are made from the declarations in `content`."""
 
 import math
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import GenericAlias, new_class
 from typing import Annotated, Any
 
@@ -17,15 +18,18 @@ from cv_resumes.domain.content import (
     CONTENT_FIELDS,
     MAX_ENTRIES,
     MAX_ORDER,
-    Changes,
+    NUMBERED_SECTIONS,
     Declaration,
     FreeSection,
+    NumberedEntry,
     NumberedSection,
     ResumeContent,
     declarations,
 )
 from cv_resumes.domain.photos import NOT_A_FILE
 from cv_resumes.domain.profile_urls import profile_url
+from cv_resumes.domain.resumes import Resume
+from cv_resumes.domain.sections import SentEntry
 
 
 class Upload(Field):
@@ -100,7 +104,7 @@ def check_json(value: Any) -> None:
 
 
 def _keep_key_order(data: Any, validate: ValidatorFunctionWrapHandler) -> dict[str, Any]:
-    """The valid entry of a free section with its keys in the order of `data`. Pydantic puts declared keys first."""
+    """Return the valid entry of a free section, its keys in the order of `data`. Pydantic puts declared keys first."""
     entry = validate(data)
     check_json(entry)
     return {key: entry[key] for key in data}
@@ -135,20 +139,20 @@ def _numbered_entry(entry: type[Any]) -> Any:
 
 
 def _free_entry(entry: type[Any]) -> Any:
-    """A subclass of the TypedDict `entry` that takes further keys."""
+    """Return a subclass of the TypedDict `entry` that takes further keys."""
     namespace = {"__doc__": entry.__doc__, "__pydantic_config__": ConfigDict(extra="allow")}
     data = new_class(f"{entry.__name__}Data", (entry,), {"total": False}, lambda body: body.update(namespace))
     return Annotated[data, WrapValidator(_keep_key_order)]
 
 
 def _request_field(field: Declaration) -> tuple[Any, Any]:
-    """The type of a declared field in a request, and its default. `...` makes it required."""
+    """Return the type of a declared field in a request, and its default. `...` makes it required."""
     match field.rule:
-        case NumberedSection(entry, request_name):
-            entries: Any = GenericAlias(list, (_numbered_entry(entry),))
+        case NumberedSection(request_name):
+            entries: Any = GenericAlias(list, (_numbered_entry(field.entry),))
             return Annotated[entries, _section_size, ModelField(alias=request_name)], []
-        case FreeSection(entry):
-            entries = GenericAlias(list, (_free_entry(entry),))
+        case FreeSection():
+            entries = GenericAlias(list, (_free_entry(field.entry),))
             return Annotated[entries, _section_size], []
         case Boolean():
             return field.annotation, False
@@ -161,13 +165,28 @@ class ResumeRequest(RequestBody):
     template: Annotated[TemplateReference, TemplateKey()]
     photo: Annotated[UploadedFile | str | None, PhotoUrl(null=True)] = None
 
-    def sent_content(self) -> Changes:
-        """The content that was sent, without the photo: column -> value as plain JSON."""
-        return self.model_dump(include=self.model_fields_set - {"template", "photo"})
+    @property
+    def removes_photo(self) -> bool:
+        """Whether the request has null for the photo."""
+        return self.photo is None and "photo" in self.model_fields_set
 
-    def content(self) -> ResumeContent:
-        """The whole content, with defaults for what was not sent. The photo is None."""
-        return ResumeContent(**self.model_dump(exclude={"template", "photo"}), photo=None)
+    def sent_entries(self) -> dict[str, list[SentEntry]]:
+        """Return the numbered sections that were sent, by name."""
+        return self.model_dump(include=self.model_fields_set & NUMBERED_SECTIONS.keys())
+
+    def content(self, sections: Mapping[str, list[NumberedEntry]], photo: str | None) -> ResumeContent:
+        """Return the content of a new resume: these sections and photo, and defaults for what was not sent."""
+        fields: dict[str, Any] = {**self.model_dump(exclude=_NOT_CONTENT | sections.keys()), **sections}
+        return ResumeContent(**fields, photo=photo)
+
+    def apply_to(self, resume: Resume, sections: Mapping[str, list[NumberedEntry]]) -> Resume:
+        """Return `resume` with these sections and the other content that was sent, except the photo."""
+        sent = self.model_fields_set - _NOT_CONTENT - sections.keys()
+        fields: dict[str, Any] = {**self.model_dump(include=sent), **sections}
+        return replace(resume, **fields)
+
+
+_NOT_CONTENT = set(ResumeRequest.model_fields)
 
 
 _content_fields: dict[str, Any] = {
@@ -220,7 +239,7 @@ class FileImportBody(RequestBody):
 class ImportForm(RequestBody):
     """An import as a form: of a file, the member's LinkedIn data export (ZIP), or of a profile by its URL."""
 
-    file: Annotated[Any, Upload()] = None
+    file: Annotated[UploadedFile | str | None, Upload()] = None
     linkedin_url: Annotated[str | None, ProfileUrl(2000, null=True, blank=False)] = None
 
 

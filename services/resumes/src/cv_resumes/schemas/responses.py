@@ -12,6 +12,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from cv_resumes.domain.content import (
     CONTENT_FIELDS,
+    FREE_SECTIONS,
     NUMBERED_SECTIONS,
     Declaration,
     FreeSection,
@@ -22,26 +23,25 @@ from cv_resumes.domain.drafts import Note
 from cv_resumes.domain.entitlement import ResumePaymentType
 from cv_resumes.domain.resumes import Resume, photo_url
 
-Json = dict[str, Any]
-
 
 def _response_type(field: Declaration) -> Any:
     match field.rule:
-        case NumberedSection(entry):
-            fields = _response_fields(declarations(entry))
-            return GenericAlias(list, (create_model(entry.__name__, __doc__=entry.__doc__, **fields),))
-        case FreeSection(entry):
-            fields = {each.name: (_response_type(each), None) for each in declarations(entry)}
-            config = ConfigDict(extra="allow")
-            model = create_model(entry.__name__, __config__=config, __doc__=entry.__doc__, **fields)
-            return GenericAlias(list, (model,))
+        case NumberedSection():
+            return GenericAlias(list, (_entry_model(field.entry, _response_fields(declarations(field.entry))),))
+        case FreeSection():
+            fields = {each.name: (_response_type(each), None) for each in declarations(field.entry)}
+            return GenericAlias(list, (_entry_model(field.entry, fields, ConfigDict(extra="allow")),))
         case Date():
             return date | None if field.is_nullable else date
     return AnyUrl | None if field.name == "photo" else field.type
 
 
-def _response_fields(fields: Iterable[Declaration]) -> Json:
-    """The type of each field in a response, and its default. `...` makes it required."""
+def _entry_model(entry: type, fields: dict[str, Any], config: ConfigDict | None = None) -> type[BaseModel]:
+    return create_model(entry.__name__, __config__=config, __doc__=entry.__doc__, **fields)
+
+
+def _response_fields(fields: Iterable[Declaration]) -> dict[str, Any]:
+    """Return the type of each field in a response, and its default. `...` makes it required."""
     return {field.name: (_response_type(field), None if field.is_extension else ...) for field in fields}
 
 
@@ -121,15 +121,14 @@ _ENTRY_EXTENSIONS = {
     if (extensions := _extensions(declarations(section.entry)))
 }
 _PRINTED_KEYS = {
-    section.name: tuple(field.name for field in declarations(section.rule.entry) if field.rule is not None)
-    for section in CONTENT_FIELDS
-    if isinstance(section.rule, NumberedSection | FreeSection)
+    name: tuple(field.name for field in declarations(section.entry) if field.rule is not None)
+    for name, section in (NUMBERED_SECTIONS | FREE_SECTIONS).items()
 }
 """The keys of each section's entries without `id` and `order`, which the server assigns and no rule validates."""
 
 
-def serialize_resume(resume: Resume, now: datetime, public_base_url: str) -> Json:
-    """A resume as JSON, with what is paid at `now`."""
+def serialize_resume(resume: Resume, now: datetime, public_base_url: str) -> dict[str, object]:
+    """Serialize a resume as JSON, with what is paid at `now`."""
     owner, paid = resume.owner, resume.entitlement(now)
     return {
         "id": resume.id,
@@ -147,21 +146,23 @@ def serialize_resume(resume: Resume, now: datetime, public_base_url: str) -> Jso
     }
 
 
-def serialize_import(resume: Resume, report: list[Note] | None, now: datetime, public_base_url: str) -> Json:
-    """An imported resume as JSON. A report of None is left out."""
+def serialize_import(
+    resume: Resume, report: list[Note] | None, now: datetime, public_base_url: str
+) -> dict[str, object]:
+    """Serialize an imported resume. A report of None is left out."""
     return serialize_resume(resume, now, public_base_url) | ({} if report is None else {"import_report": report})
 
 
-def serialize_stale_version(current: Resume, now: datetime, public_base_url: str) -> Json:
-    """The body of a 412."""
+def serialize_stale_version(current: Resume, now: datetime, public_base_url: str) -> dict[str, object]:
+    """Return the body of a 412."""
     return {
         "detail": "This CV has changed since the version you are working on.",
         "current": serialize_resume(current, now, public_base_url),
     }
 
 
-def serialize_document(resume: Resume) -> Json:
-    """The content of a resume that templates print: no ids, and no undeclared keys of free entries.
+def serialize_document(resume: Resume) -> dict[str, object]:
+    """Return the content of a resume that templates print: no ids, and no undeclared keys of free entries.
 
     The photo's bytes are sent beside it.
     """
@@ -171,12 +172,12 @@ def serialize_document(resume: Resume) -> Json:
     return document
 
 
-def _content_of(resume: Resume) -> Json:
+def _content_of(resume: Resume) -> dict[str, Any]:
     return dict(zip(_FIELD_NAMES, _read_fields(resume), strict=True))
 
 
-def _serialize_content(resume: Resume) -> Json:
-    """The content in the order of its declarations, without empty extensions.
+def _serialize_content(resume: Resume) -> dict[str, object]:
+    """Return the content in the order of its declarations, without empty extensions.
 
     JSONB does not keep the order of an entry's keys.
     """
@@ -190,7 +191,7 @@ def _serialize_content(resume: Resume) -> Json:
     return content
 
 
-def _omit_empty(values: Json, names: Iterable[str]) -> None:
+def _omit_empty(values: dict[str, Any], names: Iterable[str]) -> None:
     for name in names:
         if not values[name]:
             del values[name]
