@@ -61,6 +61,18 @@ TYPOS = (
         'has no attribute "userid"',
     ),
     Typo(
+        "services/resumes/src/cv_resumes/actions/resumes.py",
+        "template_is_premium=",
+        "template_is_premum=",
+        'Unexpected keyword argument "template_is_premum" for "replace" of "Resume"',
+    ),
+    Typo(
+        "services/resumes/src/cv_resumes/domain/linkedin.py",
+        "github_url=",
+        "github_ur=",
+        'Unexpected keyword argument "github_ur"',
+    ),
+    Typo(
         "gateway/src/cv_gateway/settings.py",
         "self.public_base_url",
         "self.public_base_ur",

@@ -19,7 +19,7 @@ LARGEST = {
     "custom_sections": [{"title": "Liste", "content": "", "lists": [[]] * 85_000}],
 }
 """Of 256 KB, and 5 MB as Python objects."""
-COUNT = 40
+COUNT = 28
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="what a process took at most is read in /proc")

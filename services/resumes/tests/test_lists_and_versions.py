@@ -83,13 +83,11 @@ async def test_invalid_limit_is_ignored(resumes: httpx.AsyncClient, user: dict[s
     assert len((await resumes.get(f"/api/resumes/?{query}", headers=user)).json()) == 1
 
 
-@pytest.mark.parametrize(("query", "shown"), [("limit=1&offset=9999999999", 0), (f"limit={'9' * 5000}", 100)])
-async def test_huge_limit_and_offset_are_accepted(
-    resumes: httpx.AsyncClient, user: dict[str, str], query: str, shown: int
-) -> None:
+async def test_huge_limit_and_offset_are_accepted(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     for _ in range(101):
         await write(resumes, user)
-    assert len((await resumes.get(f"/api/resumes/?{query}", headers=user)).json()) == shown
+    for query, shown in (("limit=1&offset=9999999999", 0), (f"limit={'9' * 5000}", 100)):
+        assert len((await resumes.get(f"/api/resumes/?{query}", headers=user)).json()) == shown
 
 
 async def test_edit_of_an_old_version_is_answered_with_the_current_resume(

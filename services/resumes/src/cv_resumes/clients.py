@@ -13,6 +13,8 @@ from cv_common.kernel import tcp
 from cv_common.kernel.errors import BadRequest, NotFound, ServiceUnavailable
 from cv_common.kernel.http import ServiceClient, ServiceResponse
 
+from cv_resumes.settings import Settings
+
 log = logging.getLogger(__name__)
 
 
@@ -141,13 +143,13 @@ class ProfileSource:
 
     name = "source of profiles"
 
-    def __init__(self, url: str | None, token: str | None, *, timeout: float, limit: int) -> None:
-        self._url = url or None
+    def __init__(self, settings: Settings) -> None:
+        self._url, self._limit = settings.linkedin_source_url or None, settings.linkedin_source_limit
         self._headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
-        if token:
-            self._headers["Authorization"] = f"Bearer {token}"
-        self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=min(3, timeout))
-        self._limit = limit
+        if settings.linkedin_source_token:
+            self._headers["Authorization"] = f"Bearer {settings.linkedin_source_token}"
+        seconds = settings.linkedin_source_timeout
+        self._timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=min(3, seconds))
         self._session: aiohttp.ClientSession | None = None
 
     @property

@@ -32,12 +32,7 @@ def app() -> ASGIApp:
     broker = Broker.from_settings(settings, "resumes", publishes=True)
     templates = ServiceClient("templates", settings.templates_url, signer)
     renderer = ServiceClient("renderer", settings.renderer_url, signer)
-    profiles = ProfileSource(
-        settings.linkedin_source_url,
-        settings.linkedin_source_token,
-        timeout=settings.linkedin_source_timeout,
-        limit=settings.linkedin_source_limit,
-    )
+    profiles = ProfileSource(settings)
     media = Media(settings.media_url, settings.media_options)
     context = Context(settings, database, Templates(templates), Renderer(renderer), media, profiles)
     return create_app(

@@ -38,10 +38,8 @@ from cv_resumes.schemas.requests import (
 from cv_resumes.schemas.responses import (
     Export,
     ImportedResume,
-    InternalResume,
     ResumeResponse,
     StaleVersion,
-    serialize_import,
     serialize_resume,
     serialize_stale_version,
 )
@@ -135,9 +133,11 @@ def _respond(context: Context, resume: Resume) -> Response:
     return JSONResponse(body, headers={"ETag": resume.etag})
 
 
-def _created_headers(created: resumes.CreatedResume) -> dict[str, str]:
-    started = created.started_session
-    return {"ETag": created.resume.etag} | ({SESSION_START_HEADER: started} if started else {})
+def _respond_created(context: Context, created: resumes.CreatedResume) -> Response:
+    resume, started = created.resume, created.started_session
+    body = serialize_resume(resume, datetime.now(UTC), context.settings.public_base_url, created.import_report)
+    headers = {"ETag": resume.etag} | ({SESSION_START_HEADER: started} if started else {})
+    return JSONResponse(body, status_code=201, headers=headers)
 
 
 @router.get(
@@ -173,9 +173,7 @@ async def list_resumes(context: ContextDep, caller: CallerDep, page: PageDep) ->
     description=_IDEMPOTENT,
 )
 async def create_resume(context: ContextDep, caller: CallerDep, key: KeyDep, body: NewResumeDep) -> Response:
-    created = await resumes.create_resume(context, caller, body, key)
-    content = serialize_resume(created.resume, datetime.now(UTC), context.settings.public_base_url)
-    return JSONResponse(content, status_code=201, headers=_created_headers(created))
+    return _respond_created(context, await resumes.create_resume(context, caller, body, key))
 
 
 @router.get(
@@ -238,11 +236,8 @@ async def export_pdf(
 async def import_linkedin(
     context: ContextDep, caller: CallerDep, key: KeyDep, body: ImportDep, accept_language: AcceptLanguage = None
 ) -> Response:
-    imported = await imports.import_linkedin(context, caller, body, accept_language or "", key)
-    content = serialize_import(
-        imported.created.resume, imported.report, datetime.now(UTC), context.settings.public_base_url
-    )
-    return JSONResponse(content, status_code=201, headers=_created_headers(imported.created))
+    created = await imports.import_linkedin(context, caller, body, accept_language or "", key)
+    return _respond_created(context, created)
 
 
 @media.get("/media/resumes/photos/{name}")
@@ -251,7 +246,7 @@ async def get_photo(request: Request, context: ContextDep, name: str) -> Respons
     return file_response(request, content, media_type, PRIVATE_FILE_HEADERS)
 
 
-@internal.get("/resumes/{id:int}/", response_model=InternalResume)
+@internal.get("/resumes/{id:int}/")
 async def find_resume(context: ContextDep, resume_id: Id) -> Response:
     await resumes.check_exists(context, resume_id)
     return JSONResponse({"id": resume_id})

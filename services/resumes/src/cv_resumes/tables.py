@@ -37,7 +37,6 @@ metadata = MetaData()
 
 
 def _content_column(field: Declaration) -> Column[Any]:
-    """Return the column of a declared field."""
     match field.rule:
         case NumberedSection():
             return Column(field.name, JSONB, nullable=False, server_default=text("'[]'::jsonb"))

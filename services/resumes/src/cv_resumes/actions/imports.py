@@ -1,7 +1,7 @@
 """Import resumes from LinkedIn: from a profile by its URL, or from a member's data export."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import replace
 
 from cv_common.drf.body import ParsedBody, validate_partial
 from cv_common.drf.forms import UploadedFile
@@ -11,7 +11,7 @@ from cv_common.kernel.identity import Caller
 from cv_resumes.actions.context import Context
 from cv_resumes.actions.resumes import CreatedResume, create_resume
 from cv_resumes.domain.archives import InvalidArchive, Limits
-from cv_resumes.domain.drafts import Draft, Note
+from cv_resumes.domain.drafts import Draft
 from cv_resumes.domain.idempotency import IdempotencyKey
 from cv_resumes.domain.json_resume import read_json_resume
 from cv_resumes.domain.linkedin import read_export
@@ -28,25 +28,14 @@ _ARCHIVE_READERS = asyncio.Semaphore(2)
 """Data exports are unpacked in memory, so only two at a time are."""
 
 
-@dataclass(frozen=True, slots=True)
-class Import:
-    """A created resume, and the report of what the source has and the resume has not.
-
-    The report is None if a profile was imported completely.
-    """
-
-    created: CreatedResume
-    report: list[Note] | None
-
-
 async def import_linkedin(
     context: Context,
     caller: Caller,
     body: UrlImportBody | FileImportBody,
     accept_language: str,
     key: IdempotencyKey | None,
-) -> Import:
-    """Create a resume from a profile or a data export.
+) -> CreatedResume:
+    """Create a resume from a profile or a data export. The report is None if a profile was imported completely.
 
     Raises ValidationFailed (also for an unknown profile, one without a name, and an invalid file), BadRequest, as
     `create_resume` does, and ServiceUnavailable (the source or templates does not answer).
@@ -65,7 +54,7 @@ async def import_linkedin(
     fields |= {"template": template.id, "linkedin_url": body.linkedin_url}
     resume: ParsedBody[ResumeRequest] = validate_partial(fields, ImportedResumeBody)
     created = await create_resume(context, caller, resume, key)
-    return Import(created, report if report or source == "file" else None)
+    return replace(created, import_report=report) if report or source == "file" else created
 
 
 async def _fetch_profile(context: Context, linkedin_url: str) -> Draft:

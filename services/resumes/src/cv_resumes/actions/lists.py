@@ -43,40 +43,29 @@ async def list_resumes(context: Context, caller: Caller, page: Page | None, seri
     owner = owner_of(caller)
     if owner is None:
         return ResumeList(0, [], None, new_session_id())
-    reader = _ChunkReader(context, owner, page or Page(sys.maxsize, 0), serialize)
-    first_chunk = await reader.read()
-    if page is None and not reader.remaining and first_chunk:
+    shown = page or Page(sys.maxsize, 0)
+    chunks = _read_chunks(context, owner, shown, serialize)
+    first_chunk: list[bytes] = await anext(chunks, [])
+    has_more = len(first_chunk) == CHUNK_SIZE < shown.limit
+    if page is None and not has_more and first_chunk:
         return ResumeList(len(first_chunk), first_chunk, None)
     async with context.database.connection() as tx:
-        total = await resumes.count(tx, owner) if page is not None or reader.remaining else 0
+        total = await resumes.count(tx, owner) if page is not None or has_more else 0
         has_ended = total == 0 and owner.session_id is not None and await owners.is_ended(tx, owner.session_id)
-    return ResumeList(total, first_chunk, reader if reader.remaining else None, new_session_id() if has_ended else None)
+    return ResumeList(total, first_chunk, chunks if has_more else None, new_session_id() if has_ended else None)
 
 
-class _ChunkReader:
-    """Reads each chunk after the last resume of the one before, so that concurrent edits shift nothing."""
-
-    def __init__(self, context: Context, owner: Owner, page: Page, serialize: Serialize) -> None:
-        self._context, self._owner, self._serialize = context, owner, serialize
-        self._offset, self._after = page.offset, resumes.START
-        self.remaining = page.limit
-        """How many more resumes there may be."""
-
-    async def read(self) -> list[bytes]:
-        """Return the next chunk."""
-        limit = min(CHUNK_SIZE, self.remaining)
-        async with _READERS, self._context.database.connection() as tx:
-            chunk = await resumes.list_owned(tx, self._owner, self._after, limit, self._offset)
-            self._offset = 0
-            if chunk:
-                self._after = (chunk[-1].created_at, chunk[-1].id)
-            self.remaining = self.remaining - limit if len(chunk) == limit else 0
-            return [self._serialize(resume) for resume in chunk]
-
-    def __aiter__(self) -> AsyncIterator[list[bytes]]:
-        return self
-
-    async def __anext__(self) -> list[bytes]:
-        if not self.remaining or not (chunk := await self.read()):
-            raise StopAsyncIteration
-        return chunk
+async def _read_chunks(context: Context, owner: Owner, page: Page, serialize: Serialize) -> AsyncIterator[list[bytes]]:
+    """Yield chunks. Each starts after the last resume of the one before, so that concurrent edits shift nothing."""
+    after, offset, remaining = resumes.START, page.offset, page.limit
+    while remaining:
+        limit = min(CHUNK_SIZE, remaining)
+        async with _READERS, context.database.connection() as tx:
+            chunk = await resumes.list_owned(tx, owner, after, limit, offset)
+            items = [serialize(resume) for resume in chunk]
+        if not chunk:
+            return
+        after, offset = (chunk[-1].created_at, chunk[-1].id), 0
+        remaining = remaining - limit if len(chunk) == limit else 0
+        del chunk  # the generator keeps its variables while the response is sent
+        yield items

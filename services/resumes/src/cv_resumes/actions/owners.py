@@ -62,7 +62,6 @@ async def _merge(tx: Transaction, session_id: str, into_session_id: str) -> None
 
 
 async def _transfer(tx: Transaction, session: Owner, other: Owner) -> None:
-    """Transfer the resumes and the entitlement of an ended session."""
     await resumes.transfer(tx, session, other)
     until = await payments.entitled_until(tx, session)
     if until is not None:

@@ -18,6 +18,7 @@ from cv_resumes.actions.idempotency import find_replay, save_created
 from cv_resumes.actions.photos import attach_photo, delete_photo_files, detach_photos, store_photo
 from cv_resumes.clients import Template
 from cv_resumes.domain.content import NumberedEntry, ResumeContent, numbered_sections
+from cv_resumes.domain.drafts import Note
 from cv_resumes.domain.idempotency import IdempotencyKey
 from cv_resumes.domain.owners import Owner, new_session_id, quota_error
 from cv_resumes.domain.photos import NOT_A_FILE
@@ -37,10 +38,11 @@ class StaleVersion(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CreatedResume:
-    """A new resume, and the id of the session that was started for it, if any."""
+    """A new resume, the id of the session that was started for it, if any, and the report of its import, if any."""
 
     resume: Resume
     started_session: str | None
+    import_report: list[Note] | None = None
 
 
 async def open_resume(context: Context, caller: Caller, resume_id: int) -> Resume:
@@ -130,17 +132,17 @@ async def change_resume(
         if photo is not None or request.removes_photo:
             edited = replace(edited, photo=photo)
         sections = await _number_entries(tx, numbered_sections(stored), request.sent_entries())
-        saved, detached_photos = await _save(tx, stored, request.apply_to(edited, sections))
+        edited = request.apply_to(edited, sections, datetime.now(UTC), next_revision(stored.revision))
+        saved, detached_photos = await _save(tx, stored, edited)
     await delete_photo_files(context, detached_photos)
     return saved
 
 
 async def _save(tx: Transaction, stored: Resume, edited: Resume) -> tuple[Resume, list[str]]:
     """Save what differs from `stored`. Returns the saved resume, and the photos whose files are to be deleted."""
-    now, changed = datetime.now(UTC), changed_fields(stored, edited)
-    saved = replace(edited, last_accessed=now)
-    if changed or saved.template_id != stored.template_id:
-        saved = replace(saved, updated_at=now, revision=next_revision(stored.revision))
+    changed = changed_fields(stored, edited)
+    is_changed = changed or edited.template_id != stored.template_id
+    saved = edited if is_changed else replace(stored, last_accessed=edited.last_accessed)
     _check_size(saved)
     detached_photos = []
     if saved.photo != stored.photo:

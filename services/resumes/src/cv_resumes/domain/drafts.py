@@ -20,20 +20,12 @@ _REQUIRED = {
 _LABEL_KEYS = ("position", "company", "degree", "institution")
 """The keys whose value names an entry in the report."""
 TITLES = {
-    "fr": {
-        "volunteering": "Bénévolat",
-        "honors": "Distinctions",
-        "publications": "Publications",
-        "interests": "Centres d'intérêt",
-    },
-    "en": {
-        "volunteering": "Volunteering",
-        "honors": "Honors & awards",
-        "publications": "Publications",
-        "interests": "Interests",
-    },
+    "volunteering": {"fr": "Bénévolat", "en": "Volunteering"},
+    "honors": {"fr": "Distinctions", "en": "Honors & awards"},
+    "publications": {"fr": "Publications", "en": "Publications"},
+    "interests": {"fr": "Centres d'intérêt", "en": "Interests"},
 }
-"""Titles of the custom sections for topics that a resume has no section for, by language."""
+"""Topics that a resume has no section for -> titles of their custom sections, by language."""
 
 _MAX_NOTES = 200
 _MAX_NAMES = 10
@@ -117,7 +109,7 @@ class Draft:
         A missing e-mail address is replaced by the account's, and a missing name by the empty string.
         """
         for topic, paragraphs in self._paragraphs.items():
-            self._add_custom_section(topic, TITLES[language][topic], "\n\n".join(filter(None, paragraphs)))
+            self._add_custom_section(topic, TITLES[topic][language], "\n\n".join(filter(None, paragraphs)))
         if not self._fields["email"]:
             self._fields["email"] = account_email or ""
             fallback = ": it is the account's" if account_email else ""

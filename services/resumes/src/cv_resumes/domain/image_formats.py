@@ -2,20 +2,14 @@
 
 import re
 
-_SIGNATURES = (
-    (b"GIF87a", "GIF"),
-    (b"GIF89a", "GIF"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"II+\0", "TIFF"),
-    (b"MM\0+", "TIFF"),
-    (b"\xff\x0a", "JPEG XL"),
-    (b"\0\0\0\x0cJXL ", "JPEG XL"),
-    (b"\0\0\0\x0cjP  ", "JPEG 2000"),
-    (b"\xff\x4f\xff\x51", "JPEG 2000"),
-    (b"\0\0\x01\0", "ICO"),
-    (b"8BPS", "PSD"),
-)
+_SIGNATURES: dict[str, tuple[bytes, ...]] = {
+    "GIF": (b"GIF87a", b"GIF89a"),
+    "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    "JPEG XL": (b"\xff\x0a", b"\0\0\0\x0cJXL "),
+    "JPEG 2000": (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"),
+    "ICO": (b"\0\0\x01\0",),
+    "PSD": (b"8BPS",),
+}
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
 _MAX_BRANDS_SIZE = 256
 _SVG = re.compile(
@@ -26,8 +20,8 @@ _SVG_PROLOG_SIZE = 4096
 
 def unsupported_format(content: bytes) -> str | None:
     """Return the name of the image format of `content`, if it is a known one that is not supported."""
-    for signature, name in _SIGNATURES:
-        if content.startswith(signature):
+    for name, signatures in _SIGNATURES.items():
+        if content.startswith(signatures):
             return name
     if content.startswith(b"BM") and content[6:10] == bytes(4):  # two letters alone could begin a text
         return "BMP"

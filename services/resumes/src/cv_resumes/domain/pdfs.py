@@ -5,19 +5,8 @@ import unicodedata
 from datetime import date
 
 LANGUAGES = ("fr", "en")
-_LETTERS = str.maketrans(
-    {
-        "ł": "l",
-        "ø": "o",
-        "đ": "d",
-        "ħ": "h",
-        "\N{LATIN SMALL LETTER DOTLESS I}": "i",
-        "æ": "ae",
-        "œ": "oe",
-        "ß": "ss",
-        "þ": "th",
-        "ð": "d",
-    }
+_LETTERS = str.maketrans("łøđħð\N{LATIN SMALL LETTER DOTLESS I}", "lodhdi") | str.maketrans(
+    {"æ": "ae", "œ": "oe", "ß": "ss", "þ": "th"}
 )
 """Latin letters that Unicode does not decompose into a letter and an accent."""
 

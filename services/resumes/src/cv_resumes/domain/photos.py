@@ -65,7 +65,6 @@ def rewrite_photo(content: bytes) -> tuple[bytes, str]:
 
 
 def _check(image: Image.Image) -> None:
-    """Raise BadPhoto if the photo must not be decoded."""
     if image.width * image.height > MAX_PIXELS:
         raise BadPhoto(TOO_LARGE)
     if max(image.size) > MAX_LENGTH:

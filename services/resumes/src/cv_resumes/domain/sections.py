@@ -34,12 +34,14 @@ def reconcile_section(stored: Sequence[NumberedEntry], sent: Sequence[SentEntry]
     kept = [unclaimed.pop(entry["id"])["id"] if entry.get("id") in unclaimed else None for entry in sent]
     result: list[OrderedEntry] = []
     next_order = 0
-    for entry, kept_id in zip(sent, kept, strict=True):
+    for entry, entry_id in zip(sent, kept, strict=True):
+        if entry_id is None:
+            entry_id = _claim_equal(unclaimed, entry)
         order = entry.get("order")
         if order is None:
             order = next_order
         next_order = min(order + 1, MAX_ORDER)
-        result.append({**entry, "id": kept_id or _claim_equal(unclaimed, entry), "order": order})
+        result.append({**entry, "id": entry_id, "order": order})
     return sorted(result, key=lambda entry: entry["order"])
 
 

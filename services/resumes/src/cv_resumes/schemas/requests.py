@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from types import GenericAlias, new_class
 from typing import Annotated, Any
 
@@ -127,15 +128,9 @@ _ASSIGNED: dict[str, tuple[Any, Any]] = {
 
 
 def _numbered_entry(entry: type[Any]) -> Any:
-    fields: dict[str, Any] = {field.name: _request_field(field) for field in declarations(entry)}
-    fields |= _ASSIGNED
-    return create_model(
-        f"{entry.__name__}Data",
-        __base__=RequestBody,
-        __doc__=entry.__doc__,
-        __validators__=_PERIOD,
-        **fields,
-    )
+    fields: dict[str, Any] = {field.name: _request_field(field) for field in declarations(entry)} | _ASSIGNED
+    name = f"{entry.__name__}Data"
+    return create_model(name, __base__=RequestBody, __doc__=entry.__doc__, __validators__=_PERIOD, **fields)
 
 
 def _free_entry(entry: type[Any]) -> Any:
@@ -172,23 +167,24 @@ class ResumeRequest(RequestBody):
 
     def sent_entries(self) -> dict[str, list[SentEntry]]:
         """Return the numbered sections that were sent, by name."""
-        return self.model_dump(include=self.model_fields_set & NUMBERED_SECTIONS.keys())
+        sent = self.model_fields_set & NUMBERED_SECTIONS.keys()
+        return self.model_dump(include=sent) if sent else {}
 
     def content(self, sections: Mapping[str, list[NumberedEntry]], photo: str | None) -> ResumeContent:
         """Return the content of a new resume: these sections and photo, and defaults for what was not sent."""
         fields: dict[str, Any] = {**self.model_dump(exclude=_NOT_CONTENT | sections.keys()), **sections}
         return ResumeContent(**fields, photo=photo)
 
-    def apply_to(self, resume: Resume, sections: Mapping[str, list[NumberedEntry]]) -> Resume:
-        """Return `resume` with these sections and the other content that was sent, except the photo."""
+    def apply_to(
+        self, resume: Resume, sections: Mapping[str, list[NumberedEntry]], now: datetime, revision: int
+    ) -> Resume:
+        """Return a new version of `resume`, with these sections and the other content that was sent but the photo."""
         sent = self.model_fields_set - _NOT_CONTENT - sections.keys()
         fields: dict[str, Any] = {**self.model_dump(include=sent), **sections}
-        return replace(resume, **fields)
+        return replace(resume, **fields, updated_at=now, last_accessed=now, revision=revision)
 
 
 _NOT_CONTENT = set(ResumeRequest.model_fields)
-
-
 _content_fields: dict[str, Any] = {
     field.name: _request_field(field) for field in CONTENT_FIELDS if field.name != "photo"
 }

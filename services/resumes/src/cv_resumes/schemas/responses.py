@@ -99,12 +99,6 @@ class Export(BaseModel):
     has_watermark: bool
 
 
-class InternalResume(BaseModel):
-    """The answer to another service that asks whether a resume exists."""
-
-    id: int
-
-
 def _extensions(fields: Iterable[Declaration]) -> tuple[str, ...]:
     return tuple(field.name for field in fields if field.is_extension)
 
@@ -127,10 +121,12 @@ _PRINTED_KEYS = {
 """The keys of each section's entries without `id` and `order`, which the server assigns and no rule validates."""
 
 
-def serialize_resume(resume: Resume, now: datetime, public_base_url: str) -> dict[str, object]:
-    """Serialize a resume as JSON, with what is paid at `now`."""
+def serialize_resume(
+    resume: Resume, now: datetime, public_base_url: str, import_report: list[Note] | None = None
+) -> dict[str, object]:
+    """Serialize a resume, with what is paid at `now`. An `import_report` of None is left out."""
     owner, paid = resume.owner, resume.entitlement(now)
-    return {
+    body = {
         "id": resume.id,
         "session_id": owner.session_id,
         "user": owner.user_id,
@@ -144,13 +140,7 @@ def serialize_resume(resume: Resume, now: datetime, public_base_url: str) -> dic
         "updated_at": resume.updated_at,
         "last_accessed": resume.last_accessed,
     }
-
-
-def serialize_import(
-    resume: Resume, report: list[Note] | None, now: datetime, public_base_url: str
-) -> dict[str, object]:
-    """Serialize an imported resume. A report of None is left out."""
-    return serialize_resume(resume, now, public_base_url) | ({} if report is None else {"import_report": report})
+    return body if import_report is None else body | {"import_report": import_report}
 
 
 def serialize_stale_version(current: Resume, now: datetime, public_base_url: str) -> dict[str, object]:
