@@ -6,19 +6,16 @@ from typing import Literal, TextIO
 
 from cv_common.kernel.database import Database
 
-from cv_payments.actions import failed_jobs
-from cv_payments.actions.failed_jobs import Queue
+from cv_payments.actions.jobs import QUEUE_TITLES, Command, QueueName, handle_failed
 from cv_payments.actions.setup import set_up_account
 from cv_payments.clients.stripe_account import StripeAccount
 from cv_payments.clients.stripe_connection import StripeRequestError, StripeUnavailable
-
-Command = Literal["list", "retry", "dismiss"]
 
 
 class Arguments(Namespace):
     """The parsed command line. `command` and `keys` belong to a queue, `webhook` to `setup-stripe`."""
 
-    target: Literal["setup-stripe"] | Queue
+    target: Literal["setup-stripe"] | QueueName
     command: Command
     keys: list[str]
     webhook: str | None
@@ -30,8 +27,8 @@ def parse(arguments: Sequence[str]) -> Arguments:
     targets = parser.add_subparsers(dest="target", required=True)
     setup = targets.add_parser("setup-stripe", help="create missing products, prices and the billing portal")
     setup.add_argument("--webhook", metavar="URL", help="also create the webhook endpoint")
-    for queue, noun in (("events", "events from Stripe"), ("calls", "calls to Stripe")):
-        commands = targets.add_parser(queue, help=f"{noun} that are dead or quarantined").add_subparsers(
+    for queue, title in QUEUE_TITLES.items():
+        commands = targets.add_parser(queue, help=f"{title} that are dead or quarantined").add_subparsers(
             dest="command", required=True
         )
         commands.add_parser("list", help="list them").set_defaults(keys=[])
@@ -42,15 +39,11 @@ def parse(arguments: Sequence[str]) -> Arguments:
     return parser.parse_args(arguments, Arguments())
 
 
-async def run_command(database: Database, queue: Queue, command: Command, keys: Collection[str], out: TextIO) -> int:
+async def run_command(
+    database: Database, queue: QueueName, command: Command, keys: Collection[str], out: TextIO
+) -> int:
     """Run a command on failed jobs and print a line for each. Returns 1 when an id is unknown or not failed."""
-    match command:
-        case "list":
-            jobs = await failed_jobs.list_failed(database, queue, keys)
-        case "retry":
-            jobs = await failed_jobs.retry(database, queue, keys)
-        case "dismiss":
-            jobs = await failed_jobs.dismiss(database, queue, keys)
+    jobs = await handle_failed(database, queue, command, keys)
     for job in jobs:
         columns = (job.key, job.outcome, job.kind, job.object_id or "-", f"{job.since:%Y-%m-%dT%H:%M:%SZ}")
         out.write("\t".join((*columns, f"{job.attempts} tries", job.error or "-")) + "\n")

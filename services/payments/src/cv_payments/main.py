@@ -15,20 +15,19 @@ from starlette.types import ASGIApp
 
 from cv_payments import cli, routes
 from cv_payments.actions.context import Context
-from cv_payments.actions.failed_jobs import Queue
+from cv_payments.actions.jobs import Command, QueueName
 from cv_payments.actions.polling import MAX_CONCURRENT_POLLS
 from cv_payments.clients.catalog import Catalog
 from cv_payments.clients.resumes import Resumes
 from cv_payments.clients.stripe_account import StripeAccount
 from cv_payments.clients.stripe_api import StripeApi
 from cv_payments.clients.stripe_connection import StripeConnection
-from cv_payments.consumers.nats import consumers
-from cv_payments.consumers.schedule import scheduled_jobs
+from cv_payments.consumers import consumers, scheduled_jobs
 from cv_payments.settings import AccountSettings, Settings
 
 
 def app() -> ASGIApp:
-    """The ASGI app, configured by the environment."""
+    """Return the ASGI app, configured by the environment."""
     settings = Settings()
     database = Database(settings.database_url, settings.database_pool_size)
     broker = Broker.from_settings(settings, "payments", publishes=True)
@@ -64,7 +63,7 @@ def app() -> ASGIApp:
 
 
 def command() -> None:
-    """`cv-payments`, configured by its arguments and the environment."""
+    """Run `cv-payments`, configured by its arguments and the environment."""
     arguments = cli.parse(sys.argv[1:])
     try:
         settings = AccountSettings() if arguments.target == "setup-stripe" else Settings()
@@ -90,7 +89,7 @@ async def _set_up(settings: AccountSettings, webhook_url: str | None) -> int:
         await connection.stop()
 
 
-async def _run_command(settings: Settings, queue: Queue, command: cli.Command, keys: list[str]) -> int:
+async def _run_command(settings: Settings, queue: QueueName, command: Command, keys: list[str]) -> int:
     database = Database(settings.database_url, pool_size=2)
     await database.start()
     try:

@@ -98,9 +98,9 @@ class Checkout(BaseModel):
     status: PaymentStatus
 
 
-def serialize_payment(payment: payments.Payment) -> dict[str, Any]:
-    """The JSON of a payment."""
-    body: dict[str, Any] = {
+def serialize_payment(payment: payments.Payment) -> dict[str, object]:
+    """Return the JSON of a payment."""
+    body: dict[str, object] = {
         "id": payment.id,
         "payment_type": payment.payment_type,
         "resume_id": payment.resume_id,
@@ -114,8 +114,8 @@ def serialize_payment(payment: payments.Payment) -> dict[str, Any]:
     return body | {"is_disputed": True} if payment.is_suspended else body
 
 
-def serialize_subscription(summary: subscriptions.SubscriptionSummary, now: datetime) -> dict[str, Any]:
-    """The JSON of an owner's subscriptions at the time `now`."""
+def serialize_subscription(summary: subscriptions.SubscriptionSummary, now: datetime) -> dict[str, object]:
+    """Return the JSON of an owner's subscriptions at the time `now`."""
     return {
         "subscription_type": summary.subscription_type,
         "status": summary.status,
@@ -125,8 +125,8 @@ def serialize_subscription(summary: subscriptions.SubscriptionSummary, now: date
     }
 
 
-def serialize_checkout(checkout: checkouts.Checkout, status: PaymentStatus) -> dict[str, Any]:
-    """The JSON of a checkout and its payment's status."""
+def serialize_checkout(checkout: checkouts.Checkout, status: PaymentStatus) -> dict[str, object]:
+    """Return the JSON of a checkout and its payment's status."""
     return {
         "id": checkout.stripe_session_id,
         "payment_type": checkout.payment_type,

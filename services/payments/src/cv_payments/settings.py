@@ -20,7 +20,7 @@ class AccountSettings(SystemSettings):
 
     @property
     def livemode(self) -> bool:
-        """Whether the key moves real money."""
+        """Return whether the key moves real money."""
         return self.stripe_api_key.startswith(_LIVE_KEYS)
 
     @model_validator(mode="after")
@@ -30,16 +30,13 @@ class AccountSettings(SystemSettings):
         if self.livemode and self.environment != "production":
             raise ValueError("STRIPE_API_KEY is a live key: set ENVIRONMENT=production, or use a test key")
         if self.environment == "production":
-            self._validate_production_account()
+            if not self.livemode:
+                raise ValueError("in production STRIPE_API_KEY must be a live key")
+            if self.stripe_api_base:
+                raise ValueError("in production STRIPE_API_BASE must be empty: a live key is for Stripe itself")
+            if not self.public_base_url.startswith("https://"):
+                raise ValueError("in production PUBLIC_BASE_URL must be https")
         return self
-
-    def _validate_production_account(self) -> None:
-        if not self.livemode:
-            raise ValueError("in production STRIPE_API_KEY must be a live key")
-        if self.stripe_api_base:
-            raise ValueError("in production STRIPE_API_BASE must be empty: a live key is for Stripe itself")
-        if not self.public_base_url.startswith("https://"):
-            raise ValueError("in production PUBLIC_BASE_URL must be https")
 
 
 class Settings(ServiceSettings, DatabaseSettings, NatsSettings, AccountSettings):
@@ -64,11 +61,8 @@ class Settings(ServiceSettings, DatabaseSettings, NatsSettings, AccountSettings)
         if any(not secret.startswith("whsec_") for secret in self.stripe_webhook_secrets):
             raise ValueError("each of STRIPE_WEBHOOK_SECRETS must begin with whsec_")
         if self.environment == "production":
-            self._validate_production_service()
+            if not self.stripe_webhook_secrets or any("sandbox" in secret for secret in self.stripe_webhook_secrets):
+                raise ValueError("in production STRIPE_WEBHOOK_SECRETS must hold the secrets of Stripe's own endpoint")
+            if any(not origin.startswith("https://") for origin in self.checkout_allowed_origins):
+                raise ValueError("in production CHECKOUT_ALLOWED_ORIGINS must be https")
         return self
-
-    def _validate_production_service(self) -> None:
-        if not self.stripe_webhook_secrets or any("sandbox" in secret for secret in self.stripe_webhook_secrets):
-            raise ValueError("in production STRIPE_WEBHOOK_SECRETS must hold the secrets of Stripe's own endpoint")
-        if any(not origin.startswith("https://") for origin in self.checkout_allowed_origins):
-            raise ValueError("in production CHECKOUT_ALLOWED_ORIGINS must be https")

@@ -6,6 +6,7 @@ from cv_common.messaging.inbox import inbox_table
 from cv_common.messaging.outbox import outbox_table
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     Boolean,
     CheckConstraint,
     Column,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    bindparam,
     false,
     func,
     literal_column,
@@ -36,8 +38,13 @@ _STRIPE_ID = String(MAX_ID_LENGTH)
 
 
 def sql_literals(*texts: str) -> list[ColumnElement[str]]:
-    """Constants for `IN (...)` in the text of the SQL: PostgreSQL uses a partial index only with such constants."""
+    """Return constants that stand in the text of the SQL: PostgreSQL uses a partial index only with such constants."""
     return [literal_column(f"'{each}'", String) for each in texts]
+
+
+def parameters(*names: str) -> dict[str, BindParameter[object]]:
+    """Return a parameter for each column. It has the name of the column."""
+    return {name: bindparam(name) for name in names}
 
 
 def _time(name: str, **options: Any) -> Column[Any]:
@@ -150,7 +157,7 @@ Index("payments_granting", payments.c.resume_id, unique=True, postgresql_where=p
 
 
 def _job_columns() -> list[Column[Any]]:
-    """The columns of a job queue: a lease, the time of the next attempt, and the outcome."""
+    """Return the columns of a job queue: a lease, the time of the next attempt, and the outcome."""
     return [
         Column("attempts", Integer, nullable=False, server_default=text("0")),
         _insert_time("next_try_at"),
@@ -168,7 +175,7 @@ def _index_open_jobs(table: Table) -> None:
 
 
 def is_finished(table: Table) -> ColumnElement[bool]:
-    """Whether a job needs no attempt and no operator."""
+    """Return whether a job needs no attempt and no operator."""
     return table.c.outcome.in_(sql_literals("done", "ignored", "dismissed"))
 
 

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 async def open_page(context: Context, checkout: Checkout) -> str | None:
-    """The URL of a checkout's page; None when the checkout was abandoned and a new one is needed.
+    """Return the URL of a checkout's page; None when the checkout was abandoned and a new one is needed.
 
     The checkout is committed, so a second call, even after a crash, opens the same page.
     Raises StripeUnavailable and StripeRequestError (a bug).
@@ -39,7 +39,7 @@ async def open_page(context: Context, checkout: Checkout) -> str | None:
         if await checkouts.mark_open(tx, checkout.id, session.id, session.url):
             return session.url
         log.info("a checkout was abandoned while it was opened", extra={"checkout": str(checkout.id)})
-        await stripe_calls.order_expiry(tx, session.id)
+        await stripe_calls.order(tx, "expire_session", session.id)
     return None
 
 

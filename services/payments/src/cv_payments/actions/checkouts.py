@@ -52,7 +52,7 @@ async def start_checkout(context: Context, caller: Caller, body: ParsedBody[Chec
 
 
 async def _validate(context: Context, body: ParsedBody[CheckoutBody]) -> CheckoutRequest:
-    """Raises ValidationFailed with all field errors, and ServiceUnavailable."""
+    """Return the valid request. Raises ValidationFailed with all field errors, and ServiceUnavailable."""
     urls = {
         "success_url": body.get(lambda fields: fields.success_url),
         "cancel_url": body.get(lambda fields: fields.cancel_url),
@@ -87,7 +87,7 @@ async def _resume_errors(context: Context, resume_id: int | None, required: bool
 async def _wait_for_checkout(
     context: Context, user_id: int | None, session_id: str, request: CheckoutRequest
 ) -> tuple[Owner, Checkout | Subscription]:
-    """The only unfinished checkout for this request, or the buyer's live subscription.
+    """Return the only unfinished checkout for this request, or the buyer's live subscription.
 
     The caller of this function opens the page of a checkout without one. Raises ServiceUnavailable when other requests
     take too long.
@@ -109,7 +109,7 @@ async def _wait_for_checkout(
 async def _find_or_add(
     context: Context, user_id: int | None, session_id: str, request: CheckoutRequest
 ) -> tuple[Owner, Checkout | Subscription | None, list[Checkout]]:
-    """The owner and what serves the request.
+    """Return the owner and what serves the request.
 
     None while another page for the same purchase is being opened, or while the checkouts in the list must be closed.
     """
@@ -135,7 +135,7 @@ async def _find_or_add(
 
 
 async def _lock_owner(tx: Transaction, user_id: int | None, session_id: str) -> Owner:
-    """The buyer. A visitor whose session has ended gets a new session. Raises UserNotFound for an erased account."""
+    """Return the buyer; a new session for an ended one. Raises UserNotFound for an erased account."""
     if user_id is not None:
         owner = await owners.lock_user(tx, user_id)
         if owner.ended_at is not None:
@@ -146,7 +146,7 @@ async def _lock_owner(tx: Transaction, user_id: int | None, session_id: str) -> 
 
 
 async def _reject_paid(tx: Transaction, request: CheckoutRequest) -> None:
-    """Raises ValidationFailed for a deleted or paid resume."""
+    """Raise ValidationFailed for a deleted or paid resume."""
     resume = await resumes.find(tx, request.resume_id) if request.resume_id is not None else None
     if resume is not None and resume.deleted_at is not None:
         raise ValidationFailed.on("resume_id", f"Resume with id {resume.id} does not exist.")

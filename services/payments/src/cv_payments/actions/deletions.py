@@ -40,9 +40,9 @@ async def erase_owner(tx: Transaction, owner: Owner) -> None:
         await _close(tx, checkout)
     for subscription in await subscriptions.list_of_owner(tx, owner.id):
         if subscription.is_live:
-            await stripe_calls.order_cancellation(tx, subscription.id)
+            await stripe_calls.order(tx, "cancel_subscription", subscription.id)
     for customer_id in await owners.list_customers(tx, owner):
-        await stripe_calls.order_customer_deletion(tx, customer_id)
+        await stripe_calls.order(tx, "delete_customer", customer_id)
     await payments.delete_receipts(tx, owner.id)
     await owners.anonymize(tx, owner)
 
@@ -53,4 +53,4 @@ async def _close(tx: Transaction, checkout: Checkout) -> None:
         return
     current = await checkouts.find(tx, checkout.id)
     if current is not None and current.stripe_session_id is not None:
-        await stripe_calls.order_expiry(tx, current.stripe_session_id)
+        await stripe_calls.order(tx, "expire_session", current.stripe_session_id)

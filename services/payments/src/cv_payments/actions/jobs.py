@@ -1,12 +1,14 @@
-"""Running jobs: transient errors are retried forever, other errors eight times."""
+"""Jobs: run one, check a queue, and handle failed jobs. Transient errors are retried forever, others eight times."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Literal
 
-from cv_common.kernel.database import DATABASE_UNAVAILABLE
+from cv_common.kernel.database import DATABASE_UNAVAILABLE, Database
 from cv_common.kernel.errors import ServiceUnavailable
 
 from cv_payments.actions.context import Context
+from cv_payments.domain.jobs import CallJob, EventJob, FailedJob
 from cv_payments.repository.job_queues import JobQueue, JobT, calls, events
 
 log = logging.getLogger(__name__)
@@ -17,6 +19,11 @@ MAX_ATTEMPTS = 8
 _MAX_DELAY = 300.0
 LATE_SECONDS = 600.0
 """Seconds after which health reports an unfinished job, whatever delays it."""
+
+QueueName = Literal["events", "calls"]
+Command = Literal["list", "retry", "dismiss"]
+QUEUE_TITLES: Mapping[QueueName, str] = {"events": "events from Stripe", "calls": "calls to Stripe"}
+_QUEUES: Mapping[QueueName, JobQueue[EventJob] | JobQueue[CallJob]] = {"events": events, "calls": calls}
 
 
 async def run_job(
@@ -55,25 +62,35 @@ async def _postpone(context: Context, queue: JobQueue[JobT], job: JobT, error: E
         await queue.postpone(tx, job.key, repr(error), delay)
 
 
-async def check_events(context: Context) -> str | None:
-    """The problems of Stripe's events in one sentence, or None."""
-    return await _check(context, events, "events from Stripe")
-
-
-async def check_calls(context: Context) -> str | None:
-    """The problems of calls to Stripe in one sentence, or None."""
-    return await _check(context, calls, "calls to Stripe")
-
-
-async def _check(context: Context, queue: JobQueue[JobT], noun: str) -> str | None:
+async def check_queue(context: Context, name: QueueName) -> str | None:
+    """Return the problems of a queue in one sentence, or None."""
     try:
         async with context.database.connection() as tx:
-            health = await queue.health(tx)
+            health = await _QUEUES[name].health(tx)
     except DATABASE_UNAVAILABLE:
         return None  # the database reports it itself
+    title = QUEUE_TITLES[name]
     problems = {
-        f"{health.dead} {noun} failed for good": health.dead,
-        f"{health.quarantined} {noun} are quarantined": health.quarantined,
-        f"{noun} have waited {health.oldest:.0f} s": health.oldest > LATE_SECONDS,
+        f"{health.dead} {title} failed for good": health.dead,
+        f"{health.quarantined} {title} are quarantined": health.quarantined,
+        f"{title} have waited {health.oldest:.0f} s": health.oldest > LATE_SECONDS,
     }
     return "; ".join(problem for problem, is_so in problems.items() if is_so) or None
+
+
+async def handle_failed(
+    database: Database, name: QueueName, command: Command, keys: Collection[str] = ()
+) -> list[FailedJob]:
+    """List dead and quarantined jobs, schedule them again, or close them without an effect; with `keys` only those.
+
+    Returns the jobs as they were, oldest first.
+    """
+    queue = _QUEUES[name]
+    async with database.transaction() as tx:
+        failed = [job for job in await queue.list_failed(tx) if not keys or job.key in keys]
+        for job in failed:
+            if command == "retry":
+                await queue.retry(tx, job.key)
+            elif command == "dismiss":
+                await queue.dismiss(tx, job.key)
+    return failed

@@ -7,10 +7,9 @@ from cv_common.kernel.errors import NotFound, ValidationFailed
 from cv_common.kernel.identity import Caller
 
 from cv_payments.actions.context import Context
-from cv_payments.actions.stripe_sync import sync_object
+from cv_payments.actions.stripe_sync import refresh_subscription
 from cv_payments.clients.stripe_connection import StripeNotFound, StripeRequestError
 from cv_payments.domain.checkouts import CheckoutRequest
-from cv_payments.domain.errors import ForeignObject, Quarantined
 from cv_payments.domain.portal import portal_flow
 from cv_payments.domain.return_urls import ORIGIN_NOT_ALLOWED, is_allowed
 from cv_payments.domain.subscriptions import Subscription
@@ -20,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 async def open_portal(context: Context, caller: Caller, return_url: str) -> str:
-    """The URL of the caller's billing portal.
+    """Return the URL of the caller's billing portal.
 
     Raises ValidationFailed, NotFound (the caller has no customer at Stripe) and ServiceUnavailable.
     """
@@ -39,7 +38,7 @@ async def open_portal(context: Context, caller: Caller, return_url: str) -> str:
 
 
 async def portal_for_subscriber(context: Context, subscription: Subscription, request: CheckoutRequest) -> str | None:
-    """The portal's URL for a subscriber who asks for a subscription.
+    """Return the portal's URL for a subscriber who asks for a subscription.
 
     None when Stripe rejects the request because the subscription has changed: the stored one is now up to date.
     Raises ServiceUnavailable, NotFound and StripeRequestError (a bug).
@@ -51,7 +50,9 @@ async def portal_for_subscriber(context: Context, subscription: Subscription, re
             context.catalog.portal_id, customer_id, request.cancel_url, flow
         )
     except StripeRequestError as error:
-        current = await _sync_subscription(context, subscription)
+        await refresh_subscription(context, subscription.id)
+        async with context.database.connection() as tx:
+            current = await subscriptions.find(tx, subscription.id) or subscription
         if current.is_live and (current.customer_id, portal_flow(current, request)) == (customer_id, flow):
             _reject(customer_id, error)
         return None
@@ -62,14 +63,3 @@ def _reject(customer_id: str, error: StripeRequestError) -> NoReturn:
     if isinstance(error, StripeNotFound) and error.is_customer:
         raise NotFound from error
     raise error
-
-
-async def _sync_subscription(context: Context, subscription: Subscription) -> Subscription:
-    """The subscription as it is at Stripe; the stored one if that does not match. Raises ServiceUnavailable."""
-    try:
-        await sync_object(context, "subscription", subscription.id)
-    except (Quarantined, ForeignObject, StripeRequestError) as reason:
-        details = {"subscription": subscription.id, "reason": str(reason)}
-        log.error("a subscription that the portal rejects does not match", extra=details)
-    async with context.database.connection() as tx:
-        return await subscriptions.find(tx, subscription.id) or subscription

@@ -13,13 +13,13 @@ from cv_payments.repository import checkouts, owners, payments, subscriptions
 
 
 async def list_payments(context: Context, caller: Caller) -> list[Payment]:
-    """The caller's payments, newest first."""
+    """Return the caller's payments, newest first."""
     async with context.database.connection() as tx:
         return await payments.list_for_caller(tx, caller)
 
 
 async def get_subscription(context: Context, caller: Caller) -> SubscriptionSummary:
-    """The summary of the caller's subscriptions. Raises NotFound for a caller who never had one."""
+    """Return the summary of the caller's subscriptions. Raises NotFound for a caller who never had one."""
     async with context.database.connection() as tx:
         owner = await owners.find_caller(tx, caller)
         if owner is None or not await subscriptions.list_of_owner(tx, owner.id):
@@ -28,7 +28,7 @@ async def get_subscription(context: Context, caller: Caller) -> SubscriptionSumm
 
 
 async def get_checkout(context: Context, caller: Caller, stripe_session_id: str) -> tuple[Checkout, PaymentStatus]:
-    """The caller's checkout with this Stripe session, and the status of its payment. Raises NotFound.
+    """Return the caller's checkout with this Stripe session, and the status of its payment. Raises NotFound.
 
     A pending checkout is polled at Stripe from time to time, because a webhook may be late or lost.
     """

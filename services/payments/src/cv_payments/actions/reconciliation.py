@@ -1,30 +1,25 @@
 """Reconciliation: fetch from Stripe what lost or rejected webhooks did not deliver."""
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 from uuid import UUID
 
-from cv_common.kernel.database import DATABASE_UNAVAILABLE, Transaction
+from cv_common.kernel.database import DATABASE_UNAVAILABLE
 
 from cv_payments.actions.checkout_pages import close_page, sync_checkout
 from cv_payments.actions.context import Context
 from cv_payments.actions.jobs import TRANSIENT_ERRORS
-from cv_payments.actions.stripe_sync import sync_object
+from cv_payments.actions.stripe_sync import refresh_subscription
 from cv_payments.actions.webhooks import process_event, store_event
 from cv_payments.clients.stripe_connection import StripeRequestError, StripeUnavailable
-from cv_payments.domain.errors import ForeignObject, Quarantined
 from cv_payments.domain.events import OBJECT_KINDS
 from cv_payments.repository import checkouts, stripe_events, subscriptions
 
 log = logging.getLogger(__name__)
 
-Id = TypeVar("Id", UUID, str)
-
 INTERVAL = 3600.0
 """Seconds between two reconciliations."""
-_BATCH = 1000
 
 
 async def reconcile(context: Context) -> None:
@@ -35,20 +30,25 @@ async def reconcile(context: Context) -> None:
     errors: list[Exception] = []
     with _collect(errors, "undelivered events"):
         await _process_undelivered(context, errors)
-    async for checkout_id in _overdue(context, checkouts.list_overdue, UUID(int=0)):
+    async with context.database.connection() as tx:
+        overdue_checkouts = await checkouts.list_overdue(tx)
+    for checkout_id in overdue_checkouts:
         with _collect(errors, str(checkout_id)):
             await _sync_checkout(context, checkout_id)
-    async for subscription_id in _overdue(context, subscriptions.list_overdue, ""):
+    async with context.database.connection() as tx:
+        overdue_subscriptions = await subscriptions.list_overdue(tx)
+    for subscription_id in overdue_subscriptions:
         with _collect(errors, subscription_id):
             await _sync_subscription(context, subscription_id)
-    await _purge_events(context)
+    async with context.database.connection() as tx:
+        await stripe_events.purge(tx)
     if errors:
         raise errors[0]
 
 
 @contextmanager
 def _collect(errors: list[Exception], what: str) -> Iterator[None]:
-    """Collects errors. Without a database nothing can continue, so its errors are raised."""
+    """Collect errors. Without a database nothing can continue, so its errors are raised."""
     try:
         yield
     except DATABASE_UNAVAILABLE:
@@ -73,27 +73,6 @@ async def _process_undelivered(context: Context, errors: list[Exception]) -> Non
         log.warning("cannot list undelivered events", extra={"error": str(error)})
 
 
-async def _purge_events(context: Context) -> None:
-    purged = _BATCH
-    while purged == _BATCH:
-        async with context.database.connection() as tx:
-            purged = await stripe_events.purge(tx, _BATCH)
-
-
-async def _overdue(
-    context: Context, list_page: Callable[[Transaction, Id], Awaitable[list[Id]]], after: Id
-) -> AsyncIterator[Id]:
-    """All overdue ids, page by page: one that stays overdue does not stop the others."""
-    while True:
-        async with context.database.connection() as tx:
-            page = await list_page(tx, after)
-        if not page:
-            return
-        for object_id in page:
-            yield object_id
-        after = page[-1]
-
-
 async def _sync_checkout(context: Context, checkout_id: UUID) -> None:
     async with context.database.connection() as tx:
         checkout = await checkouts.find(tx, checkout_id)
@@ -109,8 +88,6 @@ async def _sync_checkout(context: Context, checkout_id: UUID) -> None:
 
 async def _sync_subscription(context: Context, subscription_id: str) -> None:
     try:
-        await sync_object(context, "subscription", subscription_id)
-    except (Quarantined, ForeignObject, StripeRequestError) as reason:
-        log.error("an overdue object does not match", extra={"object": subscription_id, "reason": str(reason)})
+        await refresh_subscription(context, subscription_id)
     except TRANSIENT_ERRORS as error:
         log.warning("an overdue object is left for later", extra={"object": subscription_id, "error": repr(error)})

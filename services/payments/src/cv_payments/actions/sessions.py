@@ -11,52 +11,48 @@ from cv_payments.domain.owners import Owner
 from cv_payments.repository import owners
 
 
-async def claim_session(context: Context, session_id: str, user_id: int) -> None:
+async def claim_session(context: Context, session_id: str, user_id: int, event: SessionClaimed | None = None) -> None:
     """Transfer an anonymous session's purchases to an account and end the session. Only the first claim counts.
 
     If the account is erased, the purchases are erased like the account's own.
     """
     async with context.database.transaction() as tx:
-        await _claim(context, tx, session_id, user_id)
+        if event is not None and not await inbox.mark_processed(tx, event):
+            return
+        session = await owners.lock_session(tx, session_id)
+        if session.ended_at is not None:
+            return
+        user = await owners.lock_user(tx, user_id)
+        if user.ended_at is not None:
+            await erase_owner(tx, session)
+        else:
+            await _transfer(context, tx, session, user)
 
 
 async def on_session_claimed(context: Context, event: SessionClaimed) -> None:
-    """Do what `claim_session` does, in case that request was lost."""
+    """Claim the session, in case the request of auth was lost."""
+    await claim_session(context, event.session_id, event.user_id, event)
+
+
+async def merge_session(
+    context: Context, session_id: str, into_session_id: str, event: SessionMerged | None = None
+) -> None:
+    """Transfer an anonymous session's purchases to another session and end the first.
+
+    Has no effect if either session has ended. If the second has, auth sends a new event with another receiver.
+    """
     async with context.database.transaction() as tx:
-        if await inbox.mark_processed(tx, event):
-            await _claim(context, tx, event.session_id, event.user_id)
-
-
-async def _claim(context: Context, tx: Transaction, session_id: str, user_id: int) -> None:
-    session = await owners.lock_session(tx, session_id)
-    if session.ended_at is not None:
-        return
-    user = await owners.lock_user(tx, user_id)
-    if user.ended_at is not None:
-        await erase_owner(tx, session)
-    else:
-        await _transfer(context, tx, session, user)
-
-
-async def merge_session(context: Context, session_id: str, into_session_id: str) -> None:
-    """Transfer an anonymous session's purchases to another session and end the first."""
-    async with context.database.transaction() as tx:
-        await _merge(context, tx, session_id, into_session_id)
+        if event is not None and not await inbox.mark_processed(tx, event):
+            return
+        session = await owners.lock_session(tx, session_id)
+        receiver = await owners.lock_session(tx, into_session_id)
+        if session.ended_at is None and receiver.ended_at is None:
+            await _transfer(context, tx, session, receiver)
 
 
 async def on_session_merged(context: Context, event: SessionMerged) -> None:
-    """Do what `merge_session` does, in case that request was lost."""
-    async with context.database.transaction() as tx:
-        if await inbox.mark_processed(tx, event):
-            await _merge(context, tx, event.session_id, event.into_session_id)
-
-
-async def _merge(context: Context, tx: Transaction, session_id: str, into_session_id: str) -> None:
-    """No effect when either session has ended: if the second has, auth sends a new event with another receiver."""
-    session = await owners.lock_session(tx, session_id)
-    receiver = await owners.lock_session(tx, into_session_id)
-    if session.ended_at is None and receiver.ended_at is None:
-        await _transfer(context, tx, session, receiver)
+    """Merge the sessions, in case the request of auth was lost."""
+    await merge_session(context, event.session_id, event.into_session_id, event)
 
 
 async def _transfer(context: Context, tx: Transaction, session: Owner, receiver: Owner) -> None:

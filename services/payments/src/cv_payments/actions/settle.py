@@ -37,7 +37,7 @@ async def settle_resume(tx: Transaction, resume_id: int) -> None:
 
 
 async def summarize_owner(tx: Transaction, owner: Owner, grace: GracePeriods) -> SubscriptionSummary:
-    """The summary of an owner's stored subscriptions."""
+    """Return the summary of an owner's stored subscriptions."""
     stored = await subscriptions.list_of_owner(tx, owner.id)
     if not stored:
         return SubscriptionSummary()
@@ -74,7 +74,7 @@ async def _end_subscriptions(tx: Transaction, owner: Owner) -> None:
     for duplicate in find_duplicates(await subscriptions.list_of_owner(tx, owner.id), owner.ended_at):
         log.warning("a duplicate subscription is canceled", extra={"subscription": duplicate.id})
         await subscriptions.mark_duplicate(tx, duplicate)
-        await stripe_calls.order_cancellation(tx, duplicate.id)
+        await stripe_calls.order(tx, "cancel_subscription", duplicate.id)
     billed = await payments.list_of_subscriptions(tx, owner.id)
     for subscription in await subscriptions.list_of_owner(tx, owner.id):
         of_this_one = [each for each in billed if each.subscription_id == subscription.id]
@@ -83,16 +83,16 @@ async def _end_subscriptions(tx: Transaction, owner: Owner) -> None:
                 if payment.counts and payment.is_refundable:
                     await _order_refund(tx, payment, "duplicate")
         elif subscription.is_live and _is_refunded(of_this_one):
-            await stripe_calls.order_cancellation(tx, subscription.id)
+            await stripe_calls.order(tx, "cancel_subscription", subscription.id)
 
 
 async def _order_refund(tx: Transaction, payment: Payment, reason: RefundReason) -> None:
     assert payment.stripe_payment_intent_id is not None, "a refundable payment has a PaymentIntent"
     await payments.mark_refund_ordered(tx, payment, reason)
-    await stripe_calls.order_refund(tx, payment.stripe_payment_intent_id, reason)
+    await stripe_calls.order(tx, "refund", payment.stripe_payment_intent_id, reason)
 
 
 def _is_refunded(billed: Sequence[Payment]) -> bool:
-    """Whether the latest successful payment was refunded."""
+    """Return whether the latest successful payment was refunded."""
     paid = [payment for payment in billed if payment.outcome == "succeeded"]
     return bool(paid) and paid[-1].status == "refunded"

@@ -7,6 +7,7 @@ current state, events may arrive late, twice, at once, and in any order.
 Order of locks: disputes of a charge, session, invoice, charge, subscription, owner, resume.
 """
 
+import logging
 from datetime import UTC, datetime, timedelta
 
 from cv_common.kernel.database import Transaction
@@ -14,22 +15,18 @@ from cv_common.kernel.errors import ServiceUnavailable
 
 from cv_payments.actions.context import Context
 from cv_payments.actions.settle import settle_owner, settle_resume
-from cv_payments.clients.stripe_connection import StripeNotFound
+from cv_payments.clients.stripe_connection import StripeNotFound, StripeRequestError
 from cv_payments.domain.checkouts import Checkout, CheckoutStatus
 from cv_payments.domain.errors import ForeignObject, Quarantined
 from cv_payments.domain.events import ObjectKind
-from cv_payments.domain.mismatches import (
-    AllowedPrices,
-    allowed_prices,
-    invoice_mismatch,
-    session_mismatch,
-    subscription_mismatch,
-)
+from cv_payments.domain.mismatches import allowed_prices, invoice_mismatch, session_mismatch, subscription_mismatch
 from cv_payments.domain.owners import Owner
 from cv_payments.domain.payments import Payment, PaymentFacts, decisive_dispute, invoice_outcome, session_outcome
 from cv_payments.domain.stripe_objects import StripeCharge, StripeSession, StripeSubscription
 from cv_payments.domain.subscriptions import Subscription, api_status
 from cv_payments.repository import checkouts, owners, payments, resumes, stripe_calls, subscriptions
+
+log = logging.getLogger(__name__)
 
 _SESSION_DELAY = timedelta(minutes=10)
 """How long after a subscription's creation Stripe may not list its session yet."""
@@ -39,6 +36,17 @@ async def sync_object(context: Context, kind: ObjectKind, object_id: str) -> Non
     """Synchronize one object in a transaction of its own. Raises what `StripeSync.sync` raises."""
     async with context.stripe_semaphore, context.database.transaction() as tx:
         await StripeSync(context, tx).sync(kind, object_id)
+
+
+async def refresh_subscription(context: Context, subscription_id: str) -> None:
+    """Synchronize a stored subscription. One that does not match is logged, and stays as it is.
+
+    Raises StripeUnavailable and ServiceUnavailable.
+    """
+    try:
+        await sync_object(context, "subscription", subscription_id)
+    except (Quarantined, ForeignObject, StripeRequestError) as reason:
+        log.error("a subscription does not match", extra={"subscription": subscription_id, "reason": str(reason)})
 
 
 class StripeSync:
@@ -84,7 +92,7 @@ class StripeSync:
                 return await self._sync_dispute(object_id)
 
     async def _sync_session(self, session_id: str) -> Owner:
-        """After a checkout was completed, paid or rejected later, or has expired."""
+        """Synchronize a checkout that was completed, paid or rejected later, or has expired."""
         await self._lock(session_id)
         session = await self._stripe.get_session(session_id)
         checkout = await checkouts.find(self._tx, session.checkout_id)
@@ -112,7 +120,7 @@ class StripeSync:
         return owner
 
     async def _sync_subscription(self, subscription_id: str, session: StripeSession | None = None) -> Owner:
-        """After a subscription was created, renewed, changed, unpaid, scheduled to end, or ended.
+        """Synchronize a subscription that was created, renewed, changed, unpaid, scheduled to end, or ended.
 
         `session` is the session that started it, where it is known.
         """
@@ -124,7 +132,7 @@ class StripeSync:
             await self._check_start(at_stripe, checkout, session)
         owner = await self._lock_owner(at_stripe, stored, checkout)
         api_status(at_stripe.status)  # quarantines an unknown status
-        prices = self._allowed_prices(stored, checkout)
+        prices = allowed_prices(self._catalog.plans(), stored, checkout)
         _quarantine_if(subscription_mismatch(at_stripe, prices.amounts, self._livemode))
         plan = prices.plans.get(at_stripe.price_id) or (stored.subscription_type if stored else None)
         if plan is None:
@@ -135,7 +143,7 @@ class StripeSync:
         return owner
 
     async def _sync_invoice(self, invoice_id: str, session: StripeSession | None = None) -> Owner:
-        """After an invoice of a subscription was paid, not collected, or given up.
+        """Synchronize an invoice of a subscription that was paid, not collected, or given up.
 
         An invoice of 0 is a payment only if it is the subscription's first.
         """
@@ -146,7 +154,8 @@ class StripeSync:
         owner = await self._sync_subscription(invoice.subscription_id, session)
         subscription = await subscriptions.find(self._tx, invoice.subscription_id)
         assert subscription is not None, "it was just stored"
-        prices = self._allowed_prices(subscription, await checkouts.find(self._tx, subscription.checkout_id))
+        checkout = await checkouts.find(self._tx, subscription.checkout_id)
+        prices = allowed_prices(self._catalog.plans(), subscription, checkout)
         _quarantine_if(invoice_mismatch(invoice, prices.amounts, self._livemode))
         is_payment = invoice.amount > 0 or invoice.is_first or await payments.has_invoice(self._tx, invoice_id)
         if invoice.status == "draft" or not is_payment:
@@ -166,13 +175,13 @@ class StripeSync:
         return owner
 
     async def _sync_charge(self, charge_id: str) -> Owner:
-        """After a payment was refunded, in full or in part."""
+        """Synchronize a payment that was refunded, in full or in part."""
         payment = await self._payment_of(await self._stripe.get_charge(charge_id))
         charge = await self._lock_charge(charge_id)
         return await self._update_payment(payment, _charge_facts(charge))
 
     async def _sync_refund(self, refund_id: str) -> Owner:
-        """After a refund went through late, or failed. The charge has the sum of its refunds.
+        """Synchronize a refund that went through late, or failed. The charge has the sum of its refunds.
 
         If the service ordered a refund that failed, an operator must know that the money is still owed.
         """
@@ -186,20 +195,17 @@ class StripeSync:
         return owner
 
     async def _sync_dispute(self, dispute_id: str) -> Owner:
-        """After a dispute was opened, changed or closed. All disputes of its charge decide together."""
-        dispute = await self._stripe.get_dispute(dispute_id)
-        await self._lock(f"disputes of {dispute.charge_id}")
-        statuses = await self._stripe.list_dispute_statuses(dispute.charge_id)
-        payment = await self._payment_of(await self._stripe.get_charge(dispute.charge_id))
+        """Synchronize a dispute that was opened, changed or closed. All disputes of its charge decide together."""
+        charge_id = await self._stripe.get_disputed_charge(dispute_id)
+        await self._lock(f"disputes of {charge_id}")
+        statuses = await self._stripe.list_dispute_statuses(charge_id)
+        payment = await self._payment_of(await self._stripe.get_charge(charge_id))
         return await self._update_payment(payment, {"dispute_status": decisive_dispute(statuses)})
-
-    def _allowed_prices(self, stored: Subscription | None, checkout: Checkout | None) -> AllowedPrices:
-        return allowed_prices(self._catalog.plans(), stored, checkout)
 
     async def _lock_owner(
         self, at_stripe: StripeSubscription, stored: Subscription | None, checkout: Checkout | None
     ) -> Owner:
-        """The owner of a subscription: the stored one, else its checkout's, else the customer's."""
+        """Return the owner of a subscription: the stored one, else its checkout's, else the customer's."""
         if stored is not None:
             return await owners.lock_owner_of(self._tx, "subscriptions", stored.id)
         if checkout is not None:
@@ -223,7 +229,7 @@ class StripeSync:
         _quarantine_if(session_mismatch(checkout, session, self._livemode))
 
     async def _payment_of(self, charge: StripeCharge) -> Payment:
-        """The payment that a charge paid. If it is not stored yet, its session or invoice is synchronized first."""
+        """Return the payment that a charge paid. One that is not stored yet is synchronized first."""
         payment = await payments.find_by_intent(self._tx, charge.payment_intent_id)
         if payment is None and charge.payment_intent_id is not None:
             checkout = await checkouts.find(self._tx, charge.checkout_id)
@@ -268,7 +274,7 @@ class StripeSync:
         """Store an owner's customer; order its deletion if the owner's account is erased."""
         await owners.add_customer(self._tx, owner, customer_id)
         if not owner.is_known:
-            await stripe_calls.order_customer_deletion(self._tx, customer_id)
+            await stripe_calls.order(self._tx, "delete_customer", customer_id)
 
     async def _lock_resume(self, resume_id: int) -> None:
         await resumes.lock(self._tx, resume_id)

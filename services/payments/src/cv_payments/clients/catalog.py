@@ -4,13 +4,12 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
-import stripe
 from cv_common.kernel import tasks
 from cv_common.kernel.errors import ServiceUnavailable
 
 from cv_payments.clients.stripe_account import StripeAccount, price_mismatch
 from cv_payments.clients.stripe_connection import StripeRequestError, StripeUnavailable
-from cv_payments.domain.offers import OFFERS, Offer, PaymentType, SubscriptionType
+from cv_payments.domain.offers import OFFERS, PaymentType, SubscriptionType
 
 log = logging.getLogger(__name__)
 
@@ -39,13 +38,13 @@ class Catalog:
         return self._problem
 
     def price_id(self, payment_type: PaymentType) -> str:
-        """The price of an offer. Raises ServiceUnavailable while it does not match the offer."""
+        """Return the price of an offer. Raises ServiceUnavailable while it does not match the offer."""
         if (price_id := self._price_ids.get(payment_type)) is None:
             raise _unavailable()
         return price_id
 
     def plans(self) -> Mapping[str, SubscriptionType]:
-        """The plans on sale, by price id. Raises ServiceUnavailable before they are loaded."""
+        """Return the plans on sale, by price id. Raises ServiceUnavailable before they are loaded."""
         if not self._loaded:
             raise _unavailable()
         plans: tuple[SubscriptionType, ...] = ("monthly", "yearly")
@@ -53,7 +52,7 @@ class Catalog:
 
     @property
     def portal_id(self) -> str:
-        """The configuration of the billing portal. Raises ServiceUnavailable while there is none."""
+        """Return the configuration of the billing portal. Raises ServiceUnavailable while there is none."""
         if self._portal_id is None:
             raise _unavailable()
         return self._portal_id
@@ -76,7 +75,7 @@ class Catalog:
     async def _load(self) -> str | None:
         """Load all ids. Returns the problems, None when there are none."""
         found = await self._account.prices()
-        problems = {offer.payment_type: _problem_of(offer, found.get(offer.lookup_key)) for offer in OFFERS.values()}
+        problems = {offer.payment_type: price_mismatch(offer, found.get(offer.lookup_key)) for offer in OFFERS.values()}
         self._price_ids = {
             payment_type: found[OFFERS[payment_type].lookup_key].id
             for payment_type, problem in problems.items()
@@ -87,10 +86,6 @@ class Catalog:
         self._portal_id = portal.id if portal else None
         portal_problem = None if portal else "the billing portal is not set up"
         return "; ".join(problem for problem in (*problems.values(), portal_problem) if problem) or None
-
-
-def _problem_of(offer: Offer, price: stripe.Price | None) -> str | None:
-    return f"there is no active price {offer.lookup_key}" if price is None else price_mismatch(offer, price)
 
 
 def _unavailable() -> ServiceUnavailable:

@@ -11,7 +11,7 @@ class Resumes:
         self._client = client
 
     async def exists(self, resume_id: int) -> bool:
-        """Whether a resume with this id exists, whoever owns it. Raises ServiceUnavailable."""
+        """Return whether a resume with this id exists, whoever owns it. Raises ServiceUnavailable."""
         response = await self._client.get(f"/internal/resumes/{resume_id}/")
         if response.status not in (200, 404):
             raise ServiceUnavailable

@@ -34,7 +34,7 @@ class StripeAccount:
         return False
 
     async def ensure_price(self, offer: Offer) -> tuple[str, bool]:
-        """The id of an offer's price, and whether it was created. A price that differs from the offer is replaced."""
+        """Return the id of an offer's price, and whether it was created. A price that differs is replaced."""
         found = (await self.prices()).get(offer.lookup_key)
         if found is not None and price_mismatch(offer, found) is None:
             return found.id, False
@@ -51,13 +51,13 @@ class StripeAccount:
         return (await self._request(self._v1.prices.create_async(parameters))).id, True
 
     async def prices(self) -> dict[str, stripe.Price]:
-        """The active prices of the offers, by lookup key."""
+        """Return the active prices of the offers, by lookup key."""
         keys = [offer.lookup_key for offer in OFFERS.values()]
         listed = await self._request(self._v1.prices.list_async({"lookup_keys": keys, "active": True, "limit": 10}))
         return {price.lookup_key: price for price in listed.data if price.lookup_key}
 
     async def portal_configuration(self) -> stripe.billing_portal.Configuration | None:
-        """The service's own active configuration of the billing portal, the newest one."""
+        """Return the service's own active configuration of the billing portal, the newest one."""
         listed = await self._request(self._v1.billing_portal.configurations.list_async({"active": True, "limit": 100}))
         return next((each for each in listed.data if _is_own(each)), None)
 
@@ -84,8 +84,10 @@ class StripeAccount:
         return None
 
 
-def price_mismatch(offer: Offer, price: stripe.Price) -> str | None:
-    """How Stripe's price differs from an offer, in words for an operator; None when it matches."""
+def price_mismatch(offer: Offer, price: stripe.Price | None) -> str | None:
+    """Return how Stripe's price differs from an offer, in words for an operator; None when it matches."""
+    if price is None:
+        return f"there is no active price {offer.lookup_key}"
     recurring = price.recurring
     interval = f"{recurring.interval_count} {recurring.interval}" if recurring else None
     actual = (price.unit_amount, price.currency, interval)

@@ -2,16 +2,17 @@
 
 import logging
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import cast
 
 import stripe
 from stripe.params import EventListParams, RefundCreateParams
+from stripe.params.billing_portal import SessionCreateParams as PortalSessionCreateParams
+from stripe.params.billing_portal import SessionCreateParamsFlowData
 from stripe.params.checkout import SessionCreateParams
 
 from cv_payments.clients.stripe_connection import StripeConnection
 from cv_payments.clients.stripe_parsing import (
     parse_charge,
-    parse_dispute,
     parse_event,
     parse_invoice,
     parse_refund,
@@ -24,7 +25,6 @@ from cv_payments.domain.payments import RefundReason
 from cv_payments.domain.portal import PortalFlow
 from cv_payments.domain.stripe_objects import (
     StripeCharge,
-    StripeDispute,
     StripeInvoice,
     StripeRefund,
     StripeSession,
@@ -55,14 +55,14 @@ class StripeApi:
         return parse_session(await self._request(call))
 
     async def get_session(self, session_id: str) -> StripeSession:
-        """A session with its prices and its payment."""
+        """Return a session with its prices and its payment."""
         expanded = ["line_items", "payment_intent"]
         return parse_session(
             await self._request(self._v1.checkout.sessions.retrieve_async(session_id, {"expand": expanded}))
         )
 
     async def find_session_of_subscription(self, subscription_id: str) -> str | None:
-        """The id of the session that started a subscription; None when no session did."""
+        """Return the id of the session that started a subscription; None when no session did."""
         found = await self._request(
             self._v1.checkout.sessions.list_async({"subscription": subscription_id, "limit": 1})
         )
@@ -94,9 +94,12 @@ class StripeApi:
         )
 
     async def find_invoice_of_intent(self, payment_intent_id: str) -> str | None:
-        """The id of the invoice that a PaymentIntent pays; None when it pays no invoice."""
-        payment: Any = {"type": "payment_intent", "payment_intent": payment_intent_id}
-        found = await self._request(self._v1.invoice_payments.list_async({"payment": payment, "limit": 1}))
+        """Return the id of the invoice that a PaymentIntent pays; None when it pays no invoice."""
+        found = await self._request(
+            self._v1.invoice_payments.list_async(
+                {"payment": {"type": "payment_intent", "payment_intent": payment_intent_id}, "limit": 1}
+            )
+        )
         if not found.data:
             return None
         invoice = found.data[0].invoice
@@ -105,11 +108,13 @@ class StripeApi:
     async def get_charge(self, charge_id: str) -> StripeCharge:
         return parse_charge(await self._request(self._v1.charges.retrieve_async(charge_id)))
 
-    async def get_dispute(self, dispute_id: str) -> StripeDispute:
-        return parse_dispute(await self._request(self._v1.disputes.retrieve_async(dispute_id)))
+    async def get_disputed_charge(self, dispute_id: str) -> str:
+        """Return the id of the charge that a dispute or an inquiry is about."""
+        charge = (await self._request(self._v1.disputes.retrieve_async(dispute_id))).charge
+        return charge if isinstance(charge, str) else charge.id
 
     async def list_dispute_statuses(self, charge_id: str) -> list[str]:
-        """The statuses of all disputes and inquiries (`warning_…`) of a charge, newest first."""
+        """Return the statuses of all disputes and inquiries (`warning_…`) of a charge, newest first."""
         found = await self._request(self._v1.disputes.list_async({"charge": charge_id, "limit": 100}))
         return [dispute.status for dispute in found.data]
 
@@ -124,14 +129,18 @@ class StripeApi:
     async def create_portal_session(
         self, configuration_id: str, customer_id: str, return_url: str, flow: PortalFlow | None
     ) -> str:
-        """The URL of the billing portal for a customer, at its home page or at the page of `flow`."""
-        parameters: Any = {"configuration": configuration_id, "customer": customer_id, "return_url": return_url}
+        """Return the URL of the billing portal for a customer, at its home page or at the page of `flow`."""
+        parameters: PortalSessionCreateParams = {
+            "configuration": configuration_id,
+            "customer": customer_id,
+            "return_url": return_url,
+        }
         if flow is not None:
-            parameters["flow_data"] = dict(flow)
+            parameters["flow_data"] = cast("SessionCreateParamsFlowData", flow)
         return (await self._request(self._v1.billing_portal.sessions.create_async(parameters))).url
 
     async def list_undelivered(self, event_types: Sequence[str]) -> AsyncIterator[list[StripeEvent]]:
-        """Pages of the events of the last 30 days whose webhook was not delivered, newest first.
+        """Yield pages of the events of the last 30 days whose webhook was not delivered, newest first.
 
         Events that cannot be stored are left out, as their webhooks are rejected.
         """
@@ -153,7 +162,7 @@ def _storable(listed: Iterable[stripe.Event]) -> Iterator[StripeEvent]:
             log.error("cannot store an undelivered event", extra={"event": each.id, "type": each.type})
 
 
-def _sort_keys(value: Any) -> Any:
+def _sort_keys(value: object) -> object:
     """Sort the keys: a repeated idempotency key needs the same body, and JSONB does not keep the order of keys."""
     if isinstance(value, Mapping):
         return {key: _sort_keys(value[key]) for key in sorted(value)}

@@ -44,7 +44,7 @@ class StripeNotFound(StripeRequestError):
 
     @property
     def is_customer(self) -> bool:
-        """Whether the missing object is the customer, which was deleted at Stripe."""
+        """Return whether the missing object is the customer, which was deleted at Stripe."""
         return self.param == "customer"
 
 
@@ -83,12 +83,12 @@ class StripeConnection:
             await self._session.close()
 
     async def check(self) -> str | None:
-        """No check of its own: the job queues report what waits for Stripe."""
+        """Return None: the job queues report what waits for Stripe."""
         return None
 
     @property
     def v1(self) -> stripe.V1Services:
-        """Stripe's client. Pass its calls to `request`."""
+        """Return Stripe's client. Pass its calls to `request`."""
         assert self._stripe is not None, "start() comes first"
         return self._stripe.v1
 

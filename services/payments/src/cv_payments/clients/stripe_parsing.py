@@ -11,7 +11,6 @@ from stripe.checkout import Session
 from cv_payments.domain.events import MAX_ID_LENGTH, MAX_TYPE_LENGTH, StripeEvent
 from cv_payments.domain.stripe_objects import (
     StripeCharge,
-    StripeDispute,
     StripeInvoice,
     StripeInvoiceLine,
     StripeRefund,
@@ -25,7 +24,7 @@ _WORD = re.compile(r"[!-~]+")
 
 
 def parse_session(session: Session) -> StripeSession:
-    """A session whose `line_items` and `payment_intent` may be expanded."""
+    """Parse a session whose `line_items` and `payment_intent` may be expanded."""
     intent = session.payment_intent
     refused = isinstance(intent, stripe.PaymentIntent) and intent.status in _REFUSED_INTENTS
     lines = session.line_items.data if "line_items" in session and session.line_items else []
@@ -51,7 +50,7 @@ def parse_session(session: Session) -> StripeSession:
 
 
 def parse_subscription(subscription: stripe.Subscription) -> StripeSubscription:
-    """A subscription whose `latest_invoice` may be expanded. Both forms of a scheduled end become `cancel_at`."""
+    """Parse a subscription. Both forms of a scheduled end become `cancel_at`; `latest_invoice` may be expanded."""
     item = subscription.items.data[0]
     ends = item.current_period_end if subscription.cancel_at_period_end else None
     latest = subscription.latest_invoice
@@ -77,7 +76,7 @@ def parse_subscription(subscription: stripe.Subscription) -> StripeSubscription:
 
 
 def parse_invoice(invoice: stripe.Invoice) -> StripeInvoice:
-    """An invoice whose `payments` may be expanded."""
+    """Parse an invoice whose `payments` may be expanded."""
     details = invoice.parent.subscription_details if invoice.parent else None
     paid = invoice.status == "paid"
     return StripeInvoice(
@@ -97,7 +96,7 @@ def parse_invoice(invoice: stripe.Invoice) -> StripeInvoice:
 
 
 def parse_charge(charge: stripe.Charge) -> StripeCharge:
-    """A charge, with the sum of its refunds."""
+    """Parse a charge with the sum of its refunds."""
     return StripeCharge(
         id=charge.id,
         checkout_id=_checkout_id(charge.metadata),
@@ -108,7 +107,7 @@ def parse_charge(charge: stripe.Charge) -> StripeCharge:
 
 
 def parse_refund(refund: stripe.Refund) -> StripeRefund:
-    """A refund, of a charge or of another object."""
+    """Parse a refund, of a charge or of another object."""
     return StripeRefund(
         id=refund.id,
         charge_id=_id(refund.charge),
@@ -117,37 +116,30 @@ def parse_refund(refund: stripe.Refund) -> StripeRefund:
     )
 
 
-def parse_dispute(dispute: stripe.Dispute) -> StripeDispute:
-    """A dispute, or an inquiry."""
-    charge_id = _id(dispute.charge)
-    assert charge_id is not None
-    return StripeDispute(id=dispute.id, charge_id=charge_id)
-
-
-def parse_event(body: Any) -> StripeEvent:
-    """An event from JSON. Raises ValueError for other JSON, and for an id or type that cannot be stored."""
+def parse_event(body: object) -> StripeEvent:
+    """Parse the JSON of an event. Raises ValueError for other JSON, and for an id or type that cannot be stored."""
     match body:
-        case {"object": "event", "id": event_id, "type": event_type, "livemode": livemode}:
+        case {"object": "event", "id": str(event_id), "type": str(event_type), "livemode": livemode}:
             if _is_word(event_id, MAX_ID_LENGTH) and _is_word(event_type, MAX_TYPE_LENGTH):
                 return StripeEvent(event_id, event_type, livemode is True, _object_id(body))
     raise ValueError("not an event")
 
 
-def _object_id(body: Any) -> str | None:
-    """The id of the object that an event is about. An event without one is stored and quarantined."""
+def _object_id(body: object) -> str | None:
+    """Return the id of the object that an event is about. An event without one is stored and quarantined."""
     match body:
         case {"data": {"object": {"id": str(found)}}} if _is_word(found, MAX_ID_LENGTH):
             return found
     return None
 
 
-def _is_word(value: Any, max_length: int) -> bool:
-    """Whether `value` consists of visible ASCII characters, as Stripe's ids and types do."""
-    return isinstance(value, str) and len(value) <= max_length and _WORD.fullmatch(value) is not None
+def _is_word(text: str, max_length: int) -> bool:
+    """Return whether `text` consists of visible ASCII characters, as Stripe's ids and types do."""
+    return len(text) <= max_length and _WORD.fullmatch(text) is not None
 
 
 def _intent_of(invoice: stripe.Invoice) -> str | None:
-    """The PaymentIntent that paid an invoice, or will pay it."""
+    """Return the PaymentIntent that paid an invoice, or will pay it."""
     if "payments" not in invoice or invoice.payments is None:
         return None
     attempts = sorted(invoice.payments.data, key=lambda each: (each.status == "paid", each.is_default), reverse=True)
@@ -165,7 +157,7 @@ def _line(line: stripe.InvoiceLineItem) -> StripeInvoiceLine:
 
 
 def _id(value: Any) -> str | None:
-    """The id of an id, of an expanded object, or of None."""
+    """Return the id of a reference: of an id itself, an expanded object, or None."""
     return value if value is None or isinstance(value, str) else str(value.id)
 
 
@@ -174,7 +166,7 @@ def _checkout_id(metadata: Any) -> UUID | None:
 
 
 def _uuid(text: str | None) -> UUID | None:
-    """The service's own id; None for the text of another application."""
+    """Return the service's own id; None for the text of another application."""
     try:
         return UUID(text) if text else None
     except ValueError:

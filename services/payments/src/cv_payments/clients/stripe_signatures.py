@@ -19,7 +19,7 @@ class InvalidWebhook(Exception):
 
 
 def parse_webhook(raw: bytes, signature: str | None, secrets: Sequence[str]) -> StripeEvent:
-    """The event in a webhook's body, signed with one of the secrets. Raises InvalidWebhook."""
+    """Return the event in a webhook's body, signed with one of the secrets. Raises InvalidWebhook."""
     if not any(_is_signed(raw, signature, secret) for secret in secrets):
         raise InvalidWebhook("no signature fits")
     try:

@@ -81,11 +81,11 @@ class Checkout:
     """While one request opens the page at Stripe, other requests wait until this time at most."""
 
     def is_being_opened(self, now: datetime) -> bool:
-        """Whether another request is opening its page at Stripe."""
+        """Return whether another request is opening its page at Stripe."""
         return self.status == "new" and self.opening_until is not None and now < self.opening_until
 
     def can_serve(self, request: CheckoutRequest, now: datetime) -> bool:
-        """Whether a buyer with this request can use this checkout."""
+        """Return whether a buyer with this request can use this checkout."""
         min_time_left = _MIN_LIFETIME + _LEASE if self.url is None else _MIN_TIME_TO_PAY
         return (
             (self.payment_type, self.resume_id, self.price_id)
@@ -105,7 +105,7 @@ def new_checkout(
     *,
     promotion_codes: bool = False,
 ) -> Checkout:
-    """A checkout for a request. `customer_id` is the owner's customer at Stripe, if there is one.
+    """Return a checkout for a request. `customer_id` is the owner's customer at Stripe, if there is one.
 
     With `promotion_codes` the buyer can enter a promotion code on Stripe's page.
     """
@@ -133,14 +133,14 @@ def new_checkout(
 
 
 def lease_until(now: datetime) -> datetime:
-    """Until when a request that starts to open a page now has the checkout to itself."""
+    """Return until when a request that starts to open a page now has the checkout to itself."""
     return now + _LEASE
 
 
 def _parameters(
     checkout_id: UUID, request: CheckoutRequest, customer_id: str | None, expires_at: datetime
 ) -> SessionParameters:
-    """The metadata only helps to find the checkout again. It proves and grants nothing."""
+    """Return the parameters. The metadata only helps to find the checkout again: it proves and grants nothing."""
     metadata = {"checkout_id": str(checkout_id), "payment_type": request.payment_type}
     parameters: SessionParameters = {
         "mode": request.offer.mode,

@@ -14,6 +14,10 @@ Outcome = Literal["done", "ignored", "quarantined", "dead", "dismissed"]
 """
 
 CallAction = Literal["refund", "cancel_subscription", "expire_session", "delete_customer"]
+"""`refund`: the whole payment. `cancel_subscription`: now. `expire_session`: close a checkout page.
+
+`delete_customer`: delete name, e-mail and cards. Stripe keeps the payments.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class CallJob(Job):
 
     @property
     def idempotency_key(self) -> str:
-        """The same for all attempts until Stripe answers: Stripe repeats its answer to a key, errors included."""
+        """Return a new key after each answer: Stripe repeats its answer to a key, errors included."""
         return f"{self.key}:{self.refusals}" if self.refusals else self.key
 
 

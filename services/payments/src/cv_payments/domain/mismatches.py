@@ -25,7 +25,7 @@ class AllowedPrices:
 def allowed_prices(
     on_sale: Mapping[str, SubscriptionType], stored: Subscription | None, checkout: Checkout | None
 ) -> AllowedPrices:
-    """The prices on sale, the stored subscription's own price, and its checkout's price.
+    """Return the prices on sale, the stored subscription's own price, and its checkout's price.
 
     Stripe never changes the amount of a price.
     """
@@ -41,7 +41,7 @@ def allowed_prices(
 
 
 def session_mismatch(checkout: Checkout, session: StripeSession, livemode: bool) -> str | None:
-    """How a session differs from its checkout, in words for an operator; None when it matches."""
+    """Return how a session differs from its checkout, in words for an operator; None when it matches."""
     return _differences(
         {
             "checkout": (checkout.id, session.checkout_id),
@@ -58,7 +58,7 @@ def session_mismatch(checkout: Checkout, session: StripeSession, livemode: bool)
 def subscription_mismatch(
     subscription: StripeSubscription, amounts: Mapping[str, int | None], livemode: bool
 ) -> str | None:
-    """How a subscription, or its latest invoice, differs from the offers; None when it matches.
+    """Return how a subscription, or its latest invoice, differs from the offers; None when it matches.
 
     A subscription that has ended grants nothing, so it always matches.
     """
@@ -79,7 +79,7 @@ def subscription_mismatch(
 
 
 def invoice_mismatch(invoice: StripeInvoice, amounts: Mapping[str, int | None], livemode: bool) -> str | None:
-    """How an invoice differs from the offers; None when it matches. Stripe computes the amount of a proration."""
+    """Return how an invoice differs from the offers, or None. Stripe computes the amount of a proration."""
     mismatch = _differences({"livemode": (livemode, invoice.livemode), "currency": (CURRENCY, invoice.currency)})
     if mismatch is not None:
         return mismatch
@@ -93,7 +93,7 @@ def invoice_mismatch(invoice: StripeInvoice, amounts: Mapping[str, int | None], 
 
 
 def _differences(fields: Mapping[str, tuple[object, object]]) -> str | None:
-    """`fields` maps a name to the expected and the actual value. None when all are equal."""
+    """Return the fields that differ, or None. `fields` maps a name to the expected and the actual value."""
     differing = [
         f"{name}: {actual!r} instead of {expected!r}"
         for name, (expected, actual) in fields.items()

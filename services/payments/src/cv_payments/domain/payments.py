@@ -59,21 +59,21 @@ class Payment:
 
     @property
     def is_suspended(self) -> bool:
-        """Whether the cardholder's bank holds the money back during a dispute."""
+        """Return whether the cardholder's bank holds the money back during a dispute."""
         return self.dispute_status in _OPEN_DISPUTES
 
     @property
     def is_refundable(self) -> bool:
-        """Whether money was paid."""
+        """Return whether money was paid."""
         return self.amount > 0 and self.stripe_payment_intent_id is not None
 
     @property
     def counts(self) -> bool:
-        """Whether it is paid, not refunded and not disputed."""
+        """Return whether it is paid, not refunded and not disputed."""
         return self.status == "succeeded" and not self.is_suspended and self.refund_reason is None
 
     def with_facts(self, facts: PaymentFacts) -> "Payment":
-        """The payment with these facts and the status that follows."""
+        """Return the payment with these facts and the status that follows."""
         updated = replace(self, **facts)
         status = payment_status(updated.outcome, updated.amount, updated.amount_refunded, updated.dispute_status)
         return replace(updated, status=status)
@@ -82,7 +82,7 @@ class Payment:
 def payment_status(
     outcome: PaymentOutcome, amount: int, amount_refunded: int, dispute_status: str | None
 ) -> PaymentStatus:
-    """The status in the API. A partial refund leaves a payment succeeded; a lost dispute counts as a refund.
+    """Return the status in the API. A partial refund leaves a payment succeeded; a lost dispute counts as a refund.
 
     A payment of 0, after a discount of 100 %, cannot be refunded.
     """
@@ -93,24 +93,34 @@ def payment_status(
 
 
 def decisive_dispute(statuses: Iterable[str]) -> str:
-    """The status that counts among the disputes of one charge: a lost one first, then an open one, then any."""
+    """Return the status that counts among the disputes of one charge: a lost one first, then an open one, then any."""
     return max(statuses, key=lambda status: (status in _LOST_DISPUTES, status in _OPEN_DISPUTES))
 
 
 def session_outcome(session: StripeSession) -> PaymentOutcome:
-    """The outcome of a single payment. A declined card leaves the session open, so the payment stays pending."""
+    """Return the outcome of a single payment. A declined card leaves the session open, so the payment stays pending."""
     if session.status == "complete" and session.is_paid:
         return "succeeded"
     return "failed" if session.status == "expired" or session.has_failed else "pending"
 
 
 def invoice_outcome(invoice: StripeInvoice) -> PaymentOutcome:
-    """The outcome of an invoice. One that Stripe will try to collect again counts as failed until it is paid."""
+    """Return the outcome of an invoice. One that Stripe will try to collect again counts as failed until it is paid."""
     if invoice.status == "paid":
         return "succeeded"
     if invoice.status in {"void", "uncollectible"} or invoice.attempt_count > 0:
         return "failed"
     return "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class ResumePaymentState:
+    """Whether a resume is paid, as last published, and the revision of that event."""
+
+    id: int
+    paid: bool
+    revision: int
+    deleted_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +132,7 @@ class Settlement:
 
 
 def settle_resume(payments: Sequence[Payment], deleted: bool) -> Settlement:
-    """Which payment of a resume counts. The one that already grants stays; the others are duplicates.
+    """Return which payment of a resume counts. The one that already grants stays; the others are duplicates.
 
     Nobody can use a deleted resume, so a payment after the deletion is refunded. A free payment needs no refund.
     """

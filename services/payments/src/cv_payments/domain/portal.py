@@ -10,7 +10,7 @@ PortalFlow = Mapping[str, object]
 
 
 def portal_flow(subscription: Subscription, request: CheckoutRequest) -> PortalFlow | None:
-    """The portal's page for a subscriber who asks for a subscription; None for its home page.
+    """Return the portal's page for a subscriber who asks for a subscription; None for its home page.
 
     A subscriber with an unpaid invoice updates the card first. A subscriber who has the plan already, or has canceled,
     goes to the home page.

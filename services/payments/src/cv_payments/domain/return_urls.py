@@ -11,7 +11,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def origin(url: str) -> str | None:
-    """`scheme://host:port` of an absolute http(s) URL; None for any other URL, and for one with user information.
+    """Return `scheme://host:port` of an absolute http(s) URL; None for another URL, and for one with user information.
 
     An internationalized host must be in Punycode.
     """
@@ -28,6 +28,6 @@ def origin(url: str) -> str | None:
 
 
 def is_allowed(url: str, allowed_origins: Collection[str]) -> bool:
-    """Whether `url` has one of the allowed origins."""
+    """Return whether `url` has one of the allowed origins."""
     found = origin(url)
     return found is not None and found in {origin(allowed) for allowed in allowed_origins}

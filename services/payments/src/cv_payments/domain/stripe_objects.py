@@ -61,7 +61,7 @@ class StripeInvoice:
 
     @property
     def price_id(self) -> str | None:
-        """The price of its largest line: a change of plan also has a line that credits the old plan."""
+        """Return the price of its largest line: a change of plan also has a line that credits the old plan."""
         priced = [line for line in self.lines if line.price_id is not None]
         return max(priced, key=lambda line: line.amount).price_id if priced else None
 
@@ -89,7 +89,7 @@ class StripeSubscription:
 
     @property
     def has_ended(self) -> bool:
-        """Whether it is over, or never started."""
+        """Return whether it is over, or never started."""
         return self.status in {"canceled", "incomplete_expired"}
 
 
@@ -112,11 +112,3 @@ class StripeRefund:
     charge_id: str | None
     payment_intent_id: str | None
     has_failed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class StripeDispute:
-    """A Dispute, or the inquiry before one."""
-
-    id: str
-    charge_id: str

@@ -38,7 +38,7 @@ _LIVE = frozenset({"trialing", "active", "past_due", "unpaid", "paused"})
 
 
 def api_status(stripe_status: str) -> SubscriptionStatus:
-    """The API's status for Stripe's. Raises Quarantined for an unknown one."""
+    """Return the API's status for Stripe's. Raises Quarantined for an unknown one."""
     try:
         return _STATUSES[stripe_status]
     except KeyError:
@@ -74,11 +74,11 @@ class Subscription:
 
     @property
     def is_live(self) -> bool:
-        """Whether it continues until it is canceled."""
+        """Return whether it continues until it is canceled."""
         return self.stripe_status in _LIVE and not self.is_duplicate
 
     def entitled_until(self, grace: GracePeriods) -> datetime | None:
-        """Until when it gives access, by its own state; None when it gives no access."""
+        """Return until when it gives access, by its own state; None when it gives no access."""
         if self.is_duplicate:
             return None
         match self.stripe_status:
@@ -105,7 +105,7 @@ class SubscriptionSummary:
 def summarize(
     subscriptions: Sequence[Subscription], grace: GracePeriods, suspended: Collection[str] = ()
 ) -> SubscriptionSummary:
-    """The best of an owner's subscriptions. The ids in `suspended` have a disputed payment and give no access."""
+    """Return the best of an owner's subscriptions. Those in `suspended` have a disputed payment and give no access."""
     ranked = [
         (None if each.id in suspended else each.entitled_until(grace), each)
         for each in subscriptions
@@ -135,7 +135,7 @@ def _rank(ranked: tuple[datetime | None, Subscription]) -> tuple[float, bool, da
 
 
 def find_duplicates(subscriptions: Sequence[Subscription], ended_at: datetime | None = None) -> list[Subscription]:
-    """All live subscriptions but the oldest, and those that became known after their owner `ended_at`.
+    """Return all live subscriptions but the oldest, and those that became known after their owner `ended_at`.
 
     `known_since` decides the latter: Stripe's creation time is in whole seconds of another clock. Such a subscription
     was paid even if Stripe has ended it meanwhile, together with its customer.

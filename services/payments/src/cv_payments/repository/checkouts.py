@@ -11,9 +11,8 @@ from sqlalchemy import String, bindparam, func, insert, or_, select, text, updat
 
 from cv_payments.domain.checkouts import Checkout, CheckoutStatus
 from cv_payments.repository.owners import OWNED_BY_CALLER, caller_values
-from cv_payments.tables import checkouts, owners, sql_literals
+from cv_payments.tables import checkouts, owners, parameters, sql_literals
 
-_PAGE = 100
 _POLL_INTERVAL = text("interval '3 seconds'")
 
 _FIELDS = [field.name for field in fields(Checkout)]
@@ -22,7 +21,7 @@ _BY_ID = checkouts.c.id == bindparam("checkout_id")
 _NEW = checkouts.c.status.in_(sql_literals("new"))
 _UNFINISHED = checkouts.c.status.in_(sql_literals("new", "open"))
 
-_ADD = Statement(insert(checkouts).values({name: bindparam(name) for name in _FIELDS}))
+_ADD = Statement(insert(checkouts).values(parameters(*_FIELDS)))
 _FIND = Query(_CHECKOUT.where(_BY_ID), Checkout)
 _UNFINISHED_OF_OWNER = Query(
     _CHECKOUT.where(checkouts.c.owner_id == bindparam("owner_id"), _UNFINISHED).order_by(
@@ -32,11 +31,7 @@ _UNFINISHED_OF_OWNER = Query(
 )
 _UNFINISHED_OF_RESUME = Query(_CHECKOUT.where(checkouts.c.resume_id == bindparam("resume_id"), _UNFINISHED), Checkout)
 _OVERDUE = Scalar(
-    select(checkouts.c.id)
-    .where(_UNFINISHED, checkouts.c.expires_at < func.now(), checkouts.c.id > bindparam("after"))
-    .order_by(checkouts.c.id)
-    .limit(_PAGE),
-    UUID,
+    select(checkouts.c.id).where(_UNFINISHED, checkouts.c.expires_at < func.now()).order_by(checkouts.c.id), UUID
 )
 _FIND_FOR_CALLER = Query(
     _CHECKOUT.join(owners).where(checkouts.c.stripe_session_id == bindparam("stripe_session_id"), OWNED_BY_CALLER),
@@ -72,32 +67,32 @@ async def add(tx: Transaction, checkout: Checkout) -> None:
 
 
 async def find(tx: Transaction, checkout_id: UUID | None) -> Checkout | None:
-    """A checkout of any owner; None for no id."""
+    """Return a checkout of any owner; None for no id."""
     return await tx.fetch_one(_FIND, checkout_id=checkout_id) if checkout_id is not None else None
 
 
 async def find_for_caller(tx: Transaction, stripe_session_id: str, caller: Caller) -> Checkout | None:
-    """The caller's checkout with this Stripe session."""
+    """Return the caller's checkout with this Stripe session."""
     return await tx.fetch_one(_FIND_FOR_CALLER, stripe_session_id=stripe_session_id, **caller_values(caller))
 
 
 async def list_unfinished(tx: Transaction, owner_id: int) -> list[Checkout]:
-    """An owner's checkouts that may still be paid, oldest first."""
+    """Return an owner's checkouts that may still be paid, oldest first."""
     return await tx.fetch_all(_UNFINISHED_OF_OWNER, owner_id=owner_id)
 
 
 async def list_unfinished_of_resume(tx: Transaction, resume_id: int) -> list[Checkout]:
-    """All owners' checkouts for a resume that may still be paid."""
+    """Return all owners' checkouts for a resume that may still be paid."""
     return await tx.fetch_all(_UNFINISHED_OF_RESUME, resume_id=resume_id)
 
 
-async def list_overdue(tx: Transaction, after: UUID) -> list[UUID]:
-    """The next page of unfinished checkouts that have expired, by id."""
-    return await tx.fetch_all(_OVERDUE, after=after)
+async def list_overdue(tx: Transaction) -> list[UUID]:
+    """Return the ids of the unfinished checkouts that have expired."""
+    return await tx.fetch_all(_OVERDUE)
 
 
 async def claim_poll(tx: Transaction, checkout_id: UUID) -> bool:
-    """Whether a poll may ask Stripe about this checkout now: once in three seconds for all replicas."""
+    """Return whether a poll may ask Stripe about this checkout now: once in three seconds for all replicas."""
     return await tx.execute(_CLAIM_POLL, checkout_id=checkout_id) == 1
 
 

@@ -92,7 +92,7 @@ class JobQueue(Generic[JobT]):
         )
 
     async def list_due(self, tx: Transaction, limit: int) -> list[str]:
-        """The keys of jobs to do now, the longest due first."""
+        """Return the keys of jobs to do now, the longest due first."""
         return await tx.fetch_all(self._due, limit=limit)
 
     async def lease(self, tx: Transaction, key: str) -> JobT | None:
@@ -108,7 +108,7 @@ class JobQueue(Generic[JobT]):
         await tx.execute(self._finish, job_key=key, result=outcome, reason=reason)
 
     async def list_failed(self, tx: Transaction) -> list[FailedJob]:
-        """All dead and quarantined jobs, oldest first."""
+        """Return all dead and quarantined jobs, oldest first."""
         return await tx.fetch_all(self._failed)
 
     async def retry(self, tx: Transaction, key: str) -> None:
@@ -120,7 +120,7 @@ class JobQueue(Generic[JobT]):
         await tx.execute(self._dismiss, job_key=key)
 
     async def health(self, tx: Transaction) -> QueueHealth:
-        """How many jobs are dead or quarantined, and how long the oldest one has waited."""
+        """Return how many jobs are dead or quarantined, and how long the oldest one has waited."""
         health = await tx.fetch_one(self._health)
         assert health is not None
         return health

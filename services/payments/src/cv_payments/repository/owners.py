@@ -78,17 +78,17 @@ _INSERT_TOMBSTONE = Statement(
 
 
 def caller_values(caller: Caller) -> Mapping[str, int | str | None]:
-    """The parameters of `OWNED_BY_CALLER`. A logged-in caller is the account, not the session."""
+    """Return the parameters of `OWNED_BY_CALLER`. A logged-in caller is the account, not the session."""
     return {"user_id": caller.user_id, "session_id": None if caller.user_id is not None else caller.session_id}
 
 
 async def lock_user(tx: Transaction, user_id: int) -> Owner:
-    """The account's owner, locked. A new one is added."""
+    """Return the account's owner, locked. A new one is added."""
     return await _lock_or_add(tx, _LOCK_USER, _ADD_USER, user_id=user_id)
 
 
 async def lock_session(tx: Transaction, session_id: str) -> Owner:
-    """The session's owner, locked. A new one is added."""
+    """Return the session's owner, locked. A new one is added."""
     return await _lock_or_add(tx, _LOCK_SESSION, _ADD_SESSION, session_id=session_id)
 
 
@@ -102,19 +102,19 @@ async def _lock_or_add(tx: Transaction, lock_owner: Query[Owner], add: Statement
 
 
 async def find_caller(tx: Transaction, caller: Caller) -> Owner | None:
-    """The caller's owner; None for a caller who has never bought anything."""
+    """Return the caller's owner; None for a caller who has never bought anything."""
     return await tx.fetch_one(_OF_CALLER, **caller_values(caller))
 
 
 async def lock(tx: Transaction, owner_id: int) -> Owner:
-    """An owner by its own id, locked."""
+    """Return an owner by its own id, locked."""
     owner = await tx.fetch_one(_LOCK, owner_id=owner_id)
     assert owner is not None, "owners are never deleted"
     return owner
 
 
 async def lock_owner_of(tx: Transaction, table: OwnedTable, row_id: UUID | int | str) -> Owner:
-    """The owner of a row, locked. The row keeps its owner until `tx` ends."""
+    """Return the owner of a row, locked. The row keeps its owner until `tx` ends."""
     while True:
         owner_id = await tx.fetch_one(_OWNER_ID_OF[table], row_id=row_id)
         assert owner_id is not None, "rows with an owner are never deleted"
@@ -125,7 +125,7 @@ async def lock_owner_of(tx: Transaction, table: OwnedTable, row_id: UUID | int |
 
 
 async def lock_customer(tx: Transaction, customer_id: str) -> Owner | None:
-    """The owner with this customer at Stripe, locked."""
+    """Return the owner with this customer at Stripe, locked."""
     owner_id = await tx.fetch_one(_OF_CUSTOMER, customer_id=customer_id)
     return await lock(tx, owner_id) if owner_id is not None else None
 
@@ -141,12 +141,12 @@ async def remove_customer(tx: Transaction, owner_id: int, customer_id: str) -> N
 
 
 async def list_customers(tx: Transaction, owner: Owner) -> list[str]:
-    """All of an owner's customers at Stripe: a buyer who logs in later was another customer before."""
+    """Return all of an owner's customers at Stripe: a buyer who logs in later was another customer before."""
     return await tx.fetch_all(_CUSTOMERS, owner_id=owner.id)
 
 
 async def last_published(tx: Transaction, owner: Owner) -> SubscriptionSummary:
-    """The summary that was last published about an owner."""
+    """Return the summary that was last published about an owner."""
     return _SUMMARY.validate_python(await tx.fetch_one(_LAST_PUBLISHED, owner_id=owner.id) or {})
 
 

@@ -11,19 +11,15 @@ from cv_payments.domain.payments import Payment, PaymentFacts, RefundReason
 from cv_payments.domain.stripe_objects import StripeInvoice
 from cv_payments.domain.subscriptions import Subscription
 from cv_payments.repository.owners import OWNED_BY_CALLER, caller_values
-from cv_payments.tables import checkouts, owners, payments, sql_literals, subscriptions
+from cv_payments.tables import checkouts, owners, parameters, payments, sql_literals, subscriptions
 
 _BY_ID = payments.c.id == bindparam("payment_id")
 _FACTS = ("status", *PaymentFacts.__annotations__)
 
+_PENDING = {"outcome": "pending", "status": "pending"}
 _ADD_SINGLE = Statement(
     insert(payments).values(
-        **{
-            name: bindparam(name)
-            for name in ("owner_id", "checkout_id", "payment_type", "resume_id", "amount", "currency")
-        },
-        outcome="pending",
-        status="pending",
+        _PENDING | parameters("owner_id", "checkout_id", "payment_type", "resume_id", "amount", "currency")
     )
 )
 _GET = Query(select(payments).where(_BY_ID), Payment)
@@ -49,21 +45,16 @@ _FIRST_OF_SUBSCRIPTION = Query(
 _GET_OR_ADD_OF_INVOICE = Query(
     upsert(payments)
     .values(
-        **{
-            name: bindparam(name)
-            for name in (
-                "owner_id", "subscription_id", "payment_type", "stripe_invoice_id", "amount", "currency", "created_at",
-            )
-        },
-        outcome="pending",
-        status="pending",
+        _PENDING
+        | parameters("owner_id", "subscription_id", "payment_type", "stripe_invoice_id")
+        | parameters("amount", "currency", "created_at")
     )
     .on_conflict_do_update(
         index_elements=["stripe_invoice_id"], set_={"stripe_invoice_id": payments.c.stripe_invoice_id}
     )
     .returning(payments),
     Payment,
-)  # fmt: skip
+)
 _HAS_INVOICE = Scalar(select(payments.c.id).where(payments.c.stripe_invoice_id == bindparam("stripe_invoice_id")), int)
 _CAN_BE_PAID = and_(checkouts.c.status.in_(sql_literals("open")), checkouts.c.expires_at > func.now())
 _WAS_PAID = checkouts.c.status.in_(sql_literals("complete"))
@@ -76,9 +67,7 @@ _OF_CALLER = Query(
     .order_by(payments.c.created_at.desc(), payments.c.id.desc()),
     Payment,
 )
-_UPDATE_FACTS = Statement(
-    update(payments).where(_BY_ID).values({name: bindparam(name) for name in _FACTS}).values(updated_at=func.now())
-)
+_UPDATE_FACTS = Statement(update(payments).where(_BY_ID).values(parameters(*_FACTS)).values(updated_at=func.now()))
 _MARK_REFUND_ORDERED = Statement(update(payments).where(_BY_ID).values(refund_reason=bindparam("reason"), grants=False))
 _REVOKE = Statement(
     update(payments).where(payments.c.resume_id == bindparam("resume_id"), payments.c.grants).values(grants=False)
@@ -103,39 +92,39 @@ async def add_single(tx: Transaction, checkout: Checkout) -> None:
 
 
 async def get(tx: Transaction, payment_id: int) -> Payment:
-    """A payment by its own id."""
+    """Return a payment by its own id."""
     return _found(await tx.fetch_one(_GET, payment_id=payment_id))
 
 
 async def get_of_checkout(tx: Transaction, checkout: Checkout) -> Payment:
-    """The payment of a checkout for one resume."""
+    """Return the payment of a checkout for one resume."""
     return _found(await tx.fetch_one(_OF_CHECKOUT, checkout_id=checkout.id))
 
 
 async def find_by_intent(tx: Transaction, payment_intent_id: str | None) -> Payment | None:
-    """The payment with this PaymentIntent, if it is known already."""
+    """Return the payment with this PaymentIntent, if it is known already."""
     return await tx.fetch_one(_OF_INTENT, intent_id=payment_intent_id)
 
 
 async def list_of_resume(tx: Transaction, resume_id: int) -> list[Payment]:
-    """All owners' payments for one resume, oldest first."""
+    """Return all owners' payments for one resume, oldest first."""
     return await tx.fetch_all(_OF_RESUME, resume_id=resume_id)
 
 
 async def list_of_subscriptions(tx: Transaction, owner_id: int) -> list[Payment]:
-    """An owner's payments for subscriptions, oldest first."""
+    """Return an owner's payments for subscriptions, oldest first."""
     return await tx.fetch_all(_OF_SUBSCRIPTIONS, owner_id=owner_id)
 
 
 async def find_first_of_subscription(tx: Transaction, checkout: Checkout) -> Payment | None:
-    """The first payment of the subscription that was bought at this checkout, if it is known already."""
+    """Return the first payment of the subscription that was bought at this checkout, if it is known already."""
     return await tx.fetch_one(_FIRST_OF_SUBSCRIPTION, checkout_id=checkout.id)
 
 
 async def get_or_add_of_invoice(
     tx: Transaction, invoice: StripeInvoice, subscription: Subscription, plan: SubscriptionType
 ) -> Payment:
-    """The payment of an invoice. A new one is added."""
+    """Return the payment of an invoice. A new one is added."""
     payment = await tx.fetch_one(
         _GET_OR_ADD_OF_INVOICE,
         owner_id=subscription.owner_id,
@@ -150,12 +139,12 @@ async def get_or_add_of_invoice(
 
 
 async def has_invoice(tx: Transaction, invoice_id: str) -> bool:
-    """Whether a payment with this invoice is stored."""
+    """Return whether a payment with this invoice is stored."""
     return await tx.fetch_one(_HAS_INVOICE, stripe_invoice_id=invoice_id) is not None
 
 
 async def list_for_caller(tx: Transaction, caller: Caller) -> list[Payment]:
-    """The caller's payments, newest first, without abandoned checkouts."""
+    """Return the caller's payments, newest first, without abandoned checkouts."""
     return await tx.fetch_all(_OF_CALLER, **caller_values(caller))
 
 

@@ -4,7 +4,7 @@ from cv_common.kernel.database import Query, Statement, Transaction
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from cv_payments.domain.resumes import ResumePaymentState
+from cv_payments.domain.payments import ResumePaymentState
 from cv_payments.tables import resumes
 
 _BY_ID = resumes.c.id == bindparam("resume_id")
@@ -30,7 +30,7 @@ async def lock(tx: Transaction, resume_id: int) -> ResumePaymentState:
 
 
 async def find(tx: Transaction, resume_id: int) -> ResumePaymentState | None:
-    """What is known about a resume; None when it was neither paid nor deleted."""
+    """Return what is known about a resume; None when it was neither paid nor deleted."""
     return await tx.fetch_one(_FIND, resume_id=resume_id)
 
 

@@ -5,12 +5,12 @@ from sqlalchemy import ARRAY, Text, any_, bindparam, delete, func, select, text,
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from cv_payments.domain.events import StripeEvent
-from cv_payments.tables import is_finished, stripe_events
+from cv_payments.tables import is_finished, parameters, stripe_events
 
 _ADD = Statement(
     upsert(stripe_events)
     .values(
-        {name: bindparam(name) for name in ("id", "type", "object_id")}
+        parameters("id", "type", "object_id")
         # The request that received the event comes first; the worker a second later.
         | {"next_try_at": func.now() + text("interval '1 second'")}
     )
@@ -22,12 +22,11 @@ _KNOWN = Scalar(
 _SET_OWNER = Statement(
     update(stripe_events).where(stripe_events.c.id == bindparam("event_id")).values(owner_id=bindparam("owner"))
 )
-_OLD = (
-    select(stripe_events.c.id)
-    .where(is_finished(stripe_events), stripe_events.c.processed_at < func.now() - text("interval '60 days'"))
-    .limit(bindparam("limit"))
+_PURGE = Statement(
+    delete(stripe_events).where(
+        is_finished(stripe_events), stripe_events.c.processed_at < func.now() - text("interval '60 days'")
+    )
 )
-_PURGE = Statement(delete(stripe_events).where(stripe_events.c.id.in_(_OLD)))
 
 
 async def add(tx: Transaction, event: StripeEvent) -> None:
@@ -36,7 +35,7 @@ async def add(tx: Transaction, event: StripeEvent) -> None:
 
 
 async def find_known(tx: Transaction, event_ids: list[str]) -> set[str]:
-    """The ids of the events that are stored already."""
+    """Return the ids of the events that are stored already."""
     return set(await tx.fetch_all(_KNOWN, event_ids=event_ids))
 
 
@@ -45,6 +44,6 @@ async def set_owner(tx: Transaction, event_id: str, owner_id: int) -> None:
     await tx.execute(_SET_OWNER, event_id=event_id, owner=owner_id)
 
 
-async def purge(tx: Transaction, limit: int) -> int:
-    """Delete up to `limit` finished events of 60 days ago: Stripe lists and sends events for 30 days. Their number."""
-    return await tx.execute(_PURGE, limit=limit)
+async def purge(tx: Transaction) -> None:
+    """Delete finished events of 60 days ago: Stripe lists and sends events for 30 days."""
+    await tx.execute(_PURGE)

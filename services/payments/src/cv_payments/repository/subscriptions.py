@@ -10,9 +10,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from cv_payments.domain.offers import SubscriptionType
 from cv_payments.domain.stripe_objects import StripeSubscription
 from cv_payments.domain.subscriptions import Subscription
-from cv_payments.tables import sql_literals, subscriptions
-
-_PAGE = 100
+from cv_payments.tables import parameters, sql_literals, subscriptions
 
 _BY_ID = subscriptions.c.id == bindparam("subscription_id")
 _SUBSCRIPTION = select(*(column.label(name) for name, column in subscriptions.c.items()))
@@ -20,9 +18,7 @@ _FROM_STRIPE = (
     "customer_id", "item_id", "price_id", "subscription_type", "stripe_status",
     "current_period_end", "cancel_at", "ended_at", "past_due_since",
 )  # fmt: skip
-_INSERT = upsert(subscriptions).values(
-    {name: bindparam(name) for name in ("id", "owner_id", "checkout_id", "created_at", *_FROM_STRIPE)}
-)
+_INSERT = upsert(subscriptions).values(parameters("id", "owner_id", "checkout_id", "created_at", *_FROM_STRIPE))
 _SINCE = _INSERT.excluded.past_due_since
 _UPSERT = Statement(
     _INSERT.on_conflict_do_update(
@@ -48,10 +44,8 @@ _OVERDUE = Scalar(
     .where(
         subscriptions.c.stripe_status.not_in(sql_literals("canceled", "incomplete_expired")),
         or_(subscriptions.c.current_period_end < func.now(), subscriptions.c.cancel_at < func.now()),
-        subscriptions.c.id > bindparam("after"),
     )
-    .order_by(subscriptions.c.id)
-    .limit(_PAGE),
+    .order_by(subscriptions.c.id),
     str,
 )
 
@@ -85,18 +79,18 @@ def _past_due_since(at_stripe: StripeSubscription) -> datetime | None:
 
 
 async def find(tx: Transaction, subscription_id: str) -> Subscription | None:
-    """A subscription of any owner."""
+    """Return a subscription of any owner."""
     return await tx.fetch_one(_FIND, subscription_id=subscription_id)
 
 
 async def list_of_owner(tx: Transaction, owner_id: int) -> list[Subscription]:
-    """All subscriptions of an owner, oldest first."""
+    """Return all subscriptions of an owner, oldest first."""
     return await tx.fetch_all(_OF_OWNER, owner_id=owner_id)
 
 
-async def list_overdue(tx: Transaction, after: str) -> list[str]:
-    """The next page of subscriptions whose period has ended without news of the next one, by id."""
-    return await tx.fetch_all(_OVERDUE, after=after)
+async def list_overdue(tx: Transaction) -> list[str]:
+    """Return the ids of the subscriptions whose period has ended without news of the next one."""
+    return await tx.fetch_all(_OVERDUE)
 
 
 async def mark_duplicate(tx: Transaction, subscription: Subscription) -> None:

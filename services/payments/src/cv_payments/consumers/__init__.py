@@ -1,1 +1,0 @@
-"""Entry points other than HTTP and the command line: NATS consumers and the scheduler."""
