@@ -118,7 +118,7 @@ class Undone(Exception):
 
 @pytest.fixture(scope="module")
 def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FilledDatabase, FilledDatabase]]:
-    """Databases with few and with many buyers."""
+    """Return databases with few and with many buyers."""
     few, many = (FilledDatabase(tmp_path_factory.mktemp("cost"), buyers) for buyers in (FEW, MANY))
     yield few, many
     few.close()

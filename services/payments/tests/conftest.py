@@ -5,16 +5,19 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from io import StringIO
 from pathlib import Path
 
 import httpx
 import pytest
 import stripe
+from cv_common.kernel.database import Database
 from cv_common.messaging.broker import Broker
 from cv_common.messaging.consumer import Consumer
 from cv_common.messaging.events import Event, ResumePaymentChanged, SubscriptionChanged
+from cv_payments import cli
 from cv_payments.clients.stripe_connection import StripeConnection
 from cv_payments.main import app
 from cv_testing.identity import IdentityKeys
@@ -51,7 +54,7 @@ class FakeGateway:
 
 
 def fake_resumes(resumes: set[int]) -> Starlette:
-    """A fake resumes service."""
+    """Return a fake resumes service."""
 
     async def find(request: Request) -> Response:
         resume_id = request.path_params["resume_id"]
@@ -86,13 +89,13 @@ async def gateway(identity_keys: IdentityKeys) -> AsyncIterator[tuple[FakeGatewa
 
 @pytest.fixture(scope="session")
 def sandbox_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data folder of the Stripe sandbox."""
+    """Return the data folder of the Stripe sandbox."""
     return tmp_path_factory.mktemp("stripe")
 
 
 @pytest.fixture(scope="session")
 def sandbox_url(sandbox_folder: Path, gateway: tuple[FakeGateway, str]) -> Iterator[str]:
-    """A running Stripe sandbox that sends its webhooks to the fake gateway."""
+    """Return a running Stripe sandbox that sends its webhooks to the fake gateway."""
     port = free_port()
     program = sandbox_program(port, sandbox_folder, f"{gateway[1]}/api/payments/webhook/")
     supervisor = ProcessSupervisor(program)
@@ -104,7 +107,7 @@ def sandbox_url(sandbox_folder: Path, gateway: tuple[FakeGateway, str]) -> Itera
 
 @pytest.fixture(scope="session")
 def nats_server(start_nats: StartNats) -> Nats:
-    """A NATS server for these tests."""
+    """Return a NATS server for these tests."""
     return start_nats()
 
 
@@ -113,7 +116,7 @@ Environment = Callable[..., dict[str, str]]
 
 @pytest.fixture(scope="session")
 def environment(identity_keys: IdentityKeys, nats_server: Nats, sandbox_url: str) -> Environment:
-    """Returns the environment of a payments service."""
+    """Return a function that returns the environment of a payments service."""
 
     def make(**changes: str) -> dict[str, str]:
         return {
@@ -130,6 +133,25 @@ def environment(identity_keys: IdentityKeys, nats_server: Nats, sandbox_url: str
         }
 
     return make
+
+
+Operator = Callable[..., Awaitable[tuple[int, list[list[str]]]]]
+
+
+@pytest.fixture
+async def operator(system: System) -> AsyncIterator[Operator]:
+    """Return a function that runs a command of `cv-payments`. Its result: the exit code, the columns of each line."""
+    database = Database(system.database_url, pool_size=2)
+    await database.start()
+
+    async def run(*words: str) -> tuple[int, list[list[str]]]:
+        lines, asked = StringIO(), cli.parse(words)
+        assert asked.target != "setup-stripe"
+        code = await cli.run_command(database, asked.target, asked.command, asked.keys, lines)
+        return code, [line.split("\t") for line in lines.getvalue().splitlines()]
+
+    yield run
+    await database.stop()
 
 
 def operate(settings: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -161,13 +183,15 @@ async def running_system(
         brokers = await stack.enter_async_context(fake_services(nats_server, published))
         sandbox = await stack.enter_async_context(httpx.AsyncClient(base_url=sandbox_url, timeout=30))
         client = stripe.StripeClient(API_KEY, base_addresses={"api": sandbox_url})
-        yield System(payments, sandbox, client, identity_keys, database_url, resumes_url, brokers, resumes, published)
+        it = System(payments, sandbox, client, identity_keys, database_url, resumes_url, brokers, resumes, published)
+        yield it
+        it.close()
         gateway[0].payments = None
 
 
 @asynccontextmanager
 async def fake_services(nats: Nats, published: list[Event]) -> AsyncIterator[dict[str, Broker]]:
-    """Brokers of auth and resumes. Collects the events that payments publishes."""
+    """Yield brokers of auth and resumes. Collects the events that payments publishes."""
 
     async def collect(event: Event) -> None:
         published.append(event)
@@ -190,18 +214,16 @@ async def fake_services(nats: Nats, published: list[Event]) -> AsyncIterator[dic
 
 @pytest.fixture
 def short_stripe_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A call to Stripe times out after 1 second instead of 8, and is retried at once: the retries fit into it."""
+    """Let a call to Stripe time out after 1 second instead of 8, and retry it at once: the retries fit into it."""
     monkeypatch.setattr(StripeConnection, "TIMEOUT", 1)
     monkeypatch.setattr("stripe._http_client.HTTPClient.INITIAL_DELAY", 0.05)
 
 
 @pytest.fixture
-async def replica(
-    system: System, environment: Environment, tmp_path: Path, request: pytest.FixtureRequest
-) -> AsyncIterator[Replica]:
-    """A second process of the service with debug logs. The parameter holds further settings."""
+async def replica(system: System, environment: Environment, tmp_path: Path) -> AsyncIterator[Replica]:
+    """Return a second process of the service with debug logs."""
     settings = environment(DATABASE_URL=system.database_url, RESUMES_URL=system.resumes_url, LOG_LEVEL="DEBUG")
-    it = Replica(settings | getattr(request, "param", {}), tmp_path / "log")
+    it = Replica(settings, tmp_path / "log")
     try:
         await eventually(lambda: asyncio.to_thread(it.is_up))
         yield it
@@ -212,8 +234,6 @@ async def replica(
 
 @pytest.fixture
 async def system(running_system: System) -> AsyncIterator[System]:
-    """The running system; afterwards the sandbox has its default controls again."""
+    """Return the running system; afterwards the sandbox has its default controls again."""
     yield running_system
-    await running_system.control("clear-faults")
-    await running_system.control("delivery", hold=False, duplicates=0, delay=0, shuffle=0, drop=[])
-    await running_system.control("release")
+    await running_system.reset_controls()

@@ -4,7 +4,7 @@ import itertools
 import json
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -38,13 +38,16 @@ class System:
     brokers: dict[str, Broker]
     resumes: set[int]
     published: list[Event]
+    is_controlled: bool = False
+    """Whether the sandbox has other controls than its defaults."""
+    _connection: psycopg.Connection[dict[str, Any]] | None = field(default=None, init=False)
 
     def new_id(self) -> int:
-        """A new id."""
+        """Return a new id."""
         return next(_numbers)
 
     def new_resume(self) -> int:
-        """The id of a new resume."""
+        """Return the id of a new resume."""
         number = self.new_id()
         self.resumes.add(number)
         return number
@@ -76,17 +79,17 @@ class System:
         return await (to or self.payments).post("/api/payments/create-checkout/", json=wanted, headers=headers)
 
     async def checkout_page(self, headers: dict[str, str], **body: Any) -> str:
-        """The URL of a new checkout page."""
+        """Return the URL of a new checkout page."""
         answer = await self.checkout(headers, **body)
         assert answer.status_code == 200, answer.text
         return str(answer.json()["url"])
 
     async def single_page(self, headers: dict[str, str], resume_id: int) -> str:
-        """The URL of a checkout page for a resume."""
+        """Return the URL of a checkout page for a resume."""
         return await self.checkout_page(headers, payment_type="single", resume_id=resume_id)
 
     async def single_page_eventually(self, headers: dict[str, str], resume_id: int) -> str:
-        """The same, retried while Stripe still processes an earlier request."""
+        """Return the same, retried while Stripe still processes an earlier request."""
 
         async def is_open() -> bool:
             answer = await self.checkout(headers, payment_type="single", resume_id=resume_id)
@@ -129,34 +132,34 @@ class System:
         return answer.json() if answer.status_code == 200 else None
 
     async def subscription_status(self, headers: dict[str, str]) -> str | None:
-        """The status of a subscription; None for 404."""
+        """Return the status of a subscription; None for 404."""
         shown = await self.get("subscription/", headers)
         return shown and str(shown["status"])
 
     def session_at(self, page: str) -> Session:
-        """The session of a page's URL, or with an id."""
+        """Return the session of a page's URL, or with an id."""
         session_id = page.split("?")[0].split("#")[0].rstrip("/").rpartition("/")[2]
         return self.stripe.v1.checkout.sessions.retrieve(
             session_id, {"expand": ["payment_intent.latest_charge", "subscription"]}
         )
 
     def price_id(self, lookup_key: str) -> str:
-        """The id of a price by its lookup key."""
+        """Return the id of a price by its lookup key."""
         return self.stripe.v1.prices.list({"lookup_keys": [lookup_key]}).data[0].id
 
     def list_sessions(self) -> list[Session]:
-        """The newest 100 sessions at Stripe."""
+        """Return the newest 100 sessions at Stripe."""
         return self.stripe.v1.checkout.sessions.list({"limit": 100}).data
 
     def charge_at(self, page: str) -> Charge:
-        """The charge of a page."""
+        """Return the charge of a page."""
         intent = self.session_at(page).payment_intent
         assert isinstance(intent, PaymentIntent)
         assert isinstance(intent.latest_charge, Charge)
         return intent.latest_charge
 
     def refunded_amount(self, page: str) -> int:
-        """The refunded amount of a page, in cents."""
+        """Return the refunded amount of a page, in cents."""
         return self.charge_at(page).amount_refunded
 
     async def publish(self, event: Event) -> None:
@@ -174,25 +177,26 @@ class System:
 
     async def control(self, knob: str, **wanted: Any) -> Any:
         """Set a control of the sandbox."""
+        self.is_controlled = True
         answer = await self.sandbox.post(f"/sandbox/{knob}", json=wanted)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     async def all_webhooks_processed(self) -> bool:
-        """Whether no webhook is pending and every stored event was processed, or has failed at least once."""
+        """Return whether no webhook is pending and every stored event was processed, or has failed at least once."""
         on_their_way = await self.sandbox.get("/sandbox/deliveries", params={"state": "pending"})
         unprocessed_events = "select id from stripe_events where outcome is null and attempts < 2"
         return not on_their_way.json() and not self.row(unprocessed_events)
 
     def published_paid(self, resume_id: int) -> list[bool]:
-        """What was published about a resume, in order."""
+        """Return what was published about a resume, in order."""
         mine = [
             each for each in self.published if isinstance(each, ResumePaymentChanged) and each.resume_id == resume_id
         ]
         return [each.paid for each in sorted(mine, key=lambda each: each.revision)]
 
     def summary(self, *, user_id: int | None = None, session_id: str | None = None) -> SubscriptionChanged | None:
-        """The latest event about an owner's subscriptions."""
+        """Return the latest event about an owner's subscriptions."""
         mine = [
             each
             for each in self.published
@@ -201,18 +205,32 @@ class System:
         return max(mine, key=lambda each: each.revision, default=None)
 
     def stored_event(self, event_id: str) -> dict[str, Any]:
-        """The row of an event; `{}` when there is none."""
+        """Return the row of an event; `{}` when there is none."""
         return self.row("select * from stripe_events where id = %s", event_id)
 
     def payment_of(self, page: str) -> dict[str, Any]:
-        """The payment of a page for one resume."""
+        """Return the payment of a page for one resume."""
         joined = "select payments.* from payments join checkouts on checkout_id = checkouts.id"
         return self.row(f"{joined} where url = %s", page)
 
     def row(self, query: str, *parameters: object) -> dict[str, Any]:
-        """The first row of a query in the service's database; `{}` when there is none."""
-        with psycopg.connect(self.database_url, row_factory=dict_row) as connection:
-            return connection.execute(query.encode(), parameters).fetchone() or {}
+        """Return the first row of a query in the service's database; `{}` when there is none."""
+        if self._connection is None or self._connection.closed:
+            self._connection = psycopg.connect(self.database_url, autocommit=True, row_factory=dict_row)
+        return self._connection.execute(query.encode(), parameters).fetchone() or {}
+
+    def close(self) -> None:
+        """Close the connection to the service's database."""
+        if self._connection is not None:
+            self._connection.close()
+
+    async def reset_controls(self) -> None:
+        """Give the sandbox its default controls again."""
+        if self.is_controlled:
+            await self.control("clear-faults")
+            await self.control("delivery", hold=False, duplicates=0, delay=0, shuffle=0, drop=[])
+            await self.control("release")
+            self.is_controlled = False
 
     async def deliver(
         self, body: dict[str, Any] | bytes, to: httpx.AsyncClient | None = None, **signing: Any
@@ -231,17 +249,17 @@ class System:
         return await (to or self.payments).post("/api/payments/webhook/", content=raw, headers=headers)
 
     def signed_webhook(self, raw: bytes) -> tuple[bytes, dict[str, str]]:
-        """The body and the headers of a signed webhook."""
+        """Return the body and the headers of a signed webhook."""
         return raw, {**self.as_stranger(), "Stripe-Signature": signed(raw)}
 
 
 def signed(raw: bytes, secret: str = SECRETS[0], age: float = 0) -> str:
-    """A signature header of `age` seconds ago."""
+    """Return a signature header of `age` seconds ago."""
     return str(WebhookSignature.generate_signature_header(raw.decode(), secret, int(time.time() - age)))
 
 
 def event(kind: str, object_id: Any, **changes: Any) -> dict[str, Any]:
-    """An event about an object."""
+    """Return an event about an object."""
     return {
         "id": f"evt_{secrets.token_hex(12)}",
         "object": "event",

@@ -1,8 +1,6 @@
 """Coupons and credits at Stripe: discounted and free purchases are granted too."""
 
-import asyncio
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,7 @@ import pytest
 from cv_testing.serving import eventually
 from stripe import Invoice
 
-from services.payments.tests.conftest import operate
+from services.payments.tests.conftest import Operator
 from services.payments.tests.system import System, event
 
 NOT_DONE = "select id, error from stripe_events where outcome in ('quarantined', 'dead') and object_id = any(%s)"
@@ -23,7 +21,7 @@ def coupon(system: System, **changes: Any) -> str:
 
 
 def promotion_code(system: System, **changes: Any) -> str:
-    """A new promotion code."""
+    """Return a new promotion code."""
     code = f"CODE{system.new_id()}"
     system.stripe.v1.promotion_codes.create(
         {"promotion": {"type": "coupon", "coupon": coupon(system, **changes)}, "code": code}
@@ -82,7 +80,7 @@ async def test_delayed_discounted_payment_shows_the_discounted_amount(
 
 
 async def test_discounted_payment_quarantined_by_an_older_release_is_granted_after_a_retry(
-    system: System, environment: Callable[..., dict[str, str]]
+    system: System, operator: Operator
 ) -> None:
     """The older release also marked the overdue checkout failed."""
     user, resume_id = system.new_user(), system.new_resume()
@@ -97,9 +95,7 @@ async def test_discounted_payment_quarantined_by_an_older_release_is_granted_aft
     )  # fmt: skip
     system.row("update checkouts set status = 'failed' where url = %s returning id", page)
     system.row("update payments set outcome = 'failed', status = 'failed' where resume_id = %s returning id", resume_id)
-    settings = environment(DATABASE_URL=system.database_url)
-    done = await asyncio.to_thread(operate, settings, "events", "retry", stripe_event["id"])
-    assert done.returncode == 0, done.stderr
+    assert (await operator("events", "retry", stripe_event["id"]))[0] == 0
     await has_paid(system, user, ("succeeded", "2.49"))
     await eventually(lambda: system.published_paid(resume_id) == [True])
 

@@ -268,7 +268,7 @@ def test_invoices_outcome(status: str, attempts: int, outcome: str) -> None:
 
 @st.composite
 def payments_of_one_resume(draw: st.DrawFn) -> list[Payment]:
-    """Payments of one resume, of which at most one grants it."""
+    """Return payments of one resume, of which at most one grants it."""
     amount = draw(st.integers(0, 5))
     reasons: st.SearchStrategy[RefundReason | None] = st.sampled_from([None, None, "duplicate"])
     outcomes: list[PaymentOutcome] = ["pending", "succeeded", "failed"]

@@ -34,7 +34,7 @@ moments = st.integers(-400, 400).map(lambda hours: NOW + timedelta(hours=hours))
 
 @st.composite
 def one_owners_subscriptions(draw: st.DrawFn) -> list[Subscription]:
-    """Up to four subscriptions of one owner in any states, created at different times."""
+    """Return up to four subscriptions of one owner in any states, created at different times."""
     checkout_ = draw(st.lists(moments, max_size=4, unique=True))
     return [
         Subscription(
@@ -104,6 +104,7 @@ def test_only_the_oldest_live_subscription_stays(mine: list[Subscription], ended
 sums = st.sampled_from([0, 1, AMOUNT - 1, AMOUNT])
 
 
+@FEW_EXAMPLES
 @given(st.sampled_from(OUTCOMES), sums, sums, st.sampled_from(DISPUTES))
 def test_refunded_payment_stays_refunded(
     outcome: PaymentOutcome, refunded: int, more: int, dispute: str | None
@@ -226,6 +227,7 @@ requests = st.builds(
 )
 
 
+@FEW_EXAMPLES
 @given(requests, st.none() | st.just("cus_1"), st.integers(0))
 def test_checkout_has_the_servers_price_and_matches_its_session(
     requested: CheckoutRequest, customer: str | None, paid: int
@@ -267,6 +269,7 @@ def test_portal_offers_a_change_only_of_an_active_plan(mine: list[Subscription],
         assert changes == (settled and each.price_id != requested.price_id)
 
 
+@FEW_EXAMPLES
 @given(st.text() | st.from_regex(r"https?://[^/]*(:[0-9]+)?/.*"))
 def test_origin_of_an_origin_is_itself(url: str) -> None:
     found = origin(url)
@@ -275,6 +278,7 @@ def test_origin_of_an_origin_is_itself(url: str) -> None:
         assert is_allowed(url, [found])
 
 
+@FEW_EXAMPLES
 @given(st.text())
 def test_suffix_does_not_change_an_allowed_origin(rest: str) -> None:
     allowed = "http://localhost:3000"

@@ -20,7 +20,7 @@ OVERDUE = "update subscriptions set current_period_end = now() - interval '1 hou
 
 @pytest.fixture(autouse=True)
 def no_undelivered_events(system: System, sandbox_folder: Path) -> None:
-    """Stripe lists no event that an earlier test kept from being delivered."""
+    """Keep Stripe from listing events that an earlier test kept from being delivered."""
     with closing(sqlite3.connect(sandbox_folder / "stripe.sqlite3")) as sandbox:
         sandbox.execute("update deliveries set state = 'delivered' where state in ('held', 'failed', 'dropped')")
         sandbox.commit()
@@ -65,7 +65,7 @@ async def test_all_pages_of_undelivered_events_are_processed(
 
 
 async def pay_without_webhooks(system: System) -> tuple[int, str]:
-    """A paid resume, and the id of a newer event. Both events are undelivered."""
+    """Return a paid resume, and the id of a newer event. Both events are undelivered."""
     subscription = await system.subscribe(system.new_user())
     resume_id = system.new_resume()
     page = await system.single_page(system.new_user(), resume_id)
@@ -137,7 +137,7 @@ async def test_checkout_that_never_reached_stripe_fails(system: System, environm
 
 @pytest.fixture
 def unknown_to_stripe(system: System) -> Iterator[None]:
-    """More than a page of overdue subscriptions that Stripe does not know."""
+    """Store many overdue subscriptions that Stripe does not know."""
     made = (
         "insert into subscriptions (id, owner_id, customer_id, item_id, price_id, subscription_type, stripe_status,"
         " current_period_end, created_at, updated_at)"
@@ -191,7 +191,7 @@ async def test_overdue_subscription_is_synchronized(system: System, environment:
 
 @pytest.fixture
 async def behind_an_invalid_one(system: System) -> AsyncIterator[tuple[str, dict[str, str]]]:
-    """An overdue subscription and its owner's headers. Before it comes one whose owner has an invalid row."""
+    """Return an overdue subscription and its owner's headers. Before it comes one whose owner has an invalid row."""
     users = [system.new_user(), system.new_user()]
     bought = {(await system.subscribe(user)).id: user for user in users}
     for user in users:

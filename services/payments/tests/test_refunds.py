@@ -8,7 +8,7 @@ from cv_common.messaging.events import ResumeDeleted
 from cv_testing.serving import eventually
 from stripe import Charge, PaymentIntent
 
-from services.payments.tests.conftest import operate
+from services.payments.tests.conftest import Operator
 from services.payments.tests.system import System, event
 
 
@@ -75,9 +75,7 @@ async def test_failed_refund_makes_the_resume_paid_again(bought: Bought) -> None
     await bought.has("succeeded", True, False, True)
 
 
-async def test_failed_refund_that_the_service_ordered_needs_an_operator(
-    system: System, environment: Callable[..., dict[str, str]]
-) -> None:
+async def test_failed_refund_that_the_service_ordered_needs_an_operator(system: System, operator: Operator) -> None:
     """Health reports it. A retry of the dead call orders a new refund."""
     bought = Bought(system)
     await system.control("delivery", hold=True)
@@ -97,9 +95,7 @@ async def test_failed_refund_that_the_service_ordered_needs_an_operator(
     dead = system.row(stuck, f"%{refund.id}")
     assert "failed at the bank" in dead["error"]
     assert "calls to Stripe failed for good" in (await system.payments.get("/healthz")).text
-    settings = environment(DATABASE_URL=system.database_url)
-    done = await asyncio.to_thread(operate, settings, "calls", "retry", dead["key"])
-    assert done.returncode == 0, done.stderr
+    assert (await operator("calls", "retry", dead["key"]))[0] == 0
     await bought.has("refunded")
     await system.deliver(event("refund.failed", refund.id))
     assert system.row(stuck, f"%{refund.id}") == {}

@@ -56,7 +56,7 @@ class Subscriber:
         return await self.system.get("subscription/", self.headers)
 
     async def payments(self) -> list[str]:
-        """Statuses of the payments, newest first."""
+        """Return the statuses of the payments, newest first."""
         return [payment["status"] for payment in await self.system.get("", self.headers)]
 
     async def has_paid(self, *statuses: str) -> None:
@@ -77,7 +77,7 @@ class Subscriber:
         assert answer.status_code in (200, 303), answer.text
 
     def charge(self, number: int = 0) -> str:
-        """The charge of a payment; 0 is the newest."""
+        """Return the charge of a payment; 0 is the newest."""
         return self.system.stripe.v1.charges.list({"customer": self.customer}).data[number].id
 
 
@@ -89,7 +89,7 @@ async def subscriber(system: System) -> Subscriber:
 
 
 def month_from_now() -> tuple[datetime, datetime]:
-    """The earliest and the latest end of a month that starts now."""
+    """Return the earliest and the latest end of a month that starts now."""
     now = datetime.now(UTC)
     return now + timedelta(days=27), now + timedelta(days=32)
 

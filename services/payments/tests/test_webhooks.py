@@ -19,7 +19,7 @@ OK = (200, {"status": "success"})
 
 
 async def paid_without_webhook(system: System) -> tuple[int, str]:
-    """A paid resume whose webhook was lost, and the id of its session."""
+    """Return a paid resume whose webhook was lost, and the id of its session."""
     user, resume_id = system.new_user(), system.new_resume()
     page = await system.single_page(user, resume_id)
     await system.control("delivery", drop=["*"])

@@ -14,7 +14,7 @@ class Card:
 
     @property
     def fingerprint(self) -> str:
-        """Identifies the card, as at Stripe."""
+        """Return what identifies the card, as at Stripe."""
         return f"sandboxCard{self.last4}"
 
 

@@ -33,6 +33,6 @@ class ParameterError(StripeError):
 
 
 def missing_object(noun: str, object_id: str, param: str | None = None) -> StripeError:
-    """`No such price: 'price_x'`: 404 if the URL named it, 400 if a parameter did."""
+    """Return `No such price: 'price_x'`: 404 if the URL named it, 400 if a parameter did."""
     status = 404 if param is None else 400
     return StripeError(f"No such {noun}: '{object_id}'", status=status, code="resource_missing", param=param or "id")

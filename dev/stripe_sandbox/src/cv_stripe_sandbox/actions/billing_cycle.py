@@ -19,7 +19,7 @@ def run_due(context: Context) -> None:
 
 
 def _list_due(context: Context) -> list[str]:
-    """Ids of the subscriptions that may have a cancellation, a renewal or a retry due."""
+    """Return the ids of the subscriptions that may have a cancellation, a renewal or a retry due."""
     ending, renewing = (
         context.objects.list_due("subscription", moment, _NOT_ENDED, context.now)
         for moment in ("cancel_at", "items.data[0].current_period_end")

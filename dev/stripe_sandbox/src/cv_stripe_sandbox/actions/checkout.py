@@ -58,7 +58,7 @@ def decline(context: Context, session_id: str, buyer: Buyer) -> str:
 
 
 def fail_authentication(context: Context, session_id: str, buyer: Buyer) -> str:
-    """3-D Secure fails and the session stays open. Returns the message for the buyer."""
+    """Fail 3-D Secure. The session stays open. Returns the message for the buyer."""
     session = _get_payable(context, session_id)
     method = _create_method(context, session, buyer, GOOD)
     payments.fail_authentication(context, _get_or_create_intent(context, session, session["customer"]), method)

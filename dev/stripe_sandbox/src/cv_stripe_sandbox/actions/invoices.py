@@ -71,7 +71,7 @@ def stop_collecting(context: Context, subscription: str) -> None:
 
 
 def open_invoices(context: Context, subscription: str) -> list[Json]:
-    """Unpaid invoices of a subscription, oldest first."""
+    """Return the unpaid invoices of a subscription, oldest first."""
     return context.objects.select(
         "invoice", {"parent.subscription_details.subscription": subscription, "status": "open"}
     )

@@ -121,7 +121,7 @@ def pay_invoice(context: Context, session: Json, invoice_id: str) -> str:
 
 
 def prices(allowed: Json) -> list[str]:
-    """Ids of the prices that a customer can switch to."""
+    """Return the ids of the prices that a customer can switch to."""
     return [price for product in allowed["products"] for price in product["prices"]]
 
 

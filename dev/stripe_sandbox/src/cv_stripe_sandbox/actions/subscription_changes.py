@@ -10,7 +10,7 @@ from cv_stripe_sandbox.shapes import Json
 
 
 def update(context: Context, subscription_id: str, params: Json) -> Json:
-    """`subscriptions.update`: changes the other parameters first, then the items with their prorations."""
+    """Perform `subscriptions.update`: changes the other parameters first, then the items with their prorations."""
     subscription = subscriptions.get_not_ended(context, subscription_id)
     changes = merge_metadata(subscription, params) | _cancellation(context, subscription, params)
     if "description" in params:

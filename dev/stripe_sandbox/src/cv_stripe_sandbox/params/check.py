@@ -116,7 +116,7 @@ def _type_error(text: str, node: Node, path: str) -> ParameterError:
 
 
 def missing_param(param: str) -> ParameterError:
-    """Stripe's error `Missing required param`."""
+    """Return Stripe's error `Missing required param`."""
     return ParameterError(f"Missing required param: {param}.", code="parameter_missing", param=param)
 
 

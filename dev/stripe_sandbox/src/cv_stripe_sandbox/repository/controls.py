@@ -81,7 +81,7 @@ class Controls:
         return None
 
     def dunning(self) -> str:
-        """What happens to a subscription after its last failed retry: `cancel`, `unpaid` or `past_due`."""
+        """Return what happens to a subscription after its last failed retry: `cancel`, `unpaid` or `past_due`."""
         return str(self._read("dunning") or "cancel")
 
     def set_dunning(self, outcome: str) -> None:

@@ -39,7 +39,7 @@ class Deliveries:
         return int(cursor.lastrowid or 0)
 
     def list_due(self, now: float, limit: int, in_flight: Sequence[int]) -> list[Delivery]:
-        """Pending deliveries that are due, except those that are being sent."""
+        """Return the pending deliveries that are due, except those that are being sent."""
         return self._read(
             "state = 'pending' AND next_attempt <= ? AND id NOT IN (SELECT value FROM json_each(?)) "
             "ORDER BY next_attempt, id LIMIT ?",
@@ -47,7 +47,7 @@ class Deliveries:
         )
 
     def next_attempt(self, in_flight: Sequence[int]) -> float | None:
-        """When the next pending delivery is due, as a Unix time, or None."""
+        """Return when the next pending delivery is due, as a Unix time, or None."""
         row = self._connection.execute(
             "SELECT min(next_attempt) FROM deliveries "
             "WHERE state = 'pending' AND id NOT IN (SELECT value FROM json_each(?))",
@@ -60,12 +60,12 @@ class Deliveries:
         return self._read("event = ? ORDER BY id", [event])
 
     def list_page(self, state: str | None = None, *, after: int = 0, limit: int = -1) -> list[Delivery]:
-        """Up to `limit` deliveries with an id above `after`, oldest first, optionally those in one state."""
+        """Return up to `limit` deliveries with an id above `after`, oldest first, optionally those in one state."""
         chosen, values = ("", []) if state is None else ("state = ? AND ", [state])
         return self._read(f"{chosen}id > ? ORDER BY id LIMIT ?", [*values, after, limit])
 
     def list_undelivered_events(self) -> list[str]:
-        """Ids of the events that at least one endpoint has not acknowledged."""
+        """Return the ids of the events that at least one endpoint has not acknowledged."""
         rows = self._connection.execute(
             "SELECT DISTINCT event FROM deliveries WHERE state IN ('pending', 'held', 'failed', 'dropped')"
         )

@@ -38,7 +38,7 @@ class ApiCall:
 
     @property
     def fingerprint(self) -> str:
-        """A hash that is equal for equal requests."""
+        """Return a hash that is equal for equal requests."""
         content = "\n".join([self.operation.method, self.operation.path, *self.ids, self.form])
         return hashlib.sha256(content.encode()).hexdigest()
 
