@@ -116,8 +116,10 @@ async def _find_or_add(
     async with context.database.transaction() as tx:
         owner = await _lock_owner(tx, user_id, session_id)
         await _reject_paid(tx, request)
-        if request.resume_id is None and (live := await _live_subscription(tx, owner)) is not None:
-            return owner, live, []
+        if request.resume_id is None:
+            for subscription in await subscriptions.list_of_owner(tx, owner.id):
+                if subscription.is_live:
+                    return owner, subscription, []
         now = datetime.now(UTC)
         unfinished = await checkouts.list_unfinished(tx, owner.id)
         same_purchase = [each for each in unfinished if each.resume_id == request.resume_id]
@@ -152,10 +154,6 @@ async def _reject_paid(tx: Transaction, request: CheckoutRequest) -> None:
         raise ValidationFailed.on("resume_id", f"Resume with id {resume.id} does not exist.")
     if resume is not None and resume.paid:
         raise ValidationFailed.on("resume_id", f"Resume with id {resume.id} is already paid.")
-
-
-async def _live_subscription(tx: Transaction, owner: Owner) -> Subscription | None:
-    return next((each for each in await subscriptions.list_of_owner(tx, owner.id) if each.is_live), None)
 
 
 async def _add(context: Context, tx: Transaction, owner: Owner, request: CheckoutRequest, now: datetime) -> Checkout:

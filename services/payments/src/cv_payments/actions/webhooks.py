@@ -99,10 +99,9 @@ async def _finish(context: Context, event: EventJob, outcome: Outcome, reason: E
 
 async def process_due_events(context: Context) -> None:
     """Process the events that were postponed, left to the worker, or abandoned by a process that died."""
-    while due := await _due_events(context):
+    while True:
+        async with context.database.connection() as tx:
+            due = await events.list_due(tx, limit=30)
+        if not due:
+            return
         await asyncio.gather(*(process_event(context, event_id) for event_id in due))
-
-
-async def _due_events(context: Context) -> list[str]:
-    async with context.database.connection() as tx:
-        return await events.list_due(tx, limit=30)
