@@ -31,6 +31,7 @@ async def reconciled(system: System, environment: Environment, done: Callable[[]
     settings = environment(DATABASE_URL=system.database_url, RESUMES_URL=system.resumes_url)
     async with serving(app, settings):
         await eventually(done)
+        await eventually(system.all_webhooks_processed)  # a service that stops leaves the leases of unfinished jobs
 
 
 def mark_known(system: System, object_id: str) -> None:
