@@ -24,6 +24,11 @@ SkillLevel = TypeAliasType("SkillLevel", Literal["beginner", "intermediate", "ad
 SKILL_LEVELS: tuple[str, ...] = get_args(SkillLevel.__value__)
 
 
+DatePrecision = TypeAliasType("DatePrecision", Literal["day", "month", "year", "unknown"])
+DATE_PRECISIONS: tuple[str, ...] = get_args(DatePrecision.__value__)
+DEFAULT_PRECISION, UNKNOWN = "month", "unknown"
+
+
 EXTENSION = object()
 """Marks a field that the API document does not have. It is optional, and responses omit it while it is empty."""
 
@@ -35,14 +40,40 @@ class FreeText(Text):
         super().__init__(max_length, null=True, trim=False)
 
 
+class Precision(Choice):
+    """How much of a date is known. The default, which every date without a precision has, is stored as null."""
+
+    def __init__(self) -> None:
+        super().__init__(*DATE_PRECISIONS, null=True)
+
+    def validate(self, value: Any) -> str | None:
+        precision: str | None = super().validate(value)
+        return None if precision == DEFAULT_PRECISION else precision
+
+
+class StartDate(Date):
+    """A required date. Its precision may say that it is unknown, and then it is null."""
+
+    def validate(self, value: Any) -> str | None:
+        date: str | None = None if value is UNKNOWN_DATE else super().validate(value)
+        return date
+
+    def schema(self) -> dict[str, Any]:
+        return {**super().schema(), "type": ["string", "null"]}
+
+
+UNKNOWN_DATE = object()
+"""Stands for a date whose precision says that it is unknown."""
+
 Short = Annotated[str, Text(MAX_SHORT)]
 Line = Annotated[str, Text(MAX_LINE)]
 OptionalShort = Annotated[str | None, Text(MAX_SHORT, null=True)]
 OptionalLine = Annotated[str | None, Text(MAX_LINE, null=True)]
 OptionalLong = Annotated[str | None, Text(MAX_LONG, null=True)]
 OptionalLink = Annotated[str | None, Url(MAX_LINE, null=True)]
-Day = Annotated[str, Date()]
+Start = Annotated[str | None, StartDate()]
 OptionalDay = Annotated[str | None, Date(null=True)]
+KnownPrecision = Annotated[DatePrecision | None, Precision(), EXTENSION]
 Flag = Annotated[bool, Boolean()]
 FreeShort = Annotated[str | None, FreeText(MAX_SHORT)]
 FreeLine = Annotated[str | None, FreeText(MAX_LINE)]
@@ -63,8 +94,10 @@ class Experience(TypedDict):
     company: Line
     position: Line
     location: OptionalLine
-    start_date: Day
+    start_date: Start
+    start_date_precision: KnownPrecision
     end_date: OptionalDay
+    end_date_precision: KnownPrecision
     is_current: Flag
     description: OptionalLong
     order: int
@@ -78,8 +111,10 @@ class Education(TypedDict):
     degree: Line
     field_of_study: OptionalLine
     location: OptionalLine
-    start_date: Day
+    start_date: Start
+    start_date_precision: KnownPrecision
     end_date: OptionalDay
+    end_date_precision: KnownPrecision
     is_current: Flag
     grade: OptionalShort
     description: OptionalLong

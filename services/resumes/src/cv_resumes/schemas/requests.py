@@ -20,11 +20,14 @@ from cv_resumes.domain.content import (
     MAX_ENTRIES,
     MAX_ORDER,
     NUMBERED_SECTIONS,
+    UNKNOWN,
+    UNKNOWN_DATE,
     Declaration,
     FreeSection,
     NumberedEntry,
     NumberedSection,
     ResumeContent,
+    StartDate,
     declarations,
 )
 from cv_resumes.domain.photos import NOT_A_FILE
@@ -111,14 +114,42 @@ def _keep_key_order(data: Any, validate: ValidatorFunctionWrapHandler) -> dict[s
     return {key: entry[key] for key in data}
 
 
+_SHOWN_CHARACTERS = {"day": 10, "month": 7, "year": 4}
+"""The characters of `YYYY-MM-DD` that a precision vouches for."""
+
+
+def _accept_unknown_start(entry: Any) -> Any:
+    """Put `UNKNOWN_DATE` in place of a start date that is absent, null or blank because it is said to be unknown."""
+    if not isinstance(entry, dict) or entry.get("start_date_precision") != UNKNOWN or entry.get("start_date"):
+        return entry
+    return {**entry, "start_date": UNKNOWN_DATE}
+
+
 def _check_period(entry: RequestBody) -> RequestBody:
-    start, end = getattr(entry, "start_date", None), getattr(entry, "end_date", None)
-    if start is not None and end is not None and end < start:
+    """Raise unless both dates suit their precisions, and the end is not before the start.
+
+    Dates are compared as far as both are known.
+    """
+    dates: list[str] = []
+    characters = 10
+    for name in ("start_date", "end_date"):
+        date, precision = getattr(entry, name, None), getattr(entry, f"{name}_precision", None)
+        if precision == UNKNOWN and date is not None:
+            raise invalid("A date that is sent is not unknown.", field=f"{name}_precision")
+        if precision not in (None, UNKNOWN) and date is None:
+            raise invalid("A precision needs a date.", field=f"{name}_precision")
+        if date is not None:
+            dates.append(date)
+            characters = min(characters, _SHOWN_CHARACTERS[precision] if precision else 10)
+    if len(dates) == 2 and dates[1][:characters] < dates[0][:characters]:
         raise invalid("The end date may not be before the start date.", field="end_date")
     return entry
 
 
-_PERIOD: Any = {"check_period": model_validator(mode="after")(_check_period)}
+_PERIOD: Any = {
+    "accept_unknown_start": model_validator(mode="before")(_accept_unknown_start),
+    "check_period": model_validator(mode="after")(_check_period),
+}
 _section_size = max_items(MAX_ENTRIES, f"A section may have at most {MAX_ENTRIES} entries.")
 _ASSIGNED: dict[str, tuple[Any, Any]] = {
     "id": (Annotated[int | None, EntryId()], None),
@@ -130,7 +161,8 @@ _ASSIGNED: dict[str, tuple[Any, Any]] = {
 def _numbered_entry(entry: type[Any]) -> Any:
     fields: dict[str, Any] = {field.name: _request_field(field) for field in declarations(entry)} | _ASSIGNED
     name = f"{entry.__name__}Data"
-    return create_model(name, __base__=RequestBody, __doc__=entry.__doc__, __validators__=_PERIOD, **fields)
+    validators = _PERIOD if "start_date" in fields else {}
+    return create_model(name, __base__=RequestBody, __doc__=entry.__doc__, __validators__=validators, **fields)
 
 
 def _free_entry(entry: type[Any]) -> Any:
@@ -151,6 +183,8 @@ def _request_field(field: Declaration) -> tuple[Any, Any]:
             return Annotated[entries, _section_size], []
         case Boolean():
             return field.annotation, False
+        case StartDate():
+            return field.annotation, ...
     return field.annotation, None if field.is_nullable else ...
 
 

@@ -12,7 +12,6 @@ from pydantic.json_schema import SkipJsonSchema
 
 from cv_resumes.domain.content import (
     CONTENT_FIELDS,
-    FREE_SECTIONS,
     NUMBERED_SECTIONS,
     Declaration,
     FreeSection,
@@ -116,7 +115,7 @@ _ENTRY_EXTENSIONS = {
 }
 _PRINTED_KEYS = {
     name: tuple(field.name for field in declarations(section.entry) if field.rule is not None)
-    for name, section in (NUMBERED_SECTIONS | FREE_SECTIONS).items()
+    for name, section in NUMBERED_SECTIONS.items()
 }
 """The keys of each section's entries without `id` and `order`, which the server assigns and no rule validates."""
 
@@ -152,10 +151,7 @@ def serialize_stale_version(current: Resume, now: datetime, public_base_url: str
 
 
 def serialize_document(resume: Resume) -> dict[str, object]:
-    """Return the content of a resume that templates print: no ids, and no undeclared keys of free entries.
-
-    The photo's bytes are sent beside it.
-    """
+    """Return the content of a resume that templates may print: no ids. The photo's bytes are sent beside it."""
     document = {name: value for name, value in _content_of(resume).items() if name != "photo"}
     for section, keys in _PRINTED_KEYS.items():
         document[section] = [{key: entry[key] for key in keys if key in entry} for entry in document[section]]
