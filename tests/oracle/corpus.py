@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 
 RESUME: dict[str, Any] = {
@@ -117,15 +118,24 @@ def vary(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for path in _places(body):
         yield _without(body, path)
         for value in SPOILT:
-            yield _with(body, path, value)
+            yield _with(body, value, path)
+
+
+def vary_together(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Bodies that differ from `body` in all places of one depth: fields, entries, or fields of entries."""
+    for _, paths in groupby(sorted(_places(body), key=len), key=len):
+        together = list(paths)
+        yield _without(body, *together)
+        for value in SPOILT:
+            yield _with(body, value, *together)
 
 
 def ended_before_it_began() -> Iterator[dict[str, Any]]:
     """Yield the rule between two fields, alone and together with another error."""
     for section in ("experience_data", "education_data"):
-        late = _with(RESUME, (section, len(RESUME[section]) - 1, "end_date"), "2001-01-01")
+        late = _with(RESUME, "2001-01-01", (section, len(RESUME[section]) - 1, "end_date"))
         yield late
-        yield _with(late, (section, len(RESUME[section]) - 1, "order"), "x")
+        yield _with(late, "x", (section, len(RESUME[section]) - 1, "order"))
 
 
 def with_password(password: str) -> dict[str, Any]:
@@ -144,15 +154,17 @@ def _places(body: dict[str, Any]) -> Iterator[Path]:
             yield from ((name, last, key) for key in value[last])
 
 
-def _with(body: dict[str, Any], path: Path, value: Any) -> dict[str, Any]:
+def _with(body: dict[str, Any], value: Any, *paths: Path) -> dict[str, Any]:
     spoilt = copy.deepcopy(body)
-    _holder(spoilt, path)[path[-1]] = value
+    for path in paths:
+        _holder(spoilt, path)[path[-1]] = value
     return spoilt
 
 
-def _without(body: dict[str, Any], path: Path) -> dict[str, Any]:
+def _without(body: dict[str, Any], *paths: Path) -> dict[str, Any]:
     spoilt = copy.deepcopy(body)
-    del _holder(spoilt, path)[path[-1]]
+    for path in paths:
+        del _holder(spoilt, path)[path[-1]]
     return spoilt
 
 

@@ -66,11 +66,12 @@ def optional(max_length: int) -> serializers.CharField:
     return text(max_length, required=False, allow_null=True, allow_blank=True)
 
 
-def url() -> serializers.CharField:
-    field = serializers.URLField(max_length=200, required=False, allow_null=True, allow_blank=True)
-    field.validators = [one for one in field.validators if not isinstance(one, URLValidator)]
-    field.validators.append(URLValidator(schemes=["http", "https"], message="Enter a valid URL."))
-    return field
+class HttpUrl(serializers.URLField):
+    """An optional URL. DRF copies a field by calling its class again, so the class sets the validator."""
+
+    def __init__(self) -> None:
+        super().__init__(max_length=200, required=False, allow_null=True, allow_blank=True)
+        self.validators[-1] = URLValidator(schemes=["http", "https"], message="Enter a valid URL.")
 
 
 def order() -> serializers.IntegerField:
@@ -153,9 +154,9 @@ class Resume(serializers.Serializer):
     email = serializers.EmailField(max_length=254)
     phone = optional(30)
     address = optional(300)
-    website = url()
-    linkedin_url = url()
-    github_url = url()
+    website = HttpUrl()
+    linkedin_url = HttpUrl()
+    github_url = HttpUrl()
     title = optional(200)
     summary = optional(10_000)
     photo = serializers.ImageField(required=False, allow_null=True)
