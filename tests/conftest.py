@@ -40,15 +40,20 @@ def running_system(data: Path, *, with_proxies: bool = False) -> Iterator[System
         started.stop()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def system(started_system: System) -> System:
-    """Return the running system, after it has recovered from the previous test."""
+    """Return the running system, after it has recovered from the previous module."""
+    await recovery(started_system)
+    return started_system
+
+
+async def recovery(system: System) -> None:
+    """Wait until every program answers."""
 
     async def is_ready() -> bool:
-        return await asyncio.to_thread(started_system.is_ready)
+        return await asyncio.to_thread(system.is_ready)
 
     await eventually(is_ready)
-    return started_system
 
 
 @pytest.hookimpl(wrapper=True)

@@ -59,8 +59,10 @@ async def john(system: System) -> AsyncIterator[Visitor]:
         login = expect(await visitor.request("POST", "/api/auth/login/", json=example("1.2 request")), 200)
         visitor.token = login["access"]
         yield visitor
-        for name in ("SecurePass123!", "NewSecurePass456!"):
-            await visitor.request("DELETE", "/api/auth/profile/", json={"password": name})
+        for password in ("SecurePass123!", "NewSecurePass456!"):
+            erased = await visitor.request("DELETE", "/api/auth/profile/", json={"password": password})
+            if erased.status_code == 204:
+                break
 
 
 @pytest.fixture

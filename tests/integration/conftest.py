@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.integration.deployments import CONTAINERS, Containers, Deployment, Embedded, deployment_kind
-from tests.integration.visitor import Visitor, eventually
+from tests.integration.visitor import TLS, Visitor, eventually
 
 
 @pytest.fixture(scope="session")
@@ -26,13 +26,26 @@ def started_deployment(
         containers.stop()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def deployment(started_deployment: Deployment) -> Deployment:
-    """Return the deployment, after it has recovered from the previous test: every service answers."""
+    """Return the deployment, after it has recovered from the previous module."""
+    await recovery(started_deployment)
+    return started_deployment
+
+
+@pytest.fixture
+async def recovered_deployment(started_deployment: Deployment) -> Deployment:
+    """Return the deployment, after it has recovered from the previous test."""
+    await recovery(started_deployment)
+    return started_deployment
+
+
+async def recovery(deployment: Deployment) -> None:
+    """Wait until every service answers."""
     reads = ("/api/templates/", "/api/resumes/", "/api/payments/")
 
     async def is_ready() -> bool:
-        async with httpx.AsyncClient(base_url=started_deployment.public_url, timeout=30) as client:
+        async with httpx.AsyncClient(base_url=deployment.public_url, timeout=30, verify=TLS) as client:
             answers = await asyncio.gather(
                 *(client.get(path) for path in reads),
                 client.post("/api/auth/login/", json={"email": "nobody@example.com", "password": "x"}),
@@ -41,7 +54,6 @@ async def deployment(started_deployment: Deployment) -> Deployment:
         return [answer.status_code for answer in answers] == [200, 200, 200, 401, 404]
 
     await eventually(is_ready)
-    return started_deployment
 
 
 @pytest.fixture

@@ -10,14 +10,14 @@ from typing import Any, Self
 
 import httpx
 
-from tests.integration.visitor import expect
+from tests.integration.visitor import TLS, expect
 
 
 class StripeSandbox:
     """Controls the Stripe sandbox and presses the buttons of its pages."""
 
     def __init__(self, url: str, api_key: str) -> None:
-        self._client = httpx.AsyncClient(base_url=url, timeout=30)
+        self._client = httpx.AsyncClient(base_url=url, timeout=30, verify=TLS)
         self._api_key = api_key
 
     async def __aenter__(self) -> Self:

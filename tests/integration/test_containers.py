@@ -17,10 +17,16 @@ from tests.integration.visitor import Visitor, eventually
 
 
 @pytest.fixture
-def containers(deployment: Deployment) -> Containers:
-    if not isinstance(deployment, Containers):
+def containers(recovered_deployment: Deployment) -> Containers:
+    if not isinstance(recovered_deployment, Containers):
         pytest.skip("needs containers: make test-containers")
-    return deployment
+    return recovered_deployment
+
+
+@pytest.fixture
+def deployment(containers: Containers) -> Deployment:
+    """Return the deployment: each test may disturb it."""
+    return containers
 
 
 def inspect(container: str) -> dict[str, Any]:

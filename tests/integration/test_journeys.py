@@ -11,7 +11,7 @@ from cv_testing.workspace import SERVICES
 from pypdf import PdfReader
 
 from tests.integration.deployments import Deployment
-from tests.integration.visitor import Visitor, eventually, expect
+from tests.integration.visitor import TLS, Visitor, eventually, expect
 
 WATERMARK = "CV Builder aperçu"
 THREE_PAGES = [
@@ -24,6 +24,12 @@ THREE_PAGES = [
     }
     for number in range(12)
 ]
+
+
+@pytest.fixture
+def deployment(recovered_deployment: Deployment) -> Deployment:
+    """Return the deployment: each test may crash its programs."""
+    return recovered_deployment
 
 
 def pages_with_watermark(pdf: PdfReader) -> list[bool]:
@@ -146,7 +152,7 @@ async def test_saved_resume_survives_a_crash_of_the_database(marie: Visitor, dep
 @asynccontextmanager
 async def webhooks_held(deployment: Deployment) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     """Hold the sandbox's webhooks back until the yielded function is called, or the block ends."""
-    async with httpx.AsyncClient(base_url=f"{deployment.stripe_url}/sandbox", timeout=30) as stripe:
+    async with httpx.AsyncClient(base_url=f"{deployment.stripe_url}/sandbox", timeout=30, verify=TLS) as stripe:
 
         async def control(action: str, **options: Any) -> None:
             expect(await stripe.post(f"/{action}", json=options), 200)

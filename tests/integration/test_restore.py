@@ -18,6 +18,7 @@ from cv_testing.postgres import Postgres, binaries
 from cv_testing.workspace import SERVICES
 from psycopg import sql
 
+from tests.conftest import recovery
 from tests.integration.visitor import PASSWORD, Visitor, eventually, expect
 
 pytestmark = pytest.mark.operations
@@ -81,6 +82,13 @@ class Backups:
 
     def _run(self, *command: str, **environment: str) -> None:
         subprocess.run(command, env={**machine_environment(), **environment}, check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.fixture
+async def system(started_system: System) -> System:
+    """Return the running system, after it has recovered from the previous test."""
+    await recovery(started_system)
+    return started_system
 
 
 @pytest.fixture
