@@ -91,7 +91,11 @@ async def test_buyer_pays_for_a_resume(
 
 
 @pytest.mark.parametrize(
-    ("plan", "button"), [("monthly", "Subscribe €9.99"), ("yearly", "Subscribe €99.99")], ids=["monthly", "yearly"]
+    ("plan", "button"),
+    [
+        pytest.param("monthly", "Subscribe €9.99", id="monthly"),
+        pytest.param("yearly", "Subscribe €99.99", id="yearly", marks=pytest.mark.operations),
+    ],
 )
 async def test_buyer_subscribes_and_cancels(
     marie: Visitor,

@@ -1,32 +1,22 @@
 """The OpenAPI document of the running system, as its gateway serves it."""
 
-from collections.abc import Iterator
-
 import httpx
 import pytest
 from cv_stack.system import System
 
-from tests.conftest import running_system
 from tests.openapi.document import Json
 
 PATHS = 20
 """The minimum number of paths: the document is incomplete until all services have started."""
 
 
-@pytest.fixture(scope="session")
-def started_system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Yield a system for these tests only: hostile requests register names that other tests use."""
-    with running_system(tmp_path_factory.mktemp("openapi")) as system:
-        yield system
-
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 def url(system: System) -> str:
     """Return the URL of the gateway."""
     return system.ports.public_url
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def document(url: str) -> Json:
     """Return the merged document."""
     answer = httpx.get(f"{url}/api/schema/", timeout=30)

@@ -25,22 +25,32 @@ def run(url: str, header: str, phases: str, folder: Path, *options: str) -> None
         pytest.fail(done.stdout + done.stderr, pytrace=False)
 
 
+def excluded(*operations: str) -> tuple[str, ...]:
+    """Return the options that exclude operations."""
+    return tuple(word for operation in operations for word in ("--exclude-operation-id", operation))
+
+
 @pytest.mark.parametrize(
-    "phases", ["examples,coverage", pytest.param("fuzzing,stateful", marks=pytest.mark.operations)]
+    ("phases", "options"),
+    [
+        # `register` would take the name that other tests register, `erase_account` would end the session.
+        pytest.param("examples", excluded("register", "erase_account"), id="examples"),
+        pytest.param("examples,coverage,fuzzing,stateful", (), id="all", marks=pytest.mark.operations),
+    ],
 )
-async def test_account(url: str, tmp_path: Path, phases: str) -> None:
+async def test_requests_of_an_account(url: str, tmp_path: Path, phases: str, options: tuple[str, ...]) -> None:
     async with Visitor(url) as visitor:
         user = await visitor.register()
         await visitor.login(user["email"])
-        await asyncio.to_thread(run, url, f"Authorization: Bearer {visitor.token}", phases, tmp_path)
+        await asyncio.to_thread(run, url, f"Authorization: Bearer {visitor.token}", phases, tmp_path, *options)
 
 
 @pytest.mark.operations
-async def test_anonymous_session(url: str, tmp_path: Path) -> None:
+async def test_requests_of_an_anonymous_session(url: str, tmp_path: Path) -> None:
     async with Visitor(url) as visitor:
         await visitor.write_resume()
         session = httpx.Cookies(visitor.cookies)["sessionid"]
         # A login ends the session; each later request would begin a new one.
-        logins = ("--exclude-operation-id", "login", "--exclude-operation-id", "register")
+        logins = excluded("login", "register")
         phases = "examples,fuzzing,stateful"
         await asyncio.to_thread(run, url, f"Cookie: sessionid={session}", phases, tmp_path, *logins)
