@@ -11,8 +11,11 @@ from tests.integration.deployments import CONTAINERS, EMBEDDED, VARIABLE, deploy
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
-PACKAGES = ("services", "dev", "libs", "tests")
+PACKAGES = ("services", "dev", "libs")
 """Folders whose subfolders are packages; each other top-level folder is one package."""
+
+WITHOUT_SYSTEM = ("tests/deploy", "tests/workspace")
+"""Folders of `tests` that are packages too. The other folders are one package, because they share a running system."""
 
 
 def pytest_report_header() -> str:
@@ -26,9 +29,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
 
 class PackageScheduling(LoadScopeScheduling):
-    """Assigns whole packages to workers, in the order of collection. Packages that share a system stay together."""
+    """Assigns whole packages to workers, in the order of collection."""
 
     def _split_scope(self, nodeid: str) -> str:
-        parts = nodeid.partition("::")[0].split("/")
-        package = "/".join(parts[:2]) if parts[0] in PACKAGES else parts[0]
-        return "tests/integration" if package == "tests/contract" else package
+        top, folder, *_ = nodeid.partition("::")[0].split("/")
+        package = f"{top}/{folder}"
+        return package if top in PACKAGES or package in WITHOUT_SYSTEM else top
