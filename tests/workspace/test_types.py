@@ -44,9 +44,9 @@ TYPOS = (
     ),
     Typo(
         "services/auth/src/cv_auth/schemas.py",
-        ".entitled_until",
-        ".entitled_untill",
-        'has no attribute "entitled_untill"',
+        "account.subscription_type",
+        "account.subscription_kind",
+        'has no attribute "subscription_kind"',
     ),
     Typo(
         "services/payments/src/cv_payments/actions/settle.py",
