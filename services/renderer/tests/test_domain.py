@@ -11,13 +11,15 @@ from cv_renderer.domain.dates import format_month, format_period
 from cv_renderer.domain.documents import clean_document
 from cv_renderer.domain.hyperlinks import is_safe_link, mail_link, phone_link, readable_address, web_link
 from cv_renderer.domain.jobs import Job, pdf_key
-from cv_renderer.domain.labels import LABELS, Labels
+from cv_renderer.domain.labels import LABELS
+from cv_renderer.domain.languages import find_language
 from cv_renderer.domain.prose import parse_blocks
 from cv_renderer.domain.skills import group_by_category
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-FRENCH, ENGLISH = LABELS["fr"], LABELS["en"]
+FRENCH, ENGLISH = find_language("fr"), find_language("en")
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 JOB = Job("<p>", "p {}", {"full_name": "Jane", "skills": [{"name": "SQL", "level": None}]}, "en")
 
 
@@ -183,20 +185,19 @@ def test_no_text_becomes_an_unsafe_link(text: str | None) -> None:
     assert len(readable_address(text)) <= len(text or "")
 
 
-@given(st.none() | st.text(), st.sampled_from([FRENCH, ENGLISH]))
-def test_a_date_in_another_format_is_shown_unchanged(value: str | None, labels: Labels) -> None:
-    shown = format_month(value, labels)
-    month = shown.rpartition(" ")[0]
-    assert shown == (value or "").strip() or month in labels.months
+@given(st.none() | st.text())
+def test_a_date_in_another_format_is_shown_unchanged(value: str | None) -> None:
+    shown = format_month(value, ENGLISH)
+    assert shown == (value or "").strip() or shown.rpartition(" ")[0] in MONTHS
 
 
 @given(st.dates(min_value=date(1000, 1, 1)), st.none() | st.dates(min_value=date(1000, 1, 1)), st.booleans())
 def test_a_period_shows_each_end_once(start: date, end: date | None, is_current: bool) -> None:
     entry: dict[str, Any] = {"start_date": str(start), "end_date": end and str(end), "is_current": is_current}
     ends = format_period(entry, ENGLISH).split(" – ")
-    assert ends[0] == f"{ENGLISH.months[start.month - 1]} {start.year:04}"
+    assert ends[0] == f"{MONTHS[start.month - 1]} {start.year:04}"
     assert len(ends) == len(set(ends)) <= 2
-    assert (ends[-1] == ENGLISH.present) == is_current
+    assert (ends[-1] == ENGLISH.labels.present) == is_current
 
 
 @given(st.text())
@@ -236,6 +237,34 @@ def test_keys_are_equal_only_for_equal_input(
     assert pdf_key(resume_id + 1, "v1", dataclasses.replace(JOB, document=one), "e1") != key(one)
 
 
-@pytest.mark.parametrize("labels", [FRENCH, ENGLISH])
-def test_every_language_names_all_months(labels: Labels) -> None:
-    assert len(labels.months) == 12
+def test_every_language_has_all_labels() -> None:
+    for tag, labels in LABELS.items():
+        assert labels.levels.keys() == LABELS["en"].levels.keys(), tag
+        assert labels.kinds.keys() == LABELS["en"].kinds.keys(), tag
+
+
+@pytest.mark.parametrize(
+    ("tag", "direction", "experience", "entry", "period"),
+    [
+        ("de-AT", "ltr", "Berufserfahrung", {"is_current": True}, "seit 2019"),
+        ("pt-PT", "ltr", "Experiência profissional", {"end_date": "2021-03-01"}, "2019 – mar. de 2021"),
+        ("zh-TW", "ltr", "工作經歷", {"end_date": "2021-03-01"}, "2019年 – 2021年3月"),
+        ("zh-CN", "ltr", "工作经历", {"end_date": "2021-03-05", "end_date_precision": "day"}, "2019年 – 2021年3月5日"),
+        ("ar", "rtl", "الخبرة المهنية", {}, "2019"),
+        ("he", "rtl", "ניסיון תעסוקתי", {"end_date": None, "end_date_precision": "unknown"}, "2019"),
+        ("sr", "ltr", "Experience", {"end_date": "2021-03-01"}, "2019. – мар 2021."),
+        ("tlh-x-none", "ltr", "Experience", {"end_date": "2021-03-01"}, "2019 – Mar 2021"),
+    ],
+)
+def test_each_language_has_its_labels_dates_and_direction(
+    tag: str, direction: str, experience: str, entry: dict[str, Any], period: str
+) -> None:
+    language = find_language(tag)
+    assert (language.direction, language.labels.experience) == (direction, experience)
+    entry = {"start_date": "2019-01-01", "start_date_precision": "year", **entry}
+    assert format_period(entry, language) == period
+
+
+def test_a_period_without_a_known_start_is_its_end() -> None:
+    entry: dict[str, Any] = {"start_date": None, "start_date_precision": "unknown", "end_date": "2020-05-01"}
+    assert format_period(entry, ENGLISH) == "May 2020"

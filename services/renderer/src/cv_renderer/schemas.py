@@ -7,9 +7,10 @@ from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, JsonValue, Strin
 
 from cv_renderer.domain.documents import clean_document
 from cv_renderer.domain.jobs import Job
-from cv_renderer.domain.labels import Language
 from cv_renderer.domain.pdfs import PdfLink
 
+LanguageTag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", max_length=35)]
+"""A BCP 47 language tag."""
 _FileName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,140}\.pdf$")]
 
 
@@ -43,7 +44,7 @@ class ThumbnailRequest(BaseModel):
 
     template: TemplateBody
     document: DocumentBody
-    language: Language
+    language: LanguageTag
 
     def job(self) -> Job:
         document = clean_document(self.document.model_dump())
@@ -57,7 +58,7 @@ class PdfRequest(BaseModel):
     file_name: _FileName
     template: VersionedTemplateBody
     document: DocumentBody
-    language: Language
+    language: LanguageTag
     watermark: bool
     photo: Base64Bytes | None = None
 

@@ -11,7 +11,6 @@ from typing import Any, Protocol
 import pytest
 from cv_renderer.domain.documents import clean_document
 from cv_renderer.domain.jobs import Job, pdf_key
-from cv_renderer.domain.labels import Language
 from cv_renderer.engine.worker import Output
 from cv_renderer.engine.worker_pool import WorkerPool
 from pdfminer.high_level import extract_pages, extract_text
@@ -44,7 +43,7 @@ _rendered: dict[str, bytes] = {}
 
 async def render_bytes(pool: WorkerPool, template: Template, document: dict[str, Any], **options: Any) -> bytes:
     """Render the document to a PDF, or return the one that an earlier test rendered."""
-    language: Language = options.pop("language", "fr")
+    language: str = options.pop("language", "fr")
     job = Job(template.html, template.css, document, language, **options)
     key = pdf_key(1, "", job, pool.version)
     if key not in _rendered:

@@ -5,7 +5,6 @@ import json
 from dataclasses import dataclass
 
 from cv_renderer.domain.documents import Document
-from cv_renderer.domain.labels import Language
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +14,8 @@ class Job:
     template_html: str
     template_css: str
     document: Document
-    language: Language
+    language: str
+    """A BCP 47 tag."""
     photo: bytes | None = None
     watermark: bool = False
 

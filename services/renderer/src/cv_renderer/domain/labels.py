@@ -1,14 +1,15 @@
 """The words that templates and the renderer add to a document, in each language."""
 
+import tomllib
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
 
-Language = Literal["en", "fr"]
+from pydantic import JsonValue, TypeAdapter
 
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """The words of one language: section titles, skill levels (contract, annex A), months and phrases."""
+    """The words of one language. The default values are those of most languages."""
 
     summary: str
     experience: str
@@ -17,44 +18,26 @@ class Labels:
     languages: str
     certifications: str
     projects: str
-    levels: dict[str, str]
-    months: tuple[str, ...]
     present: str
-    colon: str
-    document_title: str
-    watermark: str
+    """The end of a period that lasts."""
+    levels: dict[str, str]
+    """The levels of a skill (contract, annex A), as they are written within a sentence."""
+    kinds: dict[str, str]
+    """The titles of custom sections that have a kind and no title."""
+    period: str = "{start} – {end}"
+    since: str | None = None
+    """A period that began in a year and lasts; `period` if the language has no phrase for it."""
+    comma: str = ", "
+    colon: str = ":"
+    document_title: str = "{name} – CV"
+    watermark: str = "CV Builder preview"
 
 
-_ENGLISH = Labels(
-    summary="Profile",
-    experience="Experience",
-    education="Education",
-    skills="Skills",
-    languages="Languages",
-    certifications="Certifications",
-    projects="Projects",
-    levels={"beginner": "Beginner", "intermediate": "Intermediate", "advanced": "Advanced", "expert": "Expert"},
-    months=("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
-    present="Present",
-    colon=":",
-    document_title="{name} – CV",
-    watermark="CV Builder preview",
-)
+def _read_labels() -> dict[str, Labels]:
+    """Return the labels by language tag. A tag such as `pt-PT` inherits what it lacks from `pt`."""
+    read = TypeAdapter(Labels).validate_python
+    tables: dict[str, dict[str, JsonValue]] = tomllib.loads(Path(__file__).with_name("labels.toml").read_text("utf-8"))
+    return {tag: read({**tables.get(tag.partition("-")[0], {}), **table}) for tag, table in tables.items()}
 
-_FRENCH = Labels(
-    summary="Profil",
-    experience="Expérience professionnelle",
-    education="Formation",
-    skills="Compétences",
-    languages="Langues",
-    certifications="Certifications",
-    projects="Projets",
-    levels={"beginner": "Débutant", "intermediate": "Intermédiaire", "advanced": "Avancé", "expert": "Expert"},
-    months=("janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc."),
-    present="aujourd’hui",
-    colon="\N{NO-BREAK SPACE}:",
-    document_title="{name} – CV",
-    watermark="CV Builder aperçu",
-)
 
-LABELS: dict[Language, Labels] = {"en": _ENGLISH, "fr": _FRENCH}
+LABELS = _read_labels()

@@ -8,7 +8,7 @@ from markupsafe import Markup, escape
 from cv_renderer.domain import dates, hyperlinks, skills
 from cv_renderer.domain.documents import Document
 from cv_renderer.domain.jobs import Job
-from cv_renderer.domain.labels import LABELS
+from cv_renderer.domain.languages import Language, find_language
 from cv_renderer.domain.prose import Block, parse_blocks
 from cv_renderer.engine.fetcher import PHOTO_URL
 
@@ -17,21 +17,26 @@ def fill_template(job: Job) -> str:
     """Return the template filled with the document, as HTML. Raises any exception that the template causes."""
     resume = {**job.document, "photo": PHOTO_URL if job.photo else None}
     template = _ENVIRONMENT.from_string(job.template_html)
-    return template.render(resume=resume, labels=LABELS[job.language], language=job.language)
+    language = find_language(job.language)
+    return template.render(resume=resume, labels=language.labels, language=language.tag, direction=language.direction)
 
 
 def _none_as_empty(value: object) -> object:
     return "" if value is None else value
 
 
+def _language(context: Context) -> Language:
+    return find_language(context["language"])
+
+
 @pass_context
 def _period(context: Context, entry: Document) -> str:
-    return dates.format_period(entry, context["labels"])
+    return dates.format_period(entry, _language(context))
 
 
 @pass_context
 def _month(context: Context, value: str | None) -> str:
-    return dates.format_month(value, context["labels"])
+    return dates.format_month(value, _language(context))
 
 
 def _prose(text: str | None) -> Markup:

@@ -12,7 +12,7 @@ from weasyprint.text.fonts import FontConfiguration
 
 from cv_renderer.domain.hyperlinks import is_safe_link
 from cv_renderer.domain.jobs import Job
-from cv_renderer.domain.labels import LABELS
+from cv_renderer.domain.languages import find_language
 from cv_renderer.engine.environment import fill_template
 from cv_renderer.engine.errors import JobRejected
 from cv_renderer.engine.fetcher import RestrictedFetcher
@@ -31,7 +31,7 @@ _A4_WIDTH_IN_POINTS = 595.28
 
 def render_pdf(job: Job) -> bytes:
     """Return a tagged PDF (PDF/UA-1). Raises JobRejected."""
-    labels = LABELS[job.language]
+    labels = find_language(job.language).labels
     fonts = FontConfiguration()
     fetcher = RestrictedFetcher(job.photo)
     stylesheets = [CSS(string=watermark_css(labels), font_config=fonts, url_fetcher=fetcher)] if job.watermark else []

@@ -12,6 +12,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from cv_resumes.domain.content import (
     CONTENT_FIELDS,
+    FREE_SECTIONS,
     NUMBERED_SECTIONS,
     Declaration,
     FreeSection,
@@ -155,7 +156,24 @@ def serialize_document(resume: Resume) -> dict[str, object]:
     document = {name: value for name, value in _content_of(resume).items() if name != "photo"}
     for section, keys in _PRINTED_KEYS.items():
         document[section] = [{key: entry[key] for key in keys if key in entry} for entry in document[section]]
+    for section in FREE_SECTIONS:
+        document[section] = [{key: _as_text(value) for key, value in entry.items()} for entry in document[section]]
     return document
+
+
+def _as_text(value: object) -> str | None:
+    """Return a value of a free entry as templates print it: numbers and lists become text, other JSON is not printed."""
+    match value:
+        case str():
+            return value
+        case bool():
+            return None
+        case int() | float():
+            return str(value)
+        case list():
+            return ", ".join(filter(None, map(_as_text, value)))
+        case _:
+            return None
 
 
 def _content_of(resume: Resume) -> dict[str, Any]:
