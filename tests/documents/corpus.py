@@ -27,6 +27,8 @@ class Expectation:
     hides: list[str] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
     characters: list[str] = field(default_factory=list)
+    may_replace: bool = False
+    """True if the source has characters that exist in no font."""
     compare_words: bool = True
     """False if the source has markup, which is not printed."""
 

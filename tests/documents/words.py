@@ -26,6 +26,10 @@ _BETWEEN_UNSPACED = re.compile(rf"(?<={_UNSPACED_LETTER})\s+(?={_UNSPACED_LETTER
 _BREAKABLE, _LONG = 6, 20
 """Letters of words that a line may break, and of words that may fill several lines."""
 _HYPHENATED = re.compile(r"(?=\b(\w+)-(\w+))")
+_NOT_WORDS = re.compile(r"[^\w\s]")
+_ARROWS = "\u2190"
+_MARKS = frozenset(map(chr, range(0x300, 0x370)))
+"""The first character of the blocks of symbols, and the combining marks."""
 _LINK = re.compile(r"\[([^\]]+)\]\(https?:[^)\s]+\)")
 _WORD_BULLET = re.compile(r"^o\t", re.MULTILINE)
 _SCHEME = re.compile(r"^https?://(www\.)?", re.IGNORECASE)
@@ -115,6 +119,12 @@ class ExtractedText:
         """All words without spaces."""
         return letters(self.whole)
 
+    def has(self, text: str) -> bool:
+        """Whether a text is here: its words, and exactly as written if it has other characters than words."""
+        if _NOT_WORDS.search(text):
+            return unicodedata.normalize("NFKC", text) in self.one_line
+        return f" {' '.join(words(text))} " in f" {' '.join(self.words)} "
+
     def missing(self, lines: Iterable[str]) -> list[str]:
         """The words of the lines that are not found, as often as they lack."""
         all_lines = list(lines)
@@ -162,10 +172,16 @@ def letters(text: str) -> str:
     return "".join(each for each in plain if unicodedata.category(each)[0] in "LNM" and not _is_invisible(each))
 
 
+def is_arabic(word: str) -> bool:
+    """Whether a word has letters of the Arabic script."""
+    return any("ARABIC LETTER" in unicodedata.name(each, "") for each in word)
+
+
 def is_latin(text: str) -> bool:
-    """Whether a text has letters of the Latin script only, and no emoji or dingbats."""
-    return all(unicodedata.name(each, "LATIN").startswith("LATIN") for each in text if each.isalpha()) and not any(
-        unicodedata.category(each) == "So" and each > "\u2500" for each in text
+    """Whether a text has only Latin letters, digits and punctuation: no marks, arrows, dingbats or emoji."""
+    return all(
+        unicodedata.name(each, "").startswith("LATIN") if each.isalpha() else each < _ARROWS and each not in _MARKS
+        for each in text
     )
 
 
