@@ -28,10 +28,10 @@ _GOLDEN_WIDTH, _SHEET_WIDTH = 140, 210
 """Pixels of a page."""
 _GOLDEN_QUALITY, _SHEET_QUALITY = 60, 70
 _GAP, _COLUMNS = 6, 7
-_TILE = 14
+_TILE = 7
 """Pixels. A difference is the mean of a tile, so that smoothed edges do not count."""
 _MOST = 40
-"""Shades of 255."""
+"""Shades of 255. Half a line of text, moved by two pixels (3 mm), differs more; half a pixel does not."""
 
 
 def golden_path(case: Case) -> Path:

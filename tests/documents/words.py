@@ -26,7 +26,7 @@ _BETWEEN_UNSPACED = re.compile(rf"(?<={_UNSPACED_LETTER})\s+(?={_UNSPACED_LETTER
 _BREAKABLE, _LONG = 6, 20
 """Letters of words that a line may break, and of words that may fill several lines."""
 _HYPHENATED = re.compile(r"(?=\b(\w+)-(\w+))")
-_NOT_WORDS = re.compile(r"[^\w\s]")
+_NOT_WORDS = re.compile(r"[^\w\s]|_")
 _ARROWS = "\u2190"
 _MARKS = frozenset(map(chr, range(0x300, 0x370)))
 """The first character of the blocks of symbols, and the combining marks."""
