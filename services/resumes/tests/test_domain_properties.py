@@ -128,7 +128,7 @@ def test_any_query_is_a_page_or_none(limit: str, offset: str) -> None:
 
 @given(st.text() | st.text("Ab ", min_size=90), st.dates(), st.booleans())
 def test_file_name_is_valid_on_every_file_system(full_name: str, day: date, watermarked: bool) -> None:
-    name = pdf_name(full_name, day, watermarked)
+    name = pdf_name(full_name, "@", day, watermarked)
     assert re.fullmatch(r"[a-z0-9][a-z0-9_]{0,79}_cv_\d+(_watermarked)?\.pdf", name)
     assert name.endswith("_watermarked.pdf") is watermarked
 

@@ -109,13 +109,16 @@ async def test_form_sends_the_same_free_entries(resumes: httpx.AsyncClient, user
     assert answer.json()["custom_sections"] == [{"b": 1}]
 
 
-async def test_declared_keys_of_free_entries_are_sent_to_the_renderer(
+async def test_texts_of_free_entries_are_sent_to_the_renderer(
     resumes: httpx.AsyncClient, user: dict[str, str], fake_services: Any
 ) -> None:
-    printed = {"languages_data": [{}, {"level": "Natif"}], "certifications_data": [{"date": "2019"}]}
-    sent = {
-        "languages_data": [{"note": "x"}, {"level": "Natif", "note": "x"}],
-        "certifications_data": [{"date": "2019"}],
+    printed = {
+        "projects_data": [{"keywords": "SQL, 3"}, {"name": "Site", "roles": None}],
+        "certifications_data": [{"date": "2019", "license_number": "12"}],
+    }
+    sent: dict[str, Any] = {
+        "projects_data": [{"keywords": ["SQL", None, 3]}, {"name": "Site", "roles": {"a": 1}}],
+        "certifications_data": [{"date": "2019", "license_number": 12}],
     }
     created = await create(resumes, user, **sent)
     exported = await resumes.post(f"{PATH}{created.json()['id']}/export_pdf/", json={}, headers=user)

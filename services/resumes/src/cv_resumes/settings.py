@@ -17,7 +17,7 @@ class Settings(ServiceSettings, DatabaseSettings, NatsSettings, MediaSettings):
     max_resumes: int = 500
     """The most resumes of an account. Resumes of a claimed session may exceed it."""
     pdf_language: str = "fr"
-    """The language of titles and dates in a PDF if the request asks for no supported one."""
+    """The BCP 47 tag of the language of a PDF if neither the resume nor the request tells one."""
 
     linkedin_source_url: str | None = None
     """The URL that answers `GET ?url=<LinkedIn profile>` with a JSON Resume document. None: no import by URL."""

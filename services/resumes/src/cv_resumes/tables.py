@@ -29,6 +29,7 @@ from cv_resumes.domain.content import (
     LONG_TEXTS,
     NUMBERED_SECTIONS,
     Declaration,
+    Focus,
     FreeSection,
     NumberedSection,
 )
@@ -42,6 +43,8 @@ def _content_column(field: Declaration) -> Column[Any]:
             return Column(field.name, JSONB, nullable=False, server_default=text("'[]'::jsonb"))
         case FreeSection():  # JSONB does not keep the order of keys
             return Column(field.name, JSON, nullable=False, server_default=text("'[]'::json"))
+        case Focus():
+            return Column(field.name, JSONB(none_as_null=True))
         case TextRule(max_length=length):
             kind = Text() if field.name in LONG_TEXTS else String(length)
             return Column(field.name, kind, nullable=field.is_nullable)

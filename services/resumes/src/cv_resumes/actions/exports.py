@@ -1,5 +1,6 @@
 """Export resumes as PDFs."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -8,7 +9,8 @@ from cv_common.kernel.identity import Caller
 
 from cv_resumes.actions.context import Context, owner_or_404
 from cv_resumes.actions.photos import read_photo
-from cv_resumes.domain.pdfs import choose_language, pdf_name
+from cv_resumes.domain.languages import resume_language
+from cv_resumes.domain.pdfs import pdf_name
 from cv_resumes.repository import resumes
 from cv_resumes.schemas.responses import serialize_document
 
@@ -31,12 +33,15 @@ async def export_pdf(context: Context, caller: Caller, resume_id: int, accept_la
     template = or_404(await context.templates.get(resume.template_id, resume.template_revision))
     now = datetime.now(UTC)
     watermark = resume.entitlement(now).needs_watermark(template.is_premium)
+    language = await asyncio.to_thread(  # the first guess loads the model
+        resume_language, resume, accept_language, context.settings.pdf_language
+    )
     path = await context.renderer.render(
         resume_id=resume_id,
-        file_name=pdf_name(resume.full_name, now.date(), watermark),
+        file_name=pdf_name(resume.full_name, resume.email, now.date(), watermark),
         template=template,
         document=serialize_document(resume),
-        language=choose_language(accept_language, context.settings.pdf_language),
+        language=language,
         watermark=watermark,
         photo=await read_photo(context, resume.photo),
     )

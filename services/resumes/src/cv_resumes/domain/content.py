@@ -4,12 +4,16 @@ Request and response models, table columns, the size limit and the document for 
 declarations. docs/howto.md shows how to add a field.
 """
 
+import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
-from cv_common.drf.fields import Boolean, Choice, Date, Email, Text, Url
+from cv_common.drf.fields import Boolean, Choice, Date, Email, Field, FormText, Text, Url, invalid
 from typing_extensions import TypeAliasType, TypedDict
+
+from cv_resumes.domain.language_tags import language_tag
 
 MAX_ENTRIES = 200
 """The most entries of a section."""
@@ -18,6 +22,8 @@ MAX_CONTENT_BYTES = 256 * 1024
 MAX_ORDER = 2_147_483_647
 """The highest `order` that a request may send. Stored entries never exceed it, so that they can be sent back."""
 MAX_SHORT, MAX_LINE, MAX_LONG = 100, 200, 10_000
+MAX_TAG = 35
+"""The most characters of a language tag."""
 """The most characters of a level, of a name or title, of a description."""
 
 SkillLevel = TypeAliasType("SkillLevel", Literal["beginner", "intermediate", "advanced", "expert"])
@@ -60,6 +66,50 @@ class StartDate(Date):
 
     def schema(self) -> dict[str, Any]:
         return {**super().schema(), "type": ["string", "null"]}
+
+
+class LanguageTag(Text):
+    """A BCP 47 tag of a language, with a script or a region or both, in its usual case."""
+
+    def __init__(self) -> None:
+        super().__init__(MAX_TAG, null=True)
+
+    def parse(self, value: Any) -> str:
+        text = super().parse(value)
+        tag = language_tag(text) if text else ""
+        if tag is None:
+            raise invalid('Enter a valid language tag, such as "fr" or "pt-BR".')
+        return tag
+
+    def schema(self) -> dict[str, Any]:
+        return {**super().schema(), "examples": ["fr", "pt-BR", "zh-Hant"]}
+
+
+class PhotoFocus(TypedDict):
+    """The point of a photo that stays visible when it is cropped, in percent from the left and from the top."""
+
+    x: int
+    y: int
+
+
+class Focus(Field):
+    """A `PhotoFocus` or null. A form sends it as JSON text."""
+
+    def __init__(self) -> None:
+        super().__init__(null=True)
+
+    def parse(self, value: Any) -> PhotoFocus:
+        if isinstance(value, FormText):
+            with suppress(ValueError):
+                value = json.loads(value)
+        match value:
+            case {"x": x, "y": y} if all(type(percent) is int and 0 <= percent <= 100 for percent in (x, y)):
+                return {"x": x, "y": y}
+        raise invalid("Expected the percentages x and y, integers from 0 to 100.")
+
+    def schema(self) -> dict[str, Any]:
+        percent = {"type": "integer", "minimum": 0, "maximum": 100}
+        return {"type": "object", "properties": {"x": percent, "y": percent}, "required": ["x", "y"]}
 
 
 UNKNOWN_DATE = object()
@@ -196,6 +246,8 @@ class ResumeContent:
     certifications_data: Annotated[list[Certification], FreeSection()]
     projects_data: Annotated[list[Project], FreeSection()]
     custom_sections: Annotated[list[CustomSection], FreeSection()]
+    language: Annotated[str | None, LanguageTag(), EXTENSION]
+    photo_focus: Annotated[PhotoFocus | None, Focus(), EXTENSION]
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +281,7 @@ def declarations(declared: type[Any]) -> Iterator[Declaration]:
 CONTENT_FIELDS = tuple(declarations(ResumeContent))
 NUMBERED_SECTIONS = {field.name: field for field in CONTENT_FIELDS if isinstance(field.rule, NumberedSection)}
 FREE_SECTIONS = {field.name: field for field in CONTENT_FIELDS if isinstance(field.rule, FreeSection)}
+JSON_OBJECTS = tuple(field.name for field in CONTENT_FIELDS if isinstance(field.rule, Focus))
 SECTIONS = (*NUMBERED_SECTIONS, *FREE_SECTIONS)
 LONG_TEXTS = tuple(
     field.name for field in CONTENT_FIELDS if isinstance(field.rule, Text) and field.rule.max_length > 1000

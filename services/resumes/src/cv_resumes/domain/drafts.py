@@ -29,7 +29,7 @@ TITLES = {
 
 _MAX_NOTES = 200
 _MAX_NAMES = 10
-_ENTRY_OVERHEAD = 160
+_ENTRY_OVERHEAD = 224
 """The most bytes that storing adds to an entry: id, order, null values and a comma."""
 _DOCUMENT_OVERHEAD = 1024
 

@@ -1,22 +1,30 @@
-"""The file name and the language of a PDF."""
+"""The file name of a PDF, and the language of an import."""
 
 import re
 import unicodedata
 from datetime import date
 
+from anyascii import anyascii
+
 LANGUAGES = ("fr", "en")
-_LETTERS = str.maketrans("łøđħð\N{LATIN SMALL LETTER DOTLESS I}", "lodhdi") | str.maketrans(
-    {"æ": "ae", "œ": "oe", "ß": "ss", "þ": "th"}
-)
-"""Latin letters that Unicode does not decompose into a letter and an accent."""
+"""The languages of the titles that imports give to sections."""
 
 
-def pdf_name(full_name: str, day: date, watermarked: bool) -> str:
-    """Return a name such as `john_doe_cv_20251029.pdf`. A name without Latin letters and digits becomes `cv`."""
-    letters = unicodedata.normalize("NFKD", full_name).lower().translate(_LETTERS)
-    unaccented = "".join(letter for letter in letters if not unicodedata.combining(letter))
-    slug = re.sub(r"[^a-z0-9]+", "_", unaccented).strip("_")[:80] or "cv"
+def pdf_name(full_name: str, email: str, day: date, watermarked: bool) -> str:
+    """Return a name such as `john_doe_cv_20251029.pdf`.
+
+    A name in other letters is transliterated. The part of the email address before `@` takes the place of a name
+    without letters and digits.
+    """
+    slug = _slug(full_name) or _slug(email.partition("@")[0]) or "cv"
     return f"{slug}_cv_{day:%Y%m%d}{'_watermarked' if watermarked else ''}.pdf"
+
+
+def _slug(text: str) -> str:
+    """Return `text` in lower-case ASCII letters and digits, with `_` for the rest."""
+    unaccented = (each for each in unicodedata.normalize("NFKD", text) if not unicodedata.combining(each))
+    words = "".join(each if each.isalnum() else " " for each in unaccented)
+    return "_".join(re.sub(r"[^a-z0-9 ]", "", anyascii(words).lower()).split())[:80].strip("_")
 
 
 def choose_language(accept_language: str, default: str) -> str:

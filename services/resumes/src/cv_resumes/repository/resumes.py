@@ -25,7 +25,7 @@ from sqlalchemy import (
     update,
 )
 
-from cv_resumes.domain.content import FREE_SECTIONS, NUMBERED_SECTIONS, ResumeContent
+from cv_resumes.domain.content import FREE_SECTIONS, JSON_OBJECTS, NUMBERED_SECTIONS, ResumeContent
 from cv_resumes.domain.owners import Owner
 from cv_resumes.domain.resumes import DeletedResume, Resume
 from cv_resumes.tables import entry_ids, resume_payments, resumes, subscriptions, templates
@@ -114,7 +114,7 @@ _INSERT = Scalar(
     .returning(resumes.c.id),
     int,
 )  # fmt: skip
-_JSON_ADAPTERS = dict.fromkeys(NUMBERED_SECTIONS, Jsonb) | dict.fromkeys(FREE_SECTIONS, Json)
+_JSON_ADAPTERS = dict.fromkeys((*NUMBERED_SECTIONS, *JSON_OBJECTS), Jsonb) | dict.fromkeys(FREE_SECTIONS, Json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +214,10 @@ def _update(content: tuple[str, ...]) -> Statement:
 
 def _adapt(content: ResumeContent, names: Iterable[str]) -> dict[str, object]:
     values = {name: getattr(content, name) for name in names}
-    return {name: _JSON_ADAPTERS[name](value) if name in _JSON_ADAPTERS else value for name, value in values.items()}
+    return {
+        name: _JSON_ADAPTERS[name](value) if name in _JSON_ADAPTERS and value is not None else value
+        for name, value in values.items()
+    }
 
 
 async def new_entry_ids(tx: Transaction, counts: Mapping[str, int]) -> dict[str, list[int]]:

@@ -162,7 +162,7 @@ def serialize_document(resume: Resume) -> dict[str, object]:
 
 
 def _as_text(value: object) -> str | None:
-    """Return a value of a free entry as templates print it: numbers and lists become text, other JSON is not printed."""
+    """Return a value of a free entry as templates print it: numbers and lists as text, and no other JSON."""
     match value:
         case str():
             return value
