@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Any
 
@@ -13,7 +13,8 @@ from cv_renderer.domain.hyperlinks import is_safe_link, mail_link, phone_link, r
 from cv_renderer.domain.jobs import Job, pdf_key
 from cv_renderer.domain.labels import LABELS
 from cv_renderer.domain.languages import find_language
-from cv_renderer.domain.prose import parse_blocks
+from cv_renderer.domain.prose import Block, Item, parse_blocks
+from cv_renderer.domain.prose_html import render_prose
 from cv_renderer.domain.skills import group_by_category
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -125,17 +126,62 @@ def test_a_document_loses_what_does_not_show() -> None:
 
 def test_prose_keeps_paragraphs_lines_and_lists() -> None:
     text = "First line\nsecond line\n\nNew paragraph\n- one\n• two\n\n* three\nafter"
-    assert [(block.is_list, block.lines) for block in parse_blocks(text)] == [
-        (False, ["First line", "second line"]),
-        (False, ["New paragraph"]),
-        (True, ["one", "two", "three"]),
-        (False, ["after"]),
+    assert parse_blocks(text) == [
+        Block(["First line", "second line"]),
+        Block(["New paragraph"]),
+        Block(items=[Item("one"), Item("two"), Item("three")]),
+        Block(["after"]),
     ]
     assert parse_blocks(None) == parse_blocks(" \n ") == []
 
 
 def test_a_dash_inside_a_line_makes_no_list() -> None:
-    assert [block.is_list for block in parse_blocks("-5 degrees\na - b")] == [False]
+    assert parse_blocks("-5 degrees\na - b") == [Block(["-5 degrees", "a - b"])]
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("\uf0b7 a\n\uf0b7\tb", "<ul><li>a</li><li>b</li></ul>"),
+        ("➢ a\n➢b", "<ul><li>a</li><li>b</li></ul>"),
+        ("• a\no\tb\n▪ c\no\td\n• e", "<ul><li>a<ul><li>b<ul><li>c</li></ul></li><li>d</li></ul></li><li>e</li></ul>"),
+        ("- a\n  - b\n    - c\n- d", "<ul><li>a<ul><li>b<ul><li>c</li></ul></li></ul></li><li>d</li></ul>"),
+        ("1) a\n2) b", "<ol><li>1) a</li><li>2) b</li></ol>"),
+        ("a) x\nb) y", "<ol><li>a) x</li><li>b) y</li></ol>"),
+        ("- a\n  - b\n  1. c\n  2. d", "<ul><li>a<ul><li>b</li></ul><ol><li>1. c</li><li>2. d</li></ol></li></ul>"),
+        ("-Led a team\n-Sold it", "<ul><li>Led a team</li><li>Sold it</li></ul>"),
+        ("1. Mai 2020", "<p>1. Mai 2020</p>"),
+        ("C++ A* foo_bar __init__ 2*3*4 **", "<p>C++ A* foo_bar __init__ 2*3*4 **</p>"),
+        ("A* search and B*", "<p>A* search and B*</p>"),
+        ("<b>x</b> {{ x }} &amp; # 1", "<p>&lt;b&gt;x&lt;/b&gt; {{ x }} &amp;amp; # 1</p>"),
+        ("**bold** and *italic* **open", "<p><strong>bold</strong> and <em>italic</em> **open</p>"),
+        ("<p>One <b>two</b></p><ul><li>a</li></ul>", "<p>One <strong>two</strong></p><ul><li>a</li></ul>"),
+        ("[me](https://a.example/x)", '<p><a href="https://a.example/x">me</a></p>'),
+        ("[me](javascript:alert(1))", "<p>[me](javascript:alert(1))</p>"),
+        ("See https://a.example/b_c.", '<p>See <a href="https://a.example/b_c">https://a.example/b_c</a>.</p>'),
+        ("github.com/me", '<p><a href="https://github.com/me">github.com/me</a></p>'),
+        ("me@example.com", '<p><a href="mailto:me@example.com">me@example.com</a></p>'),
+        ("Node.js, ASP.NET, main.py and CI/CD", "<p>Node.js, ASP.NET, main.py and CI/CD</p>"),
+    ],
+)
+def test_pasted_text_becomes_lists_and_links(text: str, html: str) -> None:
+    assert render_prose(text) == html
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- " * 500,
+        "*" * 10_000,
+        "[" * 10_000,
+        "a@" * 5_000,
+        "\n".join(" " * n + "- x" for n in range(500)),
+        "<p>" * 3000,
+    ],
+    ids=["bullets", "stars", "brackets", "addresses", "levels", "tags"],
+)
+def test_hostile_text_is_rendered(text: str) -> None:
+    assert "last" in render_prose(text + "\n\nlast")
 
 
 def test_skills_are_grouped_in_order_with_uncategorized_ones_last() -> None:
@@ -203,10 +249,17 @@ def test_a_period_shows_each_end_once(start: date, end: date | None, is_current:
 @given(st.text())
 def test_prose_keeps_exactly_the_words_of_the_text(text: str) -> None:
     blocks = parse_blocks(text)
-    assert all(block.lines and all(line == line.strip() != "" for line in block.lines) for block in blocks)
-    kept = [word for block in blocks for line in block.lines for word in line.split()]
-    bullets = set("-–—*•‣▪◦·")
+    kept = [word for line in _lines_of(blocks) for word in line.split()]
+    bullets = set("-–—*•‣▪◦·§o")
     assert [word for word in kept if word not in bullets] == [word for word in text.split() if word not in bullets]
+
+
+def _lines_of(blocks: list[Block]) -> Iterator[str]:
+    for block in blocks:
+        yield from block.lines
+        for item in block.items:
+            yield item.text
+            yield from _lines_of(item.below)
 
 
 @given(

@@ -274,7 +274,7 @@ async def test_a_pdf_that_cannot_be_stored_is_a_503_with_retry_after(
     [
         ({"file_name": "../../etc/passwd"}, "file_name"),
         ({"file_name": 'a".pdf'}, "file_name"),
-        ({"language": "de"}, "language"),
+        ({"language": "no language"}, "language"),
         ({"document": {}}, "document.full_name"),
         ({"resume_id": 0}, "resume_id"),
         ({"photo": "not base64"}, "photo"),

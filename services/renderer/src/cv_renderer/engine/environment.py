@@ -3,13 +3,12 @@
 from jinja2 import ChainableUndefined, pass_context
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from markupsafe import Markup, escape
 
 from cv_renderer.domain import dates, hyperlinks, skills
 from cv_renderer.domain.documents import Document
 from cv_renderer.domain.jobs import Job
 from cv_renderer.domain.languages import Language, find_language
-from cv_renderer.domain.prose import Block, parse_blocks
+from cv_renderer.domain.prose_html import render_prose
 from cv_renderer.engine.fetcher import PHOTO_URL
 
 
@@ -39,16 +38,6 @@ def _month(context: Context, value: str | None) -> str:
     return dates.format_month(value, _language(context))
 
 
-def _prose(text: str | None) -> Markup:
-    return Markup().join(_block(block) for block in parse_blocks(text))
-
-
-def _block(block: Block) -> Markup:
-    if block.is_list:
-        return Markup("<ul>{}</ul>").format(Markup().join(Markup("<li>{}</li>").format(line) for line in block.lines))
-    return Markup("<p>{}</p>").format(Markup("<br>").join(escape(line) for line in block.lines))
-
-
 _ENVIRONMENT = ImmutableSandboxedEnvironment(
     autoescape=True,
     undefined=ChainableUndefined,  # a document has only the fields that are filled in
@@ -59,7 +48,7 @@ _ENVIRONMENT = ImmutableSandboxedEnvironment(
 _ENVIRONMENT.filters.update(
     period=_period,
     month=_month,
-    prose=_prose,
+    prose=render_prose,
     by_category=skills.group_by_category,
     web_link=hyperlinks.web_link,
     mail_link=hyperlinks.mail_link,

@@ -18,6 +18,24 @@ MISSING = "\N{REPLACEMENT CHARACTER}"
 _FONT_FILES = Path(__file__).with_name("font_files")
 _PACKAGES = ("fontpkg-ibm-plex-sans-arabic", "manimgx-fonts", "noto-cjk-sans-jp-regular")
 _WHITE_SPACE = frozenset("\t\n\f\r")
+_EQUIVALENTS = {
+    **dict.fromkeys("➢➤➔➜", "→"),
+    **dict.fromkeys("▸▹", "►"),
+    **dict.fromkeys("✦✧", "★"),
+    **dict.fromkeys("☐", "□"),
+    **dict.fromkeys("☒✘", "✗"),
+    "✆": "☎",
+    # Bullets and signs of the fonts Symbol and Wingdings, which Word pastes as characters for private use.
+    **dict.fromkeys("\uf0b7\uf0a8\uf06c\uf06e", "•"),
+    **dict.fromkeys("\uf0a7\uf076", "▪"),
+    **dict.fromkeys("\uf0d8\uf0e0\uf0e8", "→"),
+    **dict.fromkeys("\uf0fc\uf050", "✓"),
+    "\uf028": "☎",
+    "\uf02a": "✉",
+}
+"""Characters of equal meaning for those that people paste and no font has."""
+_DIRECTIONS = range(0x202A, 0x202F)
+"""Embeddings and overrides of direction. An override would print a text backwards, so they are removed."""
 _VARIATION_SELECTORS = range(0xE0100, 0xE01F0)
 
 
@@ -38,7 +56,10 @@ def write_configuration(folder: Path) -> Path:
 
 
 def replace_missing_glyphs(text: str) -> str:
-    """Replace the characters that no font has a glyph for by `MISSING`, and control characters by spaces."""
+    """Replace the characters that no font has a glyph for, by one of equal meaning if there is one, else by `MISSING`.
+
+    Control characters become spaces, and overrides of direction are removed.
+    """
     changes = {character: _replacement(character) for character in set(text)}
     return text.translate({ord(old): new for old, new in changes.items() if old != new})
 
@@ -47,8 +68,13 @@ def _replacement(character: str) -> str:
     category = unicodedata.category(character)
     if category == "Zl" or (category == "Cc" and character not in _WHITE_SPACE):
         return " "
+    if ord(character) in _DIRECTIONS:
+        return ""
     is_invisible = category in ("Cc", "Cf") or ord(character) in _VARIATION_SELECTORS
-    return character if is_invisible or ord(character) in _code_points() else MISSING
+    if is_invisible or ord(character) in _code_points():
+        return character
+    equivalent = _EQUIVALENTS.get(character) or unicodedata.normalize("NFKC", character)
+    return equivalent if all(ord(each) in _code_points() for each in equivalent) else MISSING
 
 
 @cache
