@@ -149,14 +149,16 @@ async def test_invalid_data_is_left_out_and_reported(resumes: httpx.AsyncClient,
     assert len(body["summary"]) <= 10_000
     assert body["summary"].startswith("😀 é Long.")
     assert [(job["company"], job["start_date"], job["end_date"], job["is_current"]) for job in body["experiences"]] == [
+        ("No Start", None, None, False),
         ("Backwards", "2020-05-01", None, False),
+        ("Never", None, None, False),
         ("Still", "2024-01-01", None, True),
+        ("", "2020-01-01", None, True),
     ]
     assert [skill["name"] for skill in body["skills"]] == ["SQL", "x" * 100, "No group", "7"]
     assert body["projects_data"] == [{"name": "Linked", "description": None, "url": None}]
-    assert (1, '"Ghost" is left out: it has no start_date.') in told(body, "work")
-    assert (2, "endDate is left out: it is before startDate.") in told(body, "work")
-    assert (3, 'startDate is left out: "2024-02-30" is not a date.') in told(body, "work")
+    assert (2, "endDate is in the description: it is before startDate.") in told(body, "work")
+    assert (3, 'startDate is in the description: "2024-02-30" is not a date.') in told(body, "work")
     assert (5, "It is not an object.") in told(body, "work")
     assert (None, "summary is cut after 10000 characters.") in told(body, "basics")
     assert (None, "education is not a list.") in told(body, "profile")

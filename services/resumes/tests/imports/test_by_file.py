@@ -77,7 +77,7 @@ async def test_the_other_files_of_an_export_are_read_too(resumes: httpx.AsyncCli
     ]
     assert body["certifications_data"] == [
         {
-            "name": "UX", "issuer": "UX Institute", "date": "2021-06-01", "url": "https://certs.example.com/1",
+            "name": "UX", "issuer": "UX Institute", "date": "2021-06", "url": "https://certs.example.com/1",
             "license_number": "AB-1",
         },
         {"name": "Bare", "issuer": None, "date": None},
@@ -85,7 +85,7 @@ async def test_the_other_files_of_an_export_are_read_too(resumes: httpx.AsyncCli
     assert body["projects_data"] == [
         {
             "name": "Type", "description": "A typeface", "url": "https://type.example.com",
-            "start_date": "2020-01-01", "end_date": "2021-03-01",
+            "start_date": "2020-01", "end_date": "2021-03",
         },
         {"name": "No scheme", "description": None, "url": None},
     ]  # fmt: skip
@@ -94,9 +94,14 @@ async def test_the_other_files_of_an_export_are_read_too(resumes: httpx.AsyncCli
         {
             "title": "Bénévolat",
             "content": "First aider, Red Cross, Health, Mar 2018 – Apr 2020\nWeekends.",
+            "kind": "volunteering",
         },
-        {"title": "Distinctions", "content": "D&AD Pencil, May 2021\nFor Type"},
-        {"title": "Publications", "content": "On ink, Press, Mar 5, 2020\nhttps://ink.example.com"},
+        {"title": "Distinctions", "content": "D&AD Pencil, May 2021\nFor Type", "kind": "honors"},
+        {
+            "title": "Publications",
+            "content": "On ink, Press, Mar 5, 2020\nhttps://ink.example.com",
+            "kind": "publications",
+        },
     ]
 
 
@@ -222,17 +227,29 @@ async def test_rows_without_required_values_are_reported(resumes: httpx.AsyncCli
         f"Long,Clerk,{'x' * 10_001},,2020,Present\n"
     )
     body = await imported(resumes, user, {**EXPORT, "Positions.csv": positions})
-    assert [(job["company"], job["end_date"], job["is_current"]) for job in body["experiences"]] == [
-        ("Back", None, False), ("Long", None, True),
-    ]  # fmt: skip
-    assert len(body["experiences"][1]["description"]) == 10_000
+    assert [(job["company"], job["position"], job["description"]) for job in body["experiences"][:-1]] == [
+        ("Acme", "Boss", None),
+        ("Solo", "", None),
+        ("Late", "Clerk", "Marz 2020"),
+        ("Back", "Clerk", "Feb 2020"),
+        ("Short", "Clerk", None),
+    ]
+    assert [job["start_date"] for job in body["experiences"]] == [
+        None,
+        "2020-03-01",
+        None,
+        "2020-03-01",
+        None,
+        "2020-01-01",
+    ]
+    assert [job["is_current"] for job in body["experiences"]] == [False, True, False, False, False, True]
+    assert body["experiences"][0]["start_date_precision"] == "unknown"
+    assert body["experiences"][-1]["start_date_precision"] == "year"
+    assert len(body["experiences"][-1]["description"]) == 10_000
     assert told(body, "Positions.csv") == [
-        (2, '"Boss" is left out: it has no start_date.'),
-        (4, '"Solo" is left out: it has no position.'),
-        (5, 'started on is left out: "Marz 2020" is not a date.'),
-        (5, '"Clerk" is left out: it has no start_date.'),
-        (6, "finished on is left out: it is before started on."),
-        (7, '"Clerk" is left out: it has no start_date.'),
+        (4, '"Solo" has no position.'),
+        (5, 'started on is in the description: "Marz 2020" is not a date.'),
+        (6, "finished on is in the description: it is before started on."),
         (8, "description is cut after 10000 characters."),
     ]
 

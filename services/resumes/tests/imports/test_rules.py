@@ -14,9 +14,10 @@ from cv_resumes.domain.content import MAX_CONTENT_BYTES, MAX_ENTRIES, SECTIONS
 from cv_resumes.domain.drafts import EDUCATION, TITLES, Draft
 from cv_resumes.domain.json_resume import read_json_resume
 from cv_resumes.domain.linkedin import read_export
+from cv_resumes.domain.partial_dates import parse_date
 from cv_resumes.domain.pdfs import LANGUAGES
 from cv_resumes.domain.profile_urls import profile_url
-from cv_resumes.domain.records import clean, parse_date
+from cv_resumes.domain.records import clean
 from cv_resumes.schemas.requests import ImportedResumeBody
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -229,13 +230,38 @@ def test_slugs_of_all_alphabets_are_kept(name: str) -> None:
     ],
 )
 def test_month_and_year_become_their_first_day(text: str, day: str | None) -> None:
-    assert parse_date(text) == day
+    found = parse_date(text)
+    assert (found and found.date) == day
+
+
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [
+        ("2018", "2018"),
+        ("Oct. 2012", "2012-10"),
+        ("Sept 2013", "2013-09"),
+        ("2010-00-00", "2010"),
+        ("févr. 2019", "2019-02"),
+        ("Mär 2020", "2020-03"),
+        ("1. Mai 2020", "2020-05-01"),
+        ("Feb 17, 1990", "1990-02-17"),
+        ("мая 2020", "2020-05"),
+        ("2019年3月", "2019-03"),
+        ("05/2019", "2019-05"),
+        ("2020-01-15T08:00:00Z", "2020-01-15"),
+        ("2009-2012", None),
+        ("Summer 2009", None),
+    ],
+)
+def test_a_date_is_as_precise_as_it_is_written(text: str, known: str | None) -> None:
+    found = parse_date(text)
+    assert (found and found.text) == known
 
 
 @given(texts | dates)
 def test_any_text_is_a_date_or_none(text: str) -> None:
     found = parse_date(clean(text))
-    assert found is None or re.fullmatch(r"\d{4}-\d{2}-\d{2}", found, re.ASCII)
+    assert found is None or re.fullmatch(r"\d{4}-\d{2}-\d{2}", found.date, re.ASCII)
 
 
 def test_excess_combining_marks_are_stripped() -> None:

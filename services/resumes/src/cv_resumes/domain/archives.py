@@ -56,10 +56,10 @@ class Archive:
             raise InvalidArchive(f"The ZIP archive is larger than {_megabytes(limits.unpacked)} when unpacked.")
         self.files = [entry for entry in self._zip.infolist() if not entry.is_dir()]
 
-    def first_line(self, file: zipfile.ZipInfo) -> str:
-        """Return the first line of a file. Nothing more is read. Raises InvalidArchive."""
+    def beginning(self, file: zipfile.ZipInfo) -> str:
+        """Return the first lines of a file. Nothing more is read. Raises InvalidArchive."""
         with _readable(), self._zip.open(file) as stream:
-            return next(iter(decode(stream.read(_HEADER_BYTES))[0].splitlines()), "")
+            return decode(stream.read(_HEADER_BYTES))[0]
 
     def read(self, file: zipfile.ZipInfo) -> bytes:
         """Return the content of a file. Raises InvalidArchive if it is damaged or too large."""

@@ -10,13 +10,14 @@ EXPERIENCE, EDUCATION, SKILLS = "experience_data", "education_data", "skills_dat
 LANGUAGES, CERTIFICATIONS, PROJECTS = "languages_data", "certifications_data", "projects_data"
 _CUSTOM = "custom_sections"
 _REQUIRED = {
-    EXPERIENCE: ("company", "position", "start_date"),
-    EDUCATION: ("institution", "degree", "start_date"),
+    EXPERIENCE: ("company", "position"),
+    EDUCATION: ("institution", "degree"),
     SKILLS: ("name",),
     LANGUAGES: ("language",),
     CERTIFICATIONS: ("name",),
     PROJECTS: ("name",),
 }
+_PRECISIONS = ("start_date_precision", "end_date_precision")
 _LABEL_KEYS = ("position", "company", "degree", "institution")
 """The keys whose value names an entry in the report."""
 TITLES = {
@@ -24,8 +25,14 @@ TITLES = {
     "honors": {"fr": "Distinctions", "en": "Honors & awards"},
     "publications": {"fr": "Publications", "en": "Publications"},
     "interests": {"fr": "Centres d'intérêt", "en": "Interests"},
+    "courses": {"fr": "Cours suivis", "en": "Courses"},
+    "organizations": {"fr": "Associations", "en": "Organizations"},
+    "patents": {"fr": "Brevets", "en": "Patents"},
+    "test_scores": {"fr": "Résultats d'examens", "en": "Test scores"},
+    "references": {"fr": "Références", "en": "References"},
+    "profiles": {"fr": "Profils en ligne", "en": "Profiles"},
 }
-"""Topics that a resume has no section for -> titles of their custom sections, by language."""
+"""The kinds of custom sections that an import makes, and their titles by language."""
 
 _MAX_NOTES = 200
 _MAX_NAMES = 10
@@ -92,12 +99,23 @@ class Draft:
         self._remaining_bytes -= size_of(fields.get("summary"))
 
     def add_entry(self, section: str, entry: Mapping[str, object]) -> str | None:
-        """Add an entry to a section. Returns the reason if it is left out, or None."""
+        """Add an entry that has any text to a section. Returns what it lacks or why it is left out, or None."""
+        if not any(isinstance(value, str) and value for name, value in entry.items() if name not in _PRECISIONS):
+            return "It is left out: it is empty."
+        if section == SKILLS and not entry.get("name"):
+            return "It is left out: it has no name."
+        if section == SKILLS and self._has_skill(entry):
+            return None
+        label = next((f'"{str(entry[name])[:MAX_SHORT]}"' for name in _LABEL_KEYS if entry.get(name)), "It")
         missing = [name for name in _REQUIRED[section] if not entry.get(name)]
-        if missing:
-            label = next((f'"{str(entry[name])[:MAX_SHORT]}"' for name in _LABEL_KEYS if entry.get(name)), "It")
-            return f"{label} is left out: it has no {' and no '.join(missing)}."
-        return self._append(section, entry)
+        lack = f"{label} has no {' and no '.join(missing)}." if missing else None
+        blanks = dict.fromkeys(missing, "") if section in (EXPERIENCE, EDUCATION) else {}
+        return self._append(section, {**entry, **blanks}) or lack
+
+    def _has_skill(self, entry: Mapping[str, object]) -> bool:
+        """Return whether a skill of this name and category was added before."""
+        names = [(str(each["name"]).casefold(), each.get("category")) for each in self._sections[SKILLS]]
+        return (str(entry["name"]).casefold(), entry.get("category")) in names
 
     def add_paragraph(self, topic: str, *lines: str | None) -> None:
         """Add a paragraph to the custom section about `topic`, a key of `TITLES`."""
@@ -123,7 +141,8 @@ class Draft:
         if len(content) > MAX_LONG:
             self.add_note(topic, None, f"The text is cut after {MAX_LONG} characters.")
         content = content[:MAX_LONG].strip()
-        if content and (reason := self._append(_CUSTOM, {"title": title, "content": content})) is not None:
+        section = {"title": title, "content": content, "kind": topic}
+        if content and (reason := self._append(_CUSTOM, section)) is not None:
             self.add_note(topic, None, reason)
 
     def _append(self, section: str, entry: Mapping[str, object]) -> str | None:

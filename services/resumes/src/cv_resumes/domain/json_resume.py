@@ -39,7 +39,7 @@ def read_json_resume(document: Mapping[str, object]) -> Draft:
 
 
 def _basics(draft: Draft, basics: Record) -> None:
-    email, url = basics.complete_text("email", 254), basics.url("url")
+    email, url = basics.complete_text("email", 254), basics.url("url") or basics.url("website")
     if email is not None and not is_email(email):
         basics.add_note("email is left out: it is not an e-mail address.")
         email = None
@@ -74,7 +74,7 @@ def _work(job: Record) -> None:
     job.add_entry(
         EXPERIENCE,
         {
-            "company": job.text("name"),
+            "company": job.text("name") or job.text("company"),
             "position": job.text("position"),
             "location": job.text("location"),
             **job.period("startDate", "endDate", open_ended=True),
@@ -99,7 +99,7 @@ def _education(school: Record) -> None:
             "field_of_study": area,
             "location": school.text("location"),
             **school.period("startDate", "endDate"),
-            "grade": school.text("score", MAX_SHORT),
+            "grade": school.text("score", MAX_SHORT) or school.text("gpa", MAX_SHORT),
             "description": school.truncate("courses", bullet_list(school.texts("courses")), MAX_LONG),
         },
     )
@@ -123,15 +123,20 @@ def _certificate(certificate: Record) -> None:
     entry = {
         "name": certificate.text("name"),
         "issuer": certificate.text("issuer"),
-        "date": certificate.date("date"),
+        "date": certificate.date_text("date"),
     }
     certificate.add_entry(CERTIFICATIONS, entry | drop_empty({"url": certificate.url("url")}))
 
 
 def _project(project: Record) -> None:
     entry = {"name": project.text("name"), "description": _description(project), "url": project.url("url")}
-    dates = {"start_date": project.date("startDate"), "end_date": project.date("endDate")}
-    project.add_entry(PROJECTS, entry | drop_empty(dates))
+    further = {
+        "start_date": project.date_text("startDate"),
+        "end_date": project.date_text("endDate"),
+        "roles": join_present(*project.texts("roles")),
+        "keywords": join_present(*project.texts("keywords")),
+    }
+    project.add_entry(PROJECTS, entry | drop_empty(further))
 
 
 def _custom_sections(root: Record) -> None:

@@ -10,6 +10,7 @@ from cv_resumes.domain.linkedin_files import read_tables
 from cv_resumes.domain.records import Record, clean, drop_empty, is_email, is_url, join_present
 
 _BRACKETS = re.compile(r"\[([^\[\]]*:[^\[\]]*)\]")
+_LABEL = re.compile(r"[A-Z_ ]+:https?://", re.IGNORECASE)
 _BETWEEN_WEBSITES = re.compile(r",(?=[A-Z_ ]+:https?://)", re.IGNORECASE)
 """A URL may contain commas. A comma ends it only before the label of the next URL."""
 _GITHUB = re.compile(r"https?://(www\.)?github\.com/", re.IGNORECASE)
@@ -34,7 +35,8 @@ def read_export(content: bytes, limits: Limits) -> Draft:
 def _profile(draft: Draft, rows: list[Record]) -> None:
     for profile in rows[:1]:
         name = join_present(clean(profile.raw("first name")), clean(profile.raw("last name")), by=" ")
-        address = join_present(clean(profile.raw("address")), clean(profile.raw("zip code")))
+        street, zip_code = clean(profile.raw("address")), clean(profile.raw("zip code"))
+        address = street if zip_code in street else join_present(street, zip_code)
         place = clean(profile.raw("geo location"))
         website, github = _websites(profile)
         draft.set_fields(
@@ -62,6 +64,8 @@ def _websites(profile: Record) -> tuple[str | None, str | None]:
 
 def _links(text: str) -> list[str]:
     """Split `[PORTFOLIO:https://…],[BLOG:https://…]`, `[PORTFOLIO:https://…,BLOG:https://…]` or bare URLs."""
+    if _LABEL.match(text):  # the format of older exports
+        text = f"[{text}]"
     labeled = [part for inner in _BRACKETS.findall(text) for part in _BETWEEN_WEBSITES.split(inner)]
     links = [part.partition(":")[2] for part in labeled] or text.split(",")
     return [link.strip() for link in links if link.strip()]
@@ -83,13 +87,13 @@ def _emails(draft: Draft, rows: list[Record]) -> None:
 
 
 def _phones(draft: Draft, rows: list[Record]) -> None:
-    """Set the first mobile number, else the first number."""
-    found: list[tuple[bool, str]] = []
+    """Set the first mobile number, else the first private one, else the first number."""
+    found: list[tuple[int, str]] = []
     for row in rows:
-        number, is_mobile = row.complete_text("number", 30), clean(row.raw("type")).casefold() == "mobile"
+        number, kind = row.complete_text("number", 30), clean(row.raw("type")).casefold()
         row.mark_used("extension")
         if number is not None:
-            found.append((is_mobile, number))
+            found.append((("home", "mobile").index(kind) + 1 if kind in ("home", "mobile") else 0, number))
     if found:
         draft.set_fields(phone=max(found, key=lambda item: item[0])[1])
 
@@ -129,15 +133,20 @@ def _language(row: Record) -> None:
 
 
 def _certification(row: Record) -> None:
-    entry = {"name": row.text("name"), "issuer": row.text("authority"), "date": row.date("started on")}
-    further = {"url": row.url("url"), "end_date": row.date("finished on"), "license_number": row.text("license number")}
+    entry = {"name": row.text("name"), "issuer": row.text("authority"), "date": row.date_text("started on")}
+    further = {
+        "url": row.url("url"),
+        "end_date": row.date_text("finished on"),
+        "license_number": row.text("license number"),
+    }
     row.add_entry(CERTIFICATIONS, entry | drop_empty(further))
 
 
 def _project(row: Record) -> None:
     entry = {"name": row.text("title"), "description": row.text("description", MAX_LONG), "url": row.url("url")}
     row.add_entry(
-        PROJECTS, entry | drop_empty({"start_date": row.date("started on"), "end_date": row.date("finished on")})
+        PROJECTS,
+        entry | drop_empty({"start_date": row.date_text("started on"), "end_date": row.date_text("finished on")}),
     )
 
 
@@ -158,6 +167,26 @@ def _publication(row: Record) -> None:
     row.add_paragraph("publications", what, row.text("description", MAX_LONG), row.url("url"))
 
 
+def _course(row: Record) -> None:
+    row.add_paragraph("courses", join_present(row.text("name"), row.text("number")))
+
+
+def _organization(row: Record) -> None:
+    years = join_present(row.text("started on", MAX_SHORT), row.text("finished on", MAX_SHORT), by=" – ")
+    what = join_present(row.text("position"), row.text("name"), years)
+    row.add_paragraph("organizations", what, row.text("description", MAX_LONG))
+
+
+def _patent(row: Record) -> None:
+    what = join_present(row.text("title"), row.text("number"), row.text("issued on", MAX_SHORT))
+    row.add_paragraph("patents", what, row.text("description", MAX_LONG), row.url("url"))
+
+
+def _test_score(row: Record) -> None:
+    what = join_present(row.text("name"), row.text("score"), row.text("date", MAX_SHORT))
+    row.add_paragraph("test_scores", what, row.text("description", MAX_LONG))
+
+
 _ENTRIES: dict[str, Callable[[Record], None]] = {
     "positions": _position,
     "education": _education,
@@ -168,5 +197,9 @@ _ENTRIES: dict[str, Callable[[Record], None]] = {
     "volunteering": _volunteering,
     "honors": _honor,
     "publications": _publication,
+    "courses": _course,
+    "organizations": _organization,
+    "patents": _patent,
+    "test_scores": _test_score,
 }
 """The functions that read a row, by kind of file."""

@@ -8,6 +8,8 @@ the first line is read.
 import csv
 import re
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from io import StringIO
 from itertools import islice
 from zipfile import ZipInfo
@@ -29,6 +31,9 @@ _COLUMNS = {
     "volunteering": {"company name", "role"},
     "honors": {"title", "issued on"},
     "publications": {"name", "published on"},
+    "courses": {"name", "number"},
+    "organizations": {"name", "position"},
+    "test_scores": {"name", "score"},
 }
 """The columns that identify each kind of file. The file of skills has the single column `Name`."""
 _OWN_NAMES = frozenset(
@@ -52,6 +57,9 @@ _IGNORED_NAMES = frozenset(
 _PROFILE_COLUMNS = {"first name", "last name"}
 """A file named `Profile` with one of these is the profile. Other files with these columns may list other people."""
 _MAX_ROWS = 2000
+_MAX_NOTES = 10
+"""The rows among which the header is looked for."""
+_DELIMITERS = ",;\t|"
 _NOT_UTF8 = "Some of its letters may be wrong: it is not in UTF-8 throughout."
 
 
@@ -74,7 +82,8 @@ def read_tables(archive: Archive, draft: Draft) -> dict[str, list[Record]]:
             text, is_valid = decode(archive.read(file))
             if not is_valid:
                 draft.add_note(name, None, _NOT_UTF8)
-            tables[kind] = list(_records(draft, name, text))
+            header = _find_header(text, _plain_name(file))
+            tables[kind] = list(_records(draft, name, text, header)) if header else []
     return tables
 
 
@@ -88,17 +97,49 @@ def _kind(archive: Archive, file: ZipInfo) -> str | None:
     ):
         return None
     try:
-        line = archive.first_line(file)
+        beginning = archive.beginning(file)
     except InvalidArchive:
         if name in _OWN_NAMES:
             raise
         return None
-    columns = set(_header(next(csv.reader([line]), [])))
-    if columns == {"name"}:
+    header = _find_header(beginning, name)
+    return header.kind if header else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """The header of a CSV file: the kind of file that its columns make, and where and how they are written."""
+
+    kind: str
+    columns: list[str]
+    row: int
+    """The number of its row, from 1."""
+    delimiter: str
+
+
+def _find_header(text: str, name: str) -> _Header | None:
+    """Find the header below notes and empty lines. Spreadsheets save CSV with other delimiters than a comma."""
+    for delimiter in _DELIMITERS:
+        with suppress(csv.Error):
+            for row, cells in enumerate(islice(_rows(text, delimiter), _MAX_NOTES), start=1):
+                columns = [clean(cell).casefold() for cell in cells]
+                if (kind := _kind_of_columns(set(columns), name)) is not None:
+                    return _Header(kind, columns, row, delimiter)
+    return None
+
+
+def _kind_of_columns(columns: set[str], name: str) -> str | None:
+    if columns == {"name"} and (name == "skills" or name not in _OWN_NAMES):
         return "skills"
     if name == "profile" and columns & _PROFILE_COLUMNS:
         return "profile"
+    if name == "patents" and "title" in columns:  # it has the columns of honors
+        return "patents"
     return next((kind for kind, needed in _COLUMNS.items() if needed <= columns), None)
+
+
+def _rows(text: str, delimiter: str) -> Iterator[list[str]]:
+    return csv.reader(StringIO(text, newline=""), delimiter=delimiter)
 
 
 def _plain_name(file: ZipInfo) -> str:
@@ -107,18 +148,13 @@ def _plain_name(file: ZipInfo) -> str:
     return re.sub(r"_\d+$|[\W_]", "", stem)
 
 
-def _header(cells: list[str]) -> list[str]:
-    return [clean(cell).casefold() for cell in cells]
-
-
-def _records(draft: Draft, file: str, text: str) -> Iterator[Record]:
+def _records(draft: Draft, file: str, text: str, header: _Header) -> Iterator[Record]:
     """Return the rows of a CSV file that are not empty, numbered as in a spreadsheet."""
-    rows = csv.reader(StringIO(text, newline=""))
+    rows = csv.reader(StringIO(text, newline=""), delimiter=header.delimiter)
     try:
-        header = _header(next(rows, []))
-        for number, cells in enumerate(islice(rows, _MAX_ROWS), start=2):
-            if any(cell.strip() for cell in cells):
-                yield Record(draft, file, number, dict(zip(header, cells, strict=False)))
+        for number, cells in enumerate(islice(rows, header.row + _MAX_ROWS), start=1):
+            if number > header.row and any(cell.strip() for cell in cells):
+                yield Record(draft, file, number, dict(zip(header.columns, cells, strict=False)))
         if next(rows, None) is not None:
             draft.add_note(file, None, f"Only its first {_MAX_ROWS} rows are read.")
     except csv.Error:

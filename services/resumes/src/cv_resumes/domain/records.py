@@ -6,39 +6,28 @@ the draft.
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from html import unescape
 
 from cv_common.drf.fields import Email, Text, Url
 from cv_common.drf.texts import normalized, strip_excess_marks
 from pydantic_core import PydanticCustomError
 
-from cv_resumes.domain.content import MAX_LINE, MAX_SHORT
+from cv_resumes.domain.content import MAX_LINE, MAX_LONG, MAX_SHORT, UNKNOWN
 from cv_resumes.domain.drafts import Draft
+from cv_resumes.domain.partial_dates import PartialDate, is_ongoing, parse_date
 
+MAX_DATE = 50
+"""The most characters of a date in a free section."""
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-_ONGOING = frozenset({"present", "current", "now", "today"})
-_TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d)[T ].*", re.DOTALL)
-_DATES = (
-    "%Y-%m-%d", "%Y-%m", "%Y", "%b %Y", "%B %Y", "%b %d, %Y", "%B %d, %Y", "%d %b %Y", "%d %B %Y", "%m/%Y",
-)  # fmt: skip
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,31});", re.IGNORECASE)
 
 
 def clean(value: object) -> str:
     """Return a text or number as a text that PostgreSQL can store: trimmed, in NFC. `""` for anything else."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
-    return normalized(strip_excess_marks(_UNSTORABLE.sub("", str(value)).strip()))
-
-
-def parse_date(text: str) -> str | None:
-    """Return `Mar 2024`, `2021`, `2020-01-15`, … as `YYYY-MM-DD`, on the first day of a month or year, or None."""
-    day = _TIMESTAMP.sub(r"\1", text)
-    for form in _DATES:
-        try:
-            return datetime.strptime(day, form).date().isoformat()  # noqa: DTZ007 - a day has no time zone
-        except ValueError:
-            continue
-    return None
+    text = _ENTITY.sub(lambda entity: unescape(entity[0]), str(value))
+    return normalized(strip_excess_marks(_UNSTORABLE.sub("", text).strip()))
 
 
 def is_email(text: str) -> bool:
@@ -65,6 +54,7 @@ class Record:
     def __init__(self, draft: Draft, file: str, row: int | None, values: Mapping[str, object]) -> None:
         self._draft, self._file, self._row = draft, file, row
         self._values = {clean(name): value for name, value in values.items()}
+        self._unread_dates: list[str] = []
         draft.add_source(file, self._values)
 
     def add_note(self, reason: str) -> None:
@@ -73,6 +63,12 @@ class Record:
 
     def add_entry(self, section: str, entry: Mapping[str, object]) -> None:
         """Add an entry made of this record to a section."""
+        if self._unread_dates:
+            dates = " – ".join(self._unread_dates)
+            entry = {
+                **entry,
+                "description": join_present(dates, str(entry.get("description") or ""), by="\n")[:MAX_LONG],
+            }
         if (reason := self._draft.add_entry(section, entry)) is not None:
             self.add_note(reason)
 
@@ -113,23 +109,40 @@ class Record:
             self.add_note(f'{name} is left out: "{text[:MAX_SHORT]}" is not a link that a CV takes.')
         return text if is_url(text) else None
 
-    def date(self, name: str) -> str | None:
-        """Return a date as `parse_date` does. None if it is missing or unreadable."""
+    def date(self, name: str) -> PartialDate | None:
+        """Return a date. None if it is missing or unreadable. What is unreadable goes into the description."""
         text = clean(self.raw(name))
         found = parse_date(text)
         if text and found is None:
-            self.add_note(f'{name} is left out: "{text[:MAX_SHORT]}" is not a date.')
+            self._unread_dates.append(text)
+            self.add_note(f'{name} is in the description: "{text[:MAX_SHORT]}" is not a date.')
         return found
 
+    def date_text(self, name: str) -> str | None:
+        """Return a date as text, as precise as it is known: `2019`, `2019-11`. Other text is returned as it is."""
+        text = self.text(name, MAX_DATE)
+        found = parse_date(text or "")
+        return found.text if found else text
+
     def period(self, started: str, finished: str, *, open_ended: bool = False) -> dict[str, object]:
-        """Return `start_date`, `end_date` and `is_current`. `open_ended`: without an end it is current."""
-        start, end_text = self.date(started), clean(self.raw(finished)).casefold()
-        is_current = end_text in _ONGOING or (open_ended and not end_text)
+        """Return the dates of an entry, their precisions and `is_current`. `open_ended`: without an end it is current.
+
+        A period without any date is not current: nobody said so.
+        """
+        start, end_text = self.date(started), clean(self.raw(finished))
+        is_current = is_ongoing(end_text) or (open_ended and not end_text and start is not None)
         end = None if is_current else self.date(finished)
-        if start is not None and end is not None and end < start:
-            self.add_note(f"{finished} is left out: it is before {started}.")
+        if start is not None and end is not None and not start.may_precede(end):
+            self._unread_dates.append(end_text)
+            self.add_note(f"{finished} is in the description: it is before {started}.")
             end = None
-        return {"start_date": start, "end_date": end, "is_current": is_current}
+        return {
+            "start_date": start.date if start else None,
+            "start_date_precision": _precision(start) if start else UNKNOWN,
+            "end_date": end.date if end else None,
+            "end_date_precision": _precision(end) if end else None,
+            "is_current": is_current,
+        }
 
     def texts(self, name: str) -> list[str]:
         """Return the texts of a list, or the only text."""
@@ -165,6 +178,11 @@ class Record:
         """Mark values that need no place in a resume as used."""
         for name in names:
             self._draft.mark_used(self._file, name)
+
+
+def _precision(day: PartialDate) -> str | None:
+    """Return the precision that an entry has: CVs show days as months, so that only a year is less than usual."""
+    return day.precision if day.precision == "year" else None
 
 
 def join_present(*texts: str | None, by: str = ", ") -> str:

@@ -158,9 +158,16 @@ _ASSIGNED: dict[str, tuple[Any, Any]] = {
 """What the server assigns to an entry unless the request has it."""
 
 
-def _numbered_entry(entry: type[Any]) -> Any:
+def _numbered_entry(entry: type[Any], *, blank: bool = False) -> Any:
+    """Return the model of an entry in a request. `blank`: its required texts may be blank."""
     fields: dict[str, Any] = {field.name: _request_field(field) for field in declarations(entry)} | _ASSIGNED
-    name = f"{entry.__name__}Data"
+    if blank:
+        fields |= {
+            field.name: (Annotated[str, Text(field.rule.max_length, blank=True)], "")
+            for field in declarations(entry)
+            if isinstance(field.rule, Text) and not field.is_nullable
+        }
+    name = f"{'Imported' if blank else ''}{entry.__name__}Data"
     validators = _PERIOD if "start_date" in fields else {}
     return create_model(name, __base__=RequestBody, __doc__=entry.__doc__, __validators__=validators, **fields)
 
@@ -231,11 +238,17 @@ ResumeForm = create_model(
     __doc__=f"The fields of a resume as a form, which can upload the photo: {_PHOTO_DOC}.",
     photo=(Annotated[UploadedFile | str | None, Upload(null=True)], None),
 )
+_imported_fields: dict[str, Any] = {
+    name: (Annotated[GenericAlias(list, (_numbered_entry(section.entry, blank=True),)), ModelField(alias=alias)], [])
+    for name, section in NUMBERED_SECTIONS.items()
+    if isinstance(section.rule, NumberedSection)
+    for alias in [section.rule.request_name]
+} | {"email": (Annotated[str, Email(254, blank=True)], ...)}
 ImportedResumeBody = create_model(
     "ImportedResumeBody",
     __base__=ResumeBody,
-    __doc__="The fields of a resume made by an import. The source may lack an e-mail address.",
-    email=(Annotated[str, Email(254, blank=True)], ...),
+    __doc__="The fields of a resume made by an import. The source may lack an e-mail address, and texts of entries.",
+    **_imported_fields,
 )
 
 
