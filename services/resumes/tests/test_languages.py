@@ -17,7 +17,7 @@ MINIMUM = {"template": 1, "full_name": "Marie Dubois", "email": "marie.dubois@ex
     [
         ("Développeur web. Conception de sites et conduite de projets.", "en-US", "fr"),
         ("Software engineer. I build APIs and lead a team of five.", "fr-FR,fr;q=0.9", "en"),
-        ("Software engineer\nReact, Docker, Kubernetes", "de", "en"),
+        ("Software engineer\nReact, Docker, Kubernetes", "fi", "en"),
         ("Softwareentwickler, Leitung eines Teams", "en", "de"),
         ("Desenvolvimento de aplicações para o setor público", "pt-PT", "pt-PT"),
         ("Desenvolvimento de aplicações para o setor público", "en", "pt"),
@@ -26,12 +26,34 @@ MINIMUM = {"template": 1, "full_name": "Marie Dubois", "email": "marie.dubois@ex
         ("ソフトウェアエンジニア", "en", "ja"),
         ("مهندس برمجيات في شركة", "en", "ar"),
         ("מהנדס תוכנה", "en", "he"),
+        ("軟體工程師負責設計與開發", "zh-CN", "zh-Hant"),
+        ("Инженер", "en", "bg"),
+        ("Инженер", "en, uk", "uk"),
+        ("Barista", "en-GB", "en-GB"),
+        ("Barista", "", "fr"),
+        ("CTO", "ko, en", "en"),
+        ("Softwareentwickler", "de", "de"),
         ("", "xx, de-AT;q=0.5", "de-AT"),
-        ("123 – 456", "*", None),
+        ("123 – 456", "*", "fr"),
     ],
 )
-def test_language_is_guessed_from_the_text(text: str, accept_language: str, language: str | None) -> None:
-    assert guess_language(text, accept_language) == language
+def test_language_is_guessed_from_the_text(text: str, accept_language: str, language: str) -> None:
+    assert guess_language(text, accept_language, "fr") == language
+
+
+async def test_names_addresses_and_titles_of_imports_tell_no_language(
+    resumes: httpx.AsyncClient, user: dict[str, str], fake_services: tuple[FakeServices, str]
+) -> None:
+    fields = {
+        "full_name": "Pekka Virtanen",
+        "summary": "https://example.com/developpement-et-conception-de-logiciels equipe.du.developpement@example.com",
+        "skills_data": [{"name": "Kehittäminen ja ohjelmointi"}],
+        "custom_sections": [{"kind": "volunteering", "title": "Bénévolat et engagement associatif"}],
+    }
+    created = await resumes.post(PATH, json=MINIMUM | fields, headers=user)
+    path = f"{PATH}{created.json()['id']}/export_pdf/"
+    await resumes.post(path, headers={**user, "Accept-Language": "nl"})
+    assert fake_services[0].rendered[-1]["language"] == "nl"
 
 
 async def test_exported_language_is_that_of_the_cv(
@@ -68,12 +90,18 @@ INVALID_FOCUS = "Expected the percentages x and y, integers from 0 to 100."
         ("language", "fr_FR", INVALID_TAG),
         ("language", "en-XQ", INVALID_TAG),
         ("language", "français", INVALID_TAG),
+        ("language", "root", INVALID_TAG),
+        ("language", "../en", INVALID_TAG),
+        ("language", ["fr"], "Not a valid string."),
+        ("language", {}, "Not a valid string."),
         ("language", True, "Not a valid string."),
         ("language", "e" * 40, "Ensure this field has no more than 35 characters."),
         ("photo_focus", {"x": 50}, INVALID_FOCUS),
         ("photo_focus", {"x": 50, "y": 101}, INVALID_FOCUS),
         ("photo_focus", {"x": True, "y": 1}, INVALID_FOCUS),
         ("photo_focus", [50, 20], INVALID_FOCUS),
+        ("photo_focus", '{"x": 1, "y": 2}', INVALID_FOCUS),
+        ("photo_focus", {"x": 1.5, "y": -1}, INVALID_FOCUS),
     ],
 )
 async def test_an_invalid_value_is_a_field_error(

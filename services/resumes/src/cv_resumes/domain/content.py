@@ -22,9 +22,9 @@ MAX_CONTENT_BYTES = 256 * 1024
 MAX_ORDER = 2_147_483_647
 """The highest `order` that a request may send. Stored entries never exceed it, so that they can be sent back."""
 MAX_SHORT, MAX_LINE, MAX_LONG = 100, 200, 10_000
+"""The most characters of a level, of a name or title, of a description."""
 MAX_TAG = 35
 """The most characters of a language tag."""
-"""The most characters of a level, of a name or title, of a description."""
 
 SkillLevel = TypeAliasType("SkillLevel", Literal["beginner", "intermediate", "advanced", "expert"])
 SKILL_LEVELS: tuple[str, ...] = get_args(SkillLevel.__value__)
@@ -74,9 +74,11 @@ class LanguageTag(Text):
     def __init__(self) -> None:
         super().__init__(MAX_TAG, null=True)
 
-    def parse(self, value: Any) -> str:
-        text = super().parse(value)
-        tag = language_tag(text) if text else ""
+    def validate(self, value: Any) -> str | None:
+        text: str | None = super().validate(value)
+        if not text:
+            return None
+        tag = language_tag(text)
         if tag is None:
             raise invalid('Enter a valid language tag, such as "fr" or "pt-BR".')
         return tag

@@ -19,6 +19,7 @@ def language_tag(text: str) -> str | None:
         (found["region"] or "").upper(),
     )
     names = Locale("en")
-    if not exists(language) or (script and script not in names.scripts) or (region and region not in names.territories):
+    is_language = language in names.languages or exists(language)
+    if not is_language or (script and script not in names.scripts) or (region and region not in names.territories):
         return None
     return "-".join(filter(None, (language, script, region)))

@@ -21,9 +21,14 @@ def pdf_name(full_name: str, email: str, day: date, watermarked: bool) -> str:
 
 
 def _slug(text: str) -> str:
-    """Return `text` in lower-case ASCII letters and digits, with `_` for the rest."""
-    unaccented = (each for each in unicodedata.normalize("NFKD", text) if not unicodedata.combining(each))
-    words = "".join(each if each.isalnum() else " " for each in unaccented)
+    """Return `text` in lower-case ASCII letters and digits, with `_` for the rest.
+
+    Marks belong to the letters before them: vowels of Indic scripts, accents.
+    """
+    words = "".join(
+        each if each.isalnum() or unicodedata.category(each).startswith("M") else " "
+        for each in unicodedata.normalize("NFKC", text)
+    )
     return "_".join(re.sub(r"[^a-z0-9 ]", "", anyascii(words).lower()).split())[:80].strip("_")
 
 
