@@ -79,6 +79,26 @@ async def test_exported_language_is_that_of_the_cv(
     assert "language" not in removed.json()
 
 
+async def test_the_renderer_titles_the_sections_of_imports(
+    resumes: httpx.AsyncClient, user: dict[str, str], fake_services: tuple[FakeServices, str]
+) -> None:
+    sections = [
+        {"kind": "volunteering", "title": "Bénévolat", "content": "a"},
+        {"kind": "volunteering", "title": "Volunteering", "content": "b"},
+        {"kind": "volunteering", "title": "Mes engagements", "content": "c"},
+        {"kind": "honors", "title": "Bénévolat", "content": "d"},
+        {"kind": "unknown", "title": "Bénévolat", "content": "e"},
+        {"kind": ["volunteering", {}], "title": None, "content": "f"},
+        {"title": "Bénévolat", "content": "g"},
+    ]
+    created = await resumes.post(PATH, json=MINIMUM | {"custom_sections": sections}, headers=user)
+    assert created.json()["custom_sections"] == sections
+    await resumes.post(f"{PATH}{created.json()['id']}/export_pdf/", headers=user)
+    printed = fake_services[0].rendered[-1]["document"]["custom_sections"]
+    titles = [section.get("title", "absent") for section in printed]
+    assert titles == ["absent", "absent", "Mes engagements", "Bénévolat", "Bénévolat", None, "Bénévolat"]
+
+
 INVALID_TAG = 'Enter a valid language tag, such as "fr" or "pt-BR".'
 INVALID_FOCUS = "Expected the percentages x and y, integers from 0 to 100."
 

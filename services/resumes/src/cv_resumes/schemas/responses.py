@@ -19,7 +19,7 @@ from cv_resumes.domain.content import (
     NumberedSection,
     declarations,
 )
-from cv_resumes.domain.drafts import Note
+from cv_resumes.domain.drafts import TITLES, Note
 from cv_resumes.domain.entitlement import ResumePaymentType
 from cv_resumes.domain.resumes import Resume, photo_url
 
@@ -158,6 +158,9 @@ def serialize_document(resume: Resume) -> dict[str, object]:
         document[section] = [{key: entry[key] for key in keys if key in entry} for entry in document[section]]
     for section in FREE_SECTIONS:
         document[section] = [{key: _as_text(value) for key, value in entry.items()} for entry in document[section]]
+    for entry in document["custom_sections"]:
+        if entry.get("title") in TITLES.get(entry.get("kind"), {}).values():
+            del entry["title"]  # the renderer has its own, in the language of the CV
     return document
 
 
