@@ -64,7 +64,9 @@ async def fetch(resumes: httpx.AsyncClient, url: str) -> httpx.Response:
     [
         (picture("JPEG"), "image/jpeg"),
         (picture("PNG"), "image/jpeg"),
-        (picture("PNG", "RGBA"), "image/png"),
+        (picture("PNG", "RGBA"), "image/jpeg"),
+        (picture("PNG", "RGBA", color="#ff0000fe"), "image/png"),
+        (picture("PNG", "LA", color="#80808000"), "image/png"),
         (picture("WEBP"), "image/jpeg"),
         (picture("AVIF"), "image/jpeg"),
         (picture("AVIF", "RGBA", color="#ff000080"), "image/png"),
@@ -109,7 +111,7 @@ async def test_stored_photo_is_upright_and_without_metadata(resumes: httpx.Async
 
 async def test_large_photo_is_reduced(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
     shown = await fetch(resumes, (await upload(resumes, user, picture("JPEG", size=(4800, 2400)))).json()["photo"])
-    assert Image.open(io.BytesIO(shown.content)).size == (1200, 600)
+    assert Image.open(io.BytesIO(shown.content)).size == (600, 300)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ MAX_BYTES = 5 * 1024 * 1024
 MAX_PIXELS = 25_000_000
 MAX_LENGTH = 65_500
 """The longest side of a JPEG. Pillow allocates each row, so many short rows take more memory than their pixels."""
-MAX_SIDE = 1200
+MAX_SIDE = 600
 """Pixels of the longest side of a stored photo: more than a page can show."""
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF")
 
@@ -78,8 +78,8 @@ def _encode(image: Image.Image, raw_profile: bytes | None) -> tuple[bytes, str]:
     profile = profile_for(image.mode, raw_profile)
     longest = max(image.size)
     image.draft(None, (max(1, image.width * MAX_SIDE // longest), max(1, image.height * MAX_SIDE // longest)))
-    is_transparent = image.has_transparency_data
-    mode = "RGBA" if is_transparent else "CMYK" if image.mode == "CMYK" and profile is not None else "RGB"
+    may_be_transparent = image.has_transparency_data
+    mode = "RGBA" if may_be_transparent else "CMYK" if image.mode == "CMYK" and profile is not None else "RGB"
     plain = _reduced(image, mode)
     plain.thumbnail((MAX_SIDE, MAX_SIDE))
     plain = to_srgb(plain, profile)
@@ -87,10 +87,10 @@ def _encode(image: Image.Image, raw_profile: bytes | None) -> tuple[bytes, str]:
     ImageOps.exif_transpose(plain, in_place=True)
     plain.info.clear()
     out = BytesIO()
-    if is_transparent:
-        plain.save(out, "PNG")
+    if may_be_transparent and plain.getchannel("A").getextrema() != (255, 255):
+        plain.save(out, "PNG", optimize=True)
         return out.getvalue(), "png"
-    plain.save(out, "JPEG", quality=88, optimize=True)
+    plain.convert("RGB").save(out, "JPEG", quality=85, optimize=True)
     return out.getvalue(), "jpg"
 
 
