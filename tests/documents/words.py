@@ -30,6 +30,8 @@ _NOT_WORDS = re.compile(r"[^\w\s]|_")
 _ARROWS = "\u2190"
 _MARKS = frozenset(map(chr, range(0x300, 0x370)))
 """The first character of the blocks of symbols, and the combining marks."""
+_DIRECTION = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Marks of direction, which poppler puts around parts of lines instead of spaces."""
 _LINK = re.compile(r"\[([^\]]+)\]\(https?:[^)\s]+\)")
 _WORD_BULLET = re.compile(r"^o\t", re.MULTILINE)
 _SCHEME = re.compile(r"^https?://(www\.)?", re.IGNORECASE)
@@ -51,9 +53,10 @@ _ORDER = {
 
 def words(text: str) -> list[str]:
     """The words of a text, in its order."""
+    folded = _DIRECTION.sub(" ", unicodedata.normalize("NFKC", text).casefold())
     plain = "".join(
         character if unicodedata.category(character)[0] in "LNM" else " "
-        for character in _BETWEEN_UNSPACED.sub("", unicodedata.normalize("NFKC", text).casefold())
+        for character in _BETWEEN_UNSPACED.sub("", folded)
         if not _is_invisible(character)
     )
     return [unit for run in plain.split() for unit in _units(run)]
@@ -121,8 +124,9 @@ class ExtractedText:
 
     def has(self, text: str) -> bool:
         """Whether a text is here: its words, and exactly as written if it has other characters than words."""
-        if _NOT_WORDS.search(text):
-            return unicodedata.normalize("NFKC", text) in self.one_line
+        visible = "".join(each for each in text if not _is_invisible(each))
+        if _NOT_WORDS.search(visible):
+            return unicodedata.normalize("NFKC", visible) in self.one_line
         return f" {' '.join(words(text))} " in f" {' '.join(self.words)} "
 
     def missing(self, lines: Iterable[str]) -> list[str]:
