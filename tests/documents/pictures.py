@@ -24,7 +24,7 @@ from tests.documents.pdfs import Pdf
 _GOLDENS = FOLDER / "goldens"
 _SHEETS = ROOT / "docs/images"
 _WHITE, _GRAY = (255, 255, 255), (150, 150, 150)
-_GOLDEN_WIDTH, _SHEET_WIDTH = 140, 210
+_GOLDEN_WIDTH, _SHEET_WIDTH = 140, 300
 """Pixels of a page."""
 _GOLDEN_QUALITY, _SHEET_QUALITY = 60, 70
 _GAP, _COLUMNS = 6, 7
