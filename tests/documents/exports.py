@@ -40,7 +40,7 @@ async def export_all(visitor: Visitor, cases: Iterable[Case]) -> dict[Case, Pdf 
 
 
 async def _export(visitor: Visitor, case: Case, template: int) -> Pdf:
-    """Export a case. The request accepts a language that no CV has: the text of a CV decides on its language."""
+    """Export a case. The request accepts a language that no CV is written in: the text of a CV decides."""
     created = expect(
         await visitor.request("POST", "/api/resumes/", json={**case.resume.body, "template": template}), 201
     )
