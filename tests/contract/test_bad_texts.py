@@ -100,7 +100,7 @@ async def test_unicode_normal_forms_of_a_name_are_equal(visitor: Visitor) -> Non
 
 @pytest.mark.parametrize(
     ("full_name", "file"),
-    [("Éloïse Lefèvre-Ñandú", "eloise_lefevre_nandu_cv_"), ("小明", "xiaoming_cv_"), ("../../etc/passwd", "etc_passwd_cv_")],
+    [("Éloïse Lefèvre-Ñandú", "eloise_lefevre_nandu_cv_"), ("小明", "xiaoming_cv_"), ("../../etc/x", "etc_x_cv_")],
 )
 async def test_file_name_of_the_pdf_is_safe(visitor: Visitor, full_name: str, file: str) -> None:
     resume = await visitor.write_resume(template=1, full_name=full_name)
