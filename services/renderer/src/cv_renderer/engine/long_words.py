@@ -15,10 +15,8 @@ from weasyprint.text.line_break import get_log_attrs
 
 from cv_renderer.engine.errors import JobRejected
 
-_LONG_TEXT = 400
-"""Characters. Shorter texts are left unchanged, because they are laid out quickly in any case."""
-_LONGEST_WORD = 60
-"""Characters without a break opportunity. A line has more than that in every template."""
+_LONGEST_WORD = 50
+"""Characters without a break opportunity. Longer words leave the page where WeasyPrint does not break them, in lists."""
 _WORD_PART = 10
 """Characters between two inserted break opportunities, and so the most that a line falls short."""
 _DATA_WORD = 400
@@ -38,7 +36,7 @@ def break_long_words(root: Element, language: str) -> None:
     for element in root.iter():
         for name in ("text", "tail"):
             text: str | None = getattr(element, name)
-            if text is None or len(text) <= _LONG_TEXT or not _WITHOUT_SPACE.search(text):
+            if text is None or len(text) <= _LONGEST_WORD or not _WITHOUT_SPACE.search(text):
                 continue
             attributes = get_log_attrs(text, language)
             words = _words(text, attributes)
