@@ -74,7 +74,7 @@ PICTURES: dict[str, tuple[int, Callable[[], bytes]]] = {
     "PNG, palette": (192, lambda: png(5000, 5000, 3, 8, (b"PLTE", bytes(768)), (b"tRNS", bytes(256)))),
     "PNG, 16 bits of grey": (192, lambda: png(5000, 5000, 0, 16)),
     "PNG, interlaced": (192, lambda: png(5000, 5000, 6, 8, interlaced=True)),
-    "PNG, as long as can be": (192, lambda: png(65_500, 381, 6, 8)),
+    "PNG, as long as can be": (256, lambda: png(65_500, 381, 6, 8)),
     "WEBP": (480, lambda: picture("WEBP", size=(5000, 5000), method=0)),
     "AVIF": (512, lambda: picture("AVIF", size=(5000, 5000), speed=10)),
     "AVIF, with alpha and all of its colors": (
