@@ -16,7 +16,7 @@ from weasyprint.text.line_break import get_log_attrs
 from cv_renderer.engine.errors import JobRejected
 
 _LONGEST_WORD = 50
-"""Characters without a break opportunity. Longer words leave the page where WeasyPrint does not break them, in lists."""
+"""Characters without a break opportunity. In lists, WeasyPrint lets longer words leave the page."""
 _WORD_PART = 10
 """Characters between two inserted break opportunities, and so the most that a line falls short."""
 _DATA_WORD = 400
