@@ -1,6 +1,5 @@
-"""Pictures of the corpus: the goldens, and the contact sheets of the docs.
+"""Pictures of the corpus: the contact sheets of the docs.
 
-python -m tests.documents.pictures goldens   draws the goldens again
 python -m tests.documents.pictures sheets    draws docs/images/corpus-*.webp
 python -m tests.documents.pictures pdfs DIR  writes all PDFs to a folder
 """
@@ -14,45 +13,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cv_testing.workspace import ROOT
-from PIL import Image, ImageChops
+from PIL import Image
 
 from tests.conftest import running_system
-from tests.documents.corpus import FOLDER, Case, all_cases, rotating_cases
+from tests.documents.corpus import Case, all_cases, rotating_cases
 from tests.documents.exports import export_all, member
 from tests.documents.pdfs import Pdf
 
-_GOLDENS = FOLDER / "goldens"
 _SHEETS = ROOT / "docs/images"
-_WHITE, _GRAY = (255, 255, 255), (150, 150, 150)
-_GOLDEN_WIDTH, _SHEET_WIDTH = 140, 300
+_GRAY = (150, 150, 150)
+_SHEET_WIDTH = 300
 """Pixels of a page."""
-_GOLDEN_QUALITY, _SHEET_QUALITY = 60, 70
+_SHEET_QUALITY = 70
 _GAP, _COLUMNS = 6, 7
-_TILE = 7
-"""Pixels. A difference is the mean of a tile, so that smoothed edges do not count."""
-_MOST = 40
-"""Shades of 255. Half a line of text, moved by two pixels (3 mm), differs more; half a pixel does not."""
-
-
-def golden_path(case: Case) -> Path:
-    """The golden of a case."""
-    return _GOLDENS / case.template / f"{case.resume.slug}.webp"
-
-
-def row(pdf: Pdf) -> Image.Image:
-    """All pages of a PDF side by side, small and in shades of gray."""
-    images = pdf.images(_GOLDEN_WIDTH)
-    return _paste(images, len(images), gap=0).convert("L")
-
-
-def difference(golden: Image.Image, now: Image.Image) -> str | None:
-    """How the pages differ from the golden; None if they are alike."""
-    if golden.size != now.size:
-        return f"the pages are {now.size[0] / _GOLDEN_WIDTH:g}, before {golden.size[0] / _GOLDEN_WIDTH:g}"
-    tiles = ImageChops.difference(golden.convert("L"), now).reduce(_TILE)
-    worst = int(max(tiles.tobytes()))
-    place = tiles.tobytes().index(worst) % tiles.width * _TILE // _GOLDEN_WIDTH + 1
-    return f"page {place} differs by {worst} shades" if worst > _MOST else None
 
 
 def _paste(images: Sequence[Image.Image], columns: int, gap: int) -> Image.Image:
@@ -60,19 +33,10 @@ def _paste(images: Sequence[Image.Image], columns: int, gap: int) -> Image.Image
     width, height = (max(each.size[axis] for each in images) for axis in (0, 1))
     rows = math.ceil(len(images) / columns)
     size = (columns * (width + gap) + gap, rows * (height + gap) + gap)
-    sheet = Image.new("RGB", size, _GRAY if gap else _WHITE)
+    sheet = Image.new("RGB", size, _GRAY)
     for number, image in enumerate(images):
         sheet.paste(image, (gap + number % columns * (width + gap), gap + number // columns * (height + gap)))
     return sheet
-
-
-def _draw_goldens(pdfs: dict[Case, Pdf]) -> None:
-    for path in _GOLDENS.rglob("*.webp"):
-        path.unlink()
-    for case, pdf in pdfs.items():
-        path = golden_path(case)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        row(pdf).save(path, "WEBP", quality=_GOLDEN_QUALITY, method=6)
 
 
 def _draw_sheets(pdfs: dict[Case, Pdf]) -> None:
@@ -104,19 +68,16 @@ async def _export(public_url: str, cases: Sequence[Case]) -> dict[Case, Pdf]:
 def main() -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("goldens", "sheets", "pdfs"))
+    parser.add_argument("command", choices=("sheets", "pdfs"))
     parser.add_argument("folder", type=Path, nargs="?", default=Path("corpus-pdfs"))
     arguments = parser.parse_args()
     cases = rotating_cases() if arguments.command == "sheets" else all_cases()
     with tempfile.TemporaryDirectory() as data, running_system(Path(data)) as system:
         pdfs = asyncio.run(_export(system.ports.public_url, cases))
-    match arguments.command:
-        case "goldens":
-            _draw_goldens(pdfs)
-        case "sheets":
-            _draw_sheets(pdfs)
-        case _:
-            _write_pdfs(pdfs, arguments.folder)
+    if arguments.command == "sheets":
+        _draw_sheets(pdfs)
+    else:
+        _write_pdfs(pdfs, arguments.folder)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ _TIGHT_DASH = re.compile(r"(?P<indent>[ \t]*)(?P<loose>[-–])(?=[^\W\d_])")
 _NUMBER = re.compile(r"(?P<indent>[ \t]*)(?P<number>\d{1,2}|[a-z])(?P<mark>[.)])[ \t\u00a0]+(?=\S)")
 """The number of a list item, if the next or the previous item has the next or the previous number."""
 _HTML = re.compile(r"\s*<(p|div|ul|ol|span|section|h[1-6])\b[^<>]*>.*</\1>", re.IGNORECASE | re.DOTALL)
+_LINE_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 
 
 @dataclass(slots=True)
@@ -139,7 +140,7 @@ def _width(indent: str) -> int:
 
 def _without_html(text: str) -> str:
     """Return text that is wholly HTML as lines with bullets and Markdown. Other text may have tags in it."""
-    if not _HTML.match(text):
+    if not _HTML.match(text) and len(_LINE_BREAK.findall(text)) < 2:
         return text
     reader = _HtmlReader()
     reader.feed(text)
@@ -154,7 +155,7 @@ class _HtmlReader(HTMLParser):
     _MARKS = {"b": "**", "strong": "**", "i": "*", "em": "*"}  # noqa: RUF012 - HTMLParser has no place for a type
 
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=False)
+        super().__init__()
         self.parts: list[str] = []
         self._depth = 0
 
@@ -177,9 +178,3 @@ class _HtmlReader(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.parts.append(re.sub(r"\s+", " ", data))
-
-    def handle_entityref(self, name: str) -> None:
-        self.parts.append(f"&{name};")
-
-    def handle_charref(self, name: str) -> None:
-        self.parts.append(f"&#{name};")

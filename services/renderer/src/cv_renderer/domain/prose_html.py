@@ -48,7 +48,7 @@ def _parser() -> MarkdownIt:
 
 
 def _tokenize_emphasis(state: StateInline, silent: bool) -> bool:
-    """Read `*` and `**` at the edge of a word."""
+    """Read `*`, `**` and `***` at the edge of a word."""
     marker = state.src[state.pos]
     if marker != "*":
         return False
@@ -56,7 +56,7 @@ def _tokenize_emphasis(state: StateInline, silent: bool) -> bool:
     while end < state.posMax and state.src[end] == marker:
         end += 1
     before, after = state.src[max(state.pos - 1, 0) : state.pos], state.src[end : end + 1]
-    if end - state.pos <= 2 and not (before.isalnum() and after.isalnum()):
+    if end - state.pos <= 3 and not (before.isalnum() and after.isalnum()):
         return tokenize_emphasis(state, silent)
     if not silent:
         state.pending += state.src[state.pos : end]
