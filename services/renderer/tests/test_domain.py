@@ -156,6 +156,7 @@ def test_a_dash_inside_a_line_makes_no_list() -> None:
         ("<b>x</b> {{ x }} &amp; # 1", "<p>&lt;b&gt;x&lt;/b&gt; {{ x }} &amp;amp; # 1</p>"),
         ("**bold** and *italic* **open", "<p><strong>bold</strong> and <em>italic</em> **open</p>"),
         ("<p>One <b>two</b></p><ul><li>a</li></ul>", "<p>One <strong>two</strong></p><ul><li>a</li></ul>"),
+        ("<p>a List<T> b</p>", "<p>a List&lt;T&gt; b</p>"),
         ("[me](https://a.example/x)", '<p><a href="https://a.example/x">me</a></p>'),
         ("[me](javascript:alert(1))", "<p>[me](javascript:alert(1))</p>"),
         ("See https://a.example/b_c.", '<p>See <a href="https://a.example/b_c">https://a.example/b_c</a>.</p>'),

@@ -154,6 +154,8 @@ class _HtmlReader(HTMLParser):
     _BLOCKS = frozenset({"p", "div", "ul", "ol", "section", "h1", "h2", "h3", "h4", "h5", "h6", "tr"})
     _MARKS = {"b": "**", "strong": "**", "i": "*", "em": "*"}  # noqa: RUF012 - HTMLParser has no place for a type
 
+    _KNOWN = _BLOCKS | _MARKS.keys() | {"span", "a", "u", "font", "table", "tbody", "td", "th"}
+
     def __init__(self) -> None:
         super().__init__()
         self.parts: list[str] = []
@@ -164,13 +166,18 @@ class _HtmlReader(HTMLParser):
             self.parts.append("\n" + "  " * min(self._depth, MAX_LEVELS) + "- ")
         elif tag == "br":
             self.parts.append("\n")
-        else:
+        elif tag in self._KNOWN:
             self._mark(tag)
+        else:
+            self.parts.append(self.get_starttag_text() or "")  # `List<T>` is no markup
         self._depth += tag in ("ul", "ol")
 
     def handle_endtag(self, tag: str) -> None:
         self._depth = max(self._depth - (tag in ("ul", "ol")), 0)
-        self._mark(tag)
+        if tag in self._KNOWN:
+            self._mark(tag)
+        elif tag not in ("li", "br"):
+            self.parts.append(f"</{tag}>")
 
     def _mark(self, tag: str) -> None:
         is_block = tag in self._BLOCKS and not (tag in ("p", "div") and self._depth)
