@@ -87,6 +87,21 @@ async def test_a_character_without_a_glyph_is_drawn_as_a_replacement_character(p
     assert ImageChops.difference(missing, blank).getbbox() is not None
 
 
+async def test_the_language_chooses_the_forms_of_han_characters(pool: WorkerPool, catalog: dict[str, Any]) -> None:
+    """Regular and bold, in a document without words of its language."""
+    template = catalog["modern_professional"]
+    for document in ({"full_name": "骨直令海廊"}, {"full_name": "x", "address": "骨直令海廊"}):
+        jobs = [Job(template.html, template.css, document, tag) for tag in ("ja", "zh-CN", "zh-TW", "ko")]
+        assert len({await pool.render(job, Output.THUMBNAIL) for job in jobs}) == len(jobs)
+
+
+async def test_chinese_japanese_and_korean_have_a_bold_face(pool: WorkerPool) -> None:
+    pdf = await pool.render(job("中文 한국어", "Inter; font-weight: bold"))
+    page: Any = PdfReader(io.BytesIO(pdf)).pages[0]
+    (font,) = page["/Resources"]["/Font"].values()
+    assert str(font.get_object()["/BaseFont"]).endswith("Noto-Sans-CJK-JP-Bold")
+
+
 def test_only_characters_without_a_glyph_are_replaced() -> None:
     text = "<p title='x'>\n\tÉté œuvre 25\u00a0°C\u200b \u200dשם\u200f 中文 👩\u200d💻\ufe0f a\U000e0101 e\u0301</p>"
     assert replace_missing_glyphs(text) == text

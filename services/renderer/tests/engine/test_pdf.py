@@ -14,7 +14,7 @@ from cv_renderer.domain.jobs import Job, pdf_key
 from cv_renderer.engine.worker import Output
 from cv_renderer.engine.worker_pool import WorkerPool
 from pdfminer.high_level import extract_pages, extract_text
-from pdfminer.layout import LTTextContainer
+from pdfminer.layout import LTChar, LTTextContainer
 from PIL import Image
 from pypdf import PdfReader
 from pypdf.generic import NameObject
@@ -167,6 +167,49 @@ async def test_metadata_has_title_author_and_language(
     catalog = pdf.root_object
     assert catalog["/Lang"] == "fr"
     assert (await render(pool, template, sample, language="en")).root_object["/Lang"] == "en"
+
+
+def visible_lines(content: bytes) -> list[str]:
+    """Return the lines of the first page as they are seen: from left to right, without spaces."""
+    (page, *_) = extract_pages(io.BytesIO(content))
+    lines: dict[int, list[LTChar]] = {}
+    for character in characters(page):
+        lines.setdefault(round(character.matrix[5] / 3), []).append(character)
+    sorted_lines = [sorted(line, key=lambda character: character.x0) for line in lines.values()]
+    return ["".join(character.get_text().strip() for character in line) for line in sorted_lines]
+
+
+def characters(element: Any) -> list[LTChar]:
+    """Return all characters below an element of pdfminer."""
+    if isinstance(element, LTChar):
+        return [element]
+    return [each for child in (element if hasattr(element, "__iter__") else ()) for each in characters(child)]
+
+
+async def test_a_right_to_left_document_keeps_text_of_the_other_direction_intact(
+    pool: WorkerPool, template: Template
+) -> None:
+    job = {"position": "Lead (Go)", "company": "שלום", "start_date": "2019-01-01", "start_date_precision": "year"}
+    job |= {"description": "- אבג Go.\n\nLed five, see **C++** (remote).\n- First (one)"}
+    document = {"full_name": "דנה", "email": "d@example.com", "phone": "+972 50 123", "experiences": [job]}
+    content = await render_bytes(pool, template, document, language="he")
+    assert str(PdfReader(io.BytesIO(content)).root_object["/Lang"]) == "he"
+    lines = visible_lines(content)
+    text = "\n".join(lines)
+    assert "+97250123·d@example.com" in text
+    assert "Ledfive,seeC++(remote)." in lines, text
+    assert any(line.endswith("Lead(Go)") for line in lines)
+    assert any(re.fullmatch("[.]Goגבא[•–]", line) for line in lines), text
+    assert any(re.fullmatch("[•–]First\\(one\\)", line) for line in lines), text
+
+
+async def test_text_from_right_to_left_is_intact_in_another_document(
+    pool: WorkerPool, template: Template, minimal: dict[str, Any]
+) -> None:
+    content = await render_bytes(pool, template, {**minimal, "summary": "אב Go ג.", "title": "גד Go."})
+    lines = visible_lines(content)
+    assert ".גGoבא" in lines
+    assert ".Goדג" in lines
 
 
 async def test_a_template_can_read_any_field_and_absent_fields_are_empty(

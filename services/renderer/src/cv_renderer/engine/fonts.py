@@ -16,7 +16,12 @@ MISSING = "\N{REPLACEMENT CHARACTER}"
 """Replaces a character that no font has a glyph for."""
 
 _FONT_FILES = Path(__file__).with_name("font_files")
-_PACKAGES = ("fontpkg-ibm-plex-sans-arabic", "manimgx-fonts", "noto-cjk-sans-jp-regular")
+_PACKAGES = (
+    "fontpkg-ibm-plex-sans-arabic",
+    "manimgx-fonts",
+    "noto-cjk-sans-jp-bold",
+    "noto-cjk-sans-jp-regular",
+)
 _WHITE_SPACE = frozenset("\t\n\f\r")
 _EQUIVALENTS = {
     **dict.fromkeys("➢➤➔➜", "→"),

@@ -13,6 +13,7 @@ from weasyprint.text.fonts import FontConfiguration
 from cv_renderer.domain.hyperlinks import is_safe_link
 from cv_renderer.domain.jobs import Job
 from cv_renderer.domain.languages import find_language
+from cv_renderer.engine.directions import set_directions
 from cv_renderer.engine.environment import fill_template
 from cv_renderer.engine.errors import JobRejected
 from cv_renderer.engine.fetcher import RestrictedFetcher
@@ -31,11 +32,13 @@ _A4_WIDTH_IN_POINTS = 595.28
 
 def render_pdf(job: Job) -> bytes:
     """Return a tagged PDF (PDF/UA-1). Raises JobRejected."""
-    labels = find_language(job.language).labels
+    language = find_language(job.language)
+    labels = language.labels
     fonts = FontConfiguration()
     fetcher = RestrictedFetcher(job.photo)
     stylesheets = [CSS(string=watermark_css(labels), font_config=fonts, url_fetcher=fetcher)] if job.watermark else []
     html = HTML(string=_insert_css(_fill(job), job.template_css), url_fetcher=fetcher)
+    set_directions(html.etree_element, language.direction)
     break_long_words(html.etree_element, job.language)
     document: weasyprint.Document = html.render(font_config=fonts, stylesheets=stylesheets)
     name = str(job.document.get("full_name", ""))
