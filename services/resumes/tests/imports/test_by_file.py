@@ -36,7 +36,10 @@ async def test_a_data_export_becomes_a_resume(resumes: httpx.AsyncClient, user: 
     }  # fmt: skip
     assert (second["start_date"], second["end_date"], second["is_current"]) == ("2019-01-01", "2024-02-01", False)
     assert [(skill["name"], skill["level"]) for skill in body["skills"]] == [("Figma", None), ("Typography", None)]
-    assert body["import_report"] == [{"file": "Profile.csv", "reason": "A CV has no place for: industry."}]
+    assert body["import_report"] == [
+        {"file": "Email Addresses.csv", "row": 2, "reason": '"old@example.com" is left out: a CV has one.'},
+        {"file": "Profile.csv", "reason": "A CV has no place for: industry."},
+    ]
 
 
 async def test_the_other_files_of_an_export_are_read_too(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:
@@ -116,7 +119,10 @@ async def test_folders_case_marks_and_line_ends_do_not_matter(resumes: httpx.Asy
     body = await imported(resumes, user, files)
     assert (body["full_name"], body["email"], len(body["skills"])) == ("Jane Smith", "jane@example.com", 2)
     assert body["experiences"][0]["description"] == "Led design.\r\nHired four."
-    assert body["import_report"] == [{"file": "PROFILE.CSV", "reason": "A CV has no place for: industry."}]
+    assert body["import_report"] == [
+        {"file": "EMAIL ADDRESSES.CSV", "row": 2, "reason": '"old@example.com" is left out: a CV has one.'},
+        {"file": "PROFILE.CSV", "reason": "A CV has no place for: industry."},
+    ]
 
 
 async def test_latin_1_is_read(resumes: httpx.AsyncClient, user: dict[str, str]) -> None:

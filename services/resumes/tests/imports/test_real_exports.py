@@ -70,4 +70,5 @@ async def test_the_profile_of_an_older_export_is_read(resumes: httpx.AsyncClient
     phones = "Extension,Number,Type\n,111,Work\n,222,Home\n"
     body = await imported(resumes, user, {"Profile.csv": f"{columns}\n{row}\n", "Phone Numbers.csv": phones})
     assert (body["address"], body["phone"]) == ("56068 Town", "222")
+    assert told(body, "Phone Numbers.csv") == [(2, '"111" is left out: a CV has one.')]
     assert (body["website"], body["github_url"]) == ("https://nora.example.com", "https://github.com/nora")

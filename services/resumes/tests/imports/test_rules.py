@@ -14,7 +14,7 @@ from cv_resumes.domain.content import MAX_CONTENT_BYTES, MAX_ENTRIES, SECTIONS
 from cv_resumes.domain.drafts import EDUCATION, TITLES, Draft
 from cv_resumes.domain.json_resume import read_json_resume
 from cv_resumes.domain.linkedin import read_export
-from cv_resumes.domain.partial_dates import parse_date
+from cv_resumes.domain.partial_dates import is_ongoing, parse_date
 from cv_resumes.domain.pdfs import LANGUAGES
 from cv_resumes.domain.profile_urls import profile_url
 from cv_resumes.domain.records import clean
@@ -256,6 +256,11 @@ def test_month_and_year_become_their_first_day(text: str, day: str | None) -> No
 def test_a_date_is_as_precise_as_it_is_written(text: str, known: str | None) -> None:
     found = parse_date(text)
     assert (found and found.text) == known
+
+
+@pytest.mark.parametrize("text", ["Present", "aujourd’hui", "настоящее время", "至今", "até o momento", "Heute"])
+def test_words_in_place_of_an_end(text: str) -> None:
+    assert is_ongoing(text)
 
 
 @given(texts | dates)

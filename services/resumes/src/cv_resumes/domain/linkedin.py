@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from typing import TypeVar
 
 from cv_resumes.domain.archives import Archive, InvalidArchive, Limits
 from cv_resumes.domain.content import MAX_LONG, MAX_SHORT
@@ -14,6 +15,9 @@ _LABEL = re.compile(r"[A-Z_ ]+:https?://", re.IGNORECASE)
 _BETWEEN_WEBSITES = re.compile(r",(?=[A-Z_ ]+:https?://)", re.IGNORECASE)
 """A URL may contain commas. A comma ends it only before the label of the next URL."""
 _GITHUB = re.compile(r"https?://(www\.)?github\.com/", re.IGNORECASE)
+Rank = TypeVar("Rank", int, tuple[bool, bool])
+
+_PHONE_RANKS = {"home": 1, "mobile": 2}
 _YES = frozenset({"yes", "true"})
 
 
@@ -36,8 +40,10 @@ def _profile(draft: Draft, rows: list[Record]) -> None:
     for profile in rows[:1]:
         name = join_present(clean(profile.raw("first name")), clean(profile.raw("last name")), by=" ")
         street, zip_code = clean(profile.raw("address")), clean(profile.raw("zip code"))
-        address = street if zip_code in street else join_present(street, zip_code)
+        address = street if zip_code in street.replace(",", " ").split() else join_present(street, zip_code)
         place = clean(profile.raw("geo location"))
+        if address and place:
+            profile.add_note(f'geo location: "{place[:MAX_SHORT]}" is left out: there is an address.')
         website, github = _websites(profile)
         draft.set_fields(
             full_name=profile.truncate("name", name),
@@ -47,6 +53,8 @@ def _profile(draft: Draft, rows: list[Record]) -> None:
             website=website,
             github_url=github,
         )
+    for profile in rows[1:]:
+        profile.add_note("It is left out: another row holds the profile.")
 
 
 def _websites(profile: Record) -> tuple[str | None, str | None]:
@@ -73,29 +81,38 @@ def _links(text: str) -> list[str]:
 
 def _emails(draft: Draft, rows: list[Record]) -> None:
     """Set the primary e-mail address, else a confirmed one, else any."""
-    found: list[tuple[bool, bool, str]] = []
+    found: list[tuple[tuple[bool, bool], str, Record]] = []
     for row in rows:
         email = clean(row.raw("email address"))
         is_primary, is_confirmed = (clean(row.raw(name)).casefold() in _YES for name in ("primary", "confirmed"))
         row.mark_used("updated on")
         if is_email(email):
-            found.append((is_primary, is_confirmed, email))
+            found.append(((is_primary, is_confirmed), email, row))
         elif email:
             row.add_note("It is left out: it is not an e-mail address.")
-    if found:
-        draft.set_fields(email=max(found, key=lambda item: item[:2])[2])
+    draft.set_fields(email=_best(found))
 
 
 def _phones(draft: Draft, rows: list[Record]) -> None:
     """Set the first mobile number, else the first private one, else the first number."""
-    found: list[tuple[int, str]] = []
+    found: list[tuple[int, str, Record]] = []
     for row in rows:
         number, kind = row.complete_text("number", 30), clean(row.raw("type")).casefold()
         row.mark_used("extension")
         if number is not None:
-            found.append((("home", "mobile").index(kind) + 1 if kind in ("home", "mobile") else 0, number))
-    if found:
-        draft.set_fields(phone=max(found, key=lambda item: item[0])[1])
+            found.append((_PHONE_RANKS.get(kind, 0), number, row))
+    draft.set_fields(phone=_best(found))
+
+
+def _best(found: list[tuple[Rank, str, Record]]) -> str | None:
+    """Return the first text of the highest rank, and report the other texts. None if there is none."""
+    if not found:
+        return None
+    best = max(found, key=lambda each: each[0])
+    for _, text, row in found:
+        if text != best[1]:
+            row.add_note(f'"{text[:MAX_SHORT]}" is left out: a CV has one.')
+    return best[1]
 
 
 def _position(row: Record) -> None:

@@ -15,9 +15,10 @@ from itertools import islice
 from zipfile import ZipInfo
 
 from cv_resumes.domain.archives import Archive, InvalidArchive, base_name
+from cv_resumes.domain.content import MAX_SHORT
 from cv_resumes.domain.drafts import Draft
 from cv_resumes.domain.encodings import decode
-from cv_resumes.domain.records import Record, clean
+from cv_resumes.domain.records import Record, clean, join_present
 
 _COLUMNS = {
     "profile": {"first name", "last name", "headline"},
@@ -155,6 +156,8 @@ def _records(draft: Draft, file: str, text: str, header: _Header) -> Iterator[Re
         for number, cells in enumerate(islice(rows, header.row + _MAX_ROWS), start=1):
             if number > header.row and any(cell.strip() for cell in cells):
                 yield Record(draft, file, number, dict(zip(header.columns, cells, strict=False)))
+                if further := join_present(*map(clean, cells[len(header.columns) :])):
+                    draft.add_note(file, number, f'"{further[:MAX_SHORT]}" is left out: it is beyond the last column.')
         if next(rows, None) is not None:
             draft.add_note(file, None, f"Only its first {_MAX_ROWS} rows are read.")
     except csv.Error:

@@ -7,71 +7,24 @@ from functools import cache
 
 from babel import Locale
 
-_LOCALES = [
-    "en",
-    "fr",
-    "de",
-    "es",
-    "it",
-    "pt",
-    "nl",
-    "pl",
-    "cs",
-    "sv",
-    "da",
-    "nb",
-    "ro",
-    "tr",
-    "ru",
-    "uk",
-    "el",
-    "hu",
-    "fi",
-    "id",
-    "ms",
-    "fil",
-    "hi",
-    "ar",
-    "he",
-    "fa",
-]
+_LOCALES = (
+    "en", "fr", "de", "es", "it", "pt", "nl", "pl", "cs", "sv", "da", "nb", "ro", "tr", "ru", "uk", "el",
+    "hu", "fi", "id", "ms", "fil", "hi", "ar", "he", "fa",
+)  # fmt: skip
 """The languages that LinkedIn exports in, and some more."""
 _FURTHER_MONTHS = {"sept": 9, "juil": 7, "mrz": 3, "mär": 3}
 _ONGOING = frozenset(
-    [
-        "present",
-        "current",
-        "now",
-        "today",
-        "ongoing",
-        "aujourd'hui",
-        "aujourd’hui",
-        "présent",
-        "actuel",
-        "heute",
-        "gegenwärtig",
-        "actualidad",
-        "presente",
-        "actual",
-        "oggi",
-        "attuale",
-        "atual",
-        "heden",
-        "obecnie",
-        "dosud",
-        "nu",
-        "nå",
-        "günümüz",
-        "halen",
-        "настоящее至今",
-        "至今",
-        "現在",
-        "现在",
-        "현재",
-        "الآن",
-        "היום",
-    ]
-) | {"until now", "à ce jour", "en cours", "bis heute", "hasta la fecha", "настоящее время", "по настоящее время"}
+    {
+        "present", "current", "now", "today", "ongoing", "until now", "to date", "aujourd'hui", "aujourd’hui",
+        "présent", "actuel", "à ce jour", "en cours", "heute", "gegenwärtig", "bis heute", "actualidad",
+        "presente", "actual", "hasta la fecha", "oggi", "attuale", "atual", "até o momento", "heden",
+        "obecnie", "teraz", "dosud", "současnost", "nu", "idag", "nå", "i dag", "prezent", "günümüz",
+        "şu anda", "настоящее время", "по настоящее время", "сейчас", "дотепер", "σήμερα", "jelenleg",
+        "nykyinen", "sekarang", "hiện tại", "ปัจจุบัน", "वर्तमान", "至今", "現在", "现在", "현재", "الآن", "حتى الآن",
+        "الحاضر", "היום", "כיום",
+    }
+)  # fmt: skip
+"""Texts in place of an end, in lower case, that mean that a period lasts."""
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d)[T ]\d.*", re.DOTALL)
 _ISO = re.compile(r"(?P<year>\d{4})[-/.年](?P<month>\d{1,2})月?(?:[-/.]?(?P<day>\d{1,2})日?)?")
 _MONTH_YEAR = re.compile(r"(?P<month>\d{1,2})[-/.](?P<year>\d{4})")
