@@ -40,6 +40,11 @@ class Box:
         x, y = (self.left + self.right) / 2, (self.bottom + self.top) / 2
         return other.left < x < other.right and other.bottom < y < other.top
 
+    def without_edges(self, share: float) -> "Box":
+        """The box without this share of its width and height at each side."""
+        x, y = (self.right - self.left) * share, (self.top - self.bottom) * share
+        return Box(self.left + x, self.bottom + y, self.right - x, self.top - y)
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -68,9 +73,10 @@ class Page:
         )
 
     def glyphs_on_pictures(self) -> str:
-        """The characters whose center is on a picture."""
+        """The characters whose center is on a picture. Its edges do not count: a frame crops a quarter of a photo."""
+        visible = [picture.without_edges(1 / 8) for picture in self.pictures]
         return "".join(
-            glyph.character for glyph in self.glyphs if any(glyph.has_center_in(picture) for picture in self.pictures)
+            glyph.character for glyph in self.glyphs if any(glyph.has_center_in(picture) for picture in visible)
         )
 
 
